@@ -1,0 +1,214 @@
+//! `metadata attach`.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result, anyhow};
+use clap::ValueEnum;
+use metadata_image::image::{Image, layout::is_cidata};
+use serde_json::json;
+
+use super::{Usage, printable};
+
+/// Print the arguments that attach an image to a virtual machine
+///
+/// They are quoted for a shell where the path needs it; then use 'eval'. With
+/// --json they are a list of strings. For firecracker they are arguments of
+/// curl, which ask its API for the drive.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The virtual machine monitor
+    #[arg(value_enum)]
+    vmm: Vmm,
+
+    /// The image
+    image: PathBuf,
+
+    /// As which device; where a monitor has both, a CD-ROM otherwise
+    #[arg(long = "as", value_enum, value_name = "DEVICE")]
+    device: Option<Device>,
+
+    /// Print a JSON list
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  qemu-system-x86_64 -m 512 $(metadata attach qemu meta.iso) disk.img
+  eval \"cloud-hypervisor $(metadata attach cloud-hypervisor 'my meta.iso')\"
+  metadata attach --as virtio --json qemu meta.iso
+  eval \"curl --unix-socket fc.sock $(metadata attach firecracker meta.iso)\"";
+
+/// A virtual machine monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Vmm {
+    Qemu,
+    Hyperkit,
+    CloudHypervisor,
+    Firecracker,
+    Vfkit,
+    VirtInstall,
+}
+
+/// A device to attach an image as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Device {
+    Cdrom,
+    Virtio,
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Result<()> {
+        let device = self.vmm.choose(self.device)?;
+        let path = self
+            .image
+            .to_str()
+            .context("the path of the image is not UTF-8, which no monitor's syntax is sure to take")?;
+        let (volume, _) = Image::open(&self.image)?.list()?;
+        if device == Device::Virtio && !is_cidata(&volume.identifier) {
+            let identifier = printable(&volume.identifier);
+            eprintln!(
+                "metadata: warning: the volume is called {identifier:?}; agents that look for CIDATA overlook this disk"
+            );
+        }
+        let arguments = self.vmm.arguments(path, device)?;
+        let text = if self.json {
+            serde_json::to_string(&arguments)?
+        } else {
+            arguments.iter().map(|argument| quoted(argument)).collect::<Vec<_>>().join(" ")
+        };
+        writeln!(io::stdout(), "{text}").context("writing to standard output")
+    }
+}
+
+impl Vmm {
+    fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    fn choose(self, asked: Option<Device>) -> Result<Device> {
+        let both = matches!(self, Self::Qemu | Self::Hyperkit | Self::VirtInstall);
+        match asked {
+            Some(Device::Cdrom) if !both => {
+                Err(Usage(format!("{} has no CD-ROM; it takes the image as a virtio disk", self.name()))
+                    .into())
+            }
+            Some(device) => Ok(device),
+            None if both => Ok(Device::Cdrom),
+            None => Ok(Device::Virtio),
+        }
+    }
+
+    /// The arguments, each as the monitor shall get it.
+    fn arguments(self, path: &str, device: Device) -> Result<Vec<String>> {
+        let arguments = match (self, device) {
+            (Self::Qemu, Device::Cdrom) => {
+                ["-drive".to_owned(), format!("file={},media=cdrom,readonly=on,format=raw", qemu_path(path))]
+                    .to_vec()
+            }
+            (Self::Qemu, Device::Virtio) => {
+                ["-drive".to_owned(), format!("file={},if=virtio,readonly=on,format=raw", qemu_path(path))]
+                    .to_vec()
+            }
+            (Self::Hyperkit, Device::Cdrom) => {
+                ["-s".to_owned(), format!("3,ahci-cd,{}", self.plain(path)?)].to_vec()
+            }
+            (Self::Hyperkit, Device::Virtio) => {
+                ["-s".to_owned(), format!("3,virtio-blk,{}", self.plain(path)?)].to_vec()
+            }
+            (Self::CloudHypervisor, _) => {
+                ["--disk".to_owned(), format!("path={},readonly=on", self.plain(path)?)].to_vec()
+            }
+            (Self::Vfkit, _) => {
+                ["--device".to_owned(), format!("virtio-blk,path={}", self.plain(path)?)].to_vec()
+            }
+            (Self::VirtInstall, Device::Cdrom) => {
+                ["--disk".to_owned(), format!("path={},device=cdrom,readonly=on", doubled(path))].to_vec()
+            }
+            (Self::VirtInstall, Device::Virtio) => {
+                ["--disk".to_owned(), format!("path={},device=disk,bus=virtio,readonly=on", doubled(path))]
+                    .to_vec()
+            }
+            (Self::Firecracker, _) => {
+                let drive = json!({
+                    "drive_id": "metadata", "path_on_host": path, "is_root_device": false, "is_read_only": true
+                });
+                let arguments = [
+                    "-X",
+                    "PUT",
+                    "http://localhost/drives/metadata",
+                    "-H",
+                    "Content-Type: application/json",
+                    "-d",
+                ];
+                arguments.iter().map(|&argument| argument.to_owned()).chain([drive.to_string()]).collect()
+            }
+        };
+        Ok(arguments)
+    }
+
+    /// `path`, for a monitor that has no way to write a comma in it.
+    fn plain(self, path: &str) -> Result<&str> {
+        if path.contains(',') {
+            return Err(anyhow!("{} takes no path with a comma, and {path:?} has one", self.name()));
+        }
+        Ok(path)
+    }
+}
+
+/// `path` with its commas doubled, as an option of QEMU and virt-install wants them.
+fn doubled(path: &str) -> String {
+    path.replace(',', ",,")
+}
+
+/// `path` for QEMU, which takes what is before a colon for a protocol, unless a slash comes first.
+fn qemu_path(path: &str) -> String {
+    let protocol = path.split('/').next().is_some_and(|first| first.contains(':'));
+    doubled(&if protocol { format!("./{path}") } else { path.to_owned() })
+}
+
+/// `argument` as a POSIX shell reads it back, as it is where that is the same.
+fn quoted(argument: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
+    if !argument.is_empty() && argument.chars().all(plain) {
+        return argument.to_owned();
+    }
+    format!("'{}'", argument.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_written_as_each_monitor_reads_them() {
+        let arguments = |vmm: Vmm, path| vmm.arguments(path, vmm.choose(None)?);
+        assert_eq!(
+            arguments(Vmm::Qemu, "a,b.iso").unwrap(),
+            ["-drive", "file=a,,b.iso,media=cdrom,readonly=on,format=raw"]
+        );
+        assert_eq!(
+            arguments(Vmm::Qemu, "a:b.iso").unwrap(),
+            ["-drive", "file=./a:b.iso,media=cdrom,readonly=on,format=raw"]
+        );
+        assert_eq!(arguments(Vmm::Hyperkit, "m.iso").unwrap(), ["-s", "3,ahci-cd,m.iso"]);
+        assert_eq!(arguments(Vmm::Vfkit, "m.iso").unwrap(), ["--device", "virtio-blk,path=m.iso"]);
+        for vmm in [Vmm::Hyperkit, Vmm::CloudHypervisor, Vmm::Vfkit] {
+            assert!(arguments(vmm, "a,b.iso").is_err());
+        }
+        assert!(Vmm::Vfkit.choose(Some(Device::Cdrom)).is_err());
+    }
+
+    #[test]
+    fn a_shell_reads_arguments_back() {
+        assert_eq!(quoted("file=a.iso,media=cdrom"), "file=a.iso,media=cdrom");
+        assert_eq!(quoted("a b"), "'a b'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+        assert_eq!(quoted(""), "''");
+        assert_eq!(quoted("$(x)*"), "'$(x)*'");
+    }
+}

@@ -1,0 +1,333 @@
+//! `metadata create`.
+
+use std::{
+    env,
+    ffi::OsString,
+    io::{self, IsTerminal, Write},
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use clap::{
+    ArgGroup,
+    builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser},
+};
+use metadata_image::{
+    image::{
+        Layout,
+        layout::hex,
+        source::Source,
+        write::{Draft, Written, digests},
+    },
+    output::replace::{Replacement, Target, clean_up_on_signals, standard_output},
+    recipe::Recipe,
+};
+use serde::Serialize;
+
+use super::{Usage, is_dash, printable, progress::Bar};
+
+/// Permission bits of an image: it repeats every secret in its data.
+const MODE: u32 = 0o600;
+
+/// Build an image from a string, a file or standard input
+///
+/// The words of 'linuxkit metadata create' work unchanged, and -data and
+/// -data-file may have one dash or two. The image has Rock Ridge and Joliet
+/// names, is readable by its owner only, and is the same whenever its input
+/// is. It replaces an old one as a whole or not at all.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(after_help = EXAMPLES, override_usage = USAGE, group = ArgGroup::new("source").required(true))]
+pub(crate) struct Args {
+    /// The image to write; '-' is standard output
+    image: PathBuf,
+
+    /// The data, as it is; after '--' if it begins with '-'
+    #[arg(group = "source")]
+    data: Option<OsString>,
+
+    /// The data
+    #[arg(
+        long = "data",
+        id = "DATA_STRING",
+        value_name = "STRING",
+        group = "source",
+        allow_hyphen_values = true
+    )]
+    data_string: Option<OsString>,
+
+    /// A file with the data; '-' is standard input
+    #[arg(long, value_name = "PATH", group = "source", allow_hyphen_values = true)]
+    data_file: Option<PathBuf>,
+
+    /// Where the guest looks for the data
+    #[arg(
+        long,
+        default_value = "linuxkit",
+        long_help = LAYOUTS,
+        value_parser = PossibleValuesParser::new(Layout::ALL.map(Layout::name)).try_map(|name| name.parse::<Layout>())
+    )]
+    layout: Layout,
+
+    /// One more file on the image, in directories made for it (repeatable)
+    #[arg(
+        long = "file", value_name = "NAME=PATH",
+        value_parser = OsStringValueParser::new().try_map(|value| split(&value))
+    )]
+    files: Vec<(Vec<u8>, PathBuf)>,
+
+    /// The meta-data file; generated when not given (not linuxkit)
+    #[arg(long, value_name = "PATH")]
+    meta_data: Option<PathBuf>,
+
+    /// The network configuration (not linuxkit)
+    #[arg(long, value_name = "PATH")]
+    network_config: Option<PathBuf>,
+
+    /// The vendor data (not linuxkit)
+    #[arg(long, value_name = "PATH")]
+    vendor_data: Option<PathBuf>,
+
+    /// The host name, for generated meta-data
+    #[arg(long, value_name = "NAME")]
+    hostname: Option<String>,
+
+    /// A file with public keys, for generated meta-data (repeatable)
+    #[arg(long = "ssh-key", value_name = "PATH")]
+    ssh_keys: Vec<PathBuf>,
+
+    /// The instance id, for generated meta-data; otherwise made from the
+    /// content, so that it changes when the content does
+    #[arg(long, value_name = "ID")]
+    instance_id: Option<String>,
+
+    /// The volume identifier, where it shall not be the layout's; at most 32
+    /// bytes
+    #[arg(long, value_name = "ID")]
+    volume_id: Option<String>,
+
+    /// The permission bits of the image file [default: 0600]
+    #[arg(long, value_name = "OCTAL", value_parser = parse_mode)]
+    mode: Option<u32>,
+
+    /// Wait until the image is on the disk, also when it replaces none
+    #[arg(long)]
+    sync: bool,
+
+    /// Take warnings for errors
+    #[arg(long)]
+    strict: bool,
+
+    /// Print what was made as JSON, with SHA-256 digests
+    #[arg(long)]
+    json: bool,
+
+    /// No line on success, no progress
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+const USAGE: &str = "\
+metadata create [OPTIONS] IMAGE DATA
+       metadata create [OPTIONS] IMAGE --data STRING
+       metadata create [OPTIONS] IMAGE --data-file PATH";
+
+const LAYOUTS: &str = "\
+Where the guest looks for the data:
+linuxkit: file config, volume CIDATA
+nocloud: user-data and meta-data, volume CIDATA
+configdrive: openstack/latest/user_data and meta_data.json, volume config-2";
+
+const EXAMPLES: &str = "\
+Examples:
+  metadata create meta.iso 'hello'
+  metadata create meta.iso -data-file=config.json
+  metadata create --layout nocloud --data-file user.yaml \\
+      --hostname web --ssh-key ~/.ssh/id_ed25519.pub seed.iso
+  metadata create --file models/base.bin=base.bin meta.iso '{}'
+  generate-config | metadata create --data-file - - > meta.iso
+
+SOURCE_DATE_EPOCH, in seconds since 1970, dates the image; without it that is
+1980-01-01.";
+
+fn split(argument: &std::ffi::OsStr) -> Result<(Vec<u8>, PathBuf)> {
+    let bytes = argument.as_bytes();
+    let middle = bytes.iter().position(|&byte| byte == b'=').context("it is not NAME=PATH")?;
+    let path = &bytes[middle + 1..];
+    ensure!(!path.is_empty(), "it has no PATH");
+    Ok((bytes[..middle].to_vec(), OsString::from_vec(path.to_vec()).into()))
+}
+
+fn parse_mode(text: &str) -> Result<u32> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    let mode = u32::from_str_radix(digits, 8).ok().filter(|_| !digits.starts_with('+'));
+    mode.filter(|mode| *mode <= 0o777).context("it is not an octal number up to 0777")
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Made<'a> {
+    path: String,
+    size: u64,
+    sha256: String,
+    volume_identifier: &'a str,
+    layout: Layout,
+    files: Vec<MadeFile>,
+}
+
+#[derive(Serialize)]
+struct MadeFile {
+    name: String,
+    size: u64,
+    offset: u64,
+    sha256: String,
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Result<()> {
+        let recipe = self.recipe()?;
+        recipe.check()?;
+        if is_dash(self.image.as_os_str()) {
+            return self.print(recipe);
+        }
+        let building = || format!("building image {:?}", self.image);
+        let target = Target::resolve(&self.image).with_context(building)?;
+        if let Some(path) = recipe.paths().find(|path| target.is_same_file(path)) {
+            return Err(anyhow!("{path:?} is the same file")).with_context(building);
+        }
+        clean_up_on_signals().context("preparing for signals")?;
+        let identifier = recipe.volume_identifier().to_owned();
+        let draft = self.draft(recipe)?;
+        let mut progress = Bar::new(self.quiet);
+        let file = target.create(self.mode.unwrap_or(MODE)).with_context(building)?;
+        let written = draft.write_to_file(file.file(), &mut progress).with_context(building)?;
+        let json =
+            if self.json { Some(self.describe(&file, &written, &identifier, &mut progress)?) } else { None };
+        drop(progress);
+        file.commit(self.sync).with_context(building)?;
+        if let Some(json) = json {
+            writeln!(io::stdout(), "{json}").context("writing to standard output")?;
+        }
+        self.report(written.bytes);
+        Ok(())
+    }
+
+    /// Writes the image to standard output.
+    fn print(&self, recipe: Recipe) -> Result<()> {
+        for (given, option) in [(self.json, "--json"), (self.sync, "--sync"), (self.mode.is_some(), "--mode")]
+        {
+            if given {
+                return Err(Usage(format!(
+                    "{option} needs an image file, and the image goes to standard output"
+                ))
+                .into());
+            }
+        }
+        ensure!(!io::stdout().is_terminal(), "writing the image: standard output is a terminal");
+        let draft = self.draft(recipe)?;
+        let mut out = standard_output().context("writing the image to standard output")?;
+        let mut progress = Bar::new(self.quiet);
+        let written =
+            draft.write_forward(&mut out, &mut progress).context("writing the image to standard output")?;
+        drop(progress);
+        self.report(written.bytes);
+        Ok(())
+    }
+
+    fn recipe(&self) -> Result<Recipe> {
+        let data = match (&self.data, &self.data_string, &self.data_file) {
+            (Some(data), _, _) | (_, Some(data), _) => Source::Bytes(data.clone().into_encoded_bytes()),
+            (_, _, Some(path)) => file_or_standard_input(path, "data file"),
+            (None, None, None) => bail!("clap lets no command line without data through"),
+        };
+        let part =
+            |path: &Option<PathBuf>, role| path.as_deref().map(|path| file_or_standard_input(path, role));
+        let file = |(name, path): &(Vec<u8>, PathBuf)| (name.clone(), file_or_standard_input(path, "file"));
+        Ok(Recipe {
+            layout: self.layout,
+            volume_id: self.volume_id.clone(),
+            files: self.files.iter().map(file).collect(),
+            meta_data: part(&self.meta_data, "meta-data file"),
+            network_config: part(&self.network_config, "network-config file"),
+            vendor_data: part(&self.vendor_data, "vendor-data file"),
+            hostname: self.hostname.clone(),
+            ssh_keys: self.ssh_keys.clone(),
+            instance_id: self.instance_id.clone(),
+            seconds: source_date_epoch()?,
+            ..Recipe::new(data)
+        })
+    }
+
+    /// The draft, after its warnings have been printed.
+    fn draft(&self, recipe: Recipe) -> Result<Draft> {
+        let mut warnings = recipe.warnings();
+        let layout = recipe.layout;
+        let draft = recipe.draft()?;
+        if draft.is_empty(layout.userdata_name()) {
+            warnings.push(match layout {
+                Layout::LinuxKit => {
+                    "the data is empty, and the guest's agent ignores an empty file".to_owned()
+                }
+                Layout::NoCloud | Layout::ConfigDrive => "the user data is empty".to_owned(),
+            });
+        }
+        warnings.extend_from_slice(draft.warnings());
+        if let (true, Some(first)) = (self.strict, warnings.first()) {
+            bail!("{}", printable(first));
+        }
+        for warning in warnings {
+            eprintln!("metadata: warning: {}", printable(&warning));
+        }
+        Ok(draft)
+    }
+
+    fn describe(
+        &self,
+        file: &Replacement,
+        written: &Written,
+        identifier: &str,
+        progress: &mut Bar,
+    ) -> Result<String> {
+        let digests = digests(file.file(), written, progress).context("reading the image back")?;
+        let files = written.files.iter().zip(&digests.files).map(|(file, digest)| MadeFile {
+            name: String::from_utf8_lossy(&file.name).into_owned(),
+            size: file.extent.len,
+            offset: file.extent.offset,
+            sha256: hex(digest),
+        });
+        let made = Made {
+            path: self.image.display().to_string(),
+            size: written.bytes,
+            sha256: hex(&digests.image),
+            volume_identifier: identifier,
+            layout: self.layout,
+            files: files.collect(),
+        };
+        Ok(serde_json::to_string_pretty(&made)?)
+    }
+
+    fn report(&self, bytes: u64) {
+        if !self.quiet {
+            let image = if is_dash(self.image.as_os_str()) {
+                "standard output"
+            } else {
+                &*self.image.to_string_lossy()
+            };
+            eprintln!("metadata: {}: {bytes} bytes, layout {}", printable(image), self.layout);
+        }
+    }
+}
+
+fn file_or_standard_input(path: &Path, role: &'static str) -> Source {
+    if is_dash(path.as_os_str()) { Source::StandardInput } else { Source::file(path, role) }
+}
+
+/// The date that reproducible builds ask for, in seconds since 1970.
+fn source_date_epoch() -> Result<Option<u64>> {
+    let Some(value) = env::var_os("SOURCE_DATE_EPOCH") else { return Ok(None) };
+    let digits = value.to_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let seconds = digits.and_then(|digits| digits.parse().ok());
+    let usage = || Usage(format!("SOURCE_DATE_EPOCH {value:?} is no number of seconds since 1970"));
+    Ok(Some(seconds.ok_or_else(usage)?))
+}

@@ -1,0 +1,125 @@
+//! `metadata extract`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::ArgGroup;
+use metadata_image::{
+    image::{Image, Kind, Progress, Record},
+    output::{
+        replace::standard_output,
+        tree::{Outcome, Root},
+    },
+};
+
+use super::{printable, progress::Bar};
+
+/// Copy files off an image
+///
+/// NAME goes to standard output, byte for byte. With --into, NAME or all files
+/// go into a directory and never outside of it, whatever the names on the
+/// image. What is there already is kept unless --force is given. Files are
+/// written with permission bits 0600 (0700 if they may be executed) and
+/// directories with 0700, since what is on an image may be secret.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, group = ArgGroup::new("what").required(true).multiple(true))]
+pub(crate) struct Args {
+    /// The image, or a block device
+    image: PathBuf,
+
+    /// A file, as 'metadata show' names it; with --into also a directory
+    #[arg(group = "what")]
+    name: Option<String>,
+
+    /// The directory to write into; made if it is not there
+    #[arg(long, value_name = "DIR", group = "what")]
+    into: Option<PathBuf>,
+
+    /// Replace files that are there
+    #[arg(long, requires = "into")]
+    force: bool,
+
+    /// No progress
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  metadata extract meta.iso config
+  metadata extract seed.iso --into seed
+  metadata extract --force --into seed seed.iso meta-data";
+
+impl Args {
+    pub(crate) fn run(self) -> Result<()> {
+        let mut image = Image::open(&self.image)?;
+        let (_, records) = image.list()?;
+        let mut progress = Bar::new(self.quiet);
+        let Some(directory) = &self.into else {
+            let name = self.name.as_deref().context("clap lets no command line without a name through")?;
+            let record = self.find(&records, name)?;
+            ensure!(
+                record.kind == Kind::File,
+                "file {name:?} on image {:?} is a directory or special",
+                self.image
+            );
+            progress.expect(record.len);
+            let mut out = standard_output().context("writing to standard output")?;
+            return image.copy(record, &mut out, &mut progress);
+        };
+        let wanted: Vec<_> = match &self.name {
+            None => records.iter().collect(),
+            Some(name) => {
+                let found = self.find(&records, name)?;
+                let below = [&found.path[..], b"/"].concat();
+                records
+                    .iter()
+                    .filter(|record| record.path == found.path || record.path.starts_with(&below))
+                    .collect()
+            }
+        };
+        let root = Root::open_or_create(directory)?;
+        progress.expect(wanted.iter().map(|record| record.len).sum());
+        let mut failed = 0;
+        for record in wanted {
+            let written = self.write(&image, record, &root, &mut progress);
+            if let Err(error) = written.with_context(|| format!("extracting {:?}", record.display_path())) {
+                eprintln!("metadata: {}", printable(&format!("{error:#}")));
+                failed += 1;
+            }
+        }
+        drop(progress);
+        match failed {
+            0 => Ok(()),
+            1 => bail!("1 file was not extracted to {directory:?}"),
+            _ => bail!("{failed} files were not extracted to {directory:?}"),
+        }
+    }
+
+    fn write(&self, image: &Image, record: &Record, root: &Root, progress: &mut Bar) -> Result<()> {
+        match record.kind {
+            Kind::Directory => root.make_directory(&record.path),
+            Kind::Other => bail!("it is no file or directory"),
+            Kind::File => {
+                let executable = record.mode.is_some_and(|mode| mode & 0o100 != 0);
+                let mode = if executable { 0o700 } else { 0o600 };
+                let fill = |file: &mut std::fs::File| image.copy(record, file, progress);
+                match root.write_file(&record.path, mode, self.force, fill)? {
+                    Outcome::Written => Ok(()),
+                    Outcome::Kept => bail!("it is there already (--force replaces it)"),
+                }
+            }
+        }
+    }
+
+    /// The record that is called `name`, or else, where names have one case only, the one that differs in case.
+    fn find<'a>(&self, records: &'a [Record], name: &str) -> Result<&'a Record> {
+        let wanted = name.trim_start_matches("./").trim_matches('/').as_bytes();
+        let exact = records.iter().find(|record| record.path == wanted);
+        let similar = || {
+            let mut found = records.iter().filter(|record| record.path.eq_ignore_ascii_case(wanted));
+            found.next().filter(|_| found.next().is_none())
+        };
+        exact.or_else(similar).with_context(|| format!("there is no file {name:?} on image {:?}", self.image))
+    }
+}

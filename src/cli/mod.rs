@@ -1,0 +1,176 @@
+//! The command line: a file for every subcommand, its arguments and its `run`.
+
+mod attach;
+mod create;
+mod extract;
+mod progress;
+mod show;
+
+use std::{
+    ffi::{OsStr, OsString},
+    fmt,
+};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Builds, reads and attaches the ISO 9660 images that give a virtual machine
+/// its metadata: for LinuxKit, for cloud-init (NoCloud) and as an OpenStack
+/// config drive.
+#[derive(Debug, Parser)]
+#[command(name = "metadata", version, max_term_width = 80, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  metadata create meta.iso 'hello'
+  metadata create --layout nocloud --data-file user.yaml --hostname web seed.iso
+  metadata show seed.iso
+  metadata extract seed.iso user-data
+  qemu-system-x86_64 -m 512 $(metadata attach qemu meta.iso) disk.img
+
+'metadata COMMAND --help' tells more of each command.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build an image from a string, a file or standard input
+    Create(Box<create::Args>),
+    /// Show what is on an image and which agents find it
+    Show(show::Args),
+    /// Copy files off an image
+    Extract(extract::Args),
+    /// Print the arguments that attach an image to a virtual machine
+    Attach(attach::Args),
+}
+
+impl Cli {
+    /// Does what the command line says.
+    pub(crate) fn run(self) -> Result<()> {
+        match self.command {
+            Command::Create(args) => args.run(),
+            Command::Show(args) => args.run(),
+            Command::Extract(args) => args.run(),
+            Command::Attach(args) => args.run(),
+        }
+    }
+}
+
+/// A command line that clap takes and we do not.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Options that `linuxkit run` spells with one dash.
+const ONE_DASH: [&str; 2] = ["data", "data-file"];
+
+/// The arguments with `-data` and `-data-file` as clap knows them, alone or with a `=` and a value.
+///
+/// What follows such an option is its value, and is left alone, as is everything after `--`.
+pub(crate) fn with_two_dashes(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    let mut options = true;
+    let mut value = false;
+    arguments.map(move |argument| {
+        if !options || std::mem::take(&mut value) {
+            return argument;
+        }
+        options = argument != "--";
+        let bytes = argument.as_encoded_bytes();
+        for option in ONE_DASH {
+            let after = |dashes: &str| bytes.strip_prefix(dashes.as_bytes())?.strip_prefix(option.as_bytes());
+            value = after("-").or(after("--")) == Some(b"");
+            if after("-").is_some_and(|rest| rest.is_empty() || rest.starts_with(b"=")) {
+                let mut spelled = OsString::from("-");
+                spelled.push(&argument);
+                return spelled;
+            }
+            if value {
+                break;
+            }
+        }
+        argument
+    })
+}
+
+/// A clap error as the one line that our other errors are.
+pub(crate) fn in_one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let one_line = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said: Vec<_> = text
+        .split("\n\n")
+        .map(one_line)
+        .filter(|paragraph| {
+            !paragraph.starts_with("Usage:") && !paragraph.starts_with("For more information")
+        })
+        .map(|paragraph| paragraph.trim_start_matches("error: ").trim_start_matches("tip: ").to_owned())
+        .collect();
+    format!("{} (--help shows the usage)", said.join("; "))
+}
+
+/// Whether a path stands for standard input or output.
+fn is_dash(path: &OsStr) -> bool {
+    path == "-"
+}
+
+/// Text from an image or a file name, safe for a terminal: control characters are escaped.
+fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn clap_finds_no_fault_with_the_command_line() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_help_of_80_columns_with_examples() {
+        let mut command = Cli::command();
+        command.build();
+        let names: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        let mut helps = vec![command.render_long_help().to_string()];
+        for name in names.iter().filter(|name| *name != "help") {
+            let subcommand = command.find_subcommand_mut(name).expect("it was listed");
+            for argument in subcommand.get_arguments() {
+                assert!(argument.get_help().is_some(), "{name}: {argument} has no help");
+            }
+            helps.push(subcommand.render_help().to_string());
+            helps.push(subcommand.render_long_help().to_string());
+        }
+        for help in helps {
+            assert!(help.contains("\nExamples:\n"), "{help}");
+            for line in help.lines() {
+                assert!(line.chars().count() <= 80, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn options_with_one_dash_get_a_second_one() {
+        let spell = |arguments: &[&str]| -> Vec<String> {
+            with_two_dashes(arguments.iter().map(OsString::from))
+                .map(|argument| argument.into_string().unwrap())
+                .collect()
+        };
+        assert_eq!(spell(&["-data", "x", "-data-file", "y"]), ["--data", "x", "--data-file", "y"]);
+        assert_eq!(spell(&["-data=x", "-data-file=-"]), ["--data=x", "--data-file=-"]);
+        assert_eq!(spell(&["-data", "-data"]), ["--data", "-data"]);
+        assert_eq!(spell(&["--data-file", "-data", "-data=x"]), ["--data-file", "-data", "--data=x"]);
+        assert_eq!(spell(&["--", "-data"]), ["--", "-data"]);
+        assert_eq!(spell(&["-database", "-data-files", "-d"]), ["-database", "-data-files", "-d"]);
+    }
+}

@@ -1,0 +1,233 @@
+//! `metadata show`.
+
+use std::{
+    env,
+    fmt::Write as _,
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result, bail};
+use metadata_image::image::{
+    Image, Kind, Layout, Record, SECTOR_BYTES, Volume,
+    layout::{Agent, Reading},
+};
+use serde::Serialize;
+
+use super::printable;
+
+/// Show what is on an image and which agents find it
+///
+/// Reads any ISO 9660 image, also those of other tools, from a file or a block
+/// device. The last table says which file the agents take for the user data,
+/// and whether they find it when the image is attached as a CD-ROM and as a
+/// virtio disk.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The image, or a block device
+    image: PathBuf,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  metadata show meta.iso
+  metadata show --json /dev/sr0";
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Shown {
+    path: String,
+    size: u64,
+    volume_identifier: String,
+    volume_size: u64,
+    created: Option<String>,
+    modified: Option<String>,
+    layout: Option<Layout>,
+    trees: Vec<&'static str>,
+    /// The tree whose files are listed.
+    tree: &'static str,
+    /// Whether the root directory could only be read leniently.
+    malformed: bool,
+    files: Vec<ShownFile>,
+    agents: Agents,
+}
+
+#[derive(Serialize)]
+struct Agents {
+    metadata: Reading,
+    linuxkit: Reading,
+}
+
+#[derive(Serialize)]
+struct ShownFile {
+    name: String,
+    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mode: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sector: Option<u64>,
+    /// Whether the image has all of its bytes.
+    complete: bool,
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Result<()> {
+        let mut image = Image::open(&self.image)?;
+        let (volume, records) = image.list()?;
+        let files = records.iter().map(|record| shown(&image, record)).collect();
+        let shown = Shown {
+            path: self.image.display().to_string(),
+            size: image.bytes(),
+            volume_identifier: volume.identifier.clone(),
+            volume_size: volume.bytes,
+            created: volume.created.clone(),
+            modified: volume.modified.clone(),
+            layout: Layout::of(&volume, &records),
+            trees: volume.trees.iter().map(|tree| tree.name()).collect(),
+            tree: volume.read.name(),
+            malformed: volume.malformed,
+            files,
+            agents: agents(&volume, &records),
+        };
+        let text = if self.json { serde_json::to_string_pretty(&shown)? + "\n" } else { shown.to_text() };
+        io::stdout().write_all(text.as_bytes()).context("writing to standard output")?;
+        if let Some(file) = shown.files.iter().find(|file| !file.complete) {
+            bail!("reading image {:?}: file {:?} reaches past the end of the image", self.image, file.name);
+        }
+        Ok(())
+    }
+}
+
+fn agents(volume: &Volume, records: &[Record]) -> Agents {
+    Agents {
+        metadata: Agent::Metadata.read(volume, records),
+        linuxkit: Agent::LinuxKit.read(volume, records),
+    }
+}
+
+fn shown(image: &Image, record: &Record) -> ShownFile {
+    let is_file = record.kind == Kind::File;
+    ShownFile {
+        name: record.display_path(),
+        kind: match record.kind {
+            Kind::File => "file",
+            Kind::Directory => "directory",
+            Kind::Other => "other",
+        },
+        mode: record.mode.map(|mode| format!("{mode:04o}")),
+        size: is_file.then_some(record.len),
+        sector: record.extents.first().map(|extent| extent.offset / SECTOR_BYTES),
+        complete: image.holds(record),
+    }
+}
+
+impl Shown {
+    fn to_text(&self) -> String {
+        let style = Style::for_standard_output();
+        let mut text = String::new();
+        let mut line = |name: &str, value: String| {
+            writeln!(text, "{} {}", style.faint(&format!("{name:<9}")), printable(&value))
+                .expect("a string takes it");
+        };
+        line("image", self.path.clone());
+        let truncated = if self.volume_size > self.size {
+            format!(", {} in the descriptor", self.volume_size)
+        } else {
+            String::new()
+        };
+        line("size", format!("{} bytes{truncated}", self.size));
+        line("volume", self.volume_identifier.clone());
+        line("layout", self.layout.map_or("none that is known".to_owned(), |layout| layout.to_string()));
+        line("created", self.created.clone().unwrap_or_else(|| "no valid date".to_owned()));
+        line("modified", self.modified.clone().unwrap_or_else(|| "no valid date".to_owned()));
+        line("trees", self.describe_trees());
+
+        let mut rows = vec![["mode", "size", "sector", "name"].map(str::to_owned)];
+        rows.extend(self.files.iter().map(|file| {
+            let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
+            let slash = if file.kind == "directory" { "/" } else { "" };
+            let cut = if file.complete { "" } else { "  (reaches past the end)" };
+            let name = format!("{}{slash}{cut}", printable(&file.name));
+            [
+                file.mode.clone().unwrap_or_else(|| "-".to_owned()),
+                number(file.size),
+                number(file.sector),
+                name,
+            ]
+        }));
+        text.push('\n');
+        text += &table(&rows, [false, true, true, false], &style);
+
+        let mut rows = vec![["agent", "takes", "cd-rom", "virtio disk"].map(str::to_owned)];
+        for (name, reading) in [("metadata", &self.agents.metadata), ("LinuxKit", &self.agents.linuxkit)] {
+            let yes = |found: bool| if found { "yes" } else { "no" };
+            let because =
+                reading.because.as_ref().map_or(String::new(), |because| format!(": {}", printable(because)));
+            rows.push([
+                name.to_owned(),
+                reading.takes.clone().unwrap_or_else(|| "nothing".to_owned()),
+                yes(reading.cdrom).to_owned(),
+                yes(reading.virtio).to_owned() + &because,
+            ]);
+        }
+        text.push('\n');
+        text + &table(&rows, [false; 4], &style)
+    }
+
+    fn describe_trees(&self) -> String {
+        let name =
+            |tree: &&str| if *tree == self.tree { format!("{tree} (shown)") } else { (*tree).to_owned() };
+        let malformed = if self.malformed { "; its root directory is malformed" } else { "" };
+        self.trees.iter().map(name).collect::<Vec<_>>().join(", ") + malformed
+    }
+}
+
+/// Rows with aligned columns, the first as their heading; `right`: columns of numbers.
+fn table(rows: &[[String; 4]], right: [bool; 4], style: &Style) -> String {
+    let mut widths = [0; 4];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for (number, row) in rows.iter().enumerate() {
+        let cells: Vec<_> = row
+            .iter()
+            .zip(widths.into_iter().zip(right))
+            .map(
+                |(cell, (width, right))| {
+                    if right { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+                },
+            )
+            .collect();
+        let line = cells.join("  ").trim_end().to_owned();
+        text += &if number == 0 { style.faint(&line) } else { line };
+        text.push('\n');
+    }
+    text
+}
+
+/// Faint headings on a terminal, plain text elsewhere and where `NO_COLOR` is set.
+struct Style {
+    colour: bool,
+}
+
+impl Style {
+    fn for_standard_output() -> Self {
+        let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
+        Self { colour: io::stdout().is_terminal() && !refused && !dumb }
+    }
+
+    fn faint(&self, text: &str) -> String {
+        if self.colour { format!("\x1b[2m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}

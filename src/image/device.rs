@@ -1,0 +1,147 @@
+//! Block devices for hadris: the head of an image in memory, and a file that is read within bounds.
+
+use std::{
+    convert::Infallible,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+};
+
+use hadris_io::{Error, ErrorKind, ErrorType};
+use hadris_storage::{BlockIndex, BlockSize, sync::BlockDevice};
+
+use super::SECTOR_BYTES;
+
+const SECTOR: BlockSize = match BlockSize::new(2048) {
+    Some(size) => size,
+    None => unreachable!(),
+};
+
+/// The head of an image: system area, descriptors, directories, small files and path tables.
+///
+/// Grows as it is written. Zeros past its end are not kept: the image file has a hole there.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    bytes: Vec<u8>,
+}
+
+impl Head {
+    /// A head that begins as `bytes`, a whole number of sectors.
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes }
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl ErrorType for Head {
+    type Error = Infallible;
+}
+
+impl BlockDevice for Head {
+    fn block_size(&self) -> BlockSize {
+        SECTOR
+    }
+
+    fn block_count(&self) -> u64 {
+        self.bytes.len() as u64 / SECTOR_BYTES
+    }
+
+    fn max_block_count(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn writable(&self) -> bool {
+        true
+    }
+
+    fn read_blocks(&mut self, first: BlockIndex, buf: &mut [u8]) -> Result<(), Error<Infallible>> {
+        let stored = position(first).and_then(|start| self.bytes.get(start..start + buf.len()));
+        buf.copy_from_slice(stored.ok_or(ErrorKind::InvalidInput)?);
+        Ok(())
+    }
+
+    fn write_blocks(&mut self, first: BlockIndex, data: &[u8]) -> Result<(), Error<Infallible>> {
+        let start = position(first).ok_or(ErrorKind::InvalidInput)?;
+        let end = start + data.len();
+        if self.bytes.len() < end {
+            if start >= self.bytes.len() && data.iter().all(|&byte| byte == 0) {
+                return Ok(());
+            }
+            self.bytes.resize(end, 0);
+        }
+        self.bytes[start..end].copy_from_slice(data);
+        Ok(())
+    }
+}
+
+fn position(block: BlockIndex) -> Option<usize> {
+    block.get().checked_mul(SECTOR_BYTES)?.try_into().ok()
+}
+
+/// Bytes of descriptors and directories that are read from one image before it counts as hostile.
+///
+/// Fifty thousand files take some 30 MiB with every cache miss; a crafted chain of continuation areas takes as much as
+/// it likes.
+const BUDGET_BYTES: u64 = 128 << 20;
+
+/// An image file or block device to read descriptors and directories from.
+///
+/// hadris reads a sector or a little more at a time; what it reads in all is bounded, so that no image can make it read
+/// for long. File contents are read from [`Bounded::file`], past the budget.
+#[derive(Debug)]
+pub(super) struct Bounded {
+    file: File,
+    len: u64,
+    budget: u64,
+}
+
+impl Bounded {
+    /// `file` with its length, which for a block device only a seek tells.
+    pub(super) fn new(mut file: File) -> io::Result<Self> {
+        let len = file.seek(SeekFrom::End(0))?;
+        Ok(Self { file, len, budget: BUDGET_BYTES })
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Bytes in the file or on the device.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        self.budget = self
+            .budget
+            .checked_sub(buf.len() as u64)
+            .ok_or_else(|| io::Error::other("its directories take too much to read"))?;
+        self.file.seek(SeekFrom::Start(offset))?;
+        self.file.read_exact(buf)
+    }
+}
+
+impl ErrorType for Bounded {
+    type Error = io::Error;
+}
+
+impl BlockDevice for Bounded {
+    fn block_size(&self) -> BlockSize {
+        SECTOR
+    }
+
+    // A last, partial sector counts: `linuxkit metadata create` writes one, and reads past its end fail by themselves.
+    fn block_count(&self) -> u64 {
+        self.len.div_ceil(SECTOR_BYTES)
+    }
+
+    fn read_blocks(&mut self, first: BlockIndex, buf: &mut [u8]) -> Result<(), Error<io::Error>> {
+        let offset = first.get().checked_mul(SECTOR_BYTES).ok_or(ErrorKind::InvalidInput)?;
+        let there = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX).min(buf.len());
+        let (stored, missing) = buf.split_at_mut(there);
+        missing.fill(0);
+        self.read_at(offset, stored).map_err(|error| Error::device(error, "reading the image"))
+    }
+}

@@ -1,0 +1,119 @@
+//! ISO 9660 images: the vocabulary that layouts, writer and reader share.
+//!
+//! An *image* is the bytes, a *volume* what is in them: an identifier, dates, and one or more trees of *records*, each
+//! of which names a file and the *extents* that hold its bytes. A *sector* is 2048 bytes, always.
+//!
+//! Sources: ECMA-119 (ISO 9660), the Joliet specification, IEEE P1281 and P1282 (SUSP and Rock Ridge).
+
+mod device;
+pub mod layout;
+mod payload;
+pub mod read;
+pub mod source;
+pub mod write;
+
+pub use layout::Layout;
+pub use payload::Progress;
+pub use read::Image;
+
+/// Bytes in a sector, the unit in which a descriptor or a record gives a position (ECMA-119, 6.1.2).
+pub const SECTOR_BYTES: u64 = 2048;
+
+/// Bytes on a disk that must divide an image's size and a large file's offset.
+///
+/// QEMU on storage with 4096-byte blocks refuses an image of another size, and file systems share blocks of this size.
+pub const ALIGNMENT_BYTES: u64 = 4096;
+
+/// A run of bytes in an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Bytes from the start of the image to the first one.
+    pub offset: u64,
+    /// Bytes in the run.
+    pub len: u64,
+}
+
+/// What a volume's descriptors say of it.
+#[derive(Clone, Debug)]
+pub struct Volume {
+    /// The volume identifier of the primary volume descriptor without trailing blanks; bytes that are not UTF-8 show
+    /// as U+FFFD.
+    pub identifier: String,
+    /// When the volume was made, as `YYYY-MM-DDThh:mm:ssZ` in UTC. `None`: not given, or not a date.
+    pub created: Option<String>,
+    /// When the volume was last changed, likewise.
+    pub modified: Option<String>,
+    /// The trees that name the volume's files, the best for a Linux guest first.
+    pub trees: Vec<Tree>,
+    /// The tree that a Linux guest sees, and that this program reads.
+    pub read: Tree,
+    /// Whether the root directory is malformed, as in the images of `linuxkit metadata create`, and was read leniently.
+    pub malformed: bool,
+    /// Whether the primary and every supplementary descriptor carry valid creation and modification dates. go-diskfs,
+    /// and with it LinuxKit's agent, does not see a disk otherwise.
+    pub dates_valid: bool,
+    /// Bytes that the volume says it takes. A file may be shorter (truncated) or longer.
+    pub bytes: u64,
+}
+
+/// One of the trees of a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tree {
+    /// The names of ISO 9660 itself, in lower case as Linux shows them. Every volume has it.
+    Primary,
+    /// POSIX names and modes on the primary tree.
+    RockRidge,
+    /// A tree of its own with UCS-2 names.
+    Joliet,
+    /// A tree of its own under an Enhanced Volume Descriptor (ISO 9660:1999).
+    Enhanced,
+}
+
+impl Tree {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Primary => "ISO 9660",
+            Self::RockRidge => "Rock Ridge",
+            Self::Joliet => "Joliet",
+            Self::Enhanced => "ISO 9660:1999",
+        }
+    }
+}
+
+/// A file or directory on a volume.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The names of the directories above it and its own, from the root, joined by `/`.
+    ///
+    /// No component is empty, `.`, `..` or holds `/` or NUL; otherwise the bytes are as hostile as the image.
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: Kind,
+    /// The permission bits, where Rock Ridge gives them.
+    pub mode: Option<u32>,
+    /// Bytes of a file's content, 0 for anything else.
+    pub len: u64,
+    /// Where the content is, in the order of its bytes.
+    pub extents: Vec<Extent>,
+}
+
+impl Record {
+    /// The path for people: bytes that are not UTF-8 show as U+FFFD.
+    #[must_use]
+    pub fn display_path(&self) -> String {
+        String::from_utf8_lossy(&self.path).into_owned()
+    }
+}
+
+/// What a record names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link, a device, a FIFO or a socket, which no metadata needs.
+    Other,
+}

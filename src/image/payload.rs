@@ -1,0 +1,234 @@
+//! A large file: named until the writer needs it, then copied to its place by whatever copies fastest.
+//!
+//! Files are copied by the kernel (`std::io::copy` between two files is `copy_file_range`), their holes stay holes;
+//! pipes are read and written. Where the bytes go does not depend on which it was.
+
+use std::{
+    fmt,
+    fs::{File, Metadata},
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::MetadataExt,
+    path::PathBuf,
+};
+
+use anyhow::{Context, Result, ensure};
+use rustix::{fs, io::Errno};
+
+/// Bytes that are copied between two reports of progress.
+pub(super) const STEP_BYTES: u64 = 16 << 20;
+
+/// Bytes that a pipe is read by: its usual capacity is 64 KiB, and more saves system calls for those that hold more.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Told of the work as it goes on. `()` ignores it.
+pub trait Progress {
+    /// `bytes` more are to be copied or read. Not called for a pipe, whose length nobody knows.
+    fn expect(&mut self, bytes: u64);
+    /// `bytes` more are done.
+    fn advance(&mut self, bytes: u64);
+}
+
+impl Progress for () {
+    fn expect(&mut self, _: u64) {}
+    fn advance(&mut self, _: u64) {}
+}
+
+/// What a file is and when it last changed: equal before and after a copy, unless somebody wrote to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    pub(super) len: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            len: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+
+    /// Fails when `file` is not what it was.
+    pub(super) fn check(self, file: &File) -> Result<()> {
+        ensure!(Self::of(&file.metadata()?) == self, "it changed while it was read");
+        Ok(())
+    }
+}
+
+/// The bytes of a large file, before they are on the image.
+pub(super) enum Payload {
+    /// A regular file, opened when it is copied.
+    File { path: PathBuf, role: &'static str, stamp: Stamp },
+    /// Something that can be read once: its beginning and the rest.
+    Stream { label: String, start: Vec<u8>, rest: Box<dyn Read> },
+    /// A stream that had to be kept, in a file without a name.
+    Spooled { file: File, len: u64 },
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, .. } => write!(f, "file {path:?}"),
+            Self::Stream { label, .. } => f.write_str(label),
+            Self::Spooled { len, .. } => write!(f, "{len} bytes kept"),
+        }
+    }
+}
+
+impl Payload {
+    /// Bytes in it, where that is known before it is read.
+    pub(super) fn len(&self) -> Option<u64> {
+        match self {
+            Self::File { stamp, .. } => Some(stamp.len),
+            Self::Stream { .. } => None,
+            Self::Spooled { len, .. } => Some(*len),
+        }
+    }
+
+    /// Copies it to byte `offset` of `out`, where `out` holds nothing yet, and says how many bytes it took.
+    pub(super) fn place(self, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<u64> {
+        match self {
+            Self::File { path, role, stamp } => {
+                let mut copy = || -> Result<u64> {
+                    let file = File::open(&path)?;
+                    stamp.check(&file)?;
+                    place_file(&file, stamp.len, out, offset, progress)?;
+                    stamp.check(&file)?;
+                    Ok(stamp.len)
+                };
+                copy().with_context(|| format!("copying {role} {path:?} to the image"))
+            }
+            Self::Stream { label, start, rest } => {
+                let mut out = out;
+                out.seek(SeekFrom::Start(offset)).context("writing the image")?;
+                pump(start.as_slice().chain(rest), &mut out, &label, progress)
+            }
+            Self::Spooled { file, len } => {
+                place_file(&file, len, out, offset, progress)?;
+                Ok(len)
+            }
+        }
+    }
+
+    /// The same bytes in a form that can be read more than once and whose length is known.
+    pub(super) fn keep(self, progress: &mut dyn Progress) -> Result<Self> {
+        let Self::Stream { label, start, rest } = self else { return Ok(self) };
+        let mut file = crate::output::replace::nameless().context("creating a temporary file for a pipe")?;
+        let len = pump(start.as_slice().chain(rest), &mut file, &label, progress)?;
+        Ok(Self::Spooled { file, len })
+    }
+
+    /// Hands the bytes of a file or of what was kept to `each`, piece by piece.
+    pub(super) fn read(
+        &self,
+        each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
+        match self {
+            Self::File { path, role, stamp } => {
+                let mut copy = || -> Result<()> {
+                    let mut file = File::open(path)?;
+                    stamp.check(&file)?;
+                    let read = read_pieces(&mut (&mut file).take(stamp.len), each, progress)?;
+                    ensure!(read == stamp.len, "it changed while it was read");
+                    stamp.check(&file)
+                };
+                copy().with_context(|| format!("copying {role} {path:?} to the image"))
+            }
+            Self::Spooled { file, len } => {
+                let mut file = file;
+                file.seek(SeekFrom::Start(0))?;
+                read_pieces(&mut file.take(*len), each, progress)?;
+                Ok(())
+            }
+            Self::Stream { .. } => unreachable!("a stream is kept before it is read twice"),
+        }
+    }
+}
+
+/// Copies `len` bytes of `file` to `offset` of `out`, leaving holes where `file` has them.
+fn place_file(file: &File, len: u64, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<()> {
+    let mut done = 0;
+    while done < len {
+        // A file system that knows no holes says EINVAL, one that has only a hole left ENXIO.
+        let data = match fs::seek(file, fs::SeekFrom::Data(done)) {
+            Ok(data) => data.min(len),
+            Err(Errno::NXIO) => len,
+            Err(_) => done,
+        };
+        let hole = match fs::seek(file, fs::SeekFrom::Hole(data)) {
+            Ok(hole) if data < len => hole.min(len),
+            _ => len,
+        };
+        progress.advance(data - done);
+        copy_range(file, data..hole, out, offset, progress)?;
+        done = hole;
+    }
+    Ok(())
+}
+
+fn copy_range(
+    mut file: &File,
+    range: std::ops::Range<u64>,
+    mut out: &File,
+    offset: u64,
+    progress: &mut dyn Progress,
+) -> Result<()> {
+    if range.is_empty() {
+        return Ok(());
+    }
+    file.seek(SeekFrom::Start(range.start))?;
+    out.seek(SeekFrom::Start(offset + range.start))?;
+    let mut left = range.end - range.start;
+    while left > 0 {
+        let step = left.min(STEP_BYTES);
+        let copied = io::copy(&mut file.take(step), &mut out)?;
+        ensure!(copied == step, "it changed while it was read");
+        progress.advance(copied);
+        left -= copied;
+    }
+    Ok(())
+}
+
+/// Reads `from` to its end and writes it to `to`.
+fn pump(mut from: impl Read, to: &mut impl Write, label: &str, progress: &mut dyn Progress) -> Result<u64> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut total = 0;
+    loop {
+        let read = match from.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error).with_context(|| format!("reading {label}")),
+        };
+        to.write_all(&buffer[..read]).with_context(|| format!("keeping {label}"))?;
+        total += read as u64;
+        progress.advance(read as u64);
+    }
+}
+
+/// Hands what `from` gives to `each`, and says how many bytes that were.
+pub(super) fn read_pieces(
+    from: &mut impl Read,
+    each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    progress: &mut dyn Progress,
+) -> io::Result<u64> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut total = 0;
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(read) => {
+                each(&buffer[..read])?;
+                total += read as u64;
+                progress.advance(read as u64);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! The reader: an image file or a block device, its volume, its records and their bytes.
+//!
+//! Reads what hadris reads, and the images of `linuxkit metadata create`, which are malformed. An image is not trusted:
+//! what is read of its directories, how many records it has and how deep they go is bounded, no length that it states
+//! is allocated, and a file that is said to reach past the end is an error when it is read.
+
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use hadris_fs::{DirCursor, DirEntry, FileType, MountOptions, NodeId, sync::FileSystem};
+use hadris_iso::{CacheOptions, Detail, IsoDate, IsoId, Namespace, raw, sync::IsoFs};
+
+use super::{
+    Extent, Kind, Record, SECTOR_BYTES, Tree, Volume,
+    device::Bounded,
+    payload::{Progress, STEP_BYTES},
+};
+
+/// Records of one volume at most.
+const RECORDS_MAX: usize = 50_000;
+
+/// Bytes of all paths together at most.
+const PATHS_BYTES_MAX: usize = 4 << 20;
+
+/// Directories below one another at most. ISO 9660 has 8, Rock Ridge as many as it likes.
+const DEPTH_MAX: usize = 64;
+
+/// Extents of one file at most: 8 TiB, all that sectors can number, in extents of 4 GiB.
+const EXTENTS_MAX: usize = 2049;
+
+/// Bytes of a malformed root directory that are looked at.
+const LENIENT_ROOT_BYTES_MAX: u32 = 64 << 10;
+
+/// An open image.
+pub struct Image {
+    path: PathBuf,
+    iso: IsoFs<Bounded>,
+}
+
+impl std::fmt::Debug for Image {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Image").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Image {
+    /// Opens an image file, or a block device with an image on it.
+    ///
+    /// # Errors
+    /// It cannot be read, or is no ISO 9660 image. The error names the path.
+    pub fn open(path: &Path) -> Result<Self> {
+        let open = || {
+            let file = File::open(path)?;
+            ensure!(!file.metadata()?.is_dir(), "it is a directory");
+            let device = Bounded::new(file)?;
+            let iso = IsoFs::mount(device, MountOptions::new().read_only())
+                .map_err(|error| broken(error.into_error()))?;
+            ensure!(u64::from(iso.info().block_size()) == SECTOR_BYTES, "its blocks are not of 2048 bytes");
+            Ok(iso.with_cache(CacheOptions::new()))
+        };
+        let iso = open().with_context(|| format!("reading image {path:?}"))?;
+        Ok(Self { path: path.to_path_buf(), iso })
+    }
+
+    /// Bytes in the file or on the device.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.iso.device().len()
+    }
+
+    /// What the volume says of itself, and every record of the tree that a Linux guest sees, directories before what is
+    /// in them, siblings in the order of the image.
+    ///
+    /// # Errors
+    /// A descriptor or a directory is malformed, or there is too much of them.
+    pub fn list(&mut self) -> Result<(Volume, Vec<Record>)> {
+        self.try_list().with_context(|| format!("reading image {:?}", self.path))
+    }
+
+    fn try_list(&mut self) -> Result<(Volume, Vec<Record>)> {
+        let dates_valid = self.dates_valid()?;
+        let (records, malformed) = match self.walk() {
+            Ok(records) => (records, false),
+            Err(Stop::MalformedRoot(error)) => match self.lenient_root()? {
+                Some(records) => (records, true),
+                None => return Err(error),
+            },
+            Err(Stop::Broken(error)) => return Err(error),
+        };
+        let info = self.iso.info();
+        let namespaces = self.iso.namespaces();
+        let date = |date| info.date(date).map(iso_8601);
+        let volume = Volume {
+            identifier: String::from_utf8_lossy(info.id(IsoId::Volume)).into_owned(),
+            created: date(IsoDate::Created),
+            modified: date(IsoDate::Modified),
+            trees: namespaces.iter().map(tree).collect(),
+            read: tree(self.iso.namespace()),
+            malformed,
+            dates_valid,
+            bytes: u64::from(info.volume_space_size()) * SECTOR_BYTES,
+        };
+        Ok((volume, records))
+    }
+
+    /// Whether all bytes of `record` are there.
+    #[must_use]
+    pub fn holds(&self, record: &Record) -> bool {
+        let end = |extent: &Extent| extent.offset.checked_add(extent.len);
+        record.extents.iter().all(|extent| end(extent).is_some_and(|end| end <= self.bytes()))
+    }
+
+    /// Copies the bytes of `record` to `out`.
+    ///
+    /// # Errors
+    /// The image ends before the file does, or one of the two cannot be read or written.
+    pub fn copy(&self, record: &Record, out: &mut impl Write, progress: &mut dyn Progress) -> Result<()> {
+        let context = || format!("reading file {:?} of image {:?}", record.display_path(), self.path);
+        if !self.holds(record) {
+            return Err(anyhow!("it reaches past the end of the image")).with_context(context);
+        }
+        let mut file = self.iso.device().file();
+        for extent in &record.extents {
+            file.seek(SeekFrom::Start(extent.offset)).with_context(context)?;
+            let mut left = extent.len;
+            while left > 0 {
+                let step = left.min(STEP_BYTES);
+                let copied = io::copy(&mut file.take(step), out).with_context(context)?;
+                if copied != step {
+                    return Err(anyhow!("the image became shorter")).with_context(context);
+                }
+                progress.advance(step);
+                left -= step;
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes of `record`, which may be at most `limit`.
+    ///
+    /// # Errors
+    /// There are more, or [`Image::copy`] fails.
+    pub fn read(&self, record: &Record, limit: u64) -> Result<Vec<u8>> {
+        ensure!(
+            record.len <= limit,
+            "reading file {:?} of image {:?}: it has {} bytes, more than {limit}",
+            record.display_path(),
+            self.path,
+            record.len
+        );
+        let mut bytes = Vec::new();
+        self.copy(record, &mut bytes, &mut ())?;
+        Ok(bytes)
+    }
+
+    fn dates_valid(&mut self) -> Result<bool> {
+        let mut valid = true;
+        for index in 0.. {
+            let dates = match self.iso.descriptor(index).map_err(broken)? {
+                None => break,
+                Some(raw::VolumeDescriptor::Primary(it)) => [it.creation_date, it.modification_date],
+                Some(raw::VolumeDescriptor::Supplementary(it)) => [it.creation_date, it.modification_date],
+                Some(_) => continue,
+            };
+            valid &= dates.iter().all(|date| date.to_datetime().is_some());
+        }
+        Ok(valid)
+    }
+
+    fn walk(&mut self) -> Result<Vec<Record>, Stop> {
+        let mut walk = Walk { primary: self.iso.namespace() == Namespace::Primary, ..Walk::default() };
+        let root = self.iso.root();
+        walk.directories.insert(root);
+        walk.descend(&mut self.iso, root, &[], 0)?;
+        Ok(walk.records)
+    }
+
+    /// The files of a root directory whose records hadris refuses.
+    ///
+    /// `linuxkit metadata create` writes records of 39 bytes, one short of the padding that ECMA-119, 9.1.12, asks for.
+    /// hadris 3.0.0-rc.2 mounts such an image and fails on its root; Linux reads it. `None`: nothing found here either.
+    fn lenient_root(&mut self) -> Result<Option<Vec<Record>>> {
+        let Some(raw::VolumeDescriptor::Primary(descriptor)) = self.iso.descriptor(0).map_err(broken)? else {
+            return Ok(None);
+        };
+        let root = descriptor.root.header;
+        let mut directory = vec![0; root.data_len.get().min(LENIENT_ROOT_BYTES_MAX) as usize];
+        self.iso.read_raw(u64::from(root.extent.get()) * SECTOR_BYTES, &mut directory).map_err(broken)?;
+        let sectors = directory.chunks(usize::try_from(SECTOR_BYTES)?);
+        let records: Vec<_> = sectors.flat_map(lenient_records).collect();
+        Ok((!records.is_empty()).then_some(records))
+    }
+}
+
+/// Why a walk ended early.
+enum Stop {
+    /// The first directory could not be read.
+    MalformedRoot(anyhow::Error),
+    Broken(anyhow::Error),
+}
+
+/// A walk through all directories, and what bounds it.
+#[derive(Default)]
+struct Walk {
+    /// Whether names come from ISO 9660 itself, and are shown in lower case.
+    primary: bool,
+    records: Vec<Record>,
+    paths_bytes: usize,
+    /// Directories seen, so that a loop is one.
+    directories: BTreeSet<NodeId>,
+}
+
+impl Walk {
+    fn descend(
+        &mut self,
+        iso: &mut IsoFs<Bounded>,
+        node: NodeId,
+        above: &[u8],
+        depth: usize,
+    ) -> Result<(), Stop> {
+        let mut cursor = DirCursor::START;
+        loop {
+            let entry = match iso.readdir(node, cursor) {
+                Ok(None) => return Ok(()),
+                Ok(Some(entry)) => entry,
+                Err(error) if depth == 0 && Detail::of(&error) == Some(Detail::DirectoryRecord) => {
+                    return Err(Stop::MalformedRoot(broken(error)));
+                }
+                Err(error) => return Err(Stop::Broken(broken(error))),
+            };
+            cursor = entry.next_cursor();
+            let directory = self.add(iso, &entry, above).map_err(Stop::Broken)?;
+            if let Some(path) = directory {
+                if depth == DEPTH_MAX {
+                    return Err(Stop::Broken(anyhow!("its directories are more than {DEPTH_MAX} deep")));
+                }
+                if !self.directories.insert(entry.node()) {
+                    return Err(Stop::Broken(anyhow!("its directories form a loop")));
+                }
+                self.descend(iso, entry.node(), &path, depth + 1)?;
+            }
+        }
+    }
+
+    /// Adds the record of `entry`. The path, if it is a directory.
+    fn add(&mut self, iso: &mut IsoFs<Bounded>, entry: &DirEntry, above: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut path = above.to_vec();
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        let name = entry.name().as_bytes();
+        path.extend(if self.primary { as_linux_shows(name) } else { name.to_vec() });
+        self.paths_bytes += path.len();
+        ensure!(
+            self.records.len() < RECORDS_MAX && self.paths_bytes <= PATHS_BYTES_MAX,
+            "it holds more than {RECORDS_MAX} files, or names of more than {PATHS_BYTES_MAX} bytes"
+        );
+        let kind = match entry.file_type() {
+            FileType::File => Kind::File,
+            FileType::Dir => Kind::Directory,
+            _ => Kind::Other,
+        };
+        let mode = (iso.namespace() == Namespace::RockRidge).then(|| entry.metadata().permissions().bits());
+        let (len, extents) = if kind == Kind::File { extents_of(iso, entry)? } else { (0, Vec::new()) };
+        let directory = (kind == Kind::Directory).then(|| path.clone());
+        self.records.push(Record { path, kind, mode, len, extents });
+        Ok(directory)
+    }
+}
+
+fn extents_of(iso: &mut IsoFs<Bounded>, entry: &DirEntry) -> Result<(u64, Vec<Extent>)> {
+    let mut extents = Vec::new();
+    let mut done = 0;
+    let mut found = [hadris_fs::Extent::new(0, 0); 16];
+    loop {
+        let count = iso.extents(entry.node(), done, &mut found).map_err(broken)?;
+        for extent in &found[..count] {
+            extents.push(Extent { offset: extent.offset(), len: extent.len() });
+            done += extent.len();
+        }
+        if extents.len() > EXTENTS_MAX {
+            bail!("a file has more than {EXTENTS_MAX} extents");
+        }
+        if count < found.len() {
+            return Ok((done, extents));
+        }
+    }
+}
+
+/// The files of one sector of a directory, as far as its records can be followed (ECMA-119, 9.1).
+fn lenient_records(sector: &[u8]) -> Vec<Record> {
+    const LEN: usize = 0;
+    const EXTENT: usize = 2;
+    const DATA_LEN: usize = 10;
+    const FLAGS: usize = 25;
+    const NAME_LEN: usize = 32;
+    const NAME: usize = 33;
+    const FLAG_DIRECTORY: u8 = 2;
+
+    let number = |record: &[u8], at: usize| {
+        let bytes = record.get(at..at + 4)?.try_into().ok()?;
+        Some(u64::from(u32::from_le_bytes(bytes)))
+    };
+    let parse = |record: &[u8]| {
+        let (sector, len) = (number(record, EXTENT)?, number(record, DATA_LEN)?);
+        let name = record.get(NAME..NAME + usize::from(*record.get(NAME_LEN)?))?;
+        let extents = vec![Extent { offset: sector * SECTOR_BYTES, len }];
+        Some((
+            record[FLAGS],
+            Record { path: as_linux_shows(name), kind: Kind::File, mode: None, len, extents },
+        ))
+    };
+    let mut records = Vec::new();
+    let mut rest = sector;
+    while let Some((record, after)) = rest.get(LEN).and_then(|&len| rest.split_at_checked(usize::from(len))) {
+        let Some((flags, parsed)) = parse(record) else { break };
+        let normal = !matches!(parsed.path.as_slice(), b"" | b"." | b".." | b"\0" | b"\x01")
+            && !parsed.path.iter().any(|byte| matches!(byte, 0 | b'/'));
+        if flags & FLAG_DIRECTORY == 0 && normal {
+            records.push(parsed);
+        }
+        rest = after;
+    }
+    records
+}
+
+/// A name of ISO 9660 itself as Linux shows it: lower case, without version and without a dot at the end (isofs,
+/// `map=normal`).
+fn as_linux_shows(name: &[u8]) -> Vec<u8> {
+    let name = name.split(|&byte| byte == b';').next().unwrap_or_default();
+    name.strip_suffix(b".").unwrap_or(name).to_ascii_lowercase()
+}
+
+fn tree(namespace: Namespace) -> Tree {
+    match namespace {
+        Namespace::RockRidge => Tree::RockRidge,
+        Namespace::Joliet => Tree::Joliet,
+        Namespace::Enhanced => Tree::Enhanced,
+        _ => Tree::Primary,
+    }
+}
+
+fn iso_8601(time: hadris_fs::DateTime) -> String {
+    let (date, clock) = time.to_civil_utc();
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        date.year(),
+        date.month(),
+        date.day(),
+        clock.hour(),
+        clock.minute(),
+        clock.second()
+    )
+}
+
+/// What hadris found wrong, without where in its own terms.
+fn broken(error: hadris_fs::Error<io::Error>) -> anyhow::Error {
+    if error.kind() == hadris_fs::ErrorKind::NotRecognized {
+        return anyhow!("it is no ISO 9660 image");
+    }
+    let message = error.message();
+    match error.into_device_error() {
+        Some(error) => error.into(),
+        None => anyhow!(message),
+    }
+}

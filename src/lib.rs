@@ -1,0 +1,33 @@
+//! Builds, reads and attaches the ISO 9660 images that give a virtual machine its metadata.
+//!
+//! The rooms, from the top down; a room imports from the ones below it only:
+//!
+//! - [`recipe`]: what to build, as data.
+//! - [`provider`]: where a guest finds its metadata.
+//! - [`image`]: what carries it, ISO 9660: layouts, writer, reader.
+//! - [`userdata`]: what the guest is told.
+//! - [`output`]: files that appear whole or not at all, and trees that stay beneath their directory.
+//!
+//! An image from a string, and the string read back:
+//!
+//! ```
+//! use metadata_image::{image::source::Source, output::replace::Target, provider::cdrom, recipe::Recipe};
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("meta.iso");
+//! let recipe = Recipe::new(Source::Bytes(b"hello".to_vec()));
+//! let mut file = Target::resolve(&path)?.create(0o600)?;
+//! recipe.draft()?.write_to_file(file.file(), &mut ())?;
+//! file.commit(false)?;
+//!
+//! assert_eq!(cdrom::fetch_from(&path)?.userdata.as_deref(), Some(&b"hello"[..]));
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod image;
+pub mod output;
+pub mod provider;
+pub mod recipe;
+pub mod userdata;

@@ -1,0 +1,47 @@
+//! `metadata`: builds, reads and attaches the images that give a virtual machine its metadata.
+
+mod cli;
+
+use std::{env, io, process::ExitCode};
+
+use clap::Parser;
+
+use cli::{Cli, Usage};
+use metadata_image::recipe::Contradiction;
+
+/// Something failed or could not be verified.
+const EXIT_FAILED: u8 = 1;
+
+/// The command line is wrong.
+const EXIT_USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse_from(cli::with_two_dashes(env::args_os())) {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            eprintln!("metadata: {}", cli::in_one_line(&error));
+            return EXIT_USAGE.into();
+        }
+        // Help or the version. A closed standard output is no failure.
+        Err(error) => {
+            drop(error.print());
+            return ExitCode::SUCCESS;
+        }
+    };
+    match cli.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("metadata: {error:#}");
+            let usage = error.is::<Usage>() || error.is::<Contradiction>();
+            (if usage { EXIT_USAGE } else { EXIT_FAILED }).into()
+        }
+    }
+}
+
+/// Whether whoever reads our output has heard enough, like `head`.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}

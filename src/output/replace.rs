@@ -1,0 +1,234 @@
+//! Replaces a file: a temporary beside it, the final mode from the start, a rename at the end.
+//!
+//! Whatever happens on the way, the old file is whole; and unless the process is killed outright, no temporary stays.
+//! That holds for signals too once [`clean_up_on_signals`] has been called.
+
+use std::{
+    fs::{self, File, Metadata, Permissions},
+    io,
+    os::{
+        fd::AsFd,
+        unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
+    },
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use anyhow::{Context, Result, bail};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+    low_level::emulate_default_handler,
+};
+use tempfile::{Builder, NamedTempFile};
+
+/// How many symbolic links are followed to a target, as many as Linux follows.
+const LINKS_MAX: usize = 40;
+
+/// Temporaries that a signal must remove. Held while one is created or renamed, so that none is missed.
+static TEMPORARIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn temporaries() -> MutexGuard<'static, Vec<PathBuf>> {
+    TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// From now on SIGHUP, SIGINT and SIGTERM remove the temporaries before they end the process, unless it was started
+/// with the signal ignored, as `nohup` does.
+///
+/// # Errors
+/// The system refuses a handler or a thread.
+pub fn clean_up_on_signals() -> io::Result<()> {
+    let ignored = ignored_signals();
+    let mut signals = Signals::new(
+        [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0),
+    )?;
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever() {
+            // Never released: nothing is created or renamed from here on.
+            let paths = temporaries();
+            for path in paths.iter() {
+                drop(fs::remove_file(path));
+            }
+            drop(emulate_default_handler(signal));
+        }
+    })?;
+    Ok(())
+}
+
+/// The signals that the process ignores, signal 1 in the lowest bit; none where the system does not say (proc(5)).
+fn ignored_signals() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+/// A path that a file shall get, checked: not a directory or device, in a directory that exists.
+#[derive(Debug)]
+pub struct Target {
+    path: PathBuf,
+    old: Option<Metadata>,
+}
+
+impl Target {
+    /// Follows symbolic links from `path` to where the file is, or would be.
+    ///
+    /// # Errors
+    /// It is something else than a regular file, or its directory does not exist.
+    pub fn resolve(path: &Path) -> Result<Self> {
+        let mut path = path.to_path_buf();
+        for _ in 0..LINKS_MAX {
+            let metadata = match fs::symlink_metadata(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    let directory = directory_of(&path);
+                    if path.file_name().is_none()
+                        || !fs::metadata(directory).is_ok_and(|found| found.is_dir())
+                    {
+                        bail!("there is no directory {directory:?}");
+                    }
+                    return Ok(Self { path, old: None });
+                }
+                found => found?,
+            };
+            let kind = metadata.file_type();
+            if kind.is_symlink() {
+                path = directory_of(&path).join(fs::read_link(&path)?);
+            } else if kind.is_file() {
+                return Ok(Self { path, old: Some(metadata) });
+            } else if kind.is_dir() {
+                bail!("it is a directory");
+            } else if kind.is_block_device() || kind.is_char_device() {
+                bail!("it is a device");
+            } else {
+                bail!("it is not a regular file");
+            }
+        }
+        bail!("too many levels of symbolic links")
+    }
+
+    /// Whether `path` leads to the file that is there now.
+    #[must_use]
+    pub fn is_same_file(&self, path: &Path) -> bool {
+        let identity = |metadata: &Metadata| (metadata.dev(), metadata.ino());
+        match (&self.old, fs::metadata(path)) {
+            (Some(old), Ok(found)) => identity(old) == identity(&found),
+            _ => false,
+        }
+    }
+
+    /// Creates the temporary that will take the path, with the permission bits `mode` whatever the umask.
+    ///
+    /// # Errors
+    /// It cannot be created.
+    pub fn create(self, mode: u32) -> Result<Replacement> {
+        let directory = directory_of(&self.path);
+        let mut temporaries = temporaries();
+        let file = Builder::new()
+            .prefix(".metadata-")
+            .permissions(Permissions::from_mode(mode))
+            .tempfile_in(directory)
+            // tempfile adds the path, which says nothing to the user.
+            .map_err(|error| error.raw_os_error().map_or(error, io::Error::from_raw_os_error))
+            .with_context(|| format!("creating a temporary file in {directory:?}"))?;
+        temporaries.push(file.path().to_path_buf());
+        drop(temporaries);
+        let replacement = Replacement { target: self.path, file: Some(file) };
+        // The umask may have taken bits away.
+        if replacement.file().metadata()?.mode() & 0o7777 != mode {
+            replacement.file().set_permissions(Permissions::from_mode(mode))?;
+        }
+        Ok(replacement)
+    }
+}
+
+/// A file that is being written and will take its target's path.
+#[derive(Debug)]
+pub struct Replacement {
+    target: PathBuf,
+    /// There until it is renamed.
+    file: Option<NamedTempFile>,
+}
+
+impl Replacement {
+    /// The file to write to.
+    ///
+    /// # Panics
+    /// Never: it is there until [`Replacement::commit`], which takes the replacement away.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        self.file.as_ref().expect("a replacement has its file until it is committed").as_file()
+    }
+
+    /// Renames the file to its target.
+    ///
+    /// Where that replaces a file, the new one's data is on the disk before the old one goes. Where there is none,
+    /// nothing waits for a disk, unless `sync` asks that file and name be on it.
+    ///
+    /// # Errors
+    /// The file cannot be written back or renamed; the target is as it was.
+    pub fn commit(mut self, sync: bool) -> Result<()> {
+        let Some(file) = self.file.take() else { return Ok(()) };
+        if sync {
+            file.as_file().sync_data().context("writing to disk")?;
+        }
+        let temporary = file.path().to_path_buf();
+        let renamed = {
+            let mut temporaries = temporaries();
+            let renamed = persist(file, &self.target, sync);
+            temporaries.retain(|path| *path != temporary);
+            renamed
+        };
+        renamed.with_context(|| format!("renaming a temporary file to {:?}", self.target))?;
+        if sync {
+            File::open(directory_of(&self.target))
+                .and_then(|directory| directory.sync_all())
+                .context("writing to disk")?;
+        }
+        Ok(())
+    }
+}
+
+fn persist(file: NamedTempFile, target: &Path, synced: bool) -> io::Result<()> {
+    let file = match file.persist_noclobber(target) {
+        Ok(_) => return Ok(()),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => error.file,
+        Err(error) => return Err(error.error),
+    };
+    if !synced {
+        file.as_file().sync_data()?;
+    }
+    file.persist(target)?;
+    Ok(())
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        let Some(file) = self.file.take() else { return };
+        let mut temporaries = temporaries();
+        temporaries.retain(|path| path != file.path());
+        drop(file);
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(directory) if directory != Path::new("") => directory,
+        _ => Path::new("."),
+    }
+}
+
+/// A file without a name, which is gone with its last handle.
+///
+/// # Errors
+/// The directory for temporary files takes no more.
+pub fn nameless() -> io::Result<File> {
+    tempfile::tempfile()
+}
+
+/// Standard output without the standard library's buffer, which looks at every byte for the end of a line.
+///
+/// # Errors
+/// It is closed.
+pub fn standard_output() -> io::Result<File> {
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}

@@ -1,0 +1,223 @@
+//! Writes files beneath a directory and nowhere else, whatever they are called and whatever links are found there.
+//!
+//! Every step is taken from an open directory by one name, and never through a symbolic link.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs, io,
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{DirBuilderExt as _, PermissionsExt},
+    },
+    path::Path,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use cap_fs_ext::DirExt;
+use cap_std::{
+    ambient_authority,
+    fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt},
+};
+
+/// Bytes in a name at most: Linux, `NAME_MAX` in `limits.h`.
+const NAME_BYTES: usize = 255;
+
+/// The name of a file while it is written.
+const TEMPORARY: &str = ".metadata-unfinished";
+
+/// A directory to write beneath.
+#[derive(Debug)]
+pub struct Root {
+    directory: Dir,
+}
+
+/// Whether a file was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was.
+    Written,
+    /// There is something of that name already, and it was not to be replaced.
+    Kept,
+}
+
+impl Root {
+    /// Opens `path`, after it has made it if need be: with permission bits 0700, in a directory that exists.
+    ///
+    /// # Errors
+    /// It is no directory, or cannot be made or opened.
+    pub fn open_or_create(path: &Path) -> Result<Self> {
+        let context = || format!("opening directory {path:?}");
+        let mut builder = fs::DirBuilder::new();
+        builder.mode(0o700);
+        match builder.create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(error).with_context(context);
+            }
+            _ => {}
+        }
+        let directory = Dir::open_ambient_dir(path, ambient_authority()).with_context(context)?;
+        Ok(Self { directory })
+    }
+
+    /// Makes the directory `path`, with permission bits 0700, and those above it. One that is there stays as it is.
+    ///
+    /// # Errors
+    /// A component of `path` is not a normal name, or is there and no directory.
+    pub fn make_directory(&self, path: &[u8]) -> Result<()> {
+        self.descend(components(path)?).map(drop)
+    }
+
+    /// Writes the file `path` with permission bits `mode`, and makes the directories above it.
+    ///
+    /// What `content` writes gets its name when it is complete. What has that name is kept, unless `force` replaces it: a
+    /// file or a link, never a directory.
+    ///
+    /// # Errors
+    /// A component of `path` is not a normal name, a directory above it is none, or `content` fails.
+    pub fn write_file(
+        &self,
+        path: &[u8],
+        mode: u32,
+        force: bool,
+        content: impl FnOnce(&mut fs::File) -> Result<()>,
+    ) -> Result<Outcome> {
+        let mut directories = components(path)?;
+        let name = directories.pop().context("it has no name")?;
+        let directory = self.descend(directories)?;
+        match directory.symlink_metadata(&name) {
+            Ok(found) if found.is_dir() && force => bail!("there is a directory of that name"),
+            Ok(_) if !force => return Ok(Outcome::Kept),
+            _ => {}
+        }
+        // Left by an earlier run that was killed.
+        drop(directory.remove_file(TEMPORARY));
+        let mut options = OpenOptions::new();
+        let file = directory.open_with(TEMPORARY, options.write(true).create_new(true).mode(0o600))?;
+        let mut file = file.into_std();
+        content(&mut file)
+            .and_then(|()| {
+                file.set_permissions(fs::Permissions::from_mode(mode))?;
+                Ok(directory.rename(TEMPORARY, &directory, &name)?)
+            })
+            .inspect_err(|_| drop(directory.remove_file(TEMPORARY)))?;
+        Ok(Outcome::Written)
+    }
+
+    fn descend(&self, names: Vec<OsString>) -> Result<Dir> {
+        let mut directory = self.directory.try_clone()?;
+        let mut builder = DirBuilder::new();
+        builder.mode(0o700);
+        for name in names {
+            match directory.create_dir_with(&name, &builder) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
+                _ => {}
+            }
+            directory =
+                directory.open_dir_nofollow(&name).with_context(|| format!("opening directory {name:?}"))?;
+        }
+        Ok(directory)
+    }
+}
+
+/// The components of `path`, each of which is one normal name.
+fn components(path: &[u8]) -> Result<Vec<OsString>> {
+    path.split(|&byte| byte == b'/')
+        .map(|name| {
+            ensure!(!matches!(name, b"" | b"." | b".."), "a name is empty, '.' or '..'");
+            ensure!(!name.contains(&0), "a name has a NUL character");
+            ensure!(name.len() <= NAME_BYTES, "a name is longer than {NAME_BYTES} bytes");
+            ensure!(
+                name != TEMPORARY.as_bytes(),
+                "the name {TEMPORARY} is needed for files that are being written"
+            );
+            Ok(OsStr::from_bytes(name).to_owned())
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        io::Write,
+        os::unix::fs::{PermissionsExt, symlink},
+    };
+
+    use super::*;
+
+    fn write(root: &Root, path: &str, force: bool) -> Result<Outcome> {
+        root.write_file(path.as_bytes(), 0o640, force, |file| Ok(file.write_all(b"new")?))
+    }
+
+    #[test]
+    fn a_file_gets_its_content_its_mode_and_its_directories() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let root = Root::open_or_create(&directory.path().join("root"))?;
+        assert_eq!(write(&root, "a/b/file", false)?, Outcome::Written);
+        let path = directory.path().join("root/a/b/file");
+        assert_eq!(fs::read(&path)?, b"new");
+        assert_eq!(fs::metadata(&path)?.permissions().mode() & 0o7777, 0o640);
+        assert_eq!(fs::read_dir(directory.path().join("root/a/b"))?.count(), 1);
+        assert_eq!(fs::metadata(directory.path().join("root/a"))?.permissions().mode() & 0o7777, 0o700);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_there_is_kept_unless_forced() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        fs::write(directory.path().join("file"), "old")?;
+        fs::create_dir(directory.path().join("directory"))?;
+        let root = Root::open_or_create(directory.path())?;
+        assert_eq!(write(&root, "file", false)?, Outcome::Kept);
+        assert_eq!(fs::read(directory.path().join("file"))?, b"old");
+        assert_eq!(write(&root, "file", true)?, Outcome::Written);
+        assert_eq!(fs::read(directory.path().join("file"))?, b"new");
+        assert_eq!(write(&root, "directory", false)?, Outcome::Kept);
+        assert!(write(&root, "directory", true).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn names_that_leave_the_directory_are_errors() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let root = Root::open_or_create(&directory.path().join("root"))?;
+        let long = "x".repeat(256);
+        for path in ["..", "../x", "a/../../x", "/x", "", ".", "a//b", "a/", "a\0b", &*long, TEMPORARY] {
+            assert!(write(&root, path, true).is_err(), "{path:?}");
+        }
+        assert_eq!(fs::read_dir(directory.path())?.count(), 1);
+        assert_eq!(fs::read_dir(directory.path().join("root"))?.count(), 0, "nothing is left behind");
+        Ok(())
+    }
+
+    #[test]
+    fn links_that_are_found_are_not_followed() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let outside = directory.path().join("outside");
+        fs::create_dir(&outside)?;
+        fs::write(outside.join("file"), "old")?;
+        let inside = directory.path().join("root");
+        let root = Root::open_or_create(&inside)?;
+        symlink(&outside, inside.join("directory"))?;
+        symlink(outside.join("file"), inside.join("file"))?;
+        symlink(outside.join("absent"), inside.join("dangling"))?;
+
+        assert!(write(&root, "directory/file", true).is_err());
+        assert_eq!(write(&root, "file", false)?, Outcome::Kept);
+        assert_eq!(write(&root, "dangling", false)?, Outcome::Kept);
+        assert_eq!(write(&root, "file", true)?, Outcome::Written, "the link itself is replaced");
+
+        assert_eq!(fs::read(outside.join("file"))?, b"old");
+        assert_eq!(fs::read_dir(&outside)?.count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_filled_leaves_nothing() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let root = Root::open_or_create(directory.path())?;
+        assert!(root.write_file(b"file", 0o600, false, |_| bail!("no")).is_err());
+        assert_eq!(fs::read_dir(directory.path())?.count(), 0);
+        Ok(())
+    }
+}

@@ -1,0 +1,3 @@
+//! Where a guest finds its metadata.
+
+pub mod cdrom;

@@ -1,0 +1,316 @@
+//! What to build, as data: sources, a layout, and what becomes of them.
+
+use std::{
+    collections::BTreeSet,
+    fmt, fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    image::{
+        layout::{Instance, Layout},
+        source::Source,
+        write::{Draft, Volume},
+    },
+    userdata::hostname,
+};
+
+/// Bytes in a volume identifier at most (ECMA-119, 8.4.7).
+const VOLUME_IDENTIFIER_BYTES: usize = 32;
+
+/// Characters of it that the Joliet descriptor holds: 32 bytes of UCS-2.
+const JOLIET_VOLUME_IDENTIFIER_CHARACTERS: usize = 16;
+
+/// Bytes in a name at most: Linux, `NAME_MAX` in `limits.h`.
+const NAME_BYTES: usize = 255;
+
+/// Bytes of a file with public keys at most.
+const SSH_KEYS_BYTES: u64 = 1 << 20;
+
+/// The date of an image that is given none: 1980-01-01, the first that a CD-ROM's file systems all have.
+const DEFAULT_SECONDS: u64 = 315_532_800;
+
+/// The first second that a directory record has no year for: 2156-01-01 (ECMA-119, 9.1.5).
+const SECONDS_END: u64 = 5_869_584_000;
+
+/// What to build.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// The user data.
+    pub data: Source,
+    /// The layout.
+    pub layout: Layout,
+    /// The volume identifier, where it is not the layout's.
+    pub volume_id: Option<String>,
+    /// Further files: a path on the image and what it shall hold.
+    pub files: Vec<(Vec<u8>, Source)>,
+    /// The meta-data file, where it is not to be generated.
+    pub meta_data: Option<Source>,
+    /// The network configuration.
+    pub network_config: Option<Source>,
+    /// The vendor data.
+    pub vendor_data: Option<Source>,
+    /// The host name for a generated meta-data file.
+    pub hostname: Option<String>,
+    /// Files with public keys for a generated meta-data file.
+    pub ssh_keys: Vec<PathBuf>,
+    /// The instance id for a generated meta-data file; made from the content otherwise.
+    pub instance_id: Option<String>,
+    /// The date of everything on the image, in seconds since 1970; 1980-01-01 otherwise.
+    pub seconds: Option<u64>,
+}
+
+/// A recipe that contradicts itself, whatever its files hold: a usage error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction(String);
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Contradiction {}
+
+impl Recipe {
+    /// A recipe for an image of the default layout with this user data.
+    #[must_use]
+    pub fn new(data: Source) -> Self {
+        Self {
+            data,
+            layout: Layout::default(),
+            volume_id: None,
+            files: Vec::new(),
+            meta_data: None,
+            network_config: None,
+            vendor_data: None,
+            hostname: None,
+            ssh_keys: Vec::new(),
+            instance_id: None,
+            seconds: None,
+        }
+    }
+
+    /// The volume identifier that the image will have.
+    #[must_use]
+    pub fn volume_identifier(&self) -> &str {
+        self.volume_id.as_deref().unwrap_or(self.layout.volume_identifier())
+    }
+
+    /// The paths of all files on the host that the recipe names.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        let files = self.files.iter().map(|(_, source)| source);
+        let sources = [&self.meta_data, &self.network_config, &self.vendor_data].into_iter().flatten();
+        let sources = [&self.data].into_iter().chain(files).chain(sources);
+        sources.filter_map(Source::path).chain(self.ssh_keys.iter().map(PathBuf::as_path))
+    }
+
+    /// Finds what no file on the host could make right.
+    ///
+    /// # Errors
+    /// A part that the layout has no place for, parts that exclude each other, or a name that cannot be.
+    pub fn check(&self) -> Result<(), Contradiction> {
+        self.check_parts()?;
+        self.check_volume_identifier()?;
+        if let Some(name) = &self.hostname {
+            hostname::check(name).map_err(|why| Contradiction(format!("host name {name:?} {why}")))?;
+        }
+        if self.seconds.is_some_and(|seconds| seconds >= SECONDS_END) {
+            return Err(Contradiction(
+                "the date is after the year 2155, the last that an image can have".to_owned(),
+            ));
+        }
+        let inputs = [
+            Some(&self.data),
+            self.meta_data.as_ref(),
+            self.network_config.as_ref(),
+            self.vendor_data.as_ref(),
+        ];
+        let inputs = inputs.into_iter().flatten().chain(self.files.iter().map(|(_, source)| source));
+        if inputs.filter(|source| matches!(source, Source::StandardInput)).count() > 1 {
+            return Err(Contradiction("standard input can be read only once".to_owned()));
+        }
+        self.check_names()
+    }
+
+    fn check_parts(&self) -> Result<(), Contradiction> {
+        let layout = self.layout;
+        let generated = layout.metadata_name();
+        let parts = [
+            (self.meta_data.is_some(), "meta-data", generated),
+            (self.network_config.is_some(), "network-config", layout.network_config_name()),
+            (self.vendor_data.is_some(), "vendor-data", layout.vendor_data_name()),
+            (self.hostname.is_some(), "hostname", generated),
+            (!self.ssh_keys.is_empty(), "ssh-key", generated),
+            (self.instance_id.is_some(), "instance-id", generated),
+        ];
+        for (given, part, place) in parts {
+            if given && place.is_none() {
+                return Err(Contradiction(format!("the layout {layout} has no place for {part}")));
+            }
+        }
+        for (given, part) in [
+            (self.hostname.is_some(), "hostname"),
+            (!self.ssh_keys.is_empty(), "ssh-key"),
+            (self.instance_id.is_some(), "instance-id"),
+        ] {
+            if given && self.meta_data.is_some() {
+                return Err(Contradiction(format!(
+                    "{part} is for generated meta-data, and a meta-data file is given"
+                )));
+            }
+        }
+        match self.instance_id.as_deref() {
+            Some("") => Err(Contradiction("the instance id is empty".to_owned())),
+            Some(id) if id.chars().any(char::is_control) => {
+                Err(Contradiction(format!("instance id {id:?} has control characters")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_volume_identifier(&self) -> Result<(), Contradiction> {
+        let identifier = self.volume_identifier();
+        let why = if identifier.trim().is_empty() {
+            "is empty".to_owned()
+        } else if identifier.len() > VOLUME_IDENTIFIER_BYTES {
+            format!("has {} bytes, and {VOLUME_IDENTIFIER_BYTES} is the most", identifier.len())
+        } else if identifier.chars().any(char::is_control) {
+            "has control characters".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Contradiction(format!("volume identifier {identifier:?} {why}")))
+    }
+
+    fn check_names(&self) -> Result<(), Contradiction> {
+        let mut names = BTreeSet::new();
+        for (name, _) in &self.files {
+            let fault =
+                |why: &str| Contradiction(format!("file name {:?} {why}", String::from_utf8_lossy(name)));
+            for component in name.split(|&byte| byte == b'/') {
+                match component {
+                    b"" if name.is_empty() => return Err(fault("is empty")),
+                    b"" if name.starts_with(b"/") => return Err(fault("is not relative")),
+                    b"" => return Err(fault("has an empty part")),
+                    b"." | b".." => return Err(fault("has a part '.' or '..'")),
+                    _ if component.len() > NAME_BYTES => {
+                        return Err(fault("has a part longer than 255 bytes"));
+                    }
+                    _ if component.contains(&0) => return Err(fault("has a NUL character")),
+                    _ => {}
+                }
+            }
+            if self.layout.uses(name) {
+                return Err(fault(&format!("is one that the layout {} uses", self.layout)));
+            }
+            if !names.insert(name.as_slice()) {
+                return Err(fault("is given twice"));
+            }
+        }
+        // Whatever lies below a file makes it a directory as well.
+        let layout = [Some(self.layout.userdata_name()), self.layout.metadata_name()];
+        let all = names
+            .iter()
+            .copied()
+            .chain(layout.into_iter().flatten().map(str::as_bytes))
+            .collect::<BTreeSet<_>>();
+        for name in &all {
+            let directories =
+                name.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| &name[..end]);
+            for directory in directories {
+                if all.contains(directory) {
+                    let text = String::from_utf8_lossy(directory);
+                    return Err(Contradiction(format!("file name {text:?} is a directory for another file")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is allowed and still likely to be a mistake, a sentence each, in addition to the warnings of the draft.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let identifier = self.volume_identifier();
+        if identifier.chars().count() > JOLIET_VOLUME_IDENTIFIER_CHARACTERS {
+            let cut: String = identifier.chars().take(JOLIET_VOLUME_IDENTIFIER_CHARACTERS).collect();
+            warnings.push(format!("volume identifier {identifier:?}: Windows and macOS show {cut:?}, as Joliet has 16 characters"));
+        }
+        let expected = self.layout.volume_identifier();
+        if identifier.eq_ignore_ascii_case(expected)
+            && ![expected.to_ascii_lowercase(), expected.to_ascii_uppercase()]
+                .contains(&identifier.to_owned())
+        {
+            warnings.push(format!(
+                "volume identifier {identifier:?}: agents look for {expected:?}, upper and lower case count"
+            ));
+        }
+        warnings
+    }
+
+    /// Opens every source and plans the image.
+    ///
+    /// # Errors
+    /// The recipe contradicts itself ([`Contradiction`]), or a source cannot be read.
+    pub fn draft(self) -> Result<Draft> {
+        self.check()?;
+        let identifier = self.volume_identifier().to_owned();
+        let layout = self.layout;
+        let instance = if self.meta_data.is_none() && layout.metadata_name().is_some() {
+            let ssh_keys =
+                self.ssh_keys.iter().map(|path| read_ssh_keys(path)).collect::<Result<Vec<_>>>()?.concat();
+            Some((layout, Instance { id: self.instance_id, hostname: self.hostname, ssh_keys }))
+        } else {
+            None
+        };
+        let parts = [
+            (Some(layout.userdata_name()), Some(self.data)),
+            (layout.metadata_name(), self.meta_data),
+            (layout.network_config_name(), self.network_config),
+            (layout.vendor_data_name(), self.vendor_data),
+        ];
+        let parts = parts.into_iter().filter_map(|(name, source)| Some((name?.as_bytes().to_vec(), source?)));
+        let files = self.files.into_iter().chain(parts).collect();
+        let seconds = self.seconds.unwrap_or(DEFAULT_SECONDS);
+        Draft::new(Volume { identifier, seconds, files, instance })
+    }
+}
+
+/// The keys of a file like `id_ed25519.pub` or `authorized_keys`, one a line.
+fn read_ssh_keys(path: &Path) -> Result<Vec<String>> {
+    let read = || {
+        ensure!(!fs::metadata(path)?.is_dir(), "it is a directory");
+        let mut text = String::new();
+        let mut file = std::io::Read::take(fs::File::open(path)?, SSH_KEYS_BYTES + 1);
+        std::io::Read::read_to_string(&mut file, &mut text)?;
+        ensure!(text.len() as u64 <= SSH_KEYS_BYTES, "it has more than 1 MiB");
+        ensure!(
+            !text.contains("PRIVATE KEY-----"),
+            "it is a private key; give the public one, which ends in .pub"
+        );
+        let keys: Vec<_> = text
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .map(str::to_owned)
+            .collect();
+        ensure!(!keys.is_empty(), "it has no key");
+        for key in &keys {
+            ensure!(is_public_key(key), "{key:?} is no public key");
+        }
+        Ok(keys)
+    };
+    read().with_context(|| format!("reading ssh key {path:?}"))
+}
+
+/// Whether a line has what every public key has: a type and a word of base64, with options before or a comment behind.
+fn is_public_key(line: &str) -> bool {
+    const TYPES: [&str; 5] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "rsa-sha2-"];
+    let words: Vec<_> = line.split_ascii_whitespace().collect();
+    let is_key =
+        |pair: &[&str]| TYPES.iter().any(|name| pair[0].starts_with(name)) && pair[1].starts_with("AAAA");
+    !line.chars().any(char::is_control) && words.windows(2).any(is_key)
+}

@@ -1,0 +1,3 @@
+//! What a guest is told, whatever carries it.
+
+pub mod hostname;
