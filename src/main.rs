@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse_from(cli::with_two_dashes(env::args_os())) {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
-            eprintln!("metadata: {}", cli::in_one_line(&error));
+            cli::say(&cli::in_one_line(&error));
             return EXIT_USAGE.into();
         }
         // Help or the version. A closed standard output is no failure.
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("metadata: {error:#}");
+            cli::say(&format!("{error:#}"));
             let usage = error.is::<Usage>() || error.is::<Contradiction>();
             (if usage { EXIT_USAGE } else { EXIT_FAILED }).into()
         }

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use metadata_image::image::{Image, layout::is_cidata};
 use serde_json::json;
 
-use super::{Usage, printable};
+use super::{Usage, say};
 
 /// Print the arguments that attach an image to a virtual machine
 ///
@@ -70,10 +70,10 @@ impl Args {
             .context("the path of the image is not UTF-8, which no monitor's syntax is sure to take")?;
         let (volume, _) = Image::open(&self.image)?.list()?;
         if device == Device::Virtio && !is_cidata(&volume.identifier) {
-            let identifier = printable(&volume.identifier);
-            eprintln!(
-                "metadata: warning: the volume is called {identifier:?}; agents that look for CIDATA overlook this disk"
-            );
+            say(&format!(
+                "warning: the volume is called {:?}; agents that look for CIDATA overlook this disk",
+                volume.identifier
+            ));
         }
         let arguments = self.vmm.arguments(path, device)?;
         let text = if self.json {

@@ -25,7 +25,7 @@ use metadata_image::{
 };
 use serde::Serialize;
 
-use super::{Usage, is_dash, printable, progress::Bar};
+use super::{Usage, is_dash, progress::Bar, say};
 
 /// Permission bits of an image: it repeats every secret in its data.
 const MODE: u32 = 0o600;
@@ -274,10 +274,10 @@ impl Args {
         }
         warnings.extend_from_slice(draft.warnings());
         if let (true, Some(first)) = (self.strict, warnings.first()) {
-            bail!("{}", printable(first));
+            bail!("{first}");
         }
         for warning in warnings {
-            eprintln!("metadata: warning: {}", printable(&warning));
+            say(&format!("warning: {warning}"));
         }
         Ok(draft)
     }
@@ -314,7 +314,7 @@ impl Args {
             } else {
                 &*self.image.to_string_lossy()
             };
-            eprintln!("metadata: {}: {bytes} bytes, layout {}", printable(image), self.layout);
+            say(&format!("{image}: {bytes} bytes, layout {}", self.layout));
         }
     }
 }

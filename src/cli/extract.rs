@@ -12,7 +12,7 @@ use metadata_image::{
     },
 };
 
-use super::{printable, progress::Bar};
+use super::{progress::Bar, say};
 
 /// Copy files off an image
 ///
@@ -84,7 +84,7 @@ impl Args {
         for record in wanted {
             let written = self.write(&image, record, &root, &mut progress);
             if let Err(error) = written.with_context(|| format!("extracting {:?}", record.display_path())) {
-                eprintln!("metadata: {}", printable(&format!("{error:#}")));
+                say(&format!("{error:#}"));
                 failed += 1;
             }
         }

@@ -9,6 +9,7 @@ mod show;
 use std::{
     ffi::{OsStr, OsString},
     fmt,
+    io::{self, Write},
 };
 
 use anyhow::Result;
@@ -119,6 +120,13 @@ pub(crate) fn in_one_line(error: &clap::Error) -> String {
 /// Whether a path stands for standard input or output.
 fn is_dash(path: &OsStr) -> bool {
     path == "-"
+}
+
+/// Prints one line to standard error, at once, so that lines of several processes do not mix.
+pub(crate) fn say(line: &str) {
+    let line = format!("metadata: {}\n", printable(line));
+    // Nobody is left to tell if that fails.
+    drop(io::stderr().write_all(line.as_bytes()));
 }
 
 /// Text from an image or a file name, safe for a terminal: control characters are escaped.

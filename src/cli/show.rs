@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use metadata_image::image::{
-    Image, Kind, Layout, Record, SECTOR_BYTES, Volume,
+    Image, Kind, Layout, Record, SECTOR_BYTES,
     layout::{Agent, Reading},
 };
 use serde::Serialize;
@@ -54,13 +54,14 @@ struct Shown {
     /// Whether the root directory could only be read leniently.
     malformed: bool,
     files: Vec<ShownFile>,
-    agents: Agents,
+    agents: Vec<ShownAgent>,
 }
 
 #[derive(Serialize)]
-struct Agents {
-    metadata: Reading,
-    linuxkit: Reading,
+struct ShownAgent {
+    agent: &'static str,
+    #[serde(flatten)]
+    reading: Reading,
 }
 
 #[derive(Serialize)]
@@ -94,7 +95,9 @@ impl Args {
             tree: volume.read.name(),
             malformed: volume.malformed,
             files,
-            agents: agents(&volume, &records),
+            agents: Agent::ALL
+                .map(|agent| ShownAgent { agent: agent.name(), reading: agent.read(&volume, &records) })
+                .into(),
         };
         let text = if self.json { serde_json::to_string_pretty(&shown)? + "\n" } else { shown.to_text() };
         io::stdout().write_all(text.as_bytes()).context("writing to standard output")?;
@@ -102,13 +105,6 @@ impl Args {
             bail!("reading image {:?}: file {:?} reaches past the end of the image", self.image, file.name);
         }
         Ok(())
-    }
-}
-
-fn agents(volume: &Volume, records: &[Record]) -> Agents {
-    Agents {
-        metadata: Agent::Metadata.read(volume, records),
-        linuxkit: Agent::LinuxKit.read(volume, records),
     }
 }
 
@@ -166,12 +162,12 @@ impl Shown {
         text += &table(&rows, [false, true, true, false], &style);
 
         let mut rows = vec![["agent", "takes", "cd-rom", "virtio disk"].map(str::to_owned)];
-        for (name, reading) in [("metadata", &self.agents.metadata), ("LinuxKit", &self.agents.linuxkit)] {
+        for ShownAgent { agent, reading } in &self.agents {
             let yes = |found: bool| if found { "yes" } else { "no" };
             let because =
                 reading.because.as_ref().map_or(String::new(), |because| format!(": {}", printable(because)));
             rows.push([
-                name.to_owned(),
+                (*agent).to_owned(),
                 reading.takes.clone().unwrap_or_else(|| "nothing".to_owned()),
                 yes(reading.cdrom).to_owned(),
                 yes(reading.virtio).to_owned() + &because,

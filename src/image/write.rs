@@ -300,7 +300,9 @@ impl Draft {
         };
         let sectors = end.next_multiple_of(ALIGNMENT_BYTES / SECTOR_BYTES);
         let options = self.options.clone().with_min_image_blocks(sectors);
-        let (head, report) = lay_out(tree, &options).context("laying out the image")?;
+        let laid_out =
+            if places.is_empty() { lay_out(&tree, &options) } else { lay_out_around_stored(tree, &options) };
+        let (head, report) = laid_out.context("laying out the image")?;
         ensure!(
             report.size() == sectors * SECTOR_BYTES && head.len() as u64 <= self.payload_start(),
             "laying out the image: its files are too large for one image",
@@ -358,20 +360,25 @@ fn mode(bits: u32) -> SetAttr {
     SetAttr::new().with_permissions(Permissions::new(bits))
 }
 
+/// Lays `tree`, which has no stored files, out in memory.
+fn lay_out(tree: &Tree, options: &IsoOptions) -> Result<(Vec<u8>, Report)> {
+    let mut head = Head::default();
+    let report = write(&mut head, tree, options)?;
+    Ok((head.into_bytes(), report))
+}
+
 /// Lays `tree` out in memory; its stored files are not touched.
 ///
 /// hadris 3.0.0-rc.2 takes stored files in a [`Session`] only, which updates an image that is there. So the session
 /// gets an empty one that claims to have no sectors, and rebuilds all of it from the first sector after the
 /// descriptors. `hadris_still_refuses_stored_files_in_a_new_image` tells when this is no longer needed.
-fn lay_out(tree: Tree, options: &IsoOptions) -> Result<(Vec<u8>, Report)> {
+fn lay_out_around_stored(tree: Tree, options: &IsoOptions) -> Result<(Vec<u8>, Report)> {
     /// Where the primary volume descriptor, in sector 16, has the volume's size, in both byte orders (ECMA-119, 8.4.8).
     const VOLUME_SPACE_SIZE: std::ops::Range<usize> = 16 * 2048 + 80..16 * 2048 + 88;
 
-    let mut empty = Head::default();
-    write(&mut empty, &Tree::new(), &IsoOptions::new())?;
-    let mut bytes = empty.into_bytes();
-    bytes[VOLUME_SPACE_SIZE].fill(0);
-    let mut session = Session::open(Head::new(bytes)).map_err(hadris_fs::MountError::into_error)?;
+    let (mut empty, _) = lay_out(&Tree::new(), &IsoOptions::new())?;
+    empty[VOLUME_SPACE_SIZE].fill(0);
+    let mut session = Session::open(Head::new(empty)).map_err(hadris_fs::MountError::into_error)?;
     *session.tree_mut() = tree;
     let report = session.write(options, SessionMode::Rewrite)?;
     Ok((session.into_inner().into_bytes(), report))
@@ -422,5 +429,34 @@ fn describe(warning: &Warning) -> String {
         }
         (Some(path), None) => format!("file {:?}: {}", text(path), warning.message()),
         (None, _) => warning.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hadris_still_refuses_stored_files_in_a_new_image() -> Result<()> {
+        let mut tree = Tree::new();
+        tree.insert("file", Node::file(Data::stored([HadrisExtent::new(1 << 20, 5)])?))?;
+        assert!(
+            lay_out(&tree, &IsoOptions::new()).is_err(),
+            "hadris takes stored files in a new image: lay_out_around_stored can go"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn the_detour_over_a_session_lays_out_as_a_new_image_does() -> Result<()> {
+        let tree = || -> Result<Tree> {
+            let mut tree = Tree::new();
+            tree.insert("directory/file", Node::file(Data::bytes(*b"hello")))?;
+            Ok(tree)
+        };
+        let options = IsoOptions::new().with_rock_ridge().with_joliet();
+        let (head, report) = lay_out(&tree()?, &options)?;
+        assert_eq!((head, report), lay_out_around_stored(tree()?, &options)?);
+        Ok(())
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File, Metadata, Permissions},
-    io,
+    io::{self, Read},
     os::{
         fd::AsFd,
         unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
@@ -58,7 +58,10 @@ pub fn clean_up_on_signals() -> io::Result<()> {
 
 /// The signals that the process ignores, signal 1 in the lowest bit; none where the system does not say (proc(5)).
 fn ignored_signals() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    // With room for all of it, it is read at once.
+    let mut status = String::with_capacity(8 << 10);
+    let read = File::open("/proc/self/status").and_then(|mut file| file.read_to_string(&mut status));
+    drop(read);
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

@@ -27,11 +27,11 @@ pub struct Found {
 /// It cannot be read, is no image, or its data is larger than 64 MiB.
 pub fn fetch_from(path: &Path) -> Result<Found> {
     let mut image = Image::open(path)?;
-    let (_, records) = image.list()?;
+    let (volume, records) = image.list()?;
     let read = |record: &Record| image.read(record, DATA_BYTES_MAX);
     let metadata = records.iter().find(|record| record.kind == Kind::File && record.path == b"meta-data");
     Ok(Found {
-        userdata: Agent::Metadata.take(&records).ok().map(read).transpose()?,
+        userdata: Agent::Metadata.take(&volume, &records).ok().map(read).transpose()?,
         metadata: metadata.map(read).transpose()?,
     })
 }
