@@ -196,7 +196,7 @@ impl Args {
         if let Some(path) = recipe.paths().find(|path| target.is_same_file(path)) {
             return Err(anyhow!("{path:?} is the same file")).with_context(building);
         }
-        clean_up_on_signals().context("preparing for signals")?;
+        clean_up_on_signals();
         let identifier = recipe.volume_identifier().to_owned();
         let draft = self.draft(recipe)?;
         let mut progress = Bar::new(self.quiet);

@@ -20,11 +20,11 @@ const SECTOR: BlockSize = match BlockSize::new(2048) {
 ///
 /// Grows as it is written. Zeros past its end are not kept: the image file has a hole there.
 #[derive(Debug, Default)]
-pub(super) struct Head {
+pub(super) struct HeadDevice {
     bytes: Vec<u8>,
 }
 
-impl Head {
+impl HeadDevice {
     /// A head that begins as `bytes`, a whole number of sectors.
     pub(super) fn new(bytes: Vec<u8>) -> Self {
         Self { bytes }
@@ -35,11 +35,11 @@ impl Head {
     }
 }
 
-impl ErrorType for Head {
+impl ErrorType for HeadDevice {
     type Error = Infallible;
 }
 
-impl BlockDevice for Head {
+impl BlockDevice for HeadDevice {
     fn block_size(&self) -> BlockSize {
         SECTOR
     }

@@ -25,7 +25,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     ALIGNMENT_BYTES, Extent, Layout, SECTOR_BYTES,
-    device::Head,
+    device::HeadDevice,
     layout::{DIGEST_BYTES, Instance},
     payload::{Payload, Progress, read_pieces},
     source::{Content, Room, Source},
@@ -40,6 +40,10 @@ const DIRECTORY_MODE: u32 = 0o500;
 /// Empty sectors behind the last file, as `mkisofs -pad` writes them: readers that read ahead fail without (isoinfo).
 /// hadris puts as many behind the head.
 const PADDING_SECTORS: u64 = 150;
+
+/// Sectors in an image at least: what a few small files need with the padding, so that most images are laid out once,
+/// of a size that [`ALIGNMENT_BYTES`] divides.
+const SECTORS_MIN: u64 = 182;
 
 /// Who made the image, in its descriptors. Without a version, so that images do not change with it.
 const APPLICATION: &str = "METADATA-IMAGE";
@@ -64,9 +68,17 @@ pub struct Draft {
     options: IsoOptions,
     files: Vec<(Vec<u8>, Body)>,
     instance: Option<(Layout, Instance)>,
-    /// Bytes of the head with hadris's padding, as it is without large files.
-    head_bytes: u64,
+    /// The head as it is without large files and for a digest of zeros: often the one that is written.
+    first: Head,
     warnings: Vec<String>,
+}
+
+/// A head that has been laid out.
+#[derive(Debug, Default)]
+struct Head {
+    bytes: Vec<u8>,
+    /// Where everything is, and how large the image is with hadris's padding.
+    report: Report,
 }
 
 /// What a draft knows of a file's content.
@@ -136,11 +148,12 @@ impl Draft {
             .with_level(IsoLevel::L3)
             .with_rock_ridge()
             .with_joliet()
+            .with_min_image_blocks(SECTORS_MIN)
             .with_time(time);
-        let mut draft = Self { options, files: bodies, instance, head_bytes: 0, warnings: Vec::new() };
-        let plan = hadris_iso::plan(&draft.tree(|_, body| Ok(body.without_large()))?, &draft.options)?;
-        draft.head_bytes = plan.size();
-        draft.warnings = plan.warnings().iter().map(describe).collect();
+        let mut draft =
+            Self { options, files: bodies, instance, first: Head::default(), warnings: Vec::new() };
+        draft.first = lay_out(&draft.tree(|_, body| Ok(body.without_large()))?, &draft.options)?;
+        draft.warnings = draft.first.report.warnings().iter().map(describe).collect();
         Ok(draft)
     }
 
@@ -164,8 +177,7 @@ impl Draft {
     /// # Errors
     /// A source cannot be read or changed meanwhile, or `out` cannot be written.
     pub fn write_to_file(mut self, mut out: &File, progress: &mut dyn Progress) -> Result<Written> {
-        let start = self.payload_start();
-        let mut at = start;
+        let mut at = self.payload_start();
         let mut places = Vec::new();
         self.announce(progress);
         for (_, body) in &mut self.files {
@@ -237,7 +249,7 @@ impl Draft {
     /// knows. Behind the head it leaves the padding that hadris puts there; the further records that a file of more
     /// than 4 GiB needs take it up.
     fn payload_start(&self) -> u64 {
-        self.head_bytes.next_multiple_of(ALIGNMENT_BYTES)
+        self.first.report.size().next_multiple_of(ALIGNMENT_BYTES)
     }
 
     fn needs_digest(&self) -> bool {
@@ -280,9 +292,36 @@ impl Draft {
     }
 
     /// The bytes of the head with the large files at `places`, and where everything is.
-    fn head(&self, digest: &[u8; DIGEST_BYTES], places: &[Extent]) -> Result<(Vec<u8>, Written)> {
+    fn head(mut self, digest: &[u8; DIGEST_BYTES], places: &[Extent]) -> Result<(Vec<u8>, Written)> {
+        let start = self.payload_start();
+        let end = match places.last() {
+            Some(last) => (last.offset + last.len).div_ceil(SECTOR_BYTES) + PADDING_SECTORS,
+            None => self.first.report.size() / SECTOR_BYTES,
+        };
+        let sectors = end.next_multiple_of(ALIGNMENT_BYTES / SECTOR_BYTES);
+        let mut head = std::mem::take(&mut self.first);
+        if !places.is_empty() || self.needs_digest() || head.report.size() != sectors * SECTOR_BYTES {
+            drop(head);
+            let tree = self.final_tree(digest, places)?;
+            let options = self.options.clone().with_min_image_blocks(sectors);
+            let laid_out = if places.is_empty() {
+                lay_out(&tree, &options)
+            } else {
+                lay_out_around_stored(tree, &options)
+            };
+            head = laid_out.context("laying out the image")?;
+        }
+        ensure!(
+            head.report.size() == sectors * SECTOR_BYTES && head.bytes.len() as u64 <= start,
+            "laying out the image: its files are too large for one image",
+        );
+        let written = Written { bytes: head.report.size(), files: self.placed(&head.report) };
+        Ok((head.bytes, written))
+    }
+
+    fn final_tree(&self, digest: &[u8; DIGEST_BYTES], places: &[Extent]) -> Result<Tree> {
         let mut large = places.iter();
-        let tree = self.tree(|_, body| match body {
+        self.tree(|_, body| match body {
             Body::Small(data) => Ok(data.clone()),
             Body::Generated(_) => {
                 let rendered =
@@ -293,21 +332,7 @@ impl Draft {
                 let place = large.next().context("there is a place for every large file")?;
                 Ok(Data::stored([HadrisExtent::new(place.offset, place.len)])?)
             }
-        })?;
-        let end = match places.last() {
-            Some(last) => (last.offset + last.len).div_ceil(SECTOR_BYTES) + PADDING_SECTORS,
-            None => self.head_bytes / SECTOR_BYTES,
-        };
-        let sectors = end.next_multiple_of(ALIGNMENT_BYTES / SECTOR_BYTES);
-        let options = self.options.clone().with_min_image_blocks(sectors);
-        let laid_out =
-            if places.is_empty() { lay_out(&tree, &options) } else { lay_out_around_stored(tree, &options) };
-        let (head, report) = laid_out.context("laying out the image")?;
-        ensure!(
-            report.size() == sectors * SECTOR_BYTES && head.len() as u64 <= self.payload_start(),
-            "laying out the image: its files are too large for one image",
-        );
-        Ok((head, Written { bytes: report.size(), files: self.placed(&report) }))
+        })
     }
 
     fn placed(&self, report: &Report) -> Vec<Placed> {
@@ -361,10 +386,10 @@ fn mode(bits: u32) -> SetAttr {
 }
 
 /// Lays `tree`, which has no stored files, out in memory.
-fn lay_out(tree: &Tree, options: &IsoOptions) -> Result<(Vec<u8>, Report)> {
-    let mut head = Head::default();
+fn lay_out(tree: &Tree, options: &IsoOptions) -> Result<Head> {
+    let mut head = HeadDevice::default();
     let report = write(&mut head, tree, options)?;
-    Ok((head.into_bytes(), report))
+    Ok(Head { bytes: head.into_bytes(), report })
 }
 
 /// Lays `tree` out in memory; its stored files are not touched.
@@ -372,16 +397,16 @@ fn lay_out(tree: &Tree, options: &IsoOptions) -> Result<(Vec<u8>, Report)> {
 /// hadris 3.0.0-rc.2 takes stored files in a [`Session`] only, which updates an image that is there. So the session
 /// gets an empty one that claims to have no sectors, and rebuilds all of it from the first sector after the
 /// descriptors. `hadris_still_refuses_stored_files_in_a_new_image` tells when this is no longer needed.
-fn lay_out_around_stored(tree: Tree, options: &IsoOptions) -> Result<(Vec<u8>, Report)> {
+fn lay_out_around_stored(tree: Tree, options: &IsoOptions) -> Result<Head> {
     /// Where the primary volume descriptor, in sector 16, has the volume's size, in both byte orders (ECMA-119, 8.4.8).
     const VOLUME_SPACE_SIZE: std::ops::Range<usize> = 16 * 2048 + 80..16 * 2048 + 88;
 
-    let (mut empty, _) = lay_out(&Tree::new(), &IsoOptions::new())?;
+    let mut empty = lay_out(&Tree::new(), &IsoOptions::new())?.bytes;
     empty[VOLUME_SPACE_SIZE].fill(0);
-    let mut session = Session::open(Head::new(empty)).map_err(hadris_fs::MountError::into_error)?;
+    let mut session = Session::open(HeadDevice::new(empty)).map_err(hadris_fs::MountError::into_error)?;
     *session.tree_mut() = tree;
     let report = session.write(options, SessionMode::Rewrite)?;
-    Ok((session.into_inner().into_bytes(), report))
+    Ok(Head { bytes: session.into_inner().into_bytes(), report })
 }
 
 fn write_zeros(out: &mut dyn Write, count: u64) -> io::Result<()> {
@@ -455,8 +480,9 @@ mod tests {
             Ok(tree)
         };
         let options = IsoOptions::new().with_rock_ridge().with_joliet();
-        let (head, report) = lay_out(&tree()?, &options)?;
-        assert_eq!((head, report), lay_out_around_stored(tree()?, &options)?);
+        let (direct, detour) = (lay_out(&tree()?, &options)?, lay_out_around_stored(tree()?, &options)?);
+        assert!(direct.bytes == detour.bytes);
+        assert_eq!(direct.report, detour.report);
         Ok(())
     }
 }

@@ -1,27 +1,36 @@
-//! Replaces a file: a temporary beside it, the final mode from the start, a rename at the end.
+//! Replaces a file: written where nobody sees it, with its final mode from the start, and named at the end.
 //!
-//! Whatever happens on the way, the old file is whole; and unless the process is killed outright, no temporary stays.
-//! That holds for signals too once [`clean_up_on_signals`] has been called.
+//! Whatever happens on the way, the old file is whole, and no temporary stays. A new file has no name until it is
+//! complete, so that not even SIGKILL leaves anything. One that replaces another, or one on a file system that knows no
+//! files without a name, is a temporary beside its target; signals remove it once [`clean_up_on_signals`] has been
+//! called, all but SIGKILL.
 
 use std::{
     fs::{self, File, Metadata, Permissions},
     io::{self, Read},
     os::{
-        fd::AsFd,
+        fd::{AsFd, AsRawFd},
         unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     },
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
 use anyhow::{Context, Result, bail};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM},
     iterator::Signals,
     low_level::emulate_default_handler,
 };
 use tempfile::{Builder, NamedTempFile};
+
+/// How the name of a temporary begins.
+const TEMPORARY_PREFIX: &str = ".metadata-";
 
 /// How many symbolic links are followed to a target, as many as Linux follows.
 const LINKS_MAX: usize = 40;
@@ -33,16 +42,23 @@ fn temporaries() -> MutexGuard<'static, Vec<PathBuf>> {
     TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Whether signals shall remove temporaries.
+static CLEAN_UP: AtomicBool = AtomicBool::new(false);
+
 /// From now on SIGHUP, SIGINT and SIGTERM remove the temporaries before they end the process, unless it was started
-/// with the signal ignored, as `nohup` does.
-///
-/// # Errors
-/// The system refuses a handler or a thread.
-pub fn clean_up_on_signals() -> io::Result<()> {
+/// with the signal ignored, as `nohup` does. Their handlers are set when there is a first temporary.
+pub fn clean_up_on_signals() {
+    CLEAN_UP.store(true, Ordering::Relaxed);
+}
+
+fn handle_signals() -> io::Result<()> {
+    static STARTED: OnceLock<()> = OnceLock::new();
+    if !CLEAN_UP.load(Ordering::Relaxed) || STARTED.set(()).is_err() {
+        return Ok(());
+    }
     let ignored = ignored_signals();
-    let mut signals = Signals::new(
-        [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0),
-    )?;
+    let signals = [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
+    let mut signals = Signals::new(signals)?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
             // Never released: nothing is created or renamed from here on.
@@ -119,23 +135,20 @@ impl Target {
         }
     }
 
-    /// Creates the temporary that will take the path, with the permission bits `mode` whatever the umask.
+    /// Creates the file that will take the path, with the permission bits `mode` whatever the umask.
     ///
     /// # Errors
     /// It cannot be created.
     pub fn create(self, mode: u32) -> Result<Replacement> {
         let directory = directory_of(&self.path);
-        let mut temporaries = temporaries();
-        let file = Builder::new()
-            .prefix(".metadata-")
-            .permissions(Permissions::from_mode(mode))
-            .tempfile_in(directory)
-            // tempfile adds the path, which says nothing to the user.
-            .map_err(|error| error.raw_os_error().map_or(error, io::Error::from_raw_os_error))
-            .with_context(|| format!("creating a temporary file in {directory:?}"))?;
-        temporaries.push(file.path().to_path_buf());
-        drop(temporaries);
-        let replacement = Replacement { target: self.path, file: Some(file) };
+        let nameless = if self.old.is_none() { create_nameless(directory, mode) } else { None };
+        let temporary = match nameless {
+            Some(file) => Temporary::Nameless(file),
+            None => create_named(directory, mode)
+                .map(Temporary::Named)
+                .with_context(|| format!("creating a temporary file in {directory:?}"))?,
+        };
+        let replacement = Replacement { target: self.path, temporary: Some(temporary) };
         // The umask may have taken bits away.
         if replacement.file().metadata()?.mode() & 0o7777 != mode {
             replacement.file().set_permissions(Permissions::from_mode(mode))?;
@@ -144,12 +157,44 @@ impl Target {
     }
 }
 
+/// A file without a name in `directory`; `None` where the file system has none, or where no `/proc` can name it later.
+fn create_nameless(directory: &Path, mode: u32) -> Option<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = File::from(open(directory, flags, Mode::from_raw_mode(mode)).ok()?);
+    fs::symlink_metadata(path_of(&file)).ok()?;
+    Some(file)
+}
+
+/// Where /proc shows an open file (proc(5)).
+fn path_of(file: &File) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+}
+
+fn create_named(directory: &Path, mode: u32) -> Result<NamedTempFile> {
+    handle_signals()?;
+    let mut temporaries = temporaries();
+    let file = Builder::new()
+        .prefix(TEMPORARY_PREFIX)
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(directory)
+        // tempfile adds the path, which says nothing to the user.
+        .map_err(|error| error.raw_os_error().map_or(error, io::Error::from_raw_os_error))?;
+    temporaries.push(file.path().to_path_buf());
+    Ok(file)
+}
+
 /// A file that is being written and will take its target's path.
 #[derive(Debug)]
 pub struct Replacement {
     target: PathBuf,
-    /// There until it is renamed.
-    file: Option<NamedTempFile>,
+    /// There until it has its name.
+    temporary: Option<Temporary>,
+}
+
+#[derive(Debug)]
+enum Temporary {
+    Nameless(File),
+    Named(NamedTempFile),
 }
 
 impl Replacement {
@@ -159,57 +204,72 @@ impl Replacement {
     /// Never: it is there until [`Replacement::commit`], which takes the replacement away.
     #[must_use]
     pub fn file(&self) -> &File {
-        self.file.as_ref().expect("a replacement has its file until it is committed").as_file()
+        match self.temporary.as_ref().expect("a replacement has its file until it is committed") {
+            Temporary::Nameless(file) => file,
+            Temporary::Named(file) => file.as_file(),
+        }
     }
 
-    /// Renames the file to its target.
+    /// Gives the file its name.
     ///
     /// Where that replaces a file, the new one's data is on the disk before the old one goes. Where there is none,
     /// nothing waits for a disk, unless `sync` asks that file and name be on it.
     ///
     /// # Errors
-    /// The file cannot be written back or renamed; the target is as it was.
+    /// The file cannot be written back or named; the target is as it was.
     pub fn commit(mut self, sync: bool) -> Result<()> {
-        let Some(file) = self.file.take() else { return Ok(()) };
+        let directory = directory_of(&self.target).to_path_buf();
         if sync {
-            file.as_file().sync_data().context("writing to disk")?;
+            self.file().sync_data().context("writing to disk")?;
         }
-        let temporary = file.path().to_path_buf();
-        let renamed = {
-            let mut temporaries = temporaries();
-            let renamed = persist(file, &self.target, sync);
-            temporaries.retain(|path| *path != temporary);
-            renamed
+        let named = match self.temporary.take() {
+            Some(Temporary::Nameless(file)) => name(&file, &self.target),
+            Some(Temporary::Named(file)) => rename(file, &self.target, sync),
+            None => Ok(()),
         };
-        renamed.with_context(|| format!("renaming a temporary file to {:?}", self.target))?;
+        named.with_context(|| format!("naming it {:?}", self.target))?;
         if sync {
-            File::open(directory_of(&self.target))
-                .and_then(|directory| directory.sync_all())
-                .context("writing to disk")?;
+            File::open(directory).and_then(|directory| directory.sync_all()).context("writing to disk")?;
         }
         Ok(())
     }
 }
 
-fn persist(file: NamedTempFile, target: &Path, synced: bool) -> io::Result<()> {
-    let file = match file.persist_noclobber(target) {
-        Ok(_) => return Ok(()),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => error.file,
-        Err(error) => return Err(error.error),
-    };
+/// Links `file`, which has no name, to `target`.
+fn name(file: &File, target: &Path) -> Result<()> {
+    let link =
+        |path: &Path| Ok::<_, io::Error>(linkat(CWD, path_of(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?);
+    match link(target) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        linked => return Ok(linked?),
+    }
+    // Somebody made it meanwhile, and a link does not replace.
+    file.sync_data()?;
+    let directory = directory_of(target);
+    handle_signals()?;
+    // A signal waits until this is over.
+    let _temporaries = temporaries();
+    Builder::new().prefix(TEMPORARY_PREFIX).make_in(directory, link)?.into_temp_path().persist(target)?;
+    Ok(())
+}
+
+fn rename(file: NamedTempFile, target: &Path, synced: bool) -> Result<()> {
     if !synced {
         file.as_file().sync_data()?;
     }
+    let mut temporaries = temporaries();
+    temporaries.retain(|path| path != file.path());
     file.persist(target)?;
     Ok(())
 }
 
 impl Drop for Replacement {
     fn drop(&mut self) {
-        let Some(file) = self.file.take() else { return };
-        let mut temporaries = temporaries();
-        temporaries.retain(|path| path != file.path());
-        drop(file);
+        if let Some(Temporary::Named(file)) = self.temporary.take() {
+            let mut temporaries = temporaries();
+            temporaries.retain(|path| path != file.path());
+            drop(file);
+        }
     }
 }
 
