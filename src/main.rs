@@ -4,7 +4,7 @@ mod cli;
 
 use std::{env, io, process::ExitCode};
 
-use clap::Parser;
+use clap::{Parser, error::ErrorKind};
 
 use cli::{Cli, Usage};
 use metadata_image::recipe::Contradiction;
@@ -18,6 +18,10 @@ const EXIT_USAGE: u8 = 2;
 fn main() -> ExitCode {
     let cli = match Cli::try_parse_from(cli::with_two_dashes(env::args_os())) {
         Ok(cli) => cli,
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            drop(error.print());
+            return EXIT_USAGE.into();
+        }
         Err(error) if error.use_stderr() => {
             cli::say(&cli::in_one_line(&error));
             return EXIT_USAGE.into();

@@ -194,7 +194,7 @@ impl Args {
         let building = || format!("building image {:?}", self.image);
         let target = Target::resolve(&self.image).with_context(building)?;
         if let Some(path) = recipe.paths().find(|path| target.is_same_file(path)) {
-            return Err(anyhow!("{path:?} is the same file")).with_context(building);
+            return Err(anyhow!("it is the same file as {path:?}")).with_context(building);
         }
         clean_up_on_signals();
         let identifier = recipe.volume_identifier().to_owned();

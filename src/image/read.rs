@@ -21,6 +21,11 @@ use super::{
     payload::{Progress, STEP_BYTES},
 };
 
+/// Where the first descriptor is, in bytes (ECMA-119, 6.2.1).
+const FIRST_DESCRIPTOR: u64 = 16 * SECTOR_BYTES;
+
+const NO_IMAGE: &str = "it is no ISO 9660 image";
+
 /// Records of one volume at most.
 const RECORDS_MAX: usize = 50_000;
 
@@ -58,6 +63,7 @@ impl Image {
             let file = File::open(path)?;
             ensure!(!file.metadata()?.is_dir(), "it is a directory");
             let device = Bounded::new(file)?;
+            ensure!(device.len() > FIRST_DESCRIPTOR, NO_IMAGE);
             let iso = IsoFs::mount(device, MountOptions::new().read_only())
                 .map_err(|error| broken(error.into_error()))?;
             ensure!(u64::from(iso.info().block_size()) == SECTOR_BYTES, "its blocks are not of 2048 bytes");
@@ -199,7 +205,7 @@ impl Image {
 
 /// Why a walk ended early.
 enum Stop {
-    /// The first directory could not be read.
+    /// The root directory of a volume that has but ISO 9660 names could not be read.
     MalformedRoot(anyhow::Error),
     Broken(anyhow::Error),
 }
@@ -228,7 +234,9 @@ impl Walk {
             let entry = match iso.readdir(node, cursor) {
                 Ok(None) => return Ok(()),
                 Ok(Some(entry)) => entry,
-                Err(error) if depth == 0 && Detail::of(&error) == Some(Detail::DirectoryRecord) => {
+                Err(error)
+                    if self.primary && depth == 0 && Detail::of(&error) == Some(Detail::DirectoryRecord) =>
+                {
                     return Err(Stop::MalformedRoot(broken(error)));
                 }
                 Err(error) => return Err(Stop::Broken(broken(error))),
@@ -361,7 +369,7 @@ fn iso_8601(time: hadris_fs::DateTime) -> String {
 /// What hadris found wrong, without where in its own terms.
 fn broken(error: hadris_fs::Error<io::Error>) -> anyhow::Error {
     if error.kind() == hadris_fs::ErrorKind::NotRecognized {
-        return anyhow!("it is no ISO 9660 image");
+        return anyhow!(NO_IMAGE);
     }
     let message = error.message();
     match error.into_device_error() {

@@ -330,7 +330,7 @@ impl Draft {
             }
             Body::Large(_) => {
                 let place = large.next().context("there is a place for every large file")?;
-                Ok(Data::stored([HadrisExtent::new(place.offset, place.len)])?)
+                Ok(Data::stored(extents(place))?)
             }
         })
     }
@@ -379,6 +379,16 @@ impl Body {
         let rest = Box::new(io::empty());
         Some(std::mem::replace(payload, Payload::Stream { label: String::new(), start: Vec::new(), rest }))
     }
+}
+
+/// The extents that hold a large file: a record gives a length in 32 bits, and all but the last are whole sectors
+/// (ECMA-119, 6.4.2).
+fn extents(place: &Extent) -> Vec<HadrisExtent> {
+    const EXTENT_BYTES_MAX: u64 = u32::MAX as u64 / SECTOR_BYTES * SECTOR_BYTES;
+    let starts = (0..place.len.div_ceil(EXTENT_BYTES_MAX)).map(|number| number * EXTENT_BYTES_MAX);
+    starts
+        .map(|start| HadrisExtent::new(place.offset + start, EXTENT_BYTES_MAX.min(place.len - start)))
+        .collect()
 }
 
 fn mode(bits: u32) -> SetAttr {

@@ -1,0 +1,56 @@
+use crate::support::{Ran, Sandbox, failed};
+
+fn printed(line: &str) -> Ran {
+    Ran { status: Some(0), stdout: format!("{line}\n"), stderr: String::new() }
+}
+
+#[test]
+fn every_monitor_gets_its_arguments() {
+    let sandbox = Sandbox::new();
+    sandbox.succeed(["create", "meta.iso", "hello"]);
+    for (arguments, line) in [
+        (&["qemu"] as &[_], "-drive file=meta.iso,media=cdrom,readonly=on,format=raw"),
+        (&["qemu", "--as", "virtio"], "-drive file=meta.iso,if=virtio,readonly=on,format=raw"),
+        (&["hyperkit"], "-s 3,ahci-cd,meta.iso"),
+        (&["hyperkit", "--as", "virtio"], "-s 3,virtio-blk,meta.iso"),
+        (&["cloud-hypervisor"], "--disk path=meta.iso,readonly=on"),
+        (&["vfkit", "--as", "virtio"], "--device virtio-blk,path=meta.iso"),
+        (&["virt-install"], "--disk path=meta.iso,device=cdrom,readonly=on"),
+        (&["virt-install", "--as", "virtio"], "--disk path=meta.iso,device=disk,bus=virtio,readonly=on"),
+        (
+            &["firecracker"],
+            "-X PUT http://localhost/drives/metadata -H 'Content-Type: application/json' -d \
+             '{\"drive_id\":\"metadata\",\"is_read_only\":true,\"is_root_device\":false,\"path_on_host\":\"meta.iso\"}'",
+        ),
+    ] {
+        let (vmm, options) = arguments.split_first().unwrap();
+        let ran = sandbox.run([&["attach", vmm, "meta.iso"], options].concat());
+        assert_eq!(ran, printed(line));
+    }
+}
+
+#[test]
+fn paths_that_a_shell_would_split_are_quoted() {
+    let sandbox = Sandbox::new();
+    sandbox.succeed(["create", "it's a, b.iso", "hello"]);
+    let line = r"-drive 'file=it'\''s a,, b.iso,media=cdrom,readonly=on,format=raw'";
+    assert_eq!(sandbox.run(["attach", "qemu", "it's a, b.iso"]), printed(line));
+    let line = r#"["-drive","file=it's a,, b.iso,media=cdrom,readonly=on,format=raw"]"#;
+    assert_eq!(sandbox.run(["attach", "qemu", "it's a, b.iso", "--json"]), printed(line));
+    let line = r#"vfkit takes no path with a comma, and "it's a, b.iso" has one"#;
+    assert_eq!(sandbox.run(["attach", "vfkit", "it's a, b.iso"]), failed(1, line));
+}
+
+#[test]
+fn mistakes_are_shown_before_the_boot() {
+    let sandbox = Sandbox::new();
+    sandbox.succeed(["create", "meta.iso", "hello", "--volume-id", "mine"]);
+    let line = r#"reading image "absent.iso": No such file or directory (os error 2)"#;
+    assert_eq!(sandbox.run(["attach", "qemu", "absent.iso"]), failed(1, line));
+    let line = "firecracker has no CD-ROM; it takes the image as a virtio disk";
+    assert_eq!(sandbox.run(["attach", "firecracker", "meta.iso", "--as", "cdrom"]), failed(2, line));
+    let ran = sandbox.run(["attach", "vfkit", "meta.iso"]);
+    let warning = "warning: the volume is called \"mine\"; agents that look for CIDATA overlook this disk";
+    assert_eq!(ran.stderr, format!("metadata: {warning}\n"));
+    assert_eq!(ran.stdout, "--device virtio-blk,path=meta.iso\n");
+}

@@ -1,0 +1,106 @@
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+};
+
+use crate::support::{Ran, Sandbox, done, failed, noise};
+
+#[test]
+fn all_files_go_into_a_directory() {
+    let sandbox = Sandbox::new();
+    sandbox.write("large", noise(3_000_000));
+    sandbox.succeed(["create", "meta.iso", "hello", "--layout", "configdrive", "--file", "a/large=large"]);
+    assert_eq!(sandbox.run(["extract", "meta.iso", "--into", "out"]), done(""));
+    assert_eq!(sandbox.read("out/openstack/latest/user_data"), b"hello");
+    assert!(sandbox.read("out/a/large") == noise(3_000_000));
+    let mode = |name: &str| fs::metadata(sandbox.path(name)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(["out", "out/a", "out/a/large"].map(mode), [0o700, 0o700, 0o600]);
+}
+
+#[test]
+fn one_file_or_directory_goes_into_a_directory() {
+    let sandbox = Sandbox::new();
+    sandbox.write("f", "1");
+    sandbox.succeed(["create", "meta.iso", "hello", "--file", "a/b/c=f", "--file", "a/bc=f"]);
+    assert_eq!(sandbox.run(["extract", "meta.iso", "/a/b/", "--into", "out"]), done(""));
+    assert_eq!(sandbox.read("out/a/b/c"), b"1");
+    assert!(!sandbox.path("out/a/bc").exists());
+    assert!(!sandbox.path("out/config").exists());
+}
+
+#[test]
+fn names_are_found_in_any_case_where_that_is_unambiguous() {
+    let sandbox = Sandbox::new();
+    sandbox.write("f", "1");
+    sandbox.succeed(["create", "meta.iso", "hello", "--file", "Readme=f", "--file", "x=f", "--file", "X=f"]);
+    assert_eq!(sandbox.succeed(["extract", "meta.iso", "CONFIG"]), b"hello");
+    assert_eq!(sandbox.succeed(["extract", "meta.iso", "./readme"]), b"1");
+    assert_eq!(sandbox.succeed(["extract", "meta.iso", "x"]), b"1");
+}
+
+#[test]
+fn what_is_there_is_kept_unless_forced() {
+    let sandbox = Sandbox::new();
+    sandbox.write("out/config", "old");
+    sandbox.write("f", "1");
+    sandbox.succeed(["create", "meta.iso", "hello", "--file", "z=f"]);
+    let expected = "\
+metadata: extracting \"config\": it is there already (--force replaces it)
+metadata: 1 file was not extracted to \"out\"
+";
+    let ran = sandbox.run(["extract", "meta.iso", "--into", "out"]);
+    assert_eq!(ran, Ran { status: Some(1), stdout: String::new(), stderr: expected.to_owned() });
+    assert_eq!(sandbox.read("out/config"), b"old");
+    assert_eq!(sandbox.read("out/z"), b"1", "the others are written");
+    assert_eq!(sandbox.run(["extract", "meta.iso", "--into", "out", "--force"]), done(""));
+    assert_eq!(sandbox.read("out/config"), b"hello");
+}
+
+#[test]
+fn links_in_the_directory_lead_nowhere() {
+    let sandbox = Sandbox::new();
+    sandbox.write("outside/config", "old");
+    sandbox.write("f", "1");
+    fs::create_dir(sandbox.path("out")).unwrap();
+    symlink("../outside/config", sandbox.path("out/config")).unwrap();
+    symlink("../outside", sandbox.path("out/a")).unwrap();
+    sandbox.succeed(["create", "meta.iso", "hello", "--file", "a/z=f"]);
+    for force in [&[] as &[_], &["--force"]] {
+        let ran = sandbox.run([&["extract", "meta.iso", "--into", "out"], force].concat());
+        assert_eq!(ran.status, Some(1), "{ran:?}");
+        assert!(ran.stderr.contains("metadata: extracting \"a/z\": opening directory \"a\": "), "{ran:?}");
+        assert_eq!(sandbox.read("outside/config"), b"old");
+        assert!(!sandbox.path("outside/z").exists());
+    }
+    assert_eq!(sandbox.read("out/config"), b"hello", "a forced file replaces the link");
+}
+
+#[test]
+fn what_is_not_there_is_named() {
+    let sandbox = Sandbox::new();
+    sandbox.write("f", "1");
+    sandbox.succeed(["create", "meta.iso", "hello", "--file", "a/b=f"]);
+    for (arguments, status, line) in [
+        (&["x"] as &[_], 1, "there is no file \"x\" on image \"meta.iso\""),
+        (&["a"], 1, "file \"a\" on image \"meta.iso\" is a directory or special"),
+        (
+            &["config", "--into", "meta.iso"],
+            1,
+            "opening directory \"meta.iso\": Not a directory (os error 20)",
+        ),
+        (&["--into", "a/b"], 1, "opening directory \"a/b\": No such file or directory (os error 2)"),
+        (
+            &["config", "--force"],
+            2,
+            "the following required arguments were not provided: --into <DIR> (--help shows the usage)",
+        ),
+        (
+            &[],
+            2,
+            "the following required arguments were not provided: <NAME|--into <DIR>> (--help shows the usage)",
+        ),
+    ] {
+        let ran = sandbox.run([&["extract", "meta.iso"], arguments].concat());
+        assert_eq!(ran, failed(status, line), "{arguments:?}");
+    }
+}

@@ -1,0 +1,174 @@
+//! Images that were made, or damaged, to do harm: an error is fine, a panic, a hang or a large allocation is not.
+
+use std::{
+    fs::{File, OpenOptions},
+    os::unix::fs::FileExt,
+    path::Path,
+};
+
+use metadata_image::{
+    image::{Image, Kind},
+    provider::cdrom,
+};
+
+use crate::support::{Sandbox, linuxkit_image, noise};
+
+const SECTOR: usize = 2048;
+
+/// Everything that reads an image, on the one at `path`.
+fn read(path: &Path) -> Result<(), String> {
+    let text = |error: anyhow::Error| format!("{error:#}");
+    let mut image = Image::open(path).map_err(text)?;
+    let (_, records) = image.list().map_err(text)?;
+    let mut worst = Ok(());
+    for record in records.iter().filter(|record| record.kind == Kind::File) {
+        if let Err(error) = image.read(record, 2 << 20) {
+            worst = Err(text(error));
+        }
+    }
+    worst.and(cdrom::fetch_from(path).map(drop).map_err(text))
+}
+
+/// An image with directories, small files and a large one, and its bytes.
+fn sample(sandbox: &Sandbox) -> Vec<u8> {
+    sandbox.write("f", "1");
+    sandbox.write("large", noise(1_100_000));
+    sandbox.succeed([
+        "create",
+        "meta.iso",
+        "hello",
+        "--file",
+        "a/b/c=f",
+        "--file",
+        "a/longer-name.txt=f",
+        "--file",
+        "large=large",
+    ]);
+    sandbox.read("meta.iso")
+}
+
+#[test]
+fn any_byte_of_descriptors_and_directories_may_be_wrong() {
+    let seed = 20_261_120_u64;
+    println!("seed {seed}");
+    let sandbox = Sandbox::new();
+    for image in [sample(&sandbox), linuxkit_image(b"hello")] {
+        let path = sandbox.write("flipped.iso", &image);
+        let file = OpenOptions::new().write(true).open(&path).unwrap();
+        let mut state = seed;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        };
+        let head =
+            (16 * SECTOR..image.len().min(32 * SECTOR)).filter(|&at| at < 19 * SECTOR || image[at] != 0);
+        for at in head {
+            for byte in [!image[at], image[at] ^ 1 << (random() & 7), 0xff, random()] {
+                file.write_all_at(&[byte], at as u64).unwrap();
+                drop(read(&path));
+            }
+            file.write_all_at(&image[at..=at], at as u64).unwrap();
+        }
+        assert_eq!(read(&path), Ok(()), "all bytes are back");
+    }
+}
+
+#[test]
+fn an_image_may_end_anywhere() {
+    let sandbox = Sandbox::new();
+    let image = sample(&sandbox);
+    let path = sandbox.path("meta.iso");
+    let file = OpenOptions::new().write(true).open(&path).unwrap();
+    for len in (0..=image.len()).rev().step_by(1021) {
+        file.set_len(len as u64).unwrap();
+        // Behind the last file there is only padding.
+        let complete = image[len..].iter().all(|&byte| byte == 0) && len >= 182 * SECTOR + 1_100_000;
+        assert_eq!(read(&path).is_ok(), complete, "{len} bytes");
+    }
+}
+
+/// Puts a number in both byte orders to `at` of `image`.
+fn put_both(image: &mut [u8], at: usize, number: u32) {
+    image[at..at + 4].copy_from_slice(&number.to_le_bytes());
+    image[at + 4..at + 8].copy_from_slice(&number.to_be_bytes());
+}
+
+/// The offsets of the records called `name` in Rock Ridge, or in the primary tree.
+fn records_of(image: &[u8], name: &[u8]) -> Vec<usize> {
+    let found = image[..32 * SECTOR].windows(name.len()).enumerate().filter(|(_, window)| *window == name);
+    found.map(|(at, _)| at - 33).filter(|&at| usize::from(image[at + 32]) == name.len()).collect()
+}
+
+const EXTENT: usize = 2;
+const LEN: usize = 10;
+/// Where the root directory's record is in the primary volume descriptor.
+const ROOT: usize = 16 * SECTOR + 156;
+
+#[test]
+fn crafted_images_are_errors() {
+    let sandbox = Sandbox::new();
+    let image = sample(&sandbox);
+    let [large, directory] = [b"LARGE.;1" as &[u8], b"A"].map(|name| records_of(&image, name)[0]);
+    let root_sector = u32::from_le_bytes(image[ROOT + EXTENT..][..4].try_into().unwrap());
+    let root = root_sector as usize * SECTOR;
+    let continuation = image[root..root + SECTOR].windows(2).position(|pair| pair == b"CE");
+    let craft = |change: &dyn Fn(&mut Vec<u8>)| {
+        let mut image = image.clone();
+        change(&mut image);
+        let path = sandbox.write("crafted.iso", image);
+        read(&path).map_err(|error| error.replace(path.to_str().unwrap(), "crafted.iso"))
+    };
+    let broken = |why: &str| Err(format!("reading image \"crafted.iso\": {why}"));
+
+    let past = craft(&|image| put_both(image, large + EXTENT, 1 << 30));
+    assert_eq!(
+        past,
+        Err("reading file \"large\" of image \"crafted.iso\": it reaches past the end of the image"
+            .to_owned())
+    );
+    let long = craft(&|image| put_both(image, large + LEN, u32::MAX));
+    assert!(long.unwrap_err().contains("it has 4294967295 bytes, more than 2097152"));
+    let directory_loop = craft(&|image| put_both(image, directory + EXTENT, root_sector));
+    assert_eq!(directory_loop, broken("its directories form a loop"));
+    let root_far = craft(&|image| put_both(image, ROOT + EXTENT, u32::MAX));
+    assert!(root_far.is_err());
+    let root_long = craft(&|image| put_both(image, root + LEN, u32::MAX));
+    assert!(root_long.is_err(), "the record that a directory has of itself counts");
+    let both_orders = craft(&|image| image[large + EXTENT] ^= 1);
+    assert!(both_orders.is_err(), "{both_orders:?}");
+    let root_orders = craft(&|image| image[ROOT + LEN] ^= 1);
+    assert_eq!(root_orders, broken("volume descriptor fields disagree"));
+    // A continuation area that names itself, and one of 4 GiB.
+    let continuation = root + continuation.expect("the root directory's record continues elsewhere");
+    assert!(craft(&|image| put_both(image, continuation + 20, u32::MAX)).is_ok(), "Joliet is read instead");
+}
+
+#[test]
+fn an_image_on_a_device_of_10_tib_is_read() {
+    let sandbox = Sandbox::new();
+    sample(&sandbox);
+    let path = sandbox.path("meta.iso");
+    OpenOptions::new().write(true).open(&path).unwrap().set_len(10 << 40).unwrap();
+    assert_eq!(read(&path), Ok(()));
+}
+
+#[test]
+fn an_empty_device_of_10_tib_is_no_image() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.path("disk");
+    File::create(&path).unwrap().set_len(10 << 40).unwrap();
+    assert_eq!(read(&path), Err(format!("reading image {path:?}: it is no ISO 9660 image")));
+}
+
+#[test]
+fn names_with_control_characters_do_not_reach_the_terminal() {
+    let sandbox = Sandbox::new();
+    let mut image = linuxkit_image(b"hello");
+    let at = 20 * SECTOR + image[20 * SECTOR..].windows(6).position(|name| name == b"CONFIG").unwrap();
+    image[at..at + 6].copy_from_slice(b"\x1b[2J\x07\n");
+    sandbox.write("meta.iso", image);
+    let ran = sandbox.run(["show", "meta.iso"]);
+    assert_eq!(ran.status, Some(0));
+    assert!(ran.stdout.contains(r"\u{1b}[2j\u{7}\n"), "{}", ran.stdout);
+    assert!(!ran.stdout.contains(['\x1b', '\x07']));
+}

@@ -1,0 +1,15 @@
+//! Tests of the program from outside, and of what it makes with the programs that users have.
+//!
+//! Those that need a foreign program, or root, are ignored by `cargo test` and run by `scripts/test`.
+
+mod attach;
+mod create;
+mod extract;
+mod foreign;
+mod golden;
+mod hostile;
+mod interruption;
+mod memory;
+mod properties;
+mod show;
+mod support;

@@ -1,0 +1,181 @@
+//! What the tests share: a directory to run the program in, what it printed, images that other programs would make.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+};
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+/// A directory of its own for a test.
+pub(crate) struct Sandbox {
+    directory: TempDir,
+}
+
+/// What a program printed, and how it ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Ran {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Sandbox {
+    pub(crate) fn new() -> Self {
+        Self { directory: TempDir::new().unwrap() }
+    }
+
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap()
+    }
+
+    /// The names in the directory, sorted.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.directory.path()).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// `metadata` with nothing in its environment that could change what it does.
+    pub(crate) fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
+        let mut command = Command::cargo_bin("metadata").unwrap();
+        command.current_dir(self.directory.path()).env_remove("SOURCE_DATE_EPOCH").args(arguments);
+        command
+    }
+
+    pub(crate) fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Ran {
+        Ran::from(self.command(arguments).output().unwrap())
+    }
+
+    pub(crate) fn run_with_input<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+        input: impl Into<Vec<u8>>,
+    ) -> Ran {
+        Ran::from(self.command(arguments).write_stdin(input).output().unwrap())
+    }
+
+    /// Runs `metadata`, which must succeed, and gives its standard output.
+    #[track_caller]
+    pub(crate) fn succeed<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Vec<u8> {
+        let output = self.command(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    /// Runs another program, which must succeed, and gives its standard output.
+    #[track_caller]
+    pub(crate) fn tool<A: AsRef<OsStr>>(
+        &self,
+        program: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Vec<u8> {
+        let mut command = std::process::Command::new(program);
+        command.current_dir(self.directory.path()).args(arguments);
+        let output = command.output().unwrap_or_else(|error| panic!("running {program}: {error}"));
+        let text = || {
+            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+        };
+        assert!(output.status.success(), "{program}: {}", text());
+        output.stdout
+    }
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            status: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// The program ended well, and said on standard error what is given.
+pub(crate) fn done(stderr: &str) -> Ran {
+    Ran { status: Some(0), stdout: String::new(), stderr: stderr.to_owned() }
+}
+
+/// The program ended with this status, and said on standard error the line that is given.
+pub(crate) fn failed(status: i32, line: &str) -> Ran {
+    Ran { status: Some(status), stdout: String::new(), stderr: format!("metadata: {line}\n") }
+}
+
+/// Bytes that look random and are the same every time.
+pub(crate) fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        // Xorshift, George Marsaglia.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// An image like those of `linuxkit metadata create`: the identifiers of its primary volume descriptor are all 32 bytes
+/// long, which displaces every field after them, and its directory records have an odd length.
+pub(crate) fn linuxkit_image(data: &[u8]) -> Vec<u8> {
+    const SECTOR: usize = 2048;
+    const ROOT: u32 = 20;
+    const FILE: u32 = 21;
+    let both = |number: u32| [number.to_le_bytes(), number.to_be_bytes()].concat();
+    let both_short = |number: u16| [number.to_le_bytes(), number.to_be_bytes()].concat();
+    let record = |sector: u32, len: usize, flags: u8, name: &[u8]| {
+        let mut record = vec![0, 0];
+        record.extend(both(sector));
+        record.extend(both(u32::try_from(len).unwrap()));
+        record.extend([126, 11, 20, 0, 0, 0, 0, flags, 0, 0]);
+        record.extend(both_short(1));
+        record.push(u8::try_from(name.len()).unwrap());
+        record.extend(name);
+        record[0] = u8::try_from(record.len()).unwrap();
+        record
+    };
+    let sectors = FILE as usize + data.len().div_ceil(SECTOR).max(1);
+    let root = record(ROOT, SECTOR, 2, &[0]);
+
+    let mut descriptor = b"\x01CD001\x01\0".to_vec();
+    descriptor.extend([b' '; 32]);
+    descriptor.extend(*b"config                          ");
+    descriptor.extend([0; 8]);
+    descriptor.extend(both(u32::try_from(sectors).unwrap()));
+    descriptor.extend([0; 32]);
+    descriptor.extend([1, 1, 2048].map(both_short).concat());
+    descriptor.extend(both(u32::try_from(SECTOR).unwrap()));
+    descriptor.extend(18_u32.to_le_bytes());
+    descriptor.extend([0; 4]);
+    descriptor.extend(19_u32.to_be_bytes());
+    descriptor.extend([0; 4]);
+    descriptor.extend(&root);
+    // Eight identifiers of 32 bytes, then the dates, too early by as much as the identifiers are too short.
+    descriptor.extend([b' '; 8 * 32 - 32]);
+    descriptor.extend(*b"2026112000000000");
+
+    let mut image = vec![0; sectors * SECTOR];
+    image[16 * SECTOR..][..descriptor.len()].copy_from_slice(&descriptor);
+    image[17 * SECTOR..][..7].copy_from_slice(b"\xffCD001\x01");
+    let directory = [root, record(ROOT, SECTOR, 2, &[1]), record(FILE, data.len(), 0, b"CONFIG")].concat();
+    image[ROOT as usize * SECTOR..][..directory.len()].copy_from_slice(&directory);
+    image[FILE as usize * SECTOR..][..data.len()].copy_from_slice(data);
+    image
+}
