@@ -6,8 +6,11 @@ use metadata_image::provider::cdrom;
 
 use crate::support::{Sandbox, noise};
 
-/// The readers: each gives the bytes of a file in the root directory of `meta.iso`.
-const READERS: [(&str, fn(&Sandbox, &str) -> Vec<u8>); 5] = [
+/// Gives the bytes of a file on `meta.iso`.
+type Reader = fn(&Sandbox, &str) -> Vec<u8>;
+
+/// What people read images with.
+const READERS: [(&str, Reader); 5] = [
     ("xorriso", |sandbox, name| {
         let path = sandbox.path("restored");
         drop(fs::remove_file(&path));

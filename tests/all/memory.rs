@@ -7,9 +7,9 @@ use crate::support::{Sandbox, noise};
 /// Kilobytes that the program may have in memory, whatever it reads and writes.
 const RESIDENT_KB_MAX: u32 = 16 << 10;
 
-/// Runs a shell command, with `$0` as the program under GNU time, and gives the kilobytes it had in memory at most.
-#[track_caller]
-fn resident(sandbox: &Sandbox, command: &str) -> u32 {
+/// Runs a shell command, with `m` as the program under GNU time. Whether it succeeded, and the kilobytes that it had in
+/// memory at most.
+fn resident(sandbox: &Sandbox, command: &str) -> (bool, u32) {
     let script = format!("m() {{ env time -q -f %M -o resident \"$M\" \"$@\"; }}; {command}");
     let status = Command::new("bash")
         .env("M", assert_cmd::cargo::cargo_bin!("metadata"))
@@ -17,8 +17,8 @@ fn resident(sandbox: &Sandbox, command: &str) -> u32 {
         .args([OsStr::new("-c"), script.as_ref()])
         .status()
         .unwrap();
-    drop(status);
-    String::from_utf8(sandbox.read("resident")).unwrap().trim().parse().unwrap()
+    let resident = String::from_utf8(sandbox.read("resident")).unwrap();
+    (status.success(), resident.trim().parse().unwrap())
 }
 
 #[test]
@@ -39,7 +39,8 @@ fn memory_does_not_grow_with_the_data() {
         "m extract meta.iso user-data > /dev/null",
         "m extract meta.iso --into out",
     ] {
-        let resident = resident(&sandbox, command);
+        let (succeeded, resident) = resident(&sandbox, command);
+        assert!(succeeded, "{command}");
         assert!(resident <= RESIDENT_KB_MAX, "{command}: {resident} kB");
     }
 }
@@ -66,7 +67,7 @@ fn memory_does_not_grow_with_what_an_image_claims() {
     }
     sandbox.write("records.iso", &image);
     for command in ["m show meta.iso", "m show records.iso", "m extract records.iso config"] {
-        let resident = resident(&sandbox, command);
+        let (_, resident) = resident(&sandbox, command);
         assert!(resident <= RESIDENT_KB_MAX, "{command}: {resident} kB");
     }
 }
