@@ -88,9 +88,9 @@ fn position(block: BlockIndex) -> Option<usize> {
 
 /// Bytes of descriptors and directories that are read from one image before it counts as hostile.
 ///
-/// Fifty thousand files take some 30 MiB with every cache miss; a crafted chain of continuation areas takes as much as
+/// As many files as are listed take some 10 MiB with every cache miss; a crafted chain of continuation areas takes as much as
 /// it likes.
-const BUDGET_BYTES: u64 = 128 << 20;
+const BUDGET_BYTES: u64 = 64 << 20;
 
 /// An image file or block device to read descriptors and directories from.
 ///

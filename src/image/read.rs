@@ -27,10 +27,10 @@ const FIRST_DESCRIPTOR: u64 = 16 * SECTOR_BYTES;
 const NO_IMAGE: &str = "it is no ISO 9660 image";
 
 /// Records of one volume at most.
-const RECORDS_MAX: usize = 50_000;
+const RECORDS_MAX: usize = 1 << 14;
 
 /// Bytes of all paths together at most.
-const PATHS_BYTES_MAX: usize = 4 << 20;
+const PATHS_BYTES_MAX: usize = 1 << 20;
 
 /// Directories below one another at most. ISO 9660 has 8, Rock Ridge as many as it likes.
 const DEPTH_MAX: usize = 64;

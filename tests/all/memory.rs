@@ -1,6 +1,11 @@
 //! How much memory the program takes at most.
 
-use std::{ffi::OsStr, fs::File, io::Write, process::Command};
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::Write,
+    process::{Command, Stdio},
+};
 
 use crate::support::{Sandbox, noise};
 
@@ -15,6 +20,8 @@ fn resident(sandbox: &Sandbox, command: &str) -> (bool, u32) {
         .env("M", assert_cmd::cargo::cargo_bin!("metadata"))
         .current_dir(sandbox.path(""))
         .args([OsStr::new("-c"), script.as_ref()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .status()
         .unwrap();
     let resident = String::from_utf8(sandbox.read("resident")).unwrap();
@@ -48,26 +55,55 @@ fn memory_does_not_grow_with_the_data() {
 #[test]
 #[ignore = "needs GNU time"]
 fn memory_does_not_grow_with_what_an_image_claims() {
+    const SECTOR: usize = 2048;
+    const ROOT: u32 = 32;
+    const ROOT_BYTES: u32 = 60 << 20;
+    let both = |number: u32| [number.to_le_bytes(), number.to_be_bytes()].concat();
+    let record = |name: &[u8], extent: u32, bytes: u32, flags: u8| {
+        let mut record =
+            [&[42, 0][..], &both(extent), &both(bytes), &[80, 1, 1, 0, 0, 0, 0, flags, 0, 0]].concat();
+        record.extend([&[1, 0, 0, 1, u8::try_from(name.len()).unwrap()], name].concat());
+        record.resize(42, 0);
+        record
+    };
     let sandbox = Sandbox::new();
     sandbox.succeed(["create", "meta.iso", "hello"]);
     let mut image = sandbox.read("meta.iso");
-    for at in [16 * 2048 + 156 + 10, 17 * 2048 + 156 + 10] {
-        image[at..at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
-        image[at + 4..at + 8].copy_from_slice(&u32::MAX.to_be_bytes());
-    }
     image.resize(64 << 20, 0);
-    sandbox.write("meta.iso", &image);
-    // A directory of as many records as it holds.
-    for sector in image[32 * 2048..].chunks_mut(2048) {
-        for (number, record) in sector.chunks_exact_mut(42).enumerate() {
-            record[..34].copy_from_slice(&[&[42][..], &[0; 31], &[8, b'A']].concat());
-            record[28..32].copy_from_slice(&[1, 0, 0, 1]);
-            record[33..41].copy_from_slice(format!("F{number:07}").as_bytes());
-        }
+    // Both descriptors point to a root directory of more than a million records.
+    for descriptor in [16, 17] {
+        let root = descriptor * SECTOR + 156;
+        image[root + 2..root + 18].copy_from_slice(&[both(ROOT), both(ROOT_BYTES)].concat());
+    }
+    let records =
+        image[ROOT as usize * SECTOR..].chunks_mut(SECTOR).flat_map(|sector| sector.chunks_exact_mut(42));
+    for (number, slot) in records.enumerate() {
+        slot.copy_from_slice(&match number {
+            0 => record(&[0], ROOT, ROOT_BYTES, 2),
+            1 => record(&[1], ROOT, ROOT_BYTES, 2),
+            _ => record(format!("{number:08}").as_bytes(), 22, 5, 0),
+        });
     }
     sandbox.write("records.iso", &image);
-    for command in ["m show meta.iso", "m show records.iso", "m extract records.iso config"] {
-        let (_, resident) = resident(&sandbox, command);
-        assert!(resident <= RESIDENT_KB_MAX, "{command}: {resident} kB");
+    // The same as files of 4 GiB.
+    for at in (ROOT as usize * SECTOR..image.len()).step_by(SECTOR) {
+        image[at + 2 * 42 + 10..][..8].copy_from_slice(&both(u32::MAX));
+    }
+    sandbox.write("long.iso", &image);
+    // As many files as are listed, with long names.
+    let mut command = sandbox.command(["create", "many.iso", "x"]);
+    sandbox.write("f", "");
+    for number in 0..2000 {
+        command.args(["--file", &format!("{number:04}{}=f", "x".repeat(200))]);
+    }
+    assert!(command.output().unwrap().status.success());
+    let (succeeded, resident_kb) = resident(&sandbox, "m show many.iso");
+    assert!(succeeded && resident_kb <= RESIDENT_KB_MAX, "{resident_kb} kB");
+    for image in ["records.iso", "long.iso"] {
+        for command in ["show", "extract --into out"] {
+            let (succeeded, resident) = resident(&sandbox, &format!("m {command} {image}"));
+            assert!(!succeeded, "{command} {image}");
+            assert!(resident <= RESIDENT_KB_MAX, "{command} {image}: {resident} kB");
+        }
     }
 }
