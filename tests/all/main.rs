@@ -11,5 +11,6 @@ mod hostile;
 mod interruption;
 mod memory;
 mod properties;
+mod readme;
 mod show;
 mod support;
