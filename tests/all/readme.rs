@@ -27,7 +27,7 @@ fn with_real_output(text: &str) -> String {
                 .args(["-c", &format!("exec 2>&1; {command}")])
                 .output()
                 .unwrap();
-            real += &format!("{line}\n{}", String::from_utf8(output.stdout).unwrap());
+            real.extend([line, "\n", str::from_utf8(&output.stdout).unwrap()]);
             continue;
         }
         real += line;
