@@ -7,7 +7,10 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
-use metadata_image::image::{Image, layout::is_cidata};
+use metadata_image::image::{
+    Image,
+    layout::{Agent, Reading},
+};
 use serde_json::json;
 
 use super::{Usage, say};
@@ -68,11 +71,13 @@ impl Args {
             .image
             .to_str()
             .context("the path of the image is not UTF-8, which no monitor's syntax is sure to take")?;
-        let (volume, _) = Image::open(&self.image)?.list()?;
-        if device == Device::Virtio && !is_cidata(&volume.identifier) {
+        let (volume, records) = Image::open(&self.image)?.list()?;
+        let readings = Agent::ALL.map(|agent| agent.read(&volume, &records));
+        let found = |reading: &Reading| if device == Device::Cdrom { reading.cdrom } else { reading.virtio };
+        if !readings.iter().any(found) {
+            let device = if device == Device::Cdrom { "CD-ROM" } else { "virtio disk" };
             say(&format!(
-                "warning: the volume is called {:?}; agents that look for CIDATA overlook this disk",
-                volume.identifier
+                "warning: no agent that is known finds data on this {device} (metadata show tells why)"
             ));
         }
         let arguments = self.vmm.arguments(path, device)?;

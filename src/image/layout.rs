@@ -110,9 +110,7 @@ impl Layout {
     /// The layout that a volume with this identifier and these records has.
     #[must_use]
     pub fn of(volume: &Volume, records: &[Record]) -> Option<Self> {
-        let has = |name: &str| {
-            records.iter().any(|record| record.kind == Kind::File && record.path == name.as_bytes())
-        };
+        let has = |name: &str| find(records, name).is_some();
         let cidata = is_cidata(&volume.identifier);
         if volume.identifier.eq_ignore_ascii_case("config-2") && has("openstack/latest/meta_data.json") {
             Some(Self::ConfigDrive)
@@ -145,8 +143,7 @@ impl FromStr for Layout {
 }
 
 /// Whether agents take a disk with this volume identifier for one of theirs: they know two spellings.
-#[must_use]
-pub fn is_cidata(identifier: &str) -> bool {
+fn is_cidata(identifier: &str) -> bool {
     matches!(identifier.trim(), "cidata" | "CIDATA")
 }
 

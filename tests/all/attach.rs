@@ -50,7 +50,7 @@ fn mistakes_are_shown_before_the_boot() {
     let line = "firecracker has no CD-ROM; it takes the image as a virtio disk";
     assert_eq!(sandbox.run(["attach", "firecracker", "meta.iso", "--as", "cdrom"]), failed(2, line));
     let ran = sandbox.run(["attach", "vfkit", "meta.iso"]);
-    let warning = "warning: the volume is called \"mine\"; agents that look for CIDATA overlook this disk";
+    let warning = "warning: no agent that is known finds data on this virtio disk (metadata show tells why)";
     assert_eq!(ran.stderr, format!("metadata: {warning}\n"));
     assert_eq!(ran.stdout, "--device virtio-blk,path=meta.iso\n");
 }
