@@ -6,6 +6,7 @@
 //! Sources: ECMA-119 (ISO 9660), the Joliet specification, IEEE P1281 and P1282 (SUSP and Rock Ridge).
 
 mod device;
+mod head;
 pub mod layout;
 mod payload;
 pub mod read;

@@ -1,12 +1,8 @@
 //! The writer: the head in memory, every large file at its own place.
 //!
-//! The *head* is everything but the large files: system area, descriptors, directories, path tables and small files,
-//! laid out by hadris. A large file goes to an offset that is a multiple of [`ALIGNMENT_BYTES`], after the head and in
-//! the order of the files' names, and hadris is only told where. There is no other way through: equal files give equal
-//! bytes, wherever they come from and wherever the image goes.
-//!
-//! Every image has Rock Ridge and Joliet, is of interchange level 3 (files over 4 GiB), and has no Enhanced Volume
-//! Descriptor, which some readers reject.
+//! A large file goes to an offset that is a multiple of [`ALIGNMENT_BYTES`], after the head and in the order of the
+//! files' names; the head is then told where. There is no other way through: equal files give equal bytes, wherever
+//! they come from and wherever the image goes.
 
 use std::{
     fs::File,
@@ -14,28 +10,15 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use hadris_fs::{
-    Content as Data, DateTime, Extent as HadrisExtent, Node, Permissions, Report, SetAttr, Tree, Warning,
-};
-use hadris_iso::{
-    IsoId, IsoLevel, IsoOptions, SessionMode,
-    sync::{Session, write},
-};
 use sha2::{Digest, Sha256};
 
 use super::{
     ALIGNMENT_BYTES, Extent, Layout, SECTOR_BYTES,
-    device::HeadDevice,
+    head::{Data, Head, Place, Plan},
     layout::{DIGEST_BYTES, Instance},
     payload::{Payload, Progress, read_pieces},
     source::{Content, Room, Source},
 };
-
-/// Permission bits of files on an image: whoever mounts it as another user than root has no business with it.
-const FILE_MODE: u32 = 0o400;
-
-/// Permission bits of directories on an image.
-const DIRECTORY_MODE: u32 = 0o500;
 
 /// Empty sectors behind the last file, as `mkisofs -pad` writes them: readers that read ahead fail without (isoinfo).
 /// hadris puts as many behind the head.
@@ -44,9 +27,6 @@ const PADDING_SECTORS: u64 = 150;
 /// Sectors in an image at least: what a few small files need with the padding, so that most images are laid out once,
 /// of a size that [`ALIGNMENT_BYTES`] divides.
 const SECTORS_MIN: u64 = 182;
-
-/// Who made the image, in its descriptors. Without a version, so that images do not change with it.
-const APPLICATION: &str = "METADATA-IMAGE";
 
 /// What a volume shall be.
 #[derive(Clone, Debug)]
@@ -65,20 +45,12 @@ pub struct Volume {
 /// been found.
 #[derive(Debug)]
 pub struct Draft {
-    options: IsoOptions,
+    plan: Plan,
     files: Vec<(Vec<u8>, Body)>,
     instance: Option<(Layout, Instance)>,
     /// The head as it is without large files and for a digest of zeros: often the one that is written.
     first: Head,
     warnings: Vec<String>,
-}
-
-/// A head that has been laid out.
-#[derive(Debug, Default)]
-struct Head {
-    bytes: Vec<u8>,
-    /// Where everything is, and how large the image is with hadris's padding.
-    report: Report,
 }
 
 /// What a draft knows of a file's content.
@@ -141,20 +113,11 @@ impl Draft {
             bodies.push((name.as_bytes().to_vec(), Body::Generated(Data::bytes(bytes))));
             bodies.sort_by(|(one, _), (other, _)| one.cmp(other));
         }
-        let time = DateTime::from_unix_seconds(i64::try_from(seconds)?)?;
-        let options = IsoOptions::new()
-            .with_id(IsoId::Volume, &identifier)
-            .with_id(IsoId::Application, APPLICATION)
-            .with_level(IsoLevel::L3)
-            .with_rock_ridge()
-            .with_joliet()
-            .with_min_image_blocks(SECTORS_MIN)
-            .with_time(time);
-        let mut draft =
-            Self { options, files: bodies, instance, first: Head::default(), warnings: Vec::new() };
-        draft.first = lay_out(&draft.tree(|_, body| Ok(body.without_large()))?, &draft.options)?;
-        draft.warnings = draft.first.report.warnings().iter().map(describe).collect();
-        Ok(draft)
+        let plan = Plan::new(&identifier, seconds)?;
+        let files = bodies.iter().map(|(name, body)| (name.as_slice(), Place::Head(body.without_large())));
+        let first = plan.lay_out(files, SECTORS_MIN)?;
+        let warnings = first.warnings();
+        Ok(Self { plan, files: bodies, instance, first, warnings })
     }
 
     /// What readers of some trees of the image will see otherwise than asked for, a sentence each.
@@ -249,7 +212,7 @@ impl Draft {
     /// knows. Behind the head it leaves the padding that hadris puts there; the further records that a file of more
     /// than 4 GiB needs take it up.
     fn payload_start(&self) -> u64 {
-        self.first.report.size().next_multiple_of(ALIGNMENT_BYTES)
+        self.first.image_bytes().next_multiple_of(ALIGNMENT_BYTES)
     }
 
     fn needs_digest(&self) -> bool {
@@ -296,71 +259,46 @@ impl Draft {
         let start = self.payload_start();
         let end = match places.last() {
             Some(last) => (last.offset + last.len).div_ceil(SECTOR_BYTES) + PADDING_SECTORS,
-            None => self.first.report.size() / SECTOR_BYTES,
+            None => self.first.image_bytes() / SECTOR_BYTES,
         };
         let sectors = end.next_multiple_of(ALIGNMENT_BYTES / SECTOR_BYTES);
         let mut head = std::mem::take(&mut self.first);
-        if !places.is_empty() || self.needs_digest() || head.report.size() != sectors * SECTOR_BYTES {
+        if !places.is_empty() || self.needs_digest() || head.image_bytes() != sectors * SECTOR_BYTES {
             drop(head);
-            let tree = self.final_tree(digest, places)?;
-            let options = self.options.clone().with_min_image_blocks(sectors);
-            let laid_out = if places.is_empty() {
-                lay_out(&tree, &options)
-            } else {
-                lay_out_around_stored(tree, &options)
-            };
-            head = laid_out.context("laying out the image")?;
+            head = self.plan.lay_out(self.placed(digest, places), sectors).context("laying out the image")?;
         }
         ensure!(
-            head.report.size() == sectors * SECTOR_BYTES && head.bytes.len() as u64 <= start,
+            head.image_bytes() == sectors * SECTOR_BYTES && head.bytes.len() as u64 <= start,
             "laying out the image: its files are too large for one image",
         );
-        let written = Written { bytes: head.report.size(), files: self.placed(&head.report) };
+        let place = |(name, _): (Vec<u8>, Body)| Placed { extent: head.extent_of(&name), name };
+        let mut files: Vec<_> = self.files.into_iter().map(place).collect();
+        files.sort_by_key(|file| file.extent.offset);
+        let written = Written { bytes: head.image_bytes(), files };
         Ok((head.bytes, written))
     }
 
-    fn final_tree(&self, digest: &[u8; DIGEST_BYTES], places: &[Extent]) -> Result<Tree> {
+    /// Where every file is, the large ones at `places`.
+    fn placed<'a>(
+        &'a self,
+        digest: &'a [u8; DIGEST_BYTES],
+        places: &'a [Extent],
+    ) -> impl Iterator<Item = (&'a [u8], Place)> {
         let mut large = places.iter();
-        self.tree(|_, body| match body {
-            Body::Small(data) => Ok(data.clone()),
-            Body::Generated(_) => {
-                let rendered =
-                    self.instance.as_ref().and_then(|(layout, instance)| instance.render(*layout, digest));
-                Ok(Data::bytes(rendered.unwrap_or_default()))
-            }
-            Body::Large(_) => {
-                let place = large.next().context("there is a place for every large file")?;
-                Ok(Data::stored(extents(place))?)
-            }
-        })
-    }
-
-    fn placed(&self, report: &Report) -> Vec<Placed> {
-        let place = |name: &Vec<u8>| {
-            let extents = report.extents(name).unwrap_or_default();
-            let offset = extents.first().map_or(0, HadrisExtent::offset);
-            let len = extents.iter().map(HadrisExtent::len).sum();
-            Placed { name: name.clone(), extent: Extent { offset, len } }
-        };
-        let mut files: Vec<_> = self.files.iter().map(|(name, _)| place(name)).collect();
-        files.sort_by_key(|file| file.extent.offset);
-        files
-    }
-
-    fn tree(&self, mut data: impl FnMut(&[u8], &Body) -> Result<Data>) -> Result<Tree> {
-        let directory = || Node::dir().with_attrs(mode(DIRECTORY_MODE));
-        let mut tree = Tree::new();
-        tree.replace("", directory())?;
-        for (name, body) in &self.files {
-            for (end, _) in name.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-                if tree.get(&name[..end]).is_none() {
-                    tree.insert(&name[..end], directory())?;
+        self.files.iter().map(move |(name, body)| {
+            let place = match body {
+                Body::Small(data) => Place::Head(data.clone()),
+                Body::Generated(_) => {
+                    let instance = self.instance.as_ref();
+                    let rendered = instance.and_then(|(layout, instance)| instance.render(*layout, digest));
+                    Place::Head(Data::bytes(rendered.unwrap_or_default()))
                 }
-            }
-            let node = Node::file(data(name, body)?).with_attrs(mode(FILE_MODE));
-            tree.insert(name, node)?;
-        }
-        Ok(tree)
+                Body::Large(_) => {
+                    Place::Behind(*large.next().expect("there is a place for every large file"))
+                }
+            };
+            (name.as_slice(), place)
+        })
     }
 }
 
@@ -379,44 +317,6 @@ impl Body {
         let rest = Box::new(io::empty());
         Some(std::mem::replace(payload, Payload::Stream { label: String::new(), start: Vec::new(), rest }))
     }
-}
-
-/// The extents that hold a large file: a record gives a length in 32 bits, and all but the last are whole sectors
-/// (ECMA-119, 6.4.2).
-fn extents(place: &Extent) -> Vec<HadrisExtent> {
-    const EXTENT_BYTES_MAX: u64 = u32::MAX as u64 / SECTOR_BYTES * SECTOR_BYTES;
-    let starts = (0..place.len.div_ceil(EXTENT_BYTES_MAX)).map(|number| number * EXTENT_BYTES_MAX);
-    starts
-        .map(|start| HadrisExtent::new(place.offset + start, EXTENT_BYTES_MAX.min(place.len - start)))
-        .collect()
-}
-
-fn mode(bits: u32) -> SetAttr {
-    SetAttr::new().with_permissions(Permissions::new(bits))
-}
-
-/// Lays `tree`, which has no stored files, out in memory.
-fn lay_out(tree: &Tree, options: &IsoOptions) -> Result<Head> {
-    let mut head = HeadDevice::default();
-    let report = write(&mut head, tree, options)?;
-    Ok(Head { bytes: head.into_bytes(), report })
-}
-
-/// Lays `tree` out in memory; its stored files are not touched.
-///
-/// hadris 3.0.0-rc.2 takes stored files in a [`Session`] only, which updates an image that is there. So the session
-/// gets an empty one that claims to have no sectors, and rebuilds all of it from the first sector after the
-/// descriptors. `hadris_still_refuses_stored_files_in_a_new_image` tells when this is no longer needed.
-fn lay_out_around_stored(tree: Tree, options: &IsoOptions) -> Result<Head> {
-    /// Where the primary volume descriptor, in sector 16, has the volume's size, in both byte orders (ECMA-119, 8.4.8).
-    const VOLUME_SPACE_SIZE: std::ops::Range<usize> = 16 * 2048 + 80..16 * 2048 + 88;
-
-    let mut empty = lay_out(&Tree::new(), &IsoOptions::new())?.bytes;
-    empty[VOLUME_SPACE_SIZE].fill(0);
-    let mut session = Session::open(HeadDevice::new(empty)).map_err(hadris_fs::MountError::into_error)?;
-    *session.tree_mut() = tree;
-    let report = session.write(options, SessionMode::Rewrite)?;
-    Ok(Head { bytes: session.into_inner().into_bytes(), report })
 }
 
 fn write_zeros(out: &mut dyn Write, count: u64) -> io::Result<()> {
@@ -454,45 +354,4 @@ pub fn digests(mut file: &File, written: &Written, progress: &mut dyn Progress) 
     }
     feed(written.bytes - at, &mut Sha256::new())?;
     Ok(Digests { image: image.finalize().into(), files })
-}
-
-fn describe(warning: &Warning) -> String {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    match (warning.path(), warning.stored_as()) {
-        (Some(path), Some(name)) => {
-            format!("file {:?}: some readers see it as {:?} ({})", text(path), text(name), warning.message())
-        }
-        (Some(path), None) => format!("file {:?}: {}", text(path), warning.message()),
-        (None, _) => warning.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hadris_still_refuses_stored_files_in_a_new_image() -> Result<()> {
-        let mut tree = Tree::new();
-        tree.insert("file", Node::file(Data::stored([HadrisExtent::new(1 << 20, 5)])?))?;
-        assert!(
-            lay_out(&tree, &IsoOptions::new()).is_err(),
-            "hadris takes stored files in a new image: lay_out_around_stored can go"
-        );
-        Ok(())
-    }
-
-    #[test]
-    fn the_detour_over_a_session_lays_out_as_a_new_image_does() -> Result<()> {
-        let tree = || -> Result<Tree> {
-            let mut tree = Tree::new();
-            tree.insert("directory/file", Node::file(Data::bytes(*b"hello")))?;
-            Ok(tree)
-        };
-        let options = IsoOptions::new().with_rock_ridge().with_joliet();
-        let (direct, detour) = (lay_out(&tree()?, &options)?, lay_out_around_stored(tree()?, &options)?);
-        assert!(direct.bytes == detour.bytes);
-        assert_eq!(direct.report, detour.report);
-        Ok(())
-    }
 }

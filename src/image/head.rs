@@ -1,0 +1,206 @@
+//! The head of an image, laid out by hadris in memory: system area, descriptors, directories, small files and path
+//! tables. Of large files it only knows where they are.
+//!
+//! Every image has Rock Ridge and Joliet, is of interchange level 3 (files over 4 GiB), and has no Enhanced Volume
+//! Descriptor, which some readers reject.
+
+use std::ops::Range;
+
+use anyhow::Result;
+use hadris_fs::{
+    DateTime, Extent as HadrisExtent, MountError, Node, Permissions, Report, SetAttr, Tree, Warning,
+};
+use hadris_iso::{
+    IsoId, IsoLevel, IsoOptions, SessionMode,
+    sync::{Session, write},
+};
+
+use super::{Extent, SECTOR_BYTES, device::HeadDevice};
+
+/// Bytes that are cheap to clone.
+pub(super) use hadris_fs::Content as Data;
+
+/// Permission bits of files on an image: whoever mounts it as another user than root has no business with it.
+const FILE_MODE: u32 = 0o400;
+
+/// Permission bits of directories on an image.
+const DIRECTORY_MODE: u32 = 0o500;
+
+/// Who made the image, in its descriptors. Without a version, so that images do not change with it.
+const APPLICATION: &str = "METADATA-IMAGE";
+
+/// Bytes in an extent at most: a record gives them in 32 bits, and all extents of a file but the last are whole sectors
+/// (ECMA-119, 6.4.2).
+const EXTENT_BYTES_MAX: u64 = u32::MAX as u64 / SECTOR_BYTES * SECTOR_BYTES;
+
+/// What a volume's descriptors say.
+#[derive(Debug)]
+pub(super) struct Plan {
+    options: IsoOptions,
+}
+
+/// Where a file's bytes are.
+pub(super) enum Place {
+    /// In the head.
+    Head(Data),
+    /// Somewhere behind it.
+    Behind(Extent),
+}
+
+/// A head that has been laid out.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    pub(super) bytes: Vec<u8>,
+    report: Report,
+}
+
+impl Plan {
+    /// `identifier`: the volume identifier, at most 32 bytes; `seconds`: the date of everything, since 1970.
+    pub(super) fn new(identifier: &str, seconds: u64) -> Result<Self> {
+        let options = IsoOptions::new()
+            .with_id(IsoId::Volume, identifier)
+            .with_id(IsoId::Application, APPLICATION)
+            .with_level(IsoLevel::L3)
+            .with_rock_ridge()
+            .with_joliet()
+            .with_time(DateTime::from_unix_seconds(i64::try_from(seconds)?)?);
+        Ok(Self { options })
+    }
+
+    /// Lays out a head for `files`, in an image of at least so many sectors.
+    pub(super) fn lay_out<'a>(
+        &self,
+        files: impl Iterator<Item = (&'a [u8], Place)>,
+        sectors: u64,
+    ) -> Result<Head> {
+        let options = self.options.clone().with_min_image_blocks(sectors);
+        let mut tree = Tree::new();
+        tree.replace("", directory())?;
+        let mut behind = false;
+        for (name, place) in files {
+            for (end, _) in name.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+                if tree.get(&name[..end]).is_none() {
+                    tree.insert(&name[..end], directory())?;
+                }
+            }
+            let data = match place {
+                Place::Head(data) => data,
+                Place::Behind(extent) => {
+                    behind = true;
+                    Data::stored(pieces(extent))?
+                }
+            };
+            tree.insert(name, Node::file(data).with_attrs(mode(FILE_MODE)))?;
+        }
+        if behind { lay_out_around_stored(tree, &options) } else { lay_out(&tree, &options) }
+    }
+}
+
+impl Head {
+    /// Bytes of the image, with hadris's padding of 150 sectors behind the head.
+    pub(super) fn image_bytes(&self) -> u64 {
+        self.report.size()
+    }
+
+    /// Where the bytes of the file `name` are; an empty one is at 0.
+    pub(super) fn extent_of(&self, name: &[u8]) -> Extent {
+        let extents = self.report.extents(name).unwrap_or_default();
+        let offset = extents.first().map_or(0, HadrisExtent::offset);
+        Extent { offset, len: extents.iter().map(HadrisExtent::len).sum() }
+    }
+
+    /// What readers of some trees see otherwise than asked for, a sentence each.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        self.report.warnings().iter().map(describe).collect()
+    }
+}
+
+fn directory() -> Node {
+    Node::dir().with_attrs(mode(DIRECTORY_MODE))
+}
+
+fn mode(bits: u32) -> SetAttr {
+    SetAttr::new().with_permissions(Permissions::new(bits))
+}
+
+/// The extents that make up a large file.
+fn pieces(Extent { offset, len }: Extent) -> Vec<HadrisExtent> {
+    let starts = (0..len.div_ceil(EXTENT_BYTES_MAX)).map(|number| number * EXTENT_BYTES_MAX);
+    starts.map(|start| HadrisExtent::new(offset + start, EXTENT_BYTES_MAX.min(len - start))).collect()
+}
+
+/// Lays `tree`, which has no stored files, out in memory.
+fn lay_out(tree: &Tree, options: &IsoOptions) -> Result<Head> {
+    let mut device = HeadDevice::default();
+    let report = write(&mut device, tree, options)?;
+    Ok(Head { bytes: device.into_bytes(), report })
+}
+
+/// Lays `tree` out in memory; its stored files are not touched.
+///
+/// hadris 3.0.0-rc.2 takes stored files in a [`Session`] only, which updates an image that is there. So the session
+/// gets an empty one that claims to have no sectors, and rebuilds all of it from the first sector after the
+/// descriptors. `hadris_still_refuses_stored_files_in_a_new_image` tells when this is no longer needed.
+fn lay_out_around_stored(tree: Tree, options: &IsoOptions) -> Result<Head> {
+    /// Where the primary volume descriptor, in sector 16, has the volume's size, in both byte orders (ECMA-119, 8.4.8).
+    const VOLUME_SPACE_SIZE: Range<usize> = 16 * 2048 + 80..16 * 2048 + 88;
+
+    let mut empty = lay_out(&Tree::new(), &IsoOptions::new())?.bytes;
+    empty[VOLUME_SPACE_SIZE].fill(0);
+    let mut session = Session::open(HeadDevice::new(empty)).map_err(MountError::into_error)?;
+    *session.tree_mut() = tree;
+    let report = session.write(options, SessionMode::Rewrite)?;
+    Ok(Head { bytes: session.into_inner().into_bytes(), report })
+}
+
+fn describe(warning: &Warning) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match (warning.path(), warning.stored_as()) {
+        (Some(path), Some(name)) => {
+            format!("file {:?}: some readers see it as {:?} ({})", text(path), text(name), warning.message())
+        }
+        (Some(path), None) => format!("file {:?}: {}", text(path), warning.message()),
+        (None, _) => warning.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hadris_still_refuses_stored_files_in_a_new_image() -> Result<()> {
+        let mut tree = Tree::new();
+        tree.insert("file", Node::file(Data::stored([HadrisExtent::new(1 << 20, 5)])?))?;
+        assert!(
+            lay_out(&tree, &IsoOptions::new()).is_err(),
+            "hadris takes stored files in a new image: lay_out_around_stored can go"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn the_detour_over_a_session_lays_out_as_a_new_image_does() -> Result<()> {
+        let tree = || -> Result<Tree> {
+            let mut tree = Tree::new();
+            tree.insert("directory/file", Node::file(Data::bytes(*b"hello")))?;
+            Ok(tree)
+        };
+        let options = IsoOptions::new().with_rock_ridge().with_joliet();
+        let (direct, detour) = (lay_out(&tree()?, &options)?, lay_out_around_stored(tree()?, &options)?);
+        assert!(direct.bytes == detour.bytes);
+        assert_eq!(direct.report, detour.report);
+        Ok(())
+    }
+
+    #[test]
+    fn a_large_file_is_cut_into_whole_sectors() {
+        let len = 2 * EXTENT_BYTES_MAX + 5;
+        let pieces = pieces(Extent { offset: 4096, len });
+        assert_eq!(
+            pieces.iter().map(HadrisExtent::len).collect::<Vec<_>>(),
+            [4_294_965_248, 4_294_965_248, 5]
+        );
+        assert!(pieces.iter().all(|piece| piece.offset() % SECTOR_BYTES == 0));
+    }
+}
