@@ -272,6 +272,11 @@ impl Args {
                 Layout::NoCloud | Layout::ConfigDrive => "the user data is empty".to_owned(),
             });
         }
+        if layout.network_config_name().is_some_and(|name| draft.is_empty(name)) {
+            warnings.push(
+                "the network configuration is empty, which fails in some versions of cloud-init".to_owned(),
+            );
+        }
         warnings.extend_from_slice(draft.warnings());
         if let (true, Some(first)) = (self.strict, warnings.first()) {
             bail!("{first}");

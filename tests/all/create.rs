@@ -482,7 +482,7 @@ fn what_is_likely_a_mistake_is_said_and_done() {
         ),
         (
             &["create", "meta.iso", "x", "--volume-id", "CiData"],
-            r#"volume identifier "CiData": agents look for "CIDATA", upper and lower case count"#,
+            r#"volume identifier "CiData": agents look for "CIDATA" or "cidata""#,
         ),
         (
             &["create", "meta.iso", "x", "--volume-id", "12345678901234567"],
@@ -493,6 +493,12 @@ fn what_is_likely_a_mistake_is_said_and_done() {
         let strict = [arguments, &["--strict"]].concat();
         assert_eq!(sandbox.run(strict), failed(1, warning));
     }
+    let nocloud = ["create", "meta.iso", "x", "--quiet", "--layout", "nocloud", "--network-config", "f"];
+    let warning = "warning: the network configuration is empty, which fails in some versions of cloud-init";
+    assert_eq!(sandbox.run(nocloud), done(&format!("metadata: {warning}\n")));
+    let nocloud = ["create", "meta.iso", "x", "--quiet", "--layout", "nocloud", "--volume-id", "seed"];
+    let warning = r#"warning: volume identifier "seed": agents look for "CIDATA" or "cidata""#;
+    assert_eq!(sandbox.run(nocloud), done(&format!("metadata: {warning}\n")));
     let ran = sandbox.run(["create", "meta.iso", "x", "--quiet", "--file", "a:b=f"]);
     let warning = r#"warning: file "a:b": some readers see it as "a_b" (characters Joliet forbids become _ in the Joliet name)"#;
     assert_eq!(ran, done(&format!("metadata: {warning}\n")));
