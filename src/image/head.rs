@@ -194,6 +194,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_begins_with_zeros_is_no_padding() -> Result<()> {
+        let mut data = vec![0; 300 << 10];
+        data.extend(*b"the end");
+        let plan = Plan::new("X", 0)?;
+        let head = plan.lay_out([(&b"file"[..], Place::Head(Data::bytes(data.clone())))].into_iter(), 0)?;
+        let Extent { offset, len } = head.extent_of(b"file");
+        assert!(head.bytes[usize::try_from(offset)?..][..usize::try_from(len)?] == data);
+        Ok(())
+    }
+
+    #[test]
     fn a_large_file_is_cut_into_whole_sectors() {
         let len = 2 * EXTENT_BYTES_MAX + 5;
         let pieces = pieces(Extent { offset: 4096, len });
