@@ -1,0 +1,169 @@
+//! What is wrong, or likely wrong, with data for a guest, and where.
+
+use std::{fmt, ops::Range};
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Something is lost: a guest will not have it, or not as it was meant.
+    Error,
+    /// It works, and is likely not what was meant.
+    Warning,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+macro_rules! codes {
+    ($($variant:ident $name:literal $severity:ident $doc:literal)+) => {
+        /// What kind of fault a finding is. The names do not change.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code {
+            $(#[doc = $doc] $variant,)+
+        }
+
+        impl Code {
+            /// All of them, in the order of README.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// Its name, for machines and for looking it up.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+
+            /// How bad it is.
+            #[must_use]
+            pub fn severity(self) -> Severity {
+                match self { $(Self::$variant => Severity::$severity),+ }
+            }
+
+            /// What it means, in a sentence.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $doc),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    JsonSyntax "json-syntax" Error "It begins like JSON and is none; a guest stores it as plain text."
+    Comment "comment" Error "JSON has no comments; a guest stores it as plain text."
+    TrailingComma "trailing-comma" Error "JSON has no comma before a closing bracket; a guest stores it as plain text."
+    TrailingText "trailing-text" Error "Text behind the JSON; a guest stores all of it as plain text."
+    ByteOrderMark "byte-order-mark" Error "A byte order mark in front; a guest stores the data as plain text."
+    Utf16 "utf-16" Error "UTF-16 instead of UTF-8."
+    NotUtf8 "not-utf-8" Error "Bytes that are not UTF-8; in JSON they become U+FFFD."
+    CarriageReturn "crlf" Warning "Lines end with a carriage return."
+    RootNoObject "root-no-object" Error "The JSON is no object, so no files come of it."
+    WrongType "wrong-type" Error "A value of another type than the field has; LinuxKit's agent rejects the whole document."
+    ContentAndEntries "content-and-entries" Error "An entry is a file and a directory."
+    NoContentOrEntries "no-content-or-entries" Error "An entry is neither a file nor a directory."
+    BadString "bad-string" Error "A string that is not Unicode."
+    BadPermission "bad-perm" Error "A perm that is no octal number up to 07777."
+    SpecialBits "special-bits" Warning "A perm with setuid, setgid or sticky bit, which the guest drops."
+    WorldWritable "world-writable" Warning "Everybody in the guest may write it."
+    ReadableKey "readable-key" Warning "A private key that others than its owner may read."
+    UnknownField "unknown-field" Warning "A field that nobody reads."
+    FieldCase "field-case" Warning "A field in another case; LinuxKit's agent takes it by accident."
+    DuplicateKey "duplicate-key" Warning "The same key twice; the last one counts."
+    BadName "bad-name" Error "A name that cannot be one of a file in the directory."
+    ReservedName "reserved-name" Error "A file of the agent's own."
+    TooDeep "too-deep" Error "Directories in more than 128 levels."
+    HostName "bad-hostname" Error "A host name that cannot be set."
+    HostNameNewline "hostname-newline" Warning "A host name with a newline at its end, which LinuxKit's agent makes part of the name."
+    YamlSyntax "yaml-syntax" Error "It is no YAML."
+    NoMapping "no-mapping" Error "The YAML is no mapping at its top."
+    NoHeader "no-header" Error "The first line tells cloud-init not what it is, and it is ignored."
+    BadHeader "bad-header" Warning "The first line is nearly one that cloud-init knows."
+    SeedFrom "seedfrom" Warning "cloud-init replaces the user data with what it downloads."
+    NoInstanceId "no-instance-id" Warning "Meta-data without an instance id."
+    EmptyNetworkConfig "empty-network-config" Warning "An empty network configuration, which fails in some versions of cloud-init."
+    VolumeIdentifier "volume-identifier" Error "A volume identifier that agents do not look for."
+    Unread "unread" Error "No agent finds its data on the image."
+    TooLarge "too-large" Error "More than the platform takes."
+}
+
+/// Something found in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What kind of fault it is.
+    pub code: Code,
+    /// The entry's path in the config tree, or empty.
+    pub path: String,
+    /// The bytes of the text that it is about.
+    pub span: Range<usize>,
+    /// What is wrong, in a sentence without a full stop.
+    pub message: String,
+    /// How to mend it.
+    pub hint: Option<String>,
+}
+
+impl Finding {
+    /// A finding about the bytes `span`, without a path or a hint.
+    pub fn new(code: Code, span: Range<usize>, message: impl Into<String>) -> Self {
+        Self { code, path: String::new(), span, message: message.into(), hint: None }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// The start of the character that byte `at` of `text` belongs to; past the end it is the end.
+pub(super) fn floor_char_boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+}
+
+/// Where a byte of a text is, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// The line, from 1.
+    pub line: usize,
+    /// The character in the line, from 1.
+    pub column: usize,
+    /// Where the line starts, in bytes.
+    pub line_start: usize,
+}
+
+/// The lines of a text.
+#[derive(Debug)]
+pub struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    /// Finds where the lines of `text` begin.
+    #[must_use]
+    pub fn of(text: &'a str) -> Self {
+        let starts = [0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { text, starts }
+    }
+
+    /// Where byte `at` is; one past the end is the end.
+    #[must_use]
+    pub fn position(&self, at: usize) -> Position {
+        let at = floor_char_boundary(self.text, at);
+        let line = self.starts.partition_point(|&start| start <= at);
+        let line_start = self.starts[line - 1];
+        Position { line, column: self.text[line_start..at].chars().count() + 1, line_start }
+    }
+
+    /// The line that begins at `start`, without its end.
+    #[must_use]
+    pub fn line(&self, start: usize) -> &'a str {
+        let line = self.text[start..].split('\n').next().unwrap_or_default();
+        line.strip_suffix('\r').unwrap_or(line)
+    }
+}
