@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+pub mod check;
 pub mod image;
 pub mod output;
 pub mod provider;

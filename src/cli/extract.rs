@@ -8,7 +8,7 @@ use metadata_image::{
     image::{Image, Kind, Progress, Record},
     output::{
         replace::standard_output,
-        tree::{Outcome, Root},
+        tree::{Directory, Outcome},
     },
 };
 
@@ -78,7 +78,7 @@ impl Args {
                     .collect()
             }
         };
-        let root = Root::open_or_create(directory)?;
+        let root = Directory::open_or_create(directory)?;
         progress.expect(wanted.iter().map(|record| record.len).sum());
         let mut failed = 0;
         for record in wanted {
@@ -96,9 +96,9 @@ impl Args {
         }
     }
 
-    fn write(&self, image: &Image, record: &Record, root: &Root, progress: &mut Bar) -> Result<()> {
+    fn write(&self, image: &Image, record: &Record, root: &Directory, progress: &mut Bar) -> Result<()> {
         match record.kind {
-            Kind::Directory => root.make_directory(&record.path),
+            Kind::Directory => root.make_directories(&record.path),
             Kind::Other => bail!("it is no file or directory"),
             Kind::File => {
                 let executable = record.mode.is_some_and(|mode| mode & 0o100 != 0);

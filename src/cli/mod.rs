@@ -1,15 +1,20 @@
 //! The command line: a file for every subcommand, its arguments and its `run`.
 
+mod apply;
 mod attach;
+mod check;
 mod create;
 mod extract;
+mod pack;
 mod progress;
+mod render;
 mod show;
 
 use std::{
+    env,
     ffi::{OsStr, OsString},
     fmt,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
 };
 
 use anyhow::Result;
@@ -39,6 +44,12 @@ Examples:
 enum Command {
     /// Build an image from a string, a file or standard input
     Create(Box<create::Args>),
+    /// Make JSON user data of a directory
+    Pack(pack::Args),
+    /// Find the mistakes in user data, meta-data or an image before the boot
+    Check(check::Args),
+    /// Write what the guest would have under /run/config
+    Apply(apply::Args),
     /// Show what is on an image and which agents find it
     Show(show::Args),
     /// Copy files off an image
@@ -52,6 +63,9 @@ impl Cli {
     pub(crate) fn run(self) -> Result<()> {
         match self.command {
             Command::Create(args) => args.run(),
+            Command::Pack(args) => args.run(),
+            Command::Check(args) => args.run(),
+            Command::Apply(args) => args.run(),
             Command::Show(args) => args.run(),
             Command::Extract(args) => args.run(),
             Command::Attach(args) => args.run(),
@@ -127,6 +141,13 @@ pub(crate) fn say(line: &str) {
     let line = format!("metadata: {}\n", printable(line));
     // Nobody is left to tell if that fails.
     drop(io::stderr().write_all(line.as_bytes()));
+}
+
+/// Whether colours are wanted on `out`: it is a terminal, and neither `NO_COLOR` nor `TERM` says otherwise.
+fn colours_are_wanted(out: &impl IsTerminal) -> bool {
+    let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
+    out.is_terminal() && !refused && !dumb
 }
 
 /// Text from an image or a file name, safe for a terminal: control characters are escaped.

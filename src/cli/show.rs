@@ -1,9 +1,8 @@
 //! `metadata show`.
 
 use std::{
-    env,
     fmt::Write as _,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::PathBuf,
 };
 
@@ -14,7 +13,7 @@ use metadata_image::image::{
 };
 use serde::Serialize;
 
-use super::printable;
+use super::{colours_are_wanted, printable};
 
 /// Show what is on an image and which agents find it
 ///
@@ -218,9 +217,7 @@ struct Style {
 
 impl Style {
     fn for_standard_output() -> Self {
-        let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
-        Self { colour: io::stdout().is_terminal() && !refused && !dumb }
+        Self { colour: colours_are_wanted(&io::stdout()) }
     }
 
     fn faint(&self, text: &str) -> String {

@@ -41,6 +41,16 @@ const EXTENTS_MAX: usize = 2049;
 /// Bytes of a malformed root directory that are looked at.
 const LENIENT_ROOT_BYTES_MAX: u32 = 64 << 10;
 
+/// Whether a file looks like an image: it has the first descriptor's identifier in its place (ECMA-119, 8.1.2). What can
+/// only be read from its start is none. The file stands at its start afterwards.
+pub fn is_image(file: &mut File) -> bool {
+    let mut identifier = [0; 5];
+    let read =
+        file.seek(SeekFrom::Start(FIRST_DESCRIPTOR + 1)).and_then(|_| file.read_exact(&mut identifier));
+    let back = file.seek(SeekFrom::Start(0));
+    read.is_ok() && back.is_ok() && identifier == *b"CD001"
+}
+
 /// An open image.
 pub struct Image {
     path: PathBuf,

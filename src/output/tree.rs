@@ -7,7 +7,7 @@ use std::{
     fs, io,
     os::unix::{
         ffi::OsStrExt,
-        fs::{DirBuilderExt as _, PermissionsExt},
+        fs::{DirBuilderExt as _, PermissionsExt as _},
     },
     path::Path,
 };
@@ -16,19 +16,22 @@ use anyhow::{Context, Result, bail, ensure};
 use cap_fs_ext::DirExt;
 use cap_std::{
     ambient_authority,
-    fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt},
+    fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt},
 };
 
 /// Bytes in a name at most: Linux, `NAME_MAX` in `limits.h`.
 const NAME_BYTES: usize = 255;
+
+/// Permission bits of a directory while it is filled.
+const WHILE_FILLED: u32 = 0o700;
 
 /// The name of a file while it is written.
 const TEMPORARY: &str = ".metadata-unfinished";
 
 /// A directory to write beneath.
 #[derive(Debug)]
-pub struct Root {
-    directory: Dir,
+pub struct Directory {
+    handle: Dir,
 }
 
 /// Whether a file was written.
@@ -40,7 +43,7 @@ pub enum Outcome {
     Kept,
 }
 
-impl Root {
+impl Directory {
     /// Opens `path`, after it has made it if need be: with permission bits 0700, in a directory that exists.
     ///
     /// # Errors
@@ -48,29 +51,53 @@ impl Root {
     pub fn open_or_create(path: &Path) -> Result<Self> {
         let context = || format!("opening directory {path:?}");
         let mut builder = fs::DirBuilder::new();
-        builder.mode(0o700);
+        builder.mode(WHILE_FILLED);
         match builder.create(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(error).with_context(context);
             }
             _ => {}
         }
-        let directory = Dir::open_ambient_dir(path, ambient_authority()).with_context(context)?;
-        Ok(Self { directory })
+        let handle = Dir::open_ambient_dir(path, ambient_authority()).with_context(context)?;
+        Ok(Self { handle })
     }
 
     /// Makes the directory `path`, with permission bits 0700, and those above it. One that is there stays as it is.
     ///
     /// # Errors
     /// A component of `path` is not a normal name, or is there and no directory.
-    pub fn make_directory(&self, path: &[u8]) -> Result<()> {
+    pub fn make_directories(&self, path: &[u8]) -> Result<()> {
         self.descend(components(path)?).map(drop)
+    }
+
+    /// Makes or opens the directory `name`, for which its owner has all rights until it is sealed.
+    ///
+    /// # Errors
+    /// `name` is not a normal name, or is there and no directory.
+    pub fn make_directory(&self, name: &[u8]) -> Result<Self> {
+        let name = component(name)?;
+        match self.open(&name) {
+            // Sealed by an earlier run.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.is_directory(&name) => {
+                self.handle.set_permissions(&name, Permissions::from_mode(WHILE_FILLED))?;
+                Ok(self.open(&name)?)
+            }
+            opened => Ok(opened?),
+        }
+    }
+
+    /// Gives the directory the permission bits `mode`, after which nothing more may go into it.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn seal(self, mode: u32) -> Result<()> {
+        Ok(self.handle.set_permissions(".", Permissions::from_mode(mode))?)
     }
 
     /// Writes the file `path` with permission bits `mode`, and makes the directories above it.
     ///
-    /// What `content` writes gets its name when it is complete. What has that name is kept, unless `force` replaces it: a
-    /// file or a link, never a directory.
+    /// What `content` writes gets its name when it is complete. What has that name is kept, unless `force` replaces it:
+    /// a file or a link, never a directory.
     ///
     /// # Errors
     /// A component of `path` is not a normal name, a directory above it is none, or `content` fails.
@@ -83,76 +110,84 @@ impl Root {
     ) -> Result<Outcome> {
         let mut directories = components(path)?;
         let name = directories.pop().context("it has no name")?;
-        let directory = self.descend(directories)?;
-        match directory.symlink_metadata(&name) {
+        let Self { handle } = self.descend(directories)?;
+        match handle.symlink_metadata(&name) {
             Ok(found) if found.is_dir() && force => bail!("there is a directory of that name"),
             Ok(_) if !force => return Ok(Outcome::Kept),
             _ => {}
         }
-        // Left by an earlier run that was killed.
-        drop(directory.remove_file(TEMPORARY));
         let mut options = OpenOptions::new();
-        let file = directory.open_with(TEMPORARY, options.write(true).create_new(true).mode(0o600))?;
+        options.write(true).create_new(true).mode(0o600);
+        let file = match handle.open_with(TEMPORARY, &options) {
+            // Left by an earlier run that was killed.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                handle.remove_file(TEMPORARY)?;
+                handle.open_with(TEMPORARY, &options)?
+            }
+            opened => opened?,
+        };
         let mut file = file.into_std();
         content(&mut file)
             .and_then(|()| {
                 file.set_permissions(fs::Permissions::from_mode(mode))?;
-                Ok(directory.rename(TEMPORARY, &directory, &name)?)
+                Ok(handle.rename(TEMPORARY, &handle, &name)?)
             })
-            .inspect_err(|_| drop(directory.remove_file(TEMPORARY)))?;
+            .inspect_err(|_| drop(handle.remove_file(TEMPORARY)))?;
         Ok(Outcome::Written)
     }
 
-    fn descend(&self, names: Vec<OsString>) -> Result<Dir> {
-        let mut directory = self.directory.try_clone()?;
-        let mut builder = DirBuilder::new();
-        builder.mode(0o700);
+    fn descend(&self, names: Vec<OsString>) -> Result<Self> {
+        let mut directory = Self { handle: self.handle.try_clone()? };
         for name in names {
-            match directory.create_dir_with(&name, &builder) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error.into()),
-                _ => {}
-            }
-            directory =
-                directory.open_dir_nofollow(&name).with_context(|| format!("opening directory {name:?}"))?;
+            directory = directory.open(&name).with_context(|| format!("opening directory {name:?}"))?;
         }
         Ok(directory)
+    }
+
+    /// Opens the directory `name`, after it has made it if need be.
+    fn open(&self, name: &OsStr) -> io::Result<Self> {
+        let mut builder = DirBuilder::new();
+        builder.mode(WHILE_FILLED);
+        match self.handle.create_dir_with(name, &builder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        Ok(Self { handle: self.handle.open_dir_nofollow(name)? })
+    }
+
+    fn is_directory(&self, name: &OsStr) -> bool {
+        self.handle.symlink_metadata(name).is_ok_and(|found| found.is_dir())
     }
 }
 
 /// The components of `path`, each of which is one normal name.
 fn components(path: &[u8]) -> Result<Vec<OsString>> {
-    path.split(|&byte| byte == b'/')
-        .map(|name| {
-            ensure!(!matches!(name, b"" | b"." | b".."), "a name is empty, '.' or '..'");
-            ensure!(!name.contains(&0), "a name has a NUL character");
-            ensure!(name.len() <= NAME_BYTES, "a name is longer than {NAME_BYTES} bytes");
-            ensure!(
-                name != TEMPORARY.as_bytes(),
-                "the name {TEMPORARY} is needed for files that are being written"
-            );
-            Ok(OsStr::from_bytes(name).to_owned())
-        })
-        .collect()
+    path.split(|&byte| byte == b'/').map(component).collect()
+}
+
+fn component(name: &[u8]) -> Result<OsString> {
+    ensure!(!matches!(name, b"" | b"." | b".."), "a name is empty, '.' or '..'");
+    ensure!(!name.contains(&b'/'), "a name has a '/'");
+    ensure!(!name.contains(&0), "a name has a NUL character");
+    ensure!(name.len() <= NAME_BYTES, "a name is longer than {NAME_BYTES} bytes");
+    ensure!(name != TEMPORARY.as_bytes(), "the name {TEMPORARY} is needed for files that are being written");
+    Ok(OsStr::from_bytes(name).to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        fs,
-        io::Write,
-        os::unix::fs::{PermissionsExt, symlink},
-    };
+    use std::{fs, io::Write, os::unix::fs::symlink};
 
     use super::*;
 
-    fn write(root: &Root, path: &str, force: bool) -> Result<Outcome> {
+    fn write(root: &Directory, path: &str, force: bool) -> Result<Outcome> {
         root.write_file(path.as_bytes(), 0o640, force, |file| Ok(file.write_all(b"new")?))
     }
 
     #[test]
     fn a_file_gets_its_content_its_mode_and_its_directories() -> Result<()> {
         let directory = tempfile::tempdir()?;
-        let root = Root::open_or_create(&directory.path().join("root"))?;
+        let root = Directory::open_or_create(&directory.path().join("root"))?;
         assert_eq!(write(&root, "a/b/file", false)?, Outcome::Written);
         let path = directory.path().join("root/a/b/file");
         assert_eq!(fs::read(&path)?, b"new");
@@ -167,7 +202,7 @@ mod tests {
         let directory = tempfile::tempdir()?;
         fs::write(directory.path().join("file"), "old")?;
         fs::create_dir(directory.path().join("directory"))?;
-        let root = Root::open_or_create(directory.path())?;
+        let root = Directory::open_or_create(directory.path())?;
         assert_eq!(write(&root, "file", false)?, Outcome::Kept);
         assert_eq!(fs::read(directory.path().join("file"))?, b"old");
         assert_eq!(write(&root, "file", true)?, Outcome::Written);
@@ -180,7 +215,7 @@ mod tests {
     #[test]
     fn names_that_leave_the_directory_are_errors() -> Result<()> {
         let directory = tempfile::tempdir()?;
-        let root = Root::open_or_create(&directory.path().join("root"))?;
+        let root = Directory::open_or_create(&directory.path().join("root"))?;
         let long = "x".repeat(256);
         for path in ["..", "../x", "a/../../x", "/x", "", ".", "a//b", "a/", "a\0b", &*long, TEMPORARY] {
             assert!(write(&root, path, true).is_err(), "{path:?}");
@@ -197,7 +232,7 @@ mod tests {
         fs::create_dir(&outside)?;
         fs::write(outside.join("file"), "old")?;
         let inside = directory.path().join("root");
-        let root = Root::open_or_create(&inside)?;
+        let root = Directory::open_or_create(&inside)?;
         symlink(&outside, inside.join("directory"))?;
         symlink(outside.join("file"), inside.join("file"))?;
         symlink(outside.join("absent"), inside.join("dangling"))?;
@@ -213,9 +248,22 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_is_sealed_and_filled_again() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let root = Directory::open_or_create(directory.path())?;
+        for _ in 0..2 {
+            let sealed = root.make_directory(b"a")?;
+            write(&sealed, "file", true)?;
+            sealed.seal(0o500)?;
+            assert_eq!(fs::metadata(directory.path().join("a"))?.permissions().mode() & 0o7777, 0o500);
+        }
+        root.make_directory(b"a")?.seal(0o700)
+    }
+
+    #[test]
     fn a_file_that_cannot_be_filled_leaves_nothing() -> Result<()> {
         let directory = tempfile::tempdir()?;
-        let root = Root::open_or_create(directory.path())?;
+        let root = Directory::open_or_create(directory.path())?;
         assert!(root.write_file(b"file", 0o600, false, |_| bail!("no")).is_err());
         assert_eq!(fs::read_dir(directory.path())?.count(), 0);
         Ok(())

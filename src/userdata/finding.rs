@@ -81,10 +81,9 @@ codes! {
     HostNameNewline "hostname-newline" Warning "A host name with a newline at its end, which LinuxKit's agent makes part of the name."
     YamlSyntax "yaml-syntax" Error "It is no YAML."
     NoMapping "no-mapping" Error "The YAML is no mapping at its top."
-    NoHeader "no-header" Error "The first line tells cloud-init not what it is, and it is ignored."
-    BadHeader "bad-header" Warning "The first line is nearly one that cloud-init knows."
+    NoHeader "no-header" Error "cloud-init does not know the first line, and ignores the data."
     SeedFrom "seedfrom" Warning "cloud-init replaces the user data with what it downloads."
-    NoInstanceId "no-instance-id" Warning "Meta-data without an instance id."
+    NoInstanceId "no-instance-id" Warning "Meta-data without an instance id, by which cloud-init tells a first boot."
     EmptyNetworkConfig "empty-network-config" Warning "An empty network configuration, which fails in some versions of cloud-init."
     VolumeIdentifier "volume-identifier" Error "A volume identifier that agents do not look for."
     Unread "unread" Error "No agent finds its data on the image."
@@ -158,6 +157,12 @@ impl<'a> Lines<'a> {
         let line = self.starts.partition_point(|&start| start <= at);
         let line_start = self.starts[line - 1];
         Position { line, column: self.text[line_start..at].chars().count() + 1, line_start }
+    }
+
+    /// The start of the character that byte `at` belongs to.
+    #[must_use]
+    pub fn boundary(&self, at: usize) -> usize {
+        floor_char_boundary(self.text, at)
     }
 
     /// The line that begins at `start`, without its end.

@@ -3,3 +3,6 @@
 pub mod config_tree;
 pub mod finding;
 pub mod hostname;
+pub mod nocloud;
+pub mod pack;
+pub mod unpack;

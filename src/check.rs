@@ -1,0 +1,199 @@
+//! Every finding about user data, meta-data, a network configuration, or an image with them on it.
+
+use std::{fmt, path::Path, str::FromStr};
+
+use anyhow::Result;
+
+use crate::{
+    image::{Image, Layout, Record, layout::Agent},
+    userdata::{
+        config_tree,
+        finding::{Code, Finding},
+        nocloud,
+    },
+};
+
+/// Bytes of a file on an image that are checked at most.
+const CHECKED_BYTES_MAX: u64 = 64 << 20;
+
+/// What a text is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// User data, for the agents of a layout where that is known.
+    UserData(Option<Layout>),
+    /// Meta-data of NoCloud or a config drive.
+    MetaData(Layout),
+    /// A network configuration of NoCloud.
+    NetworkConfig,
+}
+
+impl Subject {
+    /// What a file of this name is for, in any directory; user data where the name tells nothing.
+    #[must_use]
+    pub fn of_name(name: &str) -> Self {
+        match name.rsplit('/').next().unwrap_or(name) {
+            "meta-data" => Self::MetaData(Layout::NoCloud),
+            "meta_data.json" => Self::MetaData(Layout::ConfigDrive),
+            "network-config" => Self::NetworkConfig,
+            "user-data" => Self::UserData(Some(Layout::NoCloud)),
+            "user_data" => Self::UserData(Some(Layout::ConfigDrive)),
+            _ => Self::UserData(None),
+        }
+    }
+}
+
+/// A platform that takes user data up to some size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Bytes of user data that it takes at most.
+    pub bytes_max: usize,
+    /// Where that limit is.
+    pub limit: &'static str,
+}
+
+/// The platforms that are known.
+pub const TARGETS: [Target; 5] = [
+    Target { name: "aws", bytes_max: 16 << 10, limit: "EC2 takes 16 KiB of user data, before base64" },
+    Target { name: "gcp", bytes_max: 256 << 10, limit: "Compute Engine takes 256 KiB in a metadata value" },
+    Target { name: "vmware", bytes_max: 64 << 10, limit: "a GuestInfo value takes 64 KiB, encoded" },
+    Target { name: "proxmox", bytes_max: 4 << 20, limit: "Proxmox VE makes a cloud-init drive of 4 MiB" },
+    Target { name: "kubevirt", bytes_max: 2048, limit: "KubeVirt takes 2048 bytes inline, more in a secret" },
+];
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        TARGETS.into_iter().find(|target| target.name == name).ok_or_else(|| "no such platform".to_owned())
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+/// A text and what was found in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Checked {
+    /// The file on the image that it is; `None`: the text itself was given, or the finding is about the image.
+    pub name: Option<String>,
+    /// The text, to show the places in; empty where it is none.
+    pub text: String,
+    /// The findings, in the order of the text.
+    pub findings: Vec<Finding>,
+}
+
+/// Checks a text.
+#[must_use]
+pub fn check(data: &[u8], subject: Subject, target: Option<Target>) -> Checked {
+    let mut checked = match subject {
+        Subject::UserData(layout) => check_userdata(data, layout),
+        Subject::MetaData(layout) => {
+            let id = if layout == Layout::ConfigDrive { "uuid" } else { "instance-id" };
+            check_text(data, |text, findings| nocloud::check_metadata(text, id, findings))
+        }
+        Subject::NetworkConfig => check_text(data, nocloud::check_network_config),
+    };
+    if let (Some(target), Subject::UserData(_)) = (target, subject)
+        && data.len() > target.bytes_max
+    {
+        let message = format!("{} bytes are too many: {}", data.len(), target.limit);
+        checked.findings.push(Finding::new(Code::TooLarge, 0..0, message));
+    }
+    checked
+}
+
+fn check_userdata(data: &[u8], layout: Option<Layout>) -> Checked {
+    if config_tree::is_meant(data) {
+        let parsed = config_tree::parse(data);
+        return Checked { name: None, text: parsed.text.into_owned(), findings: parsed.findings };
+    }
+    if nocloud::is_compressed(data) {
+        return Checked::default();
+    }
+    let for_cloud_init = layout.is_some_and(|layout| layout != Layout::LinuxKit);
+    // Any bytes will do where nobody reads them as text.
+    if !for_cloud_init && str::from_utf8(data).is_err() {
+        return Checked::default();
+    }
+    check_text(data, |text, findings| nocloud::check_userdata(text, for_cloud_init, findings))
+}
+
+fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> Checked {
+    let text = String::from_utf8_lossy(data).into_owned();
+    let mut findings = Vec::new();
+    if let Err(error) = str::from_utf8(data) {
+        let at = error.valid_up_to();
+        let end = at + '\u{fffd}'.len_utf8();
+        findings.push(Finding::new(Code::NotUtf8, at..end, format!("byte {at} is not UTF-8")));
+    } else if text.starts_with('\u{feff}') {
+        let message = "a byte order mark, which cloud-init takes for a part of the first line";
+        findings
+            .push(Finding::new(Code::ByteOrderMark, 0..3, message).with_hint("save it as UTF-8 without BOM"));
+    } else {
+        check(&text, &mut findings);
+    }
+    findings.sort_by_key(|finding| finding.span.start);
+    Checked { name: None, text, findings }
+}
+
+/// Checks an image and the files on it that agents read.
+///
+/// # Errors
+/// It cannot be read, or is no image.
+pub fn check_image(path: &Path, target: Option<Target>) -> Result<Vec<Checked>> {
+    let mut image = Image::open(path)?;
+    let (volume, records) = image.list()?;
+    let mut about_image = Checked::default();
+    let identifier = &volume.identifier;
+    for layout in [Layout::NoCloud, Layout::ConfigDrive] {
+        let expected = layout.volume_identifier();
+        let [lower, upper] = [expected.to_ascii_lowercase(), expected.to_ascii_uppercase()];
+        if identifier.eq_ignore_ascii_case(expected) && *identifier != lower && *identifier != upper {
+            let message =
+                format!("the volume is called {identifier:?}, and agents look for {upper:?} or {lower:?}");
+            about_image.findings.push(Finding::new(Code::VolumeIdentifier, 0..0, message));
+        }
+    }
+    let readings = Agent::ALL.map(|agent| agent.read(&volume, &records));
+    if readings.iter().all(|reading| reading.takes.is_none()) {
+        let why = readings
+            .into_iter()
+            .zip(Agent::ALL)
+            .filter_map(|(reading, agent)| Some(format!("{}: {}", agent.name(), reading.because?)));
+        let message = format!("no agent finds data ({})", why.collect::<Vec<_>>().join("; "));
+        about_image.findings.push(Finding::new(Code::Unread, 0..0, message));
+    }
+    let layout = Layout::of(&volume, &records);
+    let mut all = vec![about_image];
+    for record in &records {
+        let Some(subject) = subject_of(record, layout) else { continue };
+        let data = image.read(record, CHECKED_BYTES_MAX)?;
+        all.push(Checked { name: Some(record.display_path()), ..check(&data, subject, target) });
+    }
+    Ok(all)
+}
+
+/// What a file on an image is for, if an agent reads it.
+fn subject_of(record: &Record, layout: Option<Layout>) -> Option<Subject> {
+    let layouts = match layout {
+        Some(layout) => vec![layout],
+        None => Layout::ALL.to_vec(),
+    };
+    layouts.into_iter().find_map(|layout| {
+        let is = |name: Option<&str>| name.is_some_and(|name| record.path == name.as_bytes());
+        if is(Some(layout.userdata_name())) {
+            Some(Subject::UserData(Some(layout)))
+        } else if is(layout.metadata_name()) {
+            Some(Subject::MetaData(layout))
+        } else if layout == Layout::NoCloud && is(layout.network_config_name()) {
+            Some(Subject::NetworkConfig)
+        } else {
+            None
+        }
+    })
+}

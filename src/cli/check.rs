@@ -1,0 +1,129 @@
+//! `metadata check`.
+
+use std::{
+    fs::File,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, anyhow};
+use clap::{
+    ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use metadata_image::{
+    check::{Checked, Subject, TARGETS, Target, check, check_image},
+    image::{Layout, read::is_image},
+};
+
+use super::{
+    is_dash,
+    render::{Count, json_lines, paragraphs},
+};
+
+/// Find the mistakes in user data, meta-data or an image before the boot
+///
+/// User data is JSON for LinuxKit, or anything that cloud-init takes; of an
+/// image every file is checked that an agent reads. All findings are shown in
+/// one run with their line and column. Files with the names that they have on
+/// an image, like meta-data and network-config, are checked as such.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// User data, meta-data or an image; '-' is standard input
+    path: PathBuf,
+
+    /// What it is, where its name does not tell
+    #[arg(long = "as", value_enum, value_name = "WHAT")]
+    kind: Option<What>,
+
+    /// Check that a platform takes so much
+    #[arg(
+        long, value_name = "PLATFORM",
+        value_parser = PossibleValuesParser::new(TARGETS.map(|target| target.name)).try_map(|name| name.parse::<Target>())
+    )]
+    target: Option<Target>,
+
+    /// Fail on warnings as well
+    #[arg(long)]
+    strict: bool,
+
+    /// Print a JSON object for every finding, a line each
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  metadata check config.json
+  metadata check --target aws user-data.yaml
+  metadata check --strict seed.iso
+  metadata pack config | metadata check --json -";
+
+/// What a text is for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum What {
+    /// JSON for LinuxKit, or any text
+    UserData,
+    /// User data for cloud-init
+    CloudInit,
+    /// Meta-data of cloud-init
+    MetaData,
+    /// A network configuration of cloud-init
+    NetworkConfig,
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Result<()> {
+        let checked = self.check()?;
+        let name = self.path.display().to_string();
+        let mut out = io::stdout().lock();
+        for checked in &checked {
+            let shown: Vec<_> = if self.json {
+                json_lines(&name, checked)
+            } else {
+                paragraphs(&name, checked, &io::stdout()).collect()
+            };
+            for text in shown {
+                writeln!(out, "{text}").context("writing to standard output")?;
+            }
+        }
+        let count = Count::of(&checked);
+        if count.errors > 0 || self.strict && count.warnings > 0 {
+            return Err(anyhow!("checking {:?}: {count}", self.path));
+        }
+        if !self.json {
+            super::say(&format!("{name}: {count}"));
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<Vec<Checked>> {
+        let context = || format!("reading {:?}", self.path);
+        let mut data = Vec::new();
+        if is_dash(self.path.as_os_str()) {
+            io::stdin().read_to_end(&mut data).context("reading standard input")?;
+        } else {
+            let mut file = File::open(&self.path).with_context(context)?;
+            if file.metadata().with_context(context)?.is_dir() {
+                return Err(anyhow!("it is a directory (metadata pack makes user data of one)"))
+                    .with_context(context);
+            }
+            if self.kind.is_none() && is_image(&mut file) {
+                return check_image(&self.path, self.target);
+            }
+            file.read_to_end(&mut data).with_context(context)?;
+        }
+        Ok(vec![check(&data, self.subject(&self.path), self.target)])
+    }
+
+    fn subject(&self, path: &Path) -> Subject {
+        match self.kind {
+            None => Subject::of_name(&path.to_string_lossy()),
+            Some(What::UserData) => Subject::UserData(None),
+            Some(What::CloudInit) => Subject::UserData(Some(Layout::NoCloud)),
+            Some(What::MetaData) => Subject::MetaData(Layout::NoCloud),
+            Some(What::NetworkConfig) => Subject::NetworkConfig,
+        }
+    }
+}

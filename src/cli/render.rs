@@ -1,0 +1,154 @@
+//! Findings as text in the style of rustc, and as JSON.
+
+use std::io::IsTerminal;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, renderer::DecorStyle};
+use metadata_image::{
+    check::Checked,
+    userdata::finding::{Finding, Lines, Severity},
+};
+use serde::Serialize;
+
+use super::{colours_are_wanted, printable};
+
+/// Bytes before and behind a place that are shown of a long line.
+const AROUND_BYTES: usize = 200;
+
+/// A finding for machines.
+#[derive(Serialize)]
+struct ForMachines<'a> {
+    code: &'static str,
+    severity: String,
+    file: &'a str,
+    path: &'a str,
+    line: Option<usize>,
+    column: Option<usize>,
+    message: &'a str,
+    hint: Option<&'a str>,
+}
+
+/// How many findings of each severity there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Count {
+    pub(super) errors: usize,
+    pub(super) warnings: usize,
+}
+
+impl Count {
+    pub(super) fn of(checked: &[Checked]) -> Self {
+        let mut count = Self::default();
+        for finding in checked.iter().flat_map(|checked| &checked.findings) {
+            match finding.code.severity() {
+                Severity::Error => count.errors += 1,
+                Severity::Warning => count.warnings += 1,
+            }
+        }
+        count
+    }
+}
+
+impl std::fmt::Display for Count {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let some = |count: usize, what: &str| match count {
+            0 => format!("no {what}s"),
+            1 => format!("1 {what}"),
+            _ => format!("{count} {what}s"),
+        };
+        write!(f, "{}, {}", some(self.errors, "error"), some(self.warnings, "warning"))
+    }
+}
+
+/// The findings in `checked`, which came from `file`, each as a paragraph.
+pub(super) fn paragraphs<'a>(
+    file: &str,
+    checked: &'a Checked,
+    out: &impl IsTerminal,
+) -> impl Iterator<Item = String> + 'a {
+    let renderer = if colours_are_wanted(out) { Renderer::styled() } else { Renderer::plain() };
+    let renderer = renderer.decor_style(DecorStyle::Ascii);
+    let file = printable(&full_name(file, checked));
+    let lines = Lines::of(&checked.text);
+    checked.findings.iter().map(move |finding| {
+        let level = match finding.code.severity() {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let title = match finding.path.as_str() {
+            "" => finding.message.clone(),
+            path => format!("{}: {}", printable(path), finding.message),
+        };
+        let title = level.primary_title(title).id(finding.code.name());
+        let shown = Shown::of(&lines, finding);
+        let group = if checked.text.is_empty() {
+            title.element(annotate_snippets::Origin::path(&file))
+        } else {
+            title.element(
+                Snippet::source(shown.source)
+                    .path(&file)
+                    .line_start(shown.line)
+                    .annotation(AnnotationKind::Primary.span(shown.span)),
+            )
+        };
+        let hint =
+            finding.hint.as_ref().map(|hint| Group::with_title(Level::HELP.secondary_title(hint.as_str())));
+        let report: Vec<_> = [Some(group), hint].into_iter().flatten().collect();
+        renderer.render(&report) + "\n"
+    })
+}
+
+/// A JSON object for every finding, a line each.
+pub(super) fn json_lines(file: &str, checked: &Checked) -> Vec<String> {
+    let lines = Lines::of(&checked.text);
+    let file = full_name(file, checked);
+    let describe = |finding: &Finding| {
+        let position = (!checked.text.is_empty()).then(|| lines.position(finding.span.start));
+        let object = ForMachines {
+            code: finding.code.name(),
+            severity: finding.code.severity().to_string(),
+            file: &file,
+            path: &finding.path,
+            line: position.map(|position| position.line),
+            column: position.map(|position| position.column),
+            message: &finding.message,
+            hint: finding.hint.as_deref(),
+        };
+        serde_json::to_string(&object).unwrap_or_default()
+    };
+    checked.findings.iter().map(describe).collect()
+}
+
+/// One line for a finding, with its place.
+pub(super) fn in_one_line(file: &str, lines: &Lines<'_>, finding: &Finding) -> String {
+    let at = lines.position(finding.span.start);
+    let path = if finding.path.is_empty() { String::new() } else { format!("{:?}: ", finding.path) };
+    format!("{file}:{}:{}: {path}{} [{}]", at.line, at.column, finding.message, finding.code.name())
+}
+
+fn full_name(file: &str, checked: &Checked) -> String {
+    match &checked.name {
+        Some(name) => format!("{file}/{name}"),
+        None => file.to_owned(),
+    }
+}
+
+/// The line of a finding, cut to a window where it is long, so that a report costs the same in a text of any size.
+struct Shown<'a> {
+    source: &'a str,
+    line: usize,
+    span: std::ops::Range<usize>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(lines: &Lines<'a>, finding: &Finding) -> Self {
+        let position = lines.position(finding.span.start);
+        let line = lines.line(position.line_start);
+        let start = lines.boundary(finding.span.start).saturating_sub(position.line_start).min(line.len());
+        let end =
+            lines.boundary(finding.span.end).saturating_sub(position.line_start).clamp(start, line.len());
+        let boundary = |at: usize| (0..=at).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
+        let from = boundary(start.saturating_sub(AROUND_BYTES));
+        let end = boundary(end.min(start + AROUND_BYTES));
+        let to = boundary(line.len().min(end + AROUND_BYTES));
+        Self { source: &line[from..to], line: position.line, span: start - from..end.max(start) - from }
+    }
+}
