@@ -2,6 +2,7 @@
 //!
 //! The rooms, from the top down; a room imports from the ones below it only:
 //!
+//! - [`check`]: every finding about user data or an image.
 //! - [`recipe`]: what to build, as data.
 //! - [`provider`]: where a guest finds its metadata.
 //! - [`image`]: what carries it, ISO 9660: layouts, writer, reader.

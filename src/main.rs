@@ -2,7 +2,7 @@
 
 mod cli;
 
-use std::{env, io, process::ExitCode};
+use std::{env, process::ExitCode};
 
 use clap::{Parser, error::ErrorKind};
 
@@ -34,18 +34,10 @@ fn main() -> ExitCode {
     };
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             cli::say(&format!("{error:#}"));
             let usage = error.is::<Usage>() || error.is::<Contradiction>();
             (if usage { EXIT_USAGE } else { EXIT_FAILED }).into()
         }
     }
-}
-
-/// Whether whoever reads our output has heard enough, like `head`.
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
-    })
 }

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use crate::{
     image::{
         layout::{Instance, Layout},
+        read,
         source::Source,
         write::{Draft, Volume},
     },
@@ -210,6 +211,7 @@ impl Recipe {
                 return Err(fault("is given twice"));
             }
         }
+        self.check_bounds()?;
         // Whatever lies below a file makes it a directory as well.
         let layout = [Some(self.layout.userdata_name()), self.layout.metadata_name()];
         let all = names
@@ -226,6 +228,38 @@ impl Recipe {
                     return Err(Contradiction(format!("file name {text:?} is a directory for another file")));
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// What `show` and `extract` refuse to read must not be built.
+    fn check_bounds(&self) -> Result<(), Contradiction> {
+        let mut directories = BTreeSet::new();
+        let mut bytes = 0;
+        for (name, _) in &self.files {
+            let ends = name.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
+            let above: Vec<_> = ends.map(|end| &name[..end]).collect();
+            if above.len() > read::DEPTH_MAX {
+                let text = String::from_utf8_lossy(name);
+                return Err(Contradiction(format!(
+                    "file name {text:?} is more than {} deep",
+                    read::DEPTH_MAX
+                )));
+            }
+            bytes += name.len();
+            bytes +=
+                above.into_iter().filter(|above| directories.insert(*above)).map(<[u8]>::len).sum::<usize>();
+        }
+        // Beside them there are the layout's own.
+        let own = 8;
+        if self.files.len() + directories.len() + own > read::RECORDS_MAX {
+            return Err(Contradiction(format!("an image holds at most {} files", read::RECORDS_MAX - own)));
+        }
+        if bytes + 256 > read::PATHS_BYTES_MAX {
+            return Err(Contradiction(format!(
+                "the file names are longer than {} bytes in all",
+                read::PATHS_BYTES_MAX
+            )));
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::{
     fmt::Write as _,
     fs::File,
-    io::{self, Read, Write},
+    io::{self, Read},
     path::PathBuf,
 };
 
@@ -19,7 +19,7 @@ use metadata_image::{
     },
 };
 
-use super::{is_dash, printable, render, say};
+use super::{is_dash, print, printable, render, say};
 
 /// Permission bits of the raw user data: it repeats every secret of the tree.
 const USERDATA_MODE: u32 = 0o600;
@@ -76,9 +76,7 @@ impl Args {
                     skipped += 1;
                 });
             }
-            _ => io::stdout()
-                .write_all(list(&tree, data.len()).as_bytes())
-                .context("writing to standard output")?,
+            _ => print(&list(&tree, data.len()))?,
         }
         match skipped {
             0 => Ok(()),

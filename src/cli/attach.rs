@@ -1,9 +1,6 @@
 //! `metadata attach`.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
@@ -13,7 +10,7 @@ use metadata_image::image::{
 };
 use serde_json::json;
 
-use super::{Usage, say};
+use super::{Usage, print, say};
 
 /// Print the arguments that attach an image to a virtual machine
 ///
@@ -86,7 +83,7 @@ impl Args {
         } else {
             arguments.iter().map(|argument| quoted(argument)).collect::<Vec<_>>().join(" ")
         };
-        writeln!(io::stdout(), "{text}").context("writing to standard output")
+        print(&(text + "\n"))
     }
 }
 

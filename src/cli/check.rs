@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
@@ -17,7 +17,7 @@ use metadata_image::{
 };
 
 use super::{
-    is_dash,
+    is_dash, print,
     render::{Count, json_lines, paragraphs},
 };
 
@@ -77,7 +77,6 @@ impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let checked = self.check()?;
         let name = self.path.display().to_string();
-        let mut out = io::stdout().lock();
         for checked in &checked {
             let shown: Vec<_> = if self.json {
                 json_lines(&name, checked)
@@ -85,7 +84,7 @@ impl Args {
                 paragraphs(&name, checked, &io::stdout()).collect()
             };
             for text in shown {
-                writeln!(out, "{text}").context("writing to standard output")?;
+                print(&(text + "\n"))?;
             }
         }
         let count = Count::of(&checked);

@@ -14,6 +14,7 @@ use clap::{
     builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser},
 };
 use metadata_image::{
+    check::{Checked, Subject, check},
     image::{
         Layout,
         layout::hex,
@@ -25,12 +26,19 @@ use metadata_image::{
 };
 use serde::Serialize;
 
-use super::{Usage, is_dash, progress::Bar, say};
+use super::{
+    Usage, is_dash,
+    pack::pack_directory,
+    print,
+    progress::Bar,
+    render::{Count, paragraphs},
+    say,
+};
 
 /// Permission bits of an image: it repeats every secret in its data.
 const MODE: u32 = 0o600;
 
-/// Build an image from a string, a file or standard input
+/// Build an image from a string, a file, a directory or standard input
 ///
 /// The words of 'linuxkit metadata create' work unchanged, and -data and
 /// -data-file may have one dash or two. The image has Rock Ridge and Joliet
@@ -60,6 +68,15 @@ pub(crate) struct Args {
     /// A file with the data; '-' is standard input
     #[arg(long, value_name = "PATH", group = "source", allow_hyphen_values = true)]
     data_file: Option<PathBuf>,
+
+    /// A directory to make the data of: JSON for LinuxKit, as 'metadata pack'
+    /// prints it
+    #[arg(long, value_name = "DIR", group = "source")]
+    data_dir: Option<PathBuf>,
+
+    /// With --data-dir: store what symbolic links point to
+    #[arg(long, requires = "data_dir")]
+    follow: bool,
 
     /// Where the guest looks for the data
     #[arg(
@@ -131,7 +148,14 @@ pub(crate) struct Args {
 const USAGE: &str = "\
 metadata create [OPTIONS] IMAGE DATA
        metadata create [OPTIONS] IMAGE --data STRING
-       metadata create [OPTIONS] IMAGE --data-file PATH";
+       metadata create [OPTIONS] IMAGE --data-file PATH
+       metadata create [OPTIONS] IMAGE --data-dir DIR";
+
+/// Bytes of a file for an image that are looked at for mistakes.
+const CHECKED_BYTES_MAX: u64 = 8 << 20;
+
+/// Findings that are shown while an image is built; `metadata check` shows all.
+const FINDINGS_SHOWN_MAX: usize = 20;
 
 const LAYOUTS: &str = "\
 Where the guest looks for the data:
@@ -143,6 +167,7 @@ const EXAMPLES: &str = "\
 Examples:
   metadata create meta.iso 'hello'
   metadata create meta.iso -data-file=config.json
+  metadata create meta.iso --data-dir config
   metadata create --layout nocloud --data-file user.yaml \\
       --hostname web --ssh-key ~/.ssh/id_ed25519.pub seed.iso
   metadata create --file models/base.bin=base.bin meta.iso '{}'
@@ -189,14 +214,14 @@ impl Args {
         let recipe = self.recipe()?;
         recipe.check()?;
         if is_dash(self.image.as_os_str()) {
-            return self.print(recipe);
+            return self.write_to_standard_output(recipe);
         }
         let building = || format!("building image {:?}", self.image);
         let target = Target::resolve(&self.image).with_context(building)?;
         if let Some(path) = recipe.paths().find(|path| target.is_same_file(path)) {
             return Err(anyhow!("it is the same file as {path:?}")).with_context(building);
         }
-        clean_up_on_signals();
+        clean_up_on_signals().context("preparing for signals")?;
         let identifier = recipe.volume_identifier().to_owned();
         let draft = self.draft(recipe)?;
         let mut progress = Bar::new(self.quiet);
@@ -207,14 +232,14 @@ impl Args {
         drop(progress);
         file.commit(self.sync).with_context(building)?;
         if let Some(json) = json {
-            writeln!(io::stdout(), "{json}").context("writing to standard output")?;
+            print(&(json + "\n"))?;
         }
         self.report(written.bytes);
         Ok(())
     }
 
     /// Writes the image to standard output.
-    fn print(&self, recipe: Recipe) -> Result<()> {
+    fn write_to_standard_output(&self, recipe: Recipe) -> Result<()> {
         for (given, option) in [(self.json, "--json"), (self.sync, "--sync"), (self.mode.is_some(), "--mode")]
         {
             if given {
@@ -236,10 +261,11 @@ impl Args {
     }
 
     fn recipe(&self) -> Result<Recipe> {
-        let data = match (&self.data, &self.data_string, &self.data_file) {
-            (Some(data), _, _) | (_, Some(data), _) => Source::Bytes(data.clone().into_encoded_bytes()),
-            (_, _, Some(path)) => file_or_standard_input(path, "data file"),
-            (None, None, None) => bail!("clap lets no command line without data through"),
+        let data = match (&self.data, &self.data_string, &self.data_file, &self.data_dir) {
+            (Some(data), ..) | (_, Some(data), ..) => Source::Bytes(data.clone().into_encoded_bytes()),
+            (_, _, Some(path), _) => file_or_standard_input(path, "data file"),
+            (_, _, _, Some(directory)) => Source::Bytes(pack_directory(directory, self.follow)?),
+            (None, None, None, None) => bail!("clap lets no command line without data through"),
         };
         let part =
             |path: &Option<PathBuf>, role| path.as_deref().map(|path| file_or_standard_input(path, role));
@@ -259,11 +285,16 @@ impl Args {
         })
     }
 
-    /// The draft, after its warnings have been printed.
+    /// The draft, after what is to say about it has been printed.
     fn draft(&self, recipe: Recipe) -> Result<Draft> {
         let mut warnings = recipe.warnings();
         let layout = recipe.layout;
-        let draft = recipe.draft()?;
+        let subjects = [
+            (Some(layout.userdata_name()), Subject::UserData(Some(layout))),
+            (layout.metadata_name().filter(|_| recipe.meta_data.is_some()), Subject::MetaData(layout)),
+            (layout.network_config_name().filter(|_| layout == Layout::NoCloud), Subject::NetworkConfig),
+        ];
+        let mut draft = recipe.draft()?;
         if draft.is_empty(layout.userdata_name()) {
             warnings.push(match layout {
                 Layout::LinuxKit => {
@@ -272,10 +303,8 @@ impl Args {
                 Layout::NoCloud | Layout::ConfigDrive => "the user data is empty".to_owned(),
             });
         }
-        if layout.network_config_name().is_some_and(|name| draft.is_empty(name)) {
-            warnings.push(
-                "the network configuration is empty, which fails in some versions of cloud-init".to_owned(),
-            );
+        if self.data.as_deref().is_some_and(is_dash) {
+            warnings.push("the data is a single '-'; for standard input say --data-file -".to_owned());
         }
         warnings.extend_from_slice(draft.warnings());
         if let (true, Some(first)) = (self.strict, warnings.first()) {
@@ -284,7 +313,34 @@ impl Args {
         for warning in warnings {
             say(&format!("warning: {warning}"));
         }
+        for (name, subject) in subjects {
+            let Some(name) = name else { continue };
+            if let Some(content) = draft.content(name, CHECKED_BYTES_MAX)? {
+                let checked = check(&content, subject, None);
+                self.show_findings(&Checked { name: Some(name.to_owned()), ..checked })?;
+            }
+        }
         Ok(draft)
+    }
+
+    /// Prints what was found in a file for the image.
+    fn show_findings(&self, checked: &Checked) -> Result<()> {
+        let image = self.image.to_string_lossy();
+        let mut shown = paragraphs(&image, checked, &io::stderr());
+        for paragraph in shown.by_ref().take(FINDINGS_SHOWN_MAX) {
+            drop(writeln!(io::stderr(), "{paragraph}"));
+        }
+        let more = checked.findings.len().saturating_sub(FINDINGS_SHOWN_MAX);
+        if more > 0 {
+            say(&format!("{more} more findings; metadata check shows all"));
+        }
+        let count = Count::of(std::slice::from_ref(checked));
+        ensure!(
+            !self.strict || count.errors + count.warnings == 0,
+            "the data for {:?} has {count}",
+            self.image
+        );
+        Ok(())
     }
 
     fn describe(

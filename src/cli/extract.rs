@@ -1,13 +1,16 @@
 //! `metadata extract`.
 
-use std::path::PathBuf;
+use std::{
+    ffi::{OsStr, OsString},
+    path::PathBuf,
+};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use clap::ArgGroup;
 use metadata_image::{
     image::{Image, Kind, Progress, Record},
     output::{
-        replace::standard_output,
+        replace::{clean_up_on_signals, standard_output},
         tree::{Directory, Outcome},
     },
 };
@@ -29,7 +32,7 @@ pub(crate) struct Args {
 
     /// A file, as 'metadata show' names it; with --into also a directory
     #[arg(group = "what")]
-    name: Option<String>,
+    name: Option<OsString>,
 
     /// The directory to write into; made if it is not there
     #[arg(long, value_name = "DIR", group = "what")]
@@ -58,11 +61,15 @@ impl Args {
         let Some(directory) = &self.into else {
             let name = self.name.as_deref().context("clap lets no command line without a name through")?;
             let record = self.find(&records, name)?;
-            ensure!(
-                record.kind == Kind::File,
-                "file {name:?} on image {:?} is a directory or special",
-                self.image
-            );
+            let what = match record.kind {
+                Kind::File => None,
+                Kind::Directory => Some("directory"),
+                Kind::SymbolicLink => Some("symbolic link"),
+                Kind::Other => Some("device, FIFO or socket"),
+            };
+            if let Some(what) = what {
+                bail!("file {name:?} on image {:?} is a {what}", self.image);
+            }
             progress.expect(record.len);
             let mut out = standard_output().context("writing to standard output")?;
             return image.copy(record, &mut out, &mut progress);
@@ -78,6 +85,7 @@ impl Args {
                     .collect()
             }
         };
+        clean_up_on_signals().context("preparing for signals")?;
         let root = Directory::open_or_create(directory)?;
         progress.expect(wanted.iter().map(|record| record.len).sum());
         let mut failed = 0;
@@ -99,6 +107,7 @@ impl Args {
     fn write(&self, image: &Image, record: &Record, root: &Directory, progress: &mut Bar) -> Result<()> {
         match record.kind {
             Kind::Directory => root.make_directories(&record.path),
+            Kind::SymbolicLink => bail!("it is a symbolic link, and those are not extracted"),
             Kind::Other => bail!("it is no file or directory"),
             Kind::File => {
                 let executable = record.mode.is_some_and(|mode| mode & 0o100 != 0);
@@ -113,8 +122,12 @@ impl Args {
     }
 
     /// The record that is called `name`, or else, where names have one case only, the one that differs in case.
-    fn find<'a>(&self, records: &'a [Record], name: &str) -> Result<&'a Record> {
-        let wanted = name.trim_start_matches("./").trim_matches('/').as_bytes();
+    fn find<'a>(&self, records: &'a [Record], name: &OsStr) -> Result<&'a Record> {
+        let wanted = name.as_encoded_bytes();
+        let wanted = wanted.strip_prefix(b"./").unwrap_or(wanted);
+        let start = wanted.iter().take_while(|byte| **byte == b'/').count();
+        let end = wanted.iter().rposition(|byte| *byte != b'/').map_or(start, |last| last + 1);
+        let wanted = &wanted[start..end];
         let exact = records.iter().find(|record| record.path == wanted);
         let similar = || {
             let mut found = records.iter().filter(|record| record.path.eq_ignore_ascii_case(wanted));

@@ -17,7 +17,7 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 
 /// Builds, reads and attaches the ISO 9660 images that give a virtual machine
@@ -143,6 +143,14 @@ pub(crate) fn say(line: &str) {
     drop(io::stderr().write_all(line.as_bytes()));
 }
 
+/// Prints text for people or machines to standard output. That a reader like `head` has heard enough is no failure.
+fn print(text: &str) -> Result<()> {
+    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("writing to standard output"),
+    }
+}
+
 /// Whether colours are wanted on `out`: it is a terminal, and neither `NO_COLOR` nor `TERM` says otherwise.
 fn colours_are_wanted(out: &impl IsTerminal) -> bool {
     let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
@@ -150,9 +158,12 @@ fn colours_are_wanted(out: &impl IsTerminal) -> bool {
     out.is_terminal() && !refused && !dumb
 }
 
-/// Text from an image or a file name, safe for a terminal: control characters are escaped.
+/// Text from an image or a file name, safe for a terminal: control characters are escaped, and so are marks that turn
+/// the direction of text and hide what it says.
 fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+    let hides = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let escape = |c: char| if c.is_control() || hides(c) { c.escape_default().collect() } else { vec![c] };
+    text.chars().flat_map(escape).collect()
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! `metadata pack`.
 
 use std::{
-    io::{self, Write},
+    io::Write,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, anyhow};
-use metadata_image::userdata::pack::pack;
+use metadata_image::{output::replace::standard_output, userdata::pack::pack};
 
 use super::say;
 
@@ -35,7 +35,7 @@ Examples:
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let json = pack_directory(&self.directory, self.follow)?;
-        io::stdout().write_all(&json).context("writing to standard output")
+        standard_output()?.write_all(&json).context("writing to standard output")
     }
 }
 

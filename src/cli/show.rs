@@ -1,19 +1,15 @@
 //! `metadata show`.
 
-use std::{
-    fmt::Write as _,
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::{fmt::Write as _, io, path::PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use metadata_image::image::{
     Image, Kind, Layout, Record, SECTOR_BYTES,
     layout::{Agent, Reading},
 };
 use serde::Serialize;
 
-use super::{colours_are_wanted, printable};
+use super::{colours_are_wanted, print, printable};
 
 /// Show what is on an image and which agents find it
 ///
@@ -99,7 +95,7 @@ impl Args {
                 .into(),
         };
         let text = if self.json { serde_json::to_string_pretty(&shown)? + "\n" } else { shown.to_text() };
-        io::stdout().write_all(text.as_bytes()).context("writing to standard output")?;
+        print(&text)?;
         if let Some(file) = shown.files.iter().find(|file| !file.complete) {
             bail!("reading image {:?}: file {:?} reaches past the end of the image", self.image, file.name);
         }
@@ -114,6 +110,7 @@ fn shown(image: &Image, record: &Record) -> ShownFile {
         kind: match record.kind {
             Kind::File => "file",
             Kind::Directory => "directory",
+            Kind::SymbolicLink => "symbolic link",
             Kind::Other => "other",
         },
         mode: record.mode.map(|mode| format!("{mode:04o}")),
@@ -148,7 +145,12 @@ impl Shown {
         rows.extend(self.files.iter().map(|file| {
             let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
             let slash = if file.kind == "directory" { "/" } else { "" };
-            let cut = if file.complete { "" } else { "  (reaches past the end)" };
+            let cut = match file.kind {
+                "symbolic link" => "  (symbolic link)",
+                "other" => "  (device, FIFO or socket)",
+                _ if !file.complete => "  (reaches past the end)",
+                _ => "",
+            };
             let name = format!("{}{slash}{cut}", printable(&file.name));
             [
                 file.mode.clone().unwrap_or_else(|| "-".to_owned()),

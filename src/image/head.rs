@@ -159,6 +159,12 @@ fn describe(warning: &Warning) -> String {
         (Some(path), Some(name)) => {
             format!("file {:?}: some readers see it as {:?} ({})", text(path), text(name), warning.message())
         }
+        (Some(path), None) if warning.message().contains("case-insensitive") => {
+            format!(
+                "file {:?}: some readers see a name of another file, or one that differs only in case",
+                text(path)
+            )
+        }
         (Some(path), None) => format!("file {:?}: {}", text(path), warning.message()),
         (None, _) => warning.to_string(),
     }

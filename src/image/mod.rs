@@ -115,6 +115,8 @@ pub enum Kind {
     File,
     /// A directory.
     Directory,
-    /// A symbolic link, a device, a FIFO or a socket, which no metadata needs.
+    /// A symbolic link.
+    SymbolicLink,
+    /// A device, a FIFO or a socket, which no metadata needs.
     Other,
 }

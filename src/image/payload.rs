@@ -89,6 +89,21 @@ impl Payload {
         }
     }
 
+    /// Its bytes, if they are at most `limit`; of a stream it takes no more to find out.
+    pub(super) fn peek(&mut self, limit: u64) -> Result<Option<Vec<u8>>> {
+        if self.len().is_some_and(|len| len > limit) {
+            return Ok(None);
+        }
+        if let Self::Stream { label, start, rest } = self {
+            let more = (limit + 1).saturating_sub(start.len() as u64);
+            rest.take(more).read_to_end(start).with_context(|| format!("reading {label}"))?;
+            return Ok((start.len() as u64 <= limit).then(|| start.clone()));
+        }
+        let mut bytes = Vec::new();
+        self.read(&mut |piece| bytes.write_all(piece), &mut ())?;
+        Ok(Some(bytes))
+    }
+
     /// Copies it to byte `offset` of `out`, where `out` holds nothing yet, and says how many bytes it took.
     pub(super) fn place(self, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<u64> {
         match self {
@@ -205,7 +220,7 @@ fn pump(mut from: impl Read, to: &mut impl Write, label: &str, progress: &mut dy
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error).with_context(|| format!("reading {label}")),
         };
-        to.write_all(&buffer[..read]).with_context(|| format!("keeping {label}"))?;
+        to.write_all(&buffer[..read]).with_context(|| format!("copying {label}"))?;
         total += read as u64;
         progress.advance(read as u64);
     }

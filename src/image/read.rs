@@ -6,8 +6,9 @@
 
 use std::{
     collections::BTreeSet,
-    fs::File,
+    fs::{self, File},
     io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
 
@@ -24,16 +25,18 @@ use super::{
 /// Where the first descriptor is, in bytes (ECMA-119, 6.2.1).
 const FIRST_DESCRIPTOR: u64 = 16 * SECTOR_BYTES;
 
+const NO_FILE: &str = "it is no regular file or block device";
+
 const NO_IMAGE: &str = "it is no ISO 9660 image";
 
 /// Records of one volume at most.
-const RECORDS_MAX: usize = 1 << 14;
+pub const RECORDS_MAX: usize = 1 << 14;
 
 /// Bytes of all paths together at most.
-const PATHS_BYTES_MAX: usize = 1 << 20;
+pub const PATHS_BYTES_MAX: usize = 1 << 20;
 
 /// Directories below one another at most. ISO 9660 has 8, Rock Ridge as many as it likes.
-const DEPTH_MAX: usize = 64;
+pub const DEPTH_MAX: usize = 64;
 
 /// Extents of one file at most: 8 TiB, all that sectors can number, in extents of 4 GiB.
 const EXTENTS_MAX: usize = 2049;
@@ -70,8 +73,11 @@ impl Image {
     /// It cannot be read, or is no ISO 9660 image. The error names the path.
     pub fn open(path: &Path) -> Result<Self> {
         let open = || {
-            let file = File::open(path)?;
-            ensure!(!file.metadata()?.is_dir(), "it is a directory");
+            // Opening a FIFO waits for somebody to write to it.
+            let kind = fs::metadata(path)?.file_type();
+            ensure!(!kind.is_dir(), "it is a directory");
+            let file =
+                if kind.is_file() || kind.is_block_device() { File::open(path)? } else { bail!(NO_FILE) };
             let device = Bounded::new(file)?;
             ensure!(device.len() > FIRST_DESCRIPTOR, NO_IMAGE);
             let iso = IsoFs::mount(device, MountOptions::new().read_only())
@@ -136,7 +142,7 @@ impl Image {
     /// # Errors
     /// The image ends before the file does, or one of the two cannot be read or written.
     pub fn copy(&self, record: &Record, out: &mut impl Write, progress: &mut dyn Progress) -> Result<()> {
-        let context = || format!("reading file {:?} of image {:?}", record.display_path(), self.path);
+        let context = || format!("copying file {:?} from image {:?}", record.display_path(), self.path);
         if !self.holds(record) {
             return Err(anyhow!("it reaches past the end of the image")).with_context(context);
         }
@@ -274,13 +280,15 @@ impl Walk {
         let name = entry.name().as_bytes();
         path.extend(if self.primary { as_linux_shows(name) } else { name.to_vec() });
         self.paths_bytes += path.len();
+        ensure!(self.records.len() < RECORDS_MAX, "it holds more than {RECORDS_MAX} files");
         ensure!(
-            self.records.len() < RECORDS_MAX && self.paths_bytes <= PATHS_BYTES_MAX,
-            "it holds more than {RECORDS_MAX} files, or names of more than {PATHS_BYTES_MAX} bytes"
+            self.paths_bytes <= PATHS_BYTES_MAX,
+            "its file names are longer than {PATHS_BYTES_MAX} bytes in all"
         );
         let kind = match entry.file_type() {
             FileType::File => Kind::File,
             FileType::Dir => Kind::Directory,
+            FileType::Symlink => Kind::SymbolicLink,
             _ => Kind::Other,
         };
         let mode = (iso.namespace() == Namespace::RockRidge).then(|| entry.metadata().permissions().bits());
@@ -381,7 +389,10 @@ fn broken(error: hadris_fs::Error<io::Error>) -> anyhow::Error {
     if error.kind() == hadris_fs::ErrorKind::NotRecognized {
         return anyhow!(NO_IMAGE);
     }
-    let message = error.message();
+    let message = match Detail::of(&error) {
+        Some(Detail::OutsideImage) => "it is cut off, or something on it points past its end",
+        _ => error.message(),
+    };
     match error.into_device_error() {
         Some(error) => error.into(),
         None => anyhow!(message),

@@ -135,6 +135,21 @@ impl Draft {
         })
     }
 
+    /// The content of the file `name`, if there is one and it has at most `limit` bytes.
+    ///
+    /// # Errors
+    /// Its source cannot be read.
+    pub fn content(&mut self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        let body = self.files.iter_mut().find(|(other, _)| other == name.as_bytes()).map(|(_, body)| body);
+        match body {
+            None => Ok(None),
+            Some(Body::Small(data) | Body::Generated(data)) => {
+                Ok(data.as_bytes().filter(|bytes| bytes.len() as u64 <= limit).map(<[u8]>::to_vec))
+            }
+            Some(Body::Large(payload)) => payload.peek(limit),
+        }
+    }
+
     /// Writes the image to `out`, an empty file. The large files come first, then the head.
     ///
     /// # Errors

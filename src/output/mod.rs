@@ -1,5 +1,6 @@
 //! What is written outside of an image: files that appear whole or not at all, and trees that stay beneath their
 //! directory.
 
+mod nameless;
 pub mod replace;
 pub mod tree;

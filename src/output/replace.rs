@@ -1,36 +1,35 @@
 //! Replaces a file: written where nobody sees it, with its final mode from the start, and named at the end.
 //!
-//! Whatever happens on the way, the old file is whole, and no temporary stays. A new file has no name until it is
-//! complete, so that not even SIGKILL leaves anything. One that replaces another, or one on a file system that knows no
-//! files without a name, is a temporary beside its target; signals remove it once [`clean_up_on_signals`] has been
-//! called, all but SIGKILL.
+//! Whatever happens on the way, the old file is whole, and no temporary stays. The new file has no name until it is
+//! complete, so that not even SIGKILL leaves anything. Only on a file system that knows no files without a name is it a
+//! temporary beside its target; signals remove it once [`clean_up_on_signals`] has been called, all but SIGKILL.
 
 use std::{
     fs::{self, File, Metadata, Permissions},
     io::{self, Read},
     os::{
-        fd::{AsFd, AsRawFd},
+        fd::{AsFd, OwnedFd},
         unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
     },
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
 };
 
 use anyhow::{Context, Result, bail};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
+use rustix::fs::{Mode, OFlags};
 use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGTERM},
+    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ},
+    flag,
     iterator::Signals,
     low_level::emulate_default_handler,
 };
 use tempfile::{Builder, NamedTempFile};
 
-/// How the name of a temporary begins.
-const TEMPORARY_PREFIX: &str = ".metadata-";
+use super::nameless::{self, TEMPORARY_PREFIX};
 
 /// How many symbolic links are followed to a target, as many as Linux follows.
 const LINKS_MAX: usize = 40;
@@ -45,10 +44,20 @@ fn temporaries() -> MutexGuard<'static, Vec<PathBuf>> {
 /// Whether signals shall remove temporaries.
 static CLEAN_UP: AtomicBool = AtomicBool::new(false);
 
-/// From now on SIGHUP, SIGINT and SIGTERM remove the temporaries before they end the process, unless it was started
-/// with the signal ignored, as `nohup` does. Their handlers are set when there is a first temporary.
-pub fn clean_up_on_signals() {
+/// Whether a file has been replaced, so that a signal is no longer heard. A process that replaces several would have to
+/// count.
+static DONE: AtomicBool = AtomicBool::new(false);
+
+/// From now on SIGHUP, SIGINT, SIGQUIT and SIGTERM remove the temporaries before they end the process, unless it was started
+/// with the signal ignored, as `nohup` does. Their handlers are set when there is a first temporary. A file that grows
+/// past the limit of the process is an error, no signal.
+///
+/// # Errors
+/// The system refuses a handler.
+pub fn clean_up_on_signals() -> io::Result<()> {
     CLEAN_UP.store(true, Ordering::Relaxed);
+    flag::register(SIGXFSZ, Arc::default())?;
+    Ok(())
 }
 
 fn handle_signals() -> io::Result<()> {
@@ -57,12 +66,16 @@ fn handle_signals() -> io::Result<()> {
         return Ok(());
     }
     let ignored = ignored_signals();
-    let signals = [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
+    let signals =
+        [SIGHUP, SIGINT, SIGQUIT, SIGTERM].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
     let mut signals = Signals::new(signals)?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
             // Never released: nothing is created or renamed from here on.
             let paths = temporaries();
+            if DONE.load(Ordering::Relaxed) {
+                continue;
+            }
             for path in paths.iter() {
                 drop(fs::remove_file(path));
             }
@@ -95,6 +108,13 @@ impl Target {
     /// # Errors
     /// It is something else than a regular file, or its directory does not exist.
     pub fn resolve(path: &Path) -> Result<Self> {
+        if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            bail!("it is the name of a directory");
+        }
+        // What a link in /dev or /proc leads to may have no path.
+        if let Ok(found) = fs::metadata(path) {
+            check_regular(&found)?;
+        }
         let mut path = path.to_path_buf();
         for _ in 0..LINKS_MAX {
             let metadata = match fs::symlink_metadata(&path) {
@@ -112,14 +132,9 @@ impl Target {
             let kind = metadata.file_type();
             if kind.is_symlink() {
                 path = directory_of(&path).join(fs::read_link(&path)?);
-            } else if kind.is_file() {
-                return Ok(Self { path, old: Some(metadata) });
-            } else if kind.is_dir() {
-                bail!("it is a directory");
-            } else if kind.is_block_device() || kind.is_char_device() {
-                bail!("it is a device");
             } else {
-                bail!("it is not a regular file");
+                check_regular(&metadata)?;
+                return Ok(Self { path, old: Some(metadata) });
             }
         }
         bail!("too many levels of symbolic links")
@@ -141,33 +156,22 @@ impl Target {
     /// It cannot be created.
     pub fn create(self, mode: u32) -> Result<Replacement> {
         let directory = directory_of(&self.path);
-        let nameless = if self.old.is_none() { create_nameless(directory, mode) } else { None };
-        let temporary = match nameless {
+        let context = || format!("creating a file in {directory:?}");
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = rustix::fs::open(directory, flags, Mode::empty()).with_context(context)?;
+        let temporary = match nameless::create(&handle, mode) {
             Some(file) => Temporary::Nameless(file),
-            None => create_named(directory, mode)
-                .map(Temporary::Named)
-                .with_context(|| format!("creating a temporary file in {directory:?}"))?,
+            None => create_named(directory, mode).map(Temporary::Named).with_context(context)?,
         };
-        let replacement = Replacement { target: self.path, temporary: Some(temporary) };
+        let replaces = self.old.is_some();
+        let replacement =
+            Replacement { target: self.path, replaces, directory: handle, temporary: Some(temporary) };
         // The umask may have taken bits away.
         if replacement.file().metadata()?.mode() & 0o7777 != mode {
             replacement.file().set_permissions(Permissions::from_mode(mode))?;
         }
         Ok(replacement)
     }
-}
-
-/// A file without a name in `directory`; `None` where the file system has none, or where no `/proc` can name it later.
-fn create_nameless(directory: &Path, mode: u32) -> Option<File> {
-    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    let file = File::from(open(directory, flags, Mode::from_raw_mode(mode)).ok()?);
-    fs::symlink_metadata(path_of(&file)).ok()?;
-    Some(file)
-}
-
-/// Where /proc shows an open file (proc(5)).
-fn path_of(file: &File) -> PathBuf {
-    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
 fn create_named(directory: &Path, mode: u32) -> Result<NamedTempFile> {
@@ -178,7 +182,7 @@ fn create_named(directory: &Path, mode: u32) -> Result<NamedTempFile> {
         .permissions(Permissions::from_mode(mode))
         .tempfile_in(directory)
         // tempfile adds the path, which says nothing to the user.
-        .map_err(|error| error.raw_os_error().map_or(error, io::Error::from_raw_os_error))?;
+        .map_err(|error| io::Error::from(error.kind()))?;
     temporaries.push(file.path().to_path_buf());
     Ok(file)
 }
@@ -187,6 +191,10 @@ fn create_named(directory: &Path, mode: u32) -> Result<NamedTempFile> {
 #[derive(Debug)]
 pub struct Replacement {
     target: PathBuf,
+    /// Whether there was a file when this one was begun.
+    replaces: bool,
+    /// The directory of the target, to name things in only.
+    directory: OwnedFd,
     /// There until it has its name.
     temporary: Option<Temporary>,
 }
@@ -218,49 +226,58 @@ impl Replacement {
     /// # Errors
     /// The file cannot be written back or named; the target is as it was.
     pub fn commit(mut self, sync: bool) -> Result<()> {
-        let directory = directory_of(&self.target).to_path_buf();
-        if sync {
+        let mut synced = false;
+        if sync || self.replaces {
             self.file().sync_data().context("writing to disk")?;
+            synced = true;
         }
         let named = match self.temporary.take() {
-            Some(Temporary::Nameless(file)) => name(&file, &self.target),
-            Some(Temporary::Named(file)) => rename(file, &self.target, sync),
+            Some(Temporary::Nameless(file)) => name(&file, &self.directory, &self.target, synced),
+            Some(Temporary::Named(file)) => rename(file, &self.target, synced),
             None => Ok(()),
         };
         named.with_context(|| format!("naming it {:?}", self.target))?;
         if sync {
-            File::open(directory).and_then(|directory| directory.sync_all()).context("writing to disk")?;
+            let directory = File::open(directory_of(&self.target));
+            directory.and_then(|directory| directory.sync_all()).context("writing to disk")?;
         }
         Ok(())
     }
 }
 
-/// Links `file`, which has no name, to `target`.
-fn name(file: &File, target: &Path) -> Result<()> {
-    let link =
-        |path: &Path| Ok::<_, io::Error>(linkat(CWD, path_of(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?);
-    match link(target) {
+/// Gives `file`, which has no name, that of `target`, which is in `directory`.
+fn name(file: &File, directory: &OwnedFd, target: &Path, synced: bool) -> io::Result<()> {
+    let target = Path::new(target.file_name().unwrap_or_default());
+    match nameless::name(file, directory, target) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        linked => return Ok(linked?),
+        linked => return linked,
     }
-    // Somebody made it meanwhile, and a link does not replace.
-    file.sync_data()?;
-    let directory = directory_of(target);
-    handle_signals()?;
-    // A signal waits until this is over.
-    let _temporaries = temporaries();
-    Builder::new().prefix(TEMPORARY_PREFIX).make_in(directory, link)?.into_temp_path().persist(target)?;
-    Ok(())
+    // There is one, perhaps since a moment only.
+    if !synced {
+        file.sync_data()?;
+    }
+    uninterrupted(|| nameless::name_instead(file, directory, target))
 }
 
-fn rename(file: NamedTempFile, target: &Path, synced: bool) -> Result<()> {
+fn rename(file: NamedTempFile, target: &Path, synced: bool) -> io::Result<()> {
     if !synced {
         file.as_file().sync_data()?;
     }
-    let mut temporaries = temporaries();
-    temporaries.retain(|path| path != file.path());
-    file.persist(target)?;
+    let temporary = file.path().to_path_buf();
+    uninterrupted(|| file.persist(target).map(drop).map_err(|error| error.error))?;
+    temporaries().retain(|path| *path != temporary);
     Ok(())
+}
+
+/// Does `rename`, during which a signal waits. When it is done the work is, and the signal comes too late to matter:
+/// nobody shall be told that it was interrupted.
+fn uninterrupted(rename: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    handle_signals()?;
+    let temporaries = temporaries();
+    let renamed = rename();
+    DONE.store(renamed.is_ok(), Ordering::Relaxed);
+    drop(temporaries);
+    renamed
 }
 
 impl Drop for Replacement {
@@ -271,6 +288,18 @@ impl Drop for Replacement {
             drop(file);
         }
     }
+}
+
+fn check_regular(metadata: &Metadata) -> Result<()> {
+    let kind = metadata.file_type();
+    if kind.is_dir() {
+        bail!("it is a directory");
+    } else if kind.is_block_device() || kind.is_char_device() {
+        bail!("it is a device");
+    } else if !kind.is_file() {
+        bail!("it is not a regular file");
+    }
+    Ok(())
 }
 
 fn directory_of(path: &Path) -> &Path {

@@ -12,12 +12,14 @@ use std::{
     path::Path,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use cap_fs_ext::DirExt;
 use cap_std::{
     ambient_authority,
     fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt},
 };
+
+use super::nameless;
 
 /// Bytes in a name at most: Linux, `NAME_MAX` in `limits.h`.
 const NAME_BYTES: usize = 255;
@@ -25,8 +27,8 @@ const NAME_BYTES: usize = 255;
 /// Permission bits of a directory while it is filled.
 const WHILE_FILLED: u32 = 0o700;
 
-/// The name of a file while it is written.
-const TEMPORARY: &str = ".metadata-unfinished";
+/// Permission bits of a file while it is written.
+const WHILE_WRITTEN: u32 = 0o600;
 
 /// A directory to write beneath.
 #[derive(Debug)]
@@ -116,30 +118,22 @@ impl Directory {
             Ok(_) if !force => return Ok(Outcome::Kept),
             _ => {}
         }
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true).mode(0o600);
-        let file = match handle.open_with(TEMPORARY, &options) {
-            // Left by an earlier run that was killed.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                handle.remove_file(TEMPORARY)?;
-                handle.open_with(TEMPORARY, &options)?
-            }
-            opened => opened?,
-        };
-        let mut file = file.into_std();
-        content(&mut file)
-            .and_then(|()| {
-                file.set_permissions(fs::Permissions::from_mode(mode))?;
-                Ok(handle.rename(TEMPORARY, &handle, &name)?)
-            })
-            .inspect_err(|_| drop(handle.remove_file(TEMPORARY)))?;
+        match nameless::create(&handle, WHILE_WRITTEN) {
+            Some(file) => write_nameless(file, &handle, Path::new(&name), mode, content)?,
+            None => write_named(&handle, &name, mode, content)?,
+        }
         Ok(Outcome::Written)
     }
 
     fn descend(&self, names: Vec<OsString>) -> Result<Self> {
         let mut directory = Self { handle: self.handle.try_clone()? };
         for name in names {
-            directory = directory.open(&name).with_context(|| format!("opening directory {name:?}"))?;
+            let below =
+                directory.open(&name).map_err(|error| match directory.handle.symlink_metadata(&name) {
+                    Ok(found) if found.is_symlink() => anyhow!("it is a symbolic link"),
+                    _ => error.into(),
+                });
+            directory = below.with_context(|| format!("opening directory {name:?}"))?;
         }
         Ok(directory)
     }
@@ -160,6 +154,42 @@ impl Directory {
     }
 }
 
+fn write_nameless(
+    mut file: fs::File,
+    directory: &Dir,
+    name: &Path,
+    mode: u32,
+    content: impl FnOnce(&mut fs::File) -> Result<()>,
+) -> Result<()> {
+    content(&mut file)?;
+    file.set_permissions(fs::Permissions::from_mode(mode))?;
+    match nameless::name(&file, directory, name) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Ok(nameless::name_instead(&file, directory, name)?)
+        }
+        named => Ok(named?),
+    }
+}
+
+/// The same where the file system, or a guest without /proc, has no files without a name.
+fn write_named(
+    directory: &Dir,
+    name: &OsStr,
+    mode: u32,
+    content: impl FnOnce(&mut fs::File) -> Result<()>,
+) -> Result<()> {
+    let temporary = nameless::random_name();
+    let mut options = OpenOptions::new();
+    let file = directory.open_with(&temporary, options.write(true).create_new(true).mode(WHILE_WRITTEN))?;
+    let mut file = file.into_std();
+    content(&mut file)
+        .and_then(|()| {
+            file.set_permissions(fs::Permissions::from_mode(mode))?;
+            Ok(directory.rename(&temporary, directory, name)?)
+        })
+        .inspect_err(|_| drop(directory.remove_file(&temporary)))
+}
+
 /// The components of `path`, each of which is one normal name.
 fn components(path: &[u8]) -> Result<Vec<OsString>> {
     path.split(|&byte| byte == b'/').map(component).collect()
@@ -170,7 +200,6 @@ fn component(name: &[u8]) -> Result<OsString> {
     ensure!(!name.contains(&b'/'), "a name has a '/'");
     ensure!(!name.contains(&0), "a name has a NUL character");
     ensure!(name.len() <= NAME_BYTES, "a name is longer than {NAME_BYTES} bytes");
-    ensure!(name != TEMPORARY.as_bytes(), "the name {TEMPORARY} is needed for files that are being written");
     Ok(OsStr::from_bytes(name).to_owned())
 }
 
@@ -217,7 +246,7 @@ mod tests {
         let directory = tempfile::tempdir()?;
         let root = Directory::open_or_create(&directory.path().join("root"))?;
         let long = "x".repeat(256);
-        for path in ["..", "../x", "a/../../x", "/x", "", ".", "a//b", "a/", "a\0b", &*long, TEMPORARY] {
+        for path in ["..", "../x", "a/../../x", "/x", "", ".", "a//b", "a/", "a\0b", &*long] {
             assert!(write(&root, path, true).is_err(), "{path:?}");
         }
         assert_eq!(fs::read_dir(directory.path())?.count(), 1);
@@ -258,6 +287,22 @@ mod tests {
             assert_eq!(fs::metadata(directory.path().join("a"))?.permissions().mode() & 0o7777, 0o500);
         }
         root.make_directory(b"a")?.seal(0o700)
+    }
+
+    #[test]
+    fn without_nameless_files_the_same_comes_out() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let root = Directory::open_or_create(directory.path())?;
+        for content in ["1", "2"] {
+            write_named(&root.handle, OsStr::new("file"), 0o640, |file| {
+                Ok(file.write_all(content.as_bytes())?)
+            })?;
+            assert_eq!(fs::read_to_string(directory.path().join("file"))?, content);
+        }
+        assert!(write_named(&root.handle, OsStr::new("file"), 0o640, |_| bail!("no")).is_err());
+        assert_eq!(fs::metadata(directory.path().join("file"))?.permissions().mode() & 0o7777, 0o640);
+        assert_eq!(fs::read_dir(directory.path())?.count(), 1);
+        Ok(())
     }
 
     #[test]

@@ -317,7 +317,7 @@ fn usage_errors_are_one_line_and_touch_nothing() {
     sandbox.write("f", "file");
     let long = format!("{}=f", "x".repeat(256));
     let long_fault = format!("file name {:?} has a part longer than 255 bytes", "x".repeat(256));
-    let data = "<DATA|--data <STRING>|--data-file <PATH>>";
+    let data = "<DATA|--data <STRING>|--data-file <PATH>|--data-dir <DIR>>";
     for (arguments, line) in [
         (
             &["create", "meta.iso"] as &[_],
@@ -450,6 +450,8 @@ fn bad_input_is_named_and_touches_nothing() {
         ),
         (&["create", "directory", "x"], r#"building image "directory": it is a directory"#),
         (&["create", "a/b.iso", "x"], r#"building image "a/b.iso": there is no directory "a""#),
+        (&["create", "new/", "x"], r#"building image "new/": it is the name of a directory"#),
+        (&["create", "/dev/stdout", "x"], r#"building image "/dev/stdout": it is not a regular file"#),
         (&["create", "text/b.iso", "x"], r#"building image "text/b.iso": Not a directory (os error 20)"#),
         (&["create", "/dev/null", "x"], r#"building image "/dev/null": it is a device"#),
         (
@@ -480,6 +482,7 @@ fn what_is_likely_a_mistake_is_said_and_done() {
             &["create", "meta.iso", ""] as &[_],
             "the data is empty, and the guest's agent ignores an empty file",
         ),
+        (&["create", "meta.iso", "-"], "the data is a single '-'; for standard input say --data-file -"),
         (
             &["create", "meta.iso", "x", "--volume-id", "CiData"],
             r#"volume identifier "CiData": agents look for "CIDATA" or "cidata""#,
@@ -493,10 +496,7 @@ fn what_is_likely_a_mistake_is_said_and_done() {
         let strict = [arguments, &["--strict"]].concat();
         assert_eq!(sandbox.run(strict), failed(1, warning));
     }
-    let nocloud = ["create", "meta.iso", "x", "--quiet", "--layout", "nocloud", "--network-config", "f"];
-    let warning = "warning: the network configuration is empty, which fails in some versions of cloud-init";
-    assert_eq!(sandbox.run(nocloud), done(&format!("metadata: {warning}\n")));
-    let nocloud = ["create", "meta.iso", "x", "--quiet", "--layout", "nocloud", "--volume-id", "seed"];
+    let nocloud = ["create", "meta.iso", "#!", "--quiet", "--layout", "nocloud", "--volume-id", "seed"];
     let warning = r#"warning: volume identifier "seed": agents look for "CIDATA" or "cidata""#;
     assert_eq!(sandbox.run(nocloud), done(&format!("metadata: {warning}\n")));
     let ran = sandbox.run(["create", "meta.iso", "x", "--quiet", "--file", "a:b=f"]);
@@ -519,4 +519,89 @@ fn an_image_goes_to_standard_output() {
         String::from_utf8(ran.stderr).unwrap(),
         "metadata: standard output: 372736 bytes, layout linuxkit\n"
     );
+}
+
+#[test]
+fn what_is_wrong_with_the_data_is_shown_and_fails_if_strict() {
+    let sandbox = Sandbox::new();
+    sandbox.write("empty", "");
+    sandbox.write("meta", "seedfrom: x\n");
+    let data = r#"{"a": {"content": 1}}"#;
+    let finding = "\
+error[wrong-type]: a: content is a number instead of a string; LinuxKit's agent rejects the whole document
+ --> meta.iso/config:1:19
+  |
+1 | {\"a\": {\"content\": 1}}
+  |                   ^
+  |
+help: put it in quotes: \"1\"
+
+";
+    assert_eq!(sandbox.run(["create", "meta.iso", data]), done(&format!("{finding}{MADE}")));
+    assert_eq!(
+        sandbox.run_with_input(["create", "meta.iso", "-data-file=-"], data).stderr,
+        format!("{finding}{MADE}")
+    );
+    sandbox.write("meta.iso", "old");
+    let failed = Ran {
+        status: Some(1),
+        stdout: String::new(),
+        stderr: format!("{finding}metadata: the data for \"meta.iso\" has 1 error, no warnings\n"),
+    };
+    assert_eq!(sandbox.run(["create", "meta.iso", data, "--strict"]), failed);
+    assert_eq!(sandbox.read("meta.iso"), b"old");
+
+    let arguments = ["--layout", "nocloud", "--network-config", "empty", "--meta-data", "meta", "--quiet"];
+    let stderr = sandbox.run([&["create", "meta.iso", "hello"], &arguments[..]].concat()).stderr;
+    let codes: Vec<_> = stderr.lines().filter_map(|line| line.split_once(']')?.0.split_once('[')).collect();
+    let [error, warning] = ["error", "warning"];
+    assert_eq!(
+        codes,
+        [
+            (error, "no-header"),
+            (warning, "no-instance-id"),
+            (warning, "seedfrom"),
+            (warning, "empty-network-config")
+        ]
+    );
+}
+
+#[test]
+fn data_of_up_to_8_mib_is_looked_at_wherever_it_comes_from() {
+    let sandbox = Sandbox::new();
+    let data = |len: usize| format!("{{\"a\": {{\"content\": \"{}\", \"mode\": 1}}}}", "x".repeat(len));
+    for (len, found) in [(100, true), (3 << 20, true), (8 << 20, false)] {
+        sandbox.write("data", data(len));
+        for ran in [
+            sandbox.run(["create", "meta.iso", "--data-file", "data"]),
+            sandbox.run_with_input(["create", "meta.iso", "--data-file", "-"], data(len)),
+        ] {
+            assert_eq!(ran.stderr.contains("warning[unknown-field]"), found, "{len}: {}", ran.stderr);
+        }
+        assert!(sandbox.succeed(["extract", "meta.iso", "config"]) == data(len).as_bytes());
+    }
+}
+
+#[test]
+fn what_could_not_be_read_back_is_not_built() {
+    let sandbox = Sandbox::new();
+    sandbox.write("f", "");
+    let deep = format!("{}f=f", "d/".repeat(65));
+    let ran = sandbox.run(["create", "meta.iso", "x", "--file", &deep]);
+    assert_eq!(ran.status, Some(2));
+    assert!(ran.stderr.ends_with("\" is more than 64 deep\n"), "{ran:?}");
+    let deep = format!("{}f=f", "d/".repeat(64));
+    assert_eq!(sandbox.run(["create", "meta.iso", "x", "--file", &deep]).status, Some(0));
+    sandbox.succeed(["extract", "meta.iso", deep.trim_end_matches("=f")]);
+
+    let create = |count: usize, name: &str| {
+        let files: Vec<_> = (0..count).map(|number| format!("{number:05}{name}=f")).collect();
+        let files = files.iter().flat_map(|file| ["--file", file]);
+        sandbox.run(["create", "-q", "meta.iso", "x"].into_iter().chain(files))
+    };
+    assert_eq!(create(16_377, ""), failed(2, "an image holds at most 16376 files"));
+    assert_eq!(create(16_376, ""), done(""));
+    assert!(sandbox.run(["show", "meta.iso"]).stdout.contains("16375\n"));
+    let long = "x".repeat(200);
+    assert_eq!(create(6000, &long), failed(2, "the file names are longer than 1048576 bytes in all"));
 }

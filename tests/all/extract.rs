@@ -82,7 +82,7 @@ fn what_is_not_there_is_named() {
     sandbox.succeed(["create", "meta.iso", "hello", "--file", "a/b=f"]);
     for (arguments, status, line) in [
         (&["x"] as &[_], 1, "there is no file \"x\" on image \"meta.iso\""),
-        (&["a"], 1, "file \"a\" on image \"meta.iso\" is a directory or special"),
+        (&["a"], 1, "file \"a\" on image \"meta.iso\" is a directory"),
         (
             &["config", "--into", "meta.iso"],
             1,
@@ -103,4 +103,28 @@ fn what_is_not_there_is_named() {
         let ran = sandbox.run([&["extract", "meta.iso"], arguments].concat());
         assert_eq!(ran, failed(status, line), "{arguments:?}");
     }
+}
+
+#[test]
+fn two_at_once_into_one_directory_do_not_mix() {
+    let sandbox = Sandbox::new();
+    for name in ["a", "b"] {
+        sandbox.write(name, name.repeat(5_000_000));
+    }
+    sandbox.write("out/.metadata-mine", "precious");
+    sandbox.succeed(["create", "meta.iso", "x", "--file", "a=a", "--file", "b=b"]);
+    for _ in 0..5 {
+        let start = |name| {
+            let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin!("metadata"));
+            let arguments = ["extract", "meta.iso", "--force", "--into", "out", name];
+            command.current_dir(sandbox.path("")).args(arguments).spawn().unwrap()
+        };
+        let children = ["a", "b"].map(start);
+        assert!(children.into_iter().all(|mut child| child.wait().unwrap().success()));
+        for name in ["a", "b"] {
+            assert!(sandbox.read(&format!("out/{name}")) == sandbox.read(name), "{name}");
+        }
+    }
+    assert_eq!(fs::read_dir(sandbox.path("out")).unwrap().count(), 3);
+    assert_eq!(sandbox.read("out/.metadata-mine"), b"precious");
 }

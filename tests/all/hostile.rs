@@ -123,7 +123,7 @@ fn crafted_images_are_errors() {
     let past = craft(&|image| put_both(image, large + EXTENT, 1 << 30));
     assert_eq!(
         past,
-        Err("reading file \"large\" of image \"crafted.iso\": it reaches past the end of the image"
+        Err("copying file \"large\" from image \"crafted.iso\": it reaches past the end of the image"
             .to_owned())
     );
     let long = craft(&|image| put_both(image, large + LEN, u32::MAX));

@@ -110,7 +110,7 @@ fn a_full_disk_leaves_the_old_image_and_nothing_else() {
         for data in ["large", "-"] {
             let ran = sandbox.run_with_input(["create", image, "--data-file", data], noise(3_000_000));
             let doing = if data == "-" {
-                "keeping standard input"
+                "copying standard input"
             } else {
                 "copying data file \"large\" to the image"
             };

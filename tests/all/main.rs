@@ -2,7 +2,9 @@
 //!
 //! Those that need a foreign program, or root, are ignored by `cargo test` and run by `scripts/test`.
 
+mod apply;
 mod attach;
+mod check;
 mod create;
 mod extract;
 mod foreign;
@@ -14,3 +16,4 @@ mod properties;
 mod readme;
 mod show;
 mod support;
+mod userdata;

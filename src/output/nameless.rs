@@ -1,0 +1,59 @@
+//! Files that have no name until they are complete: `O_TMPFILE` and a link (open(2)). Whatever ends the process, nothing
+//! of them stays.
+
+use std::{
+    collections::hash_map::RandomState,
+    fs::{self, File},
+    hash::BuildHasher,
+    io,
+    os::fd::{AsFd, AsRawFd},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat, unlinkat};
+
+/// Creates a file without a name in the open directory, with these permission bits less those of the umask.
+///
+/// `None`: the file system has no such files, or there is no `/proc` to name it by later.
+pub(super) fn create(directory: impl AsFd, mode: u32) -> Option<File> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    let file = File::from(openat(directory, ".", flags, Mode::from_raw_mode(mode)).ok()?);
+    fs::symlink_metadata(path_of(&file)).ok()?;
+    Some(file)
+}
+
+/// Where /proc shows an open file (proc(5)).
+fn path_of(file: &File) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
+}
+
+/// Gives `file` a name in the open directory, where nothing has it.
+///
+/// # Errors
+/// Something has that name, or the system refuses.
+pub(super) fn name(file: &File, directory: impl AsFd, name: &Path) -> io::Result<()> {
+    Ok(linkat(CWD, path_of(file), directory, name, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+/// Gives `file` a name in the open directory, in place of what has it.
+///
+/// # Errors
+/// A directory has that name, or the system refuses.
+pub(super) fn name_instead(file: &File, directory: impl AsFd, target: &Path) -> io::Result<()> {
+    // A link does not replace, a rename does.
+    let temporary = random_name();
+    name(file, &directory, &temporary)?;
+    let renamed = renameat(&directory, &temporary, &directory, target);
+    if renamed.is_err() {
+        unlinkat(&directory, &temporary, AtFlags::empty())?;
+    }
+    Ok(renamed?)
+}
+
+/// How the name of a temporary begins.
+pub(super) const TEMPORARY_PREFIX: &str = ".metadata-";
+
+/// A name that no other file has.
+pub(super) fn random_name() -> PathBuf {
+    format!("{TEMPORARY_PREFIX}{:016x}", RandomState::new().hash_one(std::process::id())).into()
+}

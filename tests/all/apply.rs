@@ -1,0 +1,117 @@
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+};
+
+use crate::{
+    support::{Ran, Sandbox, done, linuxkit_image},
+    userdata::tree_of,
+};
+
+#[test]
+fn an_image_is_applied_like_its_user_data() {
+    let sandbox = Sandbox::new();
+    let data = r#"{"a": {"entries": {"b": {"content": "x", "perm": "0600"}}}}"#;
+    sandbox.write("linuxkit.iso", linuxkit_image(data.as_bytes()));
+    sandbox.write("data.json", data);
+    for layout in ["linuxkit", "nocloud"] {
+        sandbox.run(["create", "meta.iso", data, "--layout", layout]);
+        for source in ["meta.iso", "linuxkit.iso", "data.json"] {
+            let out = format!("{layout}-{source}");
+            assert_eq!(sandbox.run(["apply", source, &out]), done(""));
+            let expected = format!("0755 a/\n0600 a/b \"x\"\n0600 userdata {data:?}\n");
+            assert_eq!(tree_of(&sandbox.path(&out)), expected);
+        }
+    }
+    assert_eq!(sandbox.run_with_input(["apply", "-", "out"], data), done(""));
+    assert_eq!(tree_of(&sandbox.path("out")), tree_of(&sandbox.path("nocloud-meta.iso")));
+}
+
+#[test]
+fn what_cannot_be_written_is_named_and_the_rest_is_written() {
+    let sandbox = Sandbox::new();
+    sandbox.write("out/a/x", "in the way of a file");
+    sandbox.write("out/b", "in the way of a directory");
+    let data = r#"{"a": {"content": ""}, "b": {"entries": {"c": {"content": ""}}}, "d": {"content": "y"}, "../e": {"content": ""}}"#;
+    let ran = sandbox.run_with_input(["apply", "-", "out"], data);
+    let stderr = "\
+metadata: -:1:89: \"../e\": a name with '/', which would lead elsewhere; the entry is skipped [bad-name]
+metadata: skipping \"a\": there is a directory of that name
+metadata: skipping \"b\": Not a directory (os error 20)
+metadata: applying \"-\": 3 things were skipped
+";
+    assert_eq!(ran, Ran { status: Some(1), stdout: String::new(), stderr: stderr.to_owned() });
+    assert_eq!(sandbox.read("out/d"), b"y");
+    assert_eq!(sandbox.read("out/b"), b"in the way of a directory");
+    assert_eq!(sandbox.names(), ["out"]);
+}
+
+#[test]
+fn links_that_are_found_lead_nowhere() {
+    let sandbox = Sandbox::new();
+    sandbox.write("outside/file", "old");
+    fs::create_dir(sandbox.path("out")).unwrap();
+    symlink("../outside", sandbox.path("out/directory")).unwrap();
+    symlink("../outside/file", sandbox.path("out/file")).unwrap();
+    symlink("../outside/file", sandbox.path("out/userdata")).unwrap();
+    let data = r#"{"directory": {"entries": {"file": {"content": "new"}}}, "file": {"content": "new"}}"#;
+    let ran = sandbox.run_with_input(["apply", "-", "out"], data);
+    assert_eq!(ran.status, Some(1), "{ran:?}");
+    assert_eq!(sandbox.read("outside/file"), b"old");
+    assert_eq!(sandbox.read("out/file"), b"new");
+    assert_eq!(sandbox.read("out/userdata"), data.as_bytes());
+}
+
+#[test]
+fn a_directory_without_rights_is_filled_and_filled_again() {
+    let sandbox = Sandbox::new();
+    let data = r#"{"a": {"perm": "0000", "entries": {"b": {"perm": "0000", "content": "x"}}}}"#;
+    for _ in 0..2 {
+        assert_eq!(sandbox.run_with_input(["apply", "-", "out"], data), done(""));
+        let mode = fs::metadata(sandbox.path("out/a")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0);
+    }
+    fs::set_permissions(sandbox.path("out/a"), fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(sandbox.read("out/a/b"), b"x");
+}
+
+#[test]
+fn pack_names_everything_that_has_no_place() {
+    let sandbox = Sandbox::new();
+    sandbox.write("d/binary", b"ok\xff");
+    sandbox.write("d/good", "x");
+    sandbox.write("d/sub/deep", "y");
+    symlink("good", sandbox.path("d/link")).unwrap();
+    sandbox.tool("mkfifo", ["d/fifo"]);
+    let stderr = "\
+metadata: packing \"d/binary\": byte 2 of its content is not UTF-8, and a config tree is text
+metadata: packing \"d/fifo\": a FIFO
+metadata: packing \"d/link\": a symbolic link (--follow stores what it points to)
+metadata: packing \"d\": 3 files have no place in a config tree
+";
+    for arguments in [&["pack", "d"] as &[_], &["create", "meta.iso", "--data-dir", "d"]] {
+        let expected = Ran { status: Some(1), stdout: String::new(), stderr: stderr.to_owned() };
+        assert_eq!(sandbox.run(arguments), expected);
+    }
+    fs::remove_file(sandbox.path("d/binary")).unwrap();
+    fs::remove_file(sandbox.path("d/fifo")).unwrap();
+    let json = String::from_utf8(sandbox.succeed(["pack", "--follow", "d"])).unwrap();
+    let expected =
+        r#"{"good":{"content":"x"},"link":{"content":"x"},"sub":{"entries":{"deep":{"content":"y"}}}}"#;
+    assert_eq!(json.trim_end(), expected);
+    symlink("..", sandbox.path("d/sub/loop")).unwrap();
+    let ran = sandbox.run(["pack", "--follow", "d"]);
+    assert!(ran.stderr.contains("a symbolic link that leads back to a directory above it"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_directory_makes_the_image_that_its_json_makes() {
+    let sandbox = Sandbox::new();
+    sandbox.write("d/a/b", "x");
+    sandbox.write("d/c", "y".repeat(3_000_000));
+    let json = sandbox.succeed(["pack", "d"]);
+    sandbox.succeed(["create", "directory.iso", "--data-dir", "d"]);
+    sandbox.write("json", json);
+    sandbox.succeed(["create", "json.iso", "--data-file", "json"]);
+    assert!(sandbox.read("directory.iso") == sandbox.read("json.iso"));
+}

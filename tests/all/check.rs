@@ -1,0 +1,107 @@
+use crate::support::{Ran, Sandbox, failed};
+
+fn codes(ran: &Ran) -> Vec<String> {
+    let found = ran.stdout.lines().filter(|line| line.starts_with("error[") || line.starts_with("warning["));
+    found.map(|line| line.split(['[', ']']).nth(1).unwrap().to_owned()).collect()
+}
+
+#[test]
+fn an_image_is_checked_with_its_files() {
+    let sandbox = Sandbox::new();
+    sandbox.write("meta", "local-hostname: web\n");
+    let nocloud = ["create", "-q", "seed.iso", "packages: []", "--layout", "nocloud", "--meta-data", "meta"];
+    sandbox.run([&nocloud[..], &["--volume-id", "CiData"]].concat());
+    let ran = sandbox.run(["check", "seed.iso"]);
+    let expected = "\
+error[volume-identifier]: the volume is called \"CiData\", and agents look for \"CIDATA\" or \"cidata\"
+--> seed.iso
+
+warning[no-instance-id]: there is no instance-id, by which cloud-init tells a first boot
+ --> seed.iso/meta-data:1:1
+  |
+1 | local-hostname: web
+  | ^
+  |
+help: for instance \"instance-id: i-1\"
+
+error[no-header]: cloud-init does not know the first line, and ignores the data
+ --> seed.iso/user-data:1:1
+  |
+1 | packages: []
+  | ^^^^^^^^^^^^
+  |
+help: the first line must be \"#cloud-config\"
+
+";
+    let stderr = "metadata: checking \"seed.iso\": 2 errors, 1 warning\n".to_owned();
+    assert_eq!(ran, Ran { status: Some(1), stdout: expected.to_owned(), stderr });
+}
+
+#[test]
+fn an_image_that_nobody_reads_is_an_error() {
+    let sandbox = Sandbox::new();
+    sandbox.run(["create", "-q", "meta.iso", ""]);
+    let ran = sandbox.run(["check", "meta.iso"]);
+    assert_eq!((ran.status, codes(&ran)), (Some(1), vec!["unread".to_owned()]));
+}
+
+#[test]
+fn what_a_platform_takes_is_compared() {
+    let sandbox = Sandbox::new();
+    for (target, bytes) in
+        [("aws", 16_384), ("gcp", 262_144), ("vmware", 65_536), ("proxmox", 4_194_304), ("kubevirt", 2048)]
+    {
+        sandbox.write("data", "x".repeat(bytes));
+        assert_eq!(sandbox.run(["check", "data", "--target", target]).status, Some(0), "{target}");
+        sandbox.write("data", "x".repeat(bytes + 1));
+        let ran = sandbox.run(["check", "data", "--target", target]);
+        assert_eq!((ran.status, codes(&ran)), (Some(1), vec!["too-large".to_owned()]), "{target}");
+    }
+}
+
+#[test]
+fn what_a_text_is_may_be_said() {
+    let sandbox = Sandbox::new();
+    sandbox.write("text", "hello\n");
+    for (what, expected) in [
+        ("user-data", &[] as &[&str]),
+        ("cloud-init", &["no-header"]),
+        ("meta-data", &["no-mapping"]),
+        ("network-config", &["no-mapping"]),
+    ] {
+        assert_eq!(codes(&sandbox.run(["check", "text", "--as", what])), expected, "{what}");
+    }
+}
+
+#[test]
+fn warnings_fail_if_strict() {
+    let sandbox = Sandbox::new();
+    sandbox.write("data.json", r#"{"a": {"content": "", "mode": ""}}"#);
+    assert_eq!(sandbox.run(["check", "data.json"]).status, Some(0));
+    let ran = sandbox.run(["check", "data.json", "--strict"]);
+    assert_eq!(ran.status, Some(1));
+    assert_eq!(ran.stderr, "metadata: checking \"data.json\": no errors, 1 warning\n");
+}
+
+#[test]
+fn json_has_a_line_for_every_finding() {
+    let sandbox = Sandbox::new();
+    sandbox.write("data.json", "{\"é\":\n {\"content\": 1}}");
+    let expected = r#"{"code":"wrong-type","severity":"error","file":"data.json","path":"é","line":2,"column":14,"message":"content is a number instead of a string; LinuxKit's agent rejects the whole document","hint":"put it in quotes: \"1\""}
+"#;
+    let ran = sandbox.run(["check", "data.json", "--json"]);
+    assert_eq!((ran.status, &*ran.stdout), (Some(1), expected));
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let sandbox = Sandbox::new();
+    for arguments in [&["check"] as &[_], &["apply", "--dry-run"]] {
+        let line = r#"reading "absent": No such file or directory (os error 2)"#;
+        assert_eq!(sandbox.run([arguments, &["absent"]].concat()), failed(1, line));
+        let line = r#"reading ".": it is a directory (metadata pack makes user data of one)"#;
+        assert_eq!(sandbox.run([arguments, &["."]].concat()), failed(1, line));
+    }
+    let line = r#"reading directory "absent": No such file or directory (os error 2)"#;
+    assert_eq!(sandbox.run(["pack", "absent"]), failed(1, line));
+}
