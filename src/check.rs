@@ -107,6 +107,17 @@ pub fn check(data: &[u8], subject: Subject, target: Option<Target>) -> Checked {
     checked
 }
 
+/// Whether there is anything to check in data that begins like this: it is text, or a config tree in a wrong encoding.
+#[must_use]
+pub fn is_of_interest(beginning: &[u8]) -> bool {
+    let text = match str::from_utf8(beginning) {
+        Ok(_) => true,
+        // A character may be cut.
+        Err(error) => error.error_len().is_none(),
+    };
+    text || config_tree::is_meant(beginning)
+}
+
 fn check_userdata(data: &[u8], layout: Option<Layout>) -> Checked {
     if config_tree::is_meant(data) {
         let parsed = config_tree::parse(data);

@@ -14,7 +14,7 @@ use clap::{
     builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser},
 };
 use metadata_image::{
-    check::{Checked, Subject, check},
+    check::{Checked, Subject, check, is_of_interest},
     image::{
         Layout,
         layout::hex,
@@ -315,7 +315,7 @@ impl Args {
         }
         for (name, subject) in subjects {
             let Some(name) = name else { continue };
-            if let Some(content) = draft.content(name, CHECKED_BYTES_MAX)? {
+            if let Some(content) = draft.content(name, CHECKED_BYTES_MAX, is_of_interest)? {
                 let checked = check(&content, subject, None);
                 self.show_findings(&Checked { name: Some(name.to_owned()), ..checked })?;
             }

@@ -89,6 +89,17 @@ impl Payload {
         }
     }
 
+    /// Its first bytes, `limit` of them at most.
+    pub(super) fn beginning(&self, limit: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        match self {
+            Self::File { path, .. } => File::open(path)?.take(limit).read_to_end(&mut bytes)?,
+            Self::Stream { start, .. } => start.as_slice().take(limit).read_to_end(&mut bytes)?,
+            Self::Spooled { file, .. } => file.take(limit).read_to_end(&mut bytes)?,
+        };
+        Ok(bytes)
+    }
+
     /// Its bytes, if they are at most `limit`; of a stream it takes no more to find out.
     pub(super) fn peek(&mut self, limit: u64) -> Result<Option<Vec<u8>>> {
         if self.len().is_some_and(|len| len > limit) {
@@ -96,6 +107,8 @@ impl Payload {
         }
         if let Self::Stream { label, start, rest } = self {
             let more = (limit + 1).saturating_sub(start.len() as u64);
+            // Growing by itself it would double.
+            start.reserve_exact(usize::try_from(more)?);
             rest.take(more).read_to_end(start).with_context(|| format!("reading {label}"))?;
             return Ok((start.len() as u64 <= limit).then(|| start.clone()));
         }

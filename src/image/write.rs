@@ -28,6 +28,9 @@ const PADDING_SECTORS: u64 = 150;
 /// of a size that [`ALIGNMENT_BYTES`] divides.
 const SECTORS_MIN: u64 = 182;
 
+/// Bytes by which a large file's content is judged.
+const BEGINNING_BYTES: u64 = 4096;
+
 /// What a volume shall be.
 #[derive(Clone, Debug)]
 pub struct Volume {
@@ -135,18 +138,24 @@ impl Draft {
         })
     }
 
-    /// The content of the file `name`, if there is one and it has at most `limit` bytes.
+    /// The content of the file `name`, if there is one, it has at most `limit` bytes, and its first bytes are `wanted`.
     ///
     /// # Errors
     /// Its source cannot be read.
-    pub fn content(&mut self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+    pub fn content(
+        &mut self,
+        name: &str,
+        limit: u64,
+        wanted: impl FnOnce(&[u8]) -> bool,
+    ) -> Result<Option<Vec<u8>>> {
         let body = self.files.iter_mut().find(|(other, _)| other == name.as_bytes()).map(|(_, body)| body);
         match body {
             None => Ok(None),
             Some(Body::Small(data) | Body::Generated(data)) => {
                 Ok(data.as_bytes().filter(|bytes| bytes.len() as u64 <= limit).map(<[u8]>::to_vec))
             }
-            Some(Body::Large(payload)) => payload.peek(limit),
+            Some(Body::Large(payload)) if wanted(&payload.beginning(BEGINNING_BYTES)?) => payload.peek(limit),
+            Some(Body::Large(_)) => Ok(None),
         }
     }
 
