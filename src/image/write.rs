@@ -150,12 +150,11 @@ impl Draft {
     ) -> Result<Option<Vec<u8>>> {
         let body = self.files.iter_mut().find(|(other, _)| other == name.as_bytes()).map(|(_, body)| body);
         match body {
-            None => Ok(None),
             Some(Body::Small(data) | Body::Generated(data)) => {
                 Ok(data.as_bytes().filter(|bytes| bytes.len() as u64 <= limit).map(<[u8]>::to_vec))
             }
             Some(Body::Large(payload)) if wanted(&payload.beginning(BEGINNING_BYTES)?) => payload.peek(limit),
-            Some(Body::Large(_)) => Ok(None),
+            Some(Body::Large(_)) | None => Ok(None),
         }
     }
 
