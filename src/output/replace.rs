@@ -324,3 +324,49 @@ pub fn nameless() -> io::Result<File> {
 pub fn standard_output() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// As on a file system that knows no files without a name.
+    fn create_named_for(target: Target, mode: u32) -> Result<Replacement> {
+        let mut replacement = target.create(mode)?;
+        let directory = directory_of(&replacement.target).to_path_buf();
+        replacement.temporary = Some(Temporary::Named(create_named(&directory, mode)?));
+        Ok(replacement)
+    }
+
+    #[test]
+    fn with_a_named_temporary_the_same_comes_out() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("file");
+        for content in ["1", "2"] {
+            let replacement = create_named_for(Target::resolve(&path)?, 0o640)?;
+            replacement.file().write_all(content.as_bytes())?;
+            assert_eq!(temporaries().iter().filter(|path| path.starts_with(directory.path())).count(), 1);
+            replacement.commit(false)?;
+            assert_eq!(fs::read_to_string(&path)?, content);
+            assert_eq!(fs::metadata(&path)?.mode() & 0o7777, 0o640);
+        }
+        drop(create_named_for(Target::resolve(&path)?, 0o640)?);
+        assert_eq!(fs::read_dir(directory.path())?.count(), 1);
+        assert!(!temporaries().iter().any(|path| path.starts_with(directory.path())));
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_appears_meanwhile_is_replaced() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("file");
+        let replacement = Target::resolve(&path)?.create(0o600)?;
+        replacement.file().write_all(b"ours")?;
+        fs::write(&path, "theirs")?;
+        replacement.commit(false)?;
+        assert_eq!(fs::read_to_string(&path)?, "ours");
+        assert_eq!(fs::read_dir(directory.path())?.count(), 1);
+        Ok(())
+    }
+}
