@@ -7,9 +7,8 @@ use anyhow::Result;
 use crate::{
     image::{Image, Layout, Record, layout::Agent},
     userdata::{
-        config_tree,
         finding::{Code, Finding},
-        nocloud,
+        nocloud, parse,
     },
 };
 
@@ -115,12 +114,12 @@ pub fn is_of_interest(beginning: &[u8]) -> bool {
         // A character may be cut.
         Err(error) => error.error_len().is_none(),
     };
-    text || config_tree::is_meant(beginning)
+    text || parse::is_meant(beginning)
 }
 
 fn check_userdata(data: &[u8], layout: Option<Layout>) -> Checked {
-    if config_tree::is_meant(data) {
-        let parsed = config_tree::parse(data);
+    if parse::is_meant(data) {
+        let parsed = parse::parse(data);
         return Checked { name: None, text: parsed.text.into_owned(), findings: parsed.findings };
     }
     if nocloud::is_compressed(data) {

@@ -13,8 +13,9 @@ use metadata_image::{
     output::tree::Directory,
     provider::cdrom,
     userdata::{
-        config_tree::{self, ConfigTree, Parsed},
+        config_tree::ConfigTree,
         finding::{Code, Lines, Severity},
+        parse::{self, Parsed},
         unpack,
     },
 };
@@ -57,7 +58,7 @@ impl Args {
         let name = self.source.display().to_string();
         let data = self.read()?;
         let Parsed { tree, findings, text } =
-            if config_tree::is_meant(&data) { config_tree::parse(&data) } else { plain() };
+            if parse::is_meant(&data) { parse::parse(&data) } else { plain() };
         let lines = Lines::of(&text);
         let mut skipped = 0_usize;
         for finding in findings.iter().filter(|finding| finding.code.severity() == Severity::Error) {

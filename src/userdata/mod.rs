@@ -3,6 +3,8 @@
 pub mod config_tree;
 pub mod finding;
 pub mod hostname;
+mod json;
 pub mod nocloud;
 pub mod pack;
+pub mod parse;
 pub mod unpack;

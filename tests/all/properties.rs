@@ -6,9 +6,10 @@ use metadata_image::{
     provider::cdrom,
     recipe::Recipe,
     userdata::{
-        config_tree::{self, ConfigTree, Entry, Mode, Node},
+        config_tree::{ConfigTree, Entry, Mode, Node},
         finding::Severity,
         pack::pack,
+        parse,
         unpack::unpack,
     },
 };
@@ -73,7 +74,7 @@ fn any_tree(name: &'static str) -> impl Strategy<Value = ConfigTree> {
 /// What `tree` becomes as JSON, parsed again, and written to a directory.
 fn written(tree: &ConfigTree, directory: &std::path::Path) -> (bool, usize) {
     let json = serde_json::to_vec(tree).unwrap();
-    let parsed = config_tree::parse(&json);
+    let parsed = parse::parse(&json);
     let errors = parsed.findings.iter().any(|finding| finding.code.severity() == Severity::Error);
     let mut skipped = 0;
     let root = Directory::open_or_create(directory).unwrap();
@@ -110,7 +111,7 @@ proptest! {
 
     #[test]
     fn any_text_can_be_parsed(text in r#"[\{\}\[\]:,"\\a-c \n0-9\PC]{0,60}"#) {
-        let parsed = config_tree::parse(text.as_bytes());
+        let parsed = parse::parse(text.as_bytes());
         for finding in &parsed.findings {
             assert!(finding.span.end <= parsed.text.len() && parsed.text.is_char_boundary(finding.span.start));
         }
