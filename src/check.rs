@@ -26,11 +26,24 @@ pub enum Subject {
     NetworkConfig,
 }
 
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UserData(None) => "user data",
+            Self::UserData(Some(Layout::LinuxKit)) => "user data for LinuxKit",
+            Self::UserData(Some(Layout::NoCloud | Layout::ConfigDrive)) => "user data for cloud-init",
+            Self::MetaData(_) => "meta-data",
+            Self::NetworkConfig => "network configuration",
+        })
+    }
+}
+
 impl Subject {
     /// What a file of this name is for, in any directory; user data where the name tells nothing.
     #[must_use]
     pub fn of_name(name: &str) -> Self {
-        match name.rsplit('/').next().unwrap_or(name) {
+        let name = name.rsplit('/').next().unwrap_or(name);
+        match name.strip_suffix(".yaml").or(name.strip_suffix(".yml")).unwrap_or(name) {
             "meta-data" => Self::MetaData(Layout::NoCloud),
             "meta_data.json" => Self::MetaData(Layout::ConfigDrive),
             "network-config" => Self::NetworkConfig,

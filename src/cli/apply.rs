@@ -70,8 +70,10 @@ impl Args {
         match &self.directory {
             Some(directory) if !self.dry_run => {
                 let directory = Directory::open_or_create(directory)?;
-                unpack::write(&directory, "userdata", USERDATA_MODE, &data)
-                    .context("writing \"userdata\"")?;
+                if let Err(error) = unpack::write(&directory, "userdata", USERDATA_MODE, &data) {
+                    say(&format!("skipping \"userdata\": {error:#}"));
+                    skipped += 1;
+                }
                 unpack::unpack(&tree, &directory, &mut |path, error| {
                     say(&format!("skipping {path:?}: {error:#}"));
                     skipped += 1;
@@ -81,7 +83,7 @@ impl Args {
         }
         match skipped {
             0 => Ok(()),
-            1 => Err(anyhow!("applying {:?}: something was skipped", self.source)),
+            1 => Err(anyhow!("applying {:?}: 1 thing was skipped", self.source)),
             _ => Err(anyhow!("applying {:?}: {skipped} things were skipped", self.source)),
         }
     }

@@ -73,18 +73,30 @@ enum What {
     NetworkConfig,
 }
 
+/// Prints texts, each with a newline, some of them at once.
+fn print_all(texts: impl Iterator<Item = String>) -> Result<()> {
+    const AT_ONCE_BYTES: usize = 64 << 10;
+    let mut pending = String::new();
+    for text in texts {
+        pending += &text;
+        pending.push('\n');
+        if pending.len() > AT_ONCE_BYTES {
+            print(&pending)?;
+            pending.clear();
+        }
+    }
+    print(&pending)
+}
+
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
-        let checked = self.check()?;
+        let (checked, what) = self.check()?;
         let name = self.path.display().to_string();
         for checked in &checked {
-            let shown: Vec<_> = if self.json {
-                json_lines(&name, checked)
+            if self.json {
+                print_all(json_lines(&name, checked))?;
             } else {
-                paragraphs(&name, checked, &io::stdout()).collect()
-            };
-            for text in shown {
-                print(&(text + "\n"))?;
+                print_all(paragraphs(&name, checked, &io::stdout()))?;
             }
         }
         let count = Count::of(&checked);
@@ -92,12 +104,13 @@ impl Args {
             return Err(anyhow!("checking {:?}: {count}", self.path));
         }
         if !self.json {
-            super::say(&format!("{name}: {count}"));
+            super::say(&format!("{name}: checked as {what}: {count}"));
         }
         Ok(())
     }
 
-    fn check(&self) -> Result<Vec<Checked>> {
+    /// What was found, and what it was taken for.
+    fn check(&self) -> Result<(Vec<Checked>, String)> {
         let context = || format!("reading {:?}", self.path);
         let mut data = Vec::new();
         if is_dash(self.path.as_os_str()) {
@@ -109,11 +122,12 @@ impl Args {
                     .with_context(context);
             }
             if self.kind.is_none() && is_image(&mut file) {
-                return check_image(&self.path, self.target);
+                return Ok((check_image(&self.path, self.target)?, "image".to_owned()));
             }
             file.read_to_end(&mut data).with_context(context)?;
         }
-        Ok(vec![check(&data, self.subject(&self.path), self.target)])
+        let subject = self.subject(&self.path);
+        Ok((vec![check(&data, subject, self.target)], subject.to_string()))
     }
 
     fn subject(&self, path: &Path) -> Subject {

@@ -2,10 +2,10 @@
 
 use std::io::IsTerminal;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, renderer::DecorStyle};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, renderer::DecorStyle};
 use metadata_image::{
     check::Checked,
-    userdata::finding::{Finding, Lines, Severity},
+    userdata::finding::{Finding, Lines, Position, Severity},
 };
 use serde::Serialize;
 
@@ -80,27 +80,27 @@ pub(super) fn paragraphs<'a>(
         let title = level.primary_title(title).id(finding.code.name());
         let shown = Shown::of(&lines, finding);
         let group = if checked.text.is_empty() {
-            title.element(annotate_snippets::Origin::path(&file))
+            title.element(Origin::path(&file))
         } else {
             title.element(
                 Snippet::source(shown.source)
                     .path(&file)
-                    .line_start(shown.line)
-                    .annotation(AnnotationKind::Primary.span(shown.span)),
+                    .line_start(shown.position.line)
+                    .annotation(AnnotationKind::Primary.span(shown.span.clone())),
             )
         };
         let hint =
             finding.hint.as_ref().map(|hint| Group::with_title(Level::HELP.secondary_title(hint.as_str())));
         let report: Vec<_> = [Some(group), hint].into_iter().flatten().collect();
-        renderer.render(&report) + "\n"
+        shown.with_true_column(&file, renderer.render(&report)) + "\n"
     })
 }
 
 /// A JSON object for every finding, a line each.
-pub(super) fn json_lines(file: &str, checked: &Checked) -> Vec<String> {
+pub(super) fn json_lines<'a>(file: &str, checked: &'a Checked) -> impl Iterator<Item = String> + 'a {
     let lines = Lines::of(&checked.text);
     let file = full_name(file, checked);
-    let describe = |finding: &Finding| {
+    checked.findings.iter().map(move |finding: &Finding| {
         let position = (!checked.text.is_empty()).then(|| lines.position(finding.span.start));
         let object = ForMachines {
             code: finding.code.name(),
@@ -113,8 +113,7 @@ pub(super) fn json_lines(file: &str, checked: &Checked) -> Vec<String> {
             hint: finding.hint.as_deref(),
         };
         serde_json::to_string(&object).unwrap_or_default()
-    };
-    checked.findings.iter().map(describe).collect()
+    })
 }
 
 /// One line for a finding, with its place.
@@ -134,21 +133,31 @@ fn full_name(file: &str, checked: &Checked) -> String {
 /// The line of a finding, cut to a window where it is long, so that a report costs the same in a text of any size.
 struct Shown<'a> {
     source: &'a str,
-    line: usize,
+    position: Position,
     span: std::ops::Range<usize>,
 }
 
 impl<'a> Shown<'a> {
     fn of(lines: &Lines<'a>, finding: &Finding) -> Self {
         let position = lines.position(finding.span.start);
-        let line = lines.line(position.line_start);
+        let line = lines.line(position.line);
         let start = lines.boundary(finding.span.start).saturating_sub(position.line_start).min(line.len());
         let end =
             lines.boundary(finding.span.end).saturating_sub(position.line_start).clamp(start, line.len());
         let boundary = |at: usize| (0..=at).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
         let from = boundary(start.saturating_sub(AROUND_BYTES));
-        let end = boundary(end.min(start + AROUND_BYTES));
+        let end = boundary(end.min(start + AROUND_BYTES)).max(start);
         let to = boundary(line.len().min(end + AROUND_BYTES));
-        Self { source: &line[from..to], line: position.line, span: start - from..end.max(start) - from }
+        Self { source: &line[from..to], position, span: start - from..end - from }
+    }
+
+    /// The report, in which columns are counted from where the line was cut, with that of the line.
+    fn with_true_column(&self, file: &str, report: String) -> String {
+        let Position { line, column, .. } = self.position;
+        let in_window = self.source[..self.span.start].chars().count() + 1;
+        if in_window == column {
+            return report;
+        }
+        report.replacen(&format!("{file}:{line}:{in_window}"), &format!("{file}:{line}:{column}"), 1)
     }
 }

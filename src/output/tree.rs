@@ -84,7 +84,14 @@ impl Directory {
                 self.handle.set_permissions(&name, Permissions::from_mode(WHILE_FILLED))?;
                 Ok(self.open(&name)?)
             }
-            opened => Ok(opened?),
+            opened => {
+                let below = opened?;
+                // Sealed against writing only; if it is somebody else's, writing will tell.
+                if below.handle.dir_metadata()?.permissions().mode() & WHILE_FILLED != WHILE_FILLED {
+                    drop(below.handle.set_permissions(".", Permissions::from_mode(WHILE_FILLED)));
+                }
+                Ok(below)
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is wrong, or likely wrong, with data for a guest, and where.
 
-use std::{fmt, ops::Range};
+use std::{cell::Cell, fmt, ops::Range};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +62,7 @@ codes! {
     Utf16 "utf-16" Error "UTF-16 instead of UTF-8."
     NotUtf8 "not-utf-8" Error "Bytes that are not UTF-8; in JSON they become U+FFFD."
     CarriageReturn "crlf" Warning "Lines end with a carriage return."
-    RootNoObject "root-no-object" Error "The JSON is no object, so no files come of it."
+    RootNoObject "root-no-object" Error "A JSON array, of which no files come."
     WrongType "wrong-type" Error "A value of another type than the field has; LinuxKit's agent rejects the whole document."
     ContentAndEntries "content-and-entries" Error "An entry is a file and a directory."
     NoContentOrEntries "no-content-or-entries" Error "An entry is neither a file nor a directory."
@@ -82,6 +82,7 @@ codes! {
     YamlSyntax "yaml-syntax" Error "It is no YAML."
     NoMapping "no-mapping" Error "The YAML is no mapping at its top."
     NoHeader "no-header" Error "cloud-init does not know the first line, and ignores the data."
+    Template "template" Warning "Braces of a template without the header of one, by which YAML is lost."
     SeedFrom "seedfrom" Warning "cloud-init replaces the user data with what it downloads."
     NoInstanceId "no-instance-id" Warning "Meta-data without an instance id, by which cloud-init tells a first boot."
     EmptyNetworkConfig "empty-network-config" Warning "An empty network configuration, which fails in some versions of cloud-init."
@@ -140,6 +141,8 @@ pub struct Position {
 pub struct Lines<'a> {
     text: &'a str,
     starts: Vec<usize>,
+    /// The byte asked for last and its position, from which the next one in the same line is counted.
+    last: Cell<(usize, Position)>,
 }
 
 impl<'a> Lines<'a> {
@@ -147,16 +150,22 @@ impl<'a> Lines<'a> {
     #[must_use]
     pub fn of(text: &'a str) -> Self {
         let starts = [0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { text, starts }
+        Self { text, starts, last: Cell::new((0, Position { line: 1, column: 1, line_start: 0 })) }
     }
 
-    /// Where byte `at` is; one past the end is the end.
+    /// Where byte `at` is; one past the end is the end. In the order of the text it costs no more than the way from the
+    /// place before.
     #[must_use]
     pub fn position(&self, at: usize) -> Position {
-        let at = floor_char_boundary(self.text, at);
+        let at = self.boundary(at);
         let line = self.starts.partition_point(|&start| start <= at);
         let line_start = self.starts[line - 1];
-        Position { line, column: self.text[line_start..at].chars().count() + 1, line_start }
+        let (before, last) = self.last.get();
+        let (from, column) =
+            if last.line == line && before <= at { (before, last.column) } else { (line_start, 1) };
+        let position = Position { line, column: column + self.text[from..at].chars().count(), line_start };
+        self.last.set((at, position));
+        position
     }
 
     /// The start of the character that byte `at` belongs to.
@@ -165,10 +174,28 @@ impl<'a> Lines<'a> {
         floor_char_boundary(self.text, at)
     }
 
-    /// The line that begins at `start`, without its end.
+    /// The text of this line, counted from 1, without its end.
     #[must_use]
-    pub fn line(&self, start: usize) -> &'a str {
-        let line = self.text[start..].split('\n').next().unwrap_or_default();
-        line.strip_suffix('\r').unwrap_or(line)
+    pub fn line(&self, line: usize) -> &'a str {
+        let end = self.starts.get(line).map_or(self.text.len(), |next| next - 1);
+        let text = &self.text[self.starts[line - 1]..end];
+        text.strip_suffix('\r').unwrap_or(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_the_same_in_any_order() {
+        let text = "é1\r\n\n  ü x\nlast";
+        let expected: Vec<_> = (0..=text.len()).map(|at| Lines::of(text).position(at)).collect();
+        let lines = Lines::of(text);
+        for at in (0..=text.len()).chain((0..=text.len()).rev()).chain([9, 3, 9, 0, 12]) {
+            assert_eq!(lines.position(at), expected[at]);
+        }
+        assert_eq!((expected[10].line, expected[10].column), (3, 4));
+        assert_eq!([1, 2, 3, 4].map(|line| lines.line(line)), ["é1", "", "  ü x", "last"]);
     }
 }

@@ -39,7 +39,26 @@ pub(super) fn check_syntax(text: &str) -> Result<(), Finding> {
         let message = format!("text behind the JSON; {lost}, all of it");
         return Err(Finding::new(Code::TrailingText, at..end, message));
     }
-    Err(Finding::new(Code::JsonSyntax, span, format!("{said}; {lost}")))
+    let finding = Finding::new(Code::JsonSyntax, span, format!("{said}; {lost}"));
+    Err(match hint(rest, said) {
+        Some(hint) => finding.with_hint(hint),
+        None => finding,
+    })
+}
+
+/// How to mend a syntax error that people often make.
+fn hint(rest: &str, said: &str) -> Option<&'static str> {
+    if rest.starts_with('\'') {
+        Some("JSON has double quotes")
+    } else if ["True", "False", "None"].iter().any(|word| rest.starts_with(word)) {
+        Some("JSON has true, false and null")
+    } else if said.starts_with("control character") {
+        Some("in a string write \\n for a new line, \\t for a tab, \\u001b for others")
+    } else if said == "key must be a string" {
+        Some("names have double quotes around them")
+    } else {
+        None
+    }
 }
 
 /// What a JSON value is, by its first character.

@@ -13,6 +13,7 @@ use super::{
     finding::{Code, Finding},
     hostname,
     json::{Cursor, check_syntax, first_of, type_of},
+    nocloud,
 };
 
 /// What came of user data.
@@ -31,9 +32,28 @@ pub struct Parsed<'a> {
 #[must_use]
 pub fn is_meant(data: &[u8]) -> bool {
     let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
-    let first = data.iter().find(|byte| !byte.is_ascii_whitespace() && **byte != 0);
     let utf16 = data.starts_with(&[0xff, 0xfe]) || data.starts_with(&[0xfe, 0xff]);
-    utf16 || matches!(first, Some(b'{' | b'['))
+    utf16 || matches!(behind_comments(data).first(), Some(b'{' | b'['))
+}
+
+/// `data` without the comments in front, which JSON does not have and people write; a header of cloud-init is none.
+fn behind_comments(mut data: &[u8]) -> &[u8] {
+    let after = |data: &'_ [u8], end: &[u8]| {
+        data.windows(end.len()).position(|window| window == end).map(|at| at + end.len())
+    };
+    loop {
+        let blank = data.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == 0).count();
+        data = &data[blank..];
+        let end = if data.starts_with(b"//") || data.starts_with(b"#") && !nocloud::has_header(data) {
+            after(data, b"\n")
+        } else if data.starts_with(b"/*") {
+            after(data, b"*/")
+        } else {
+            return data;
+        };
+        let Some(end) = end else { return &[] };
+        data = &data[end..];
+    }
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -201,9 +221,14 @@ impl Walk<'_, '_> {
                 continue;
             };
             let Some(field) = FIELDS.into_iter().find(|field| field.eq_ignore_ascii_case(&name)) else {
+                let is_object = self.cursor.peek() == b'{';
                 self.cursor.skip_value();
                 let finding = self.find(Code::UnknownField, key, format!("nobody reads a field {name:?}"));
-                finding.hint = suggestion(&name).map(|field| format!("did you mean {field:?}?"));
+                finding.hint = match suggestion(&name) {
+                    Some(field) => Some(format!("did you mean {field:?}?")),
+                    None if is_object => Some(format!("for an entry below: \"entries\": {{{name:?}: …}}")),
+                    None => None,
+                };
                 continue;
             };
             if field != name {

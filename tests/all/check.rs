@@ -24,13 +24,13 @@ warning[no-instance-id]: there is no instance-id, by which cloud-init tells a fi
   |
 help: for instance \"instance-id: i-1\"
 
-error[no-header]: cloud-init does not know the first line, and ignores the data
+error[no-header]: cloud-init does not know this line, and ignores the data
  --> seed.iso/user-data:1:1
   |
 1 | packages: []
   | ^^^^^^^^^^^^
   |
-help: the first line must be \"#cloud-config\"
+help: it must be \"#cloud-config\"
 
 ";
     let stderr = "metadata: checking \"seed.iso\": 2 errors, 1 warning\n".to_owned();
@@ -104,4 +104,16 @@ fn what_cannot_be_read_is_named() {
     }
     let line = r#"reading directory "absent": No such file or directory (os error 2)"#;
     assert_eq!(sandbox.run(["pack", "absent"]), failed(1, line));
+}
+
+#[test]
+fn many_findings_in_one_line_are_all_shown_with_their_columns() {
+    let sandbox = Sandbox::new();
+    let entries: Vec<_> = (0..20_000).map(|number| format!(r#""{number:05}":{{"contents":"é"}}"#)).collect();
+    sandbox.write("data.json", format!("{{{}}}", entries.join(",")));
+    let ran = sandbox.run(["check", "data.json"]);
+    assert_eq!(codes(&ran).len(), 40_000);
+    // The last entry begins after the brace and 19,999 others of 24 characters and a comma.
+    let last = 1 + 19_999 * 25 + 1;
+    assert!(ran.stdout.contains(&format!(" --> data.json:1:{last}\n")));
 }
