@@ -33,6 +33,9 @@ const APPLICATION: &str = "METADATA-IMAGE";
 /// (ECMA-119, 6.4.2).
 const EXTENT_BYTES_MAX: u64 = u32::MAX as u64 / SECTOR_BYTES * SECTOR_BYTES;
 
+/// Bytes that most heads take, so that they are not moved while they grow.
+const USUAL_BYTES: usize = 96 << 10;
+
 /// What a volume's descriptors say.
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -131,7 +134,7 @@ fn pieces(Extent { offset, len }: Extent) -> Vec<HadrisExtent> {
 
 /// Lays `tree`, which has no stored files, out in memory.
 fn lay_out(tree: &Tree, options: &IsoOptions) -> Result<Head> {
-    let mut device = HeadDevice::default();
+    let mut device = HeadDevice::new(Vec::with_capacity(USUAL_BYTES));
     let report = write(&mut device, tree, options)?;
     Ok(Head { bytes: device.into_bytes(), report })
 }

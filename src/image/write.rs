@@ -28,6 +28,9 @@ const PADDING_SECTORS: u64 = 150;
 /// of a size that [`ALIGNMENT_BYTES`] divides.
 const SECTORS_MIN: u64 = 182;
 
+/// Bytes at the start of an image that are for others than ISO 9660.
+const SYSTEM_AREA_BYTES: usize = 16 * 2048;
+
 /// Bytes by which a large file's content is judged.
 const BEGINNING_BYTES: u64 = 4096;
 
@@ -180,8 +183,9 @@ impl Draft {
         })?;
         let (head, written) = self.head(&digest, &places)?;
         (|| {
-            out.seek(SeekFrom::Start(0))?;
-            out.write_all(&head)?;
+            // The system area is all zeros, and stays a hole (ECMA-119, 6.2.1).
+            out.seek(SeekFrom::Start(SYSTEM_AREA_BYTES as u64))?;
+            out.write_all(&head[SYSTEM_AREA_BYTES..])?;
             out.set_len(written.bytes)
         })()
         .context("writing the image")?;
