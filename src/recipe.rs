@@ -15,6 +15,7 @@ use crate::{
         source::Source,
         write::{Draft, Volume},
     },
+    output::tree::NAME_BYTES,
     userdata::hostname,
 };
 
@@ -23,9 +24,6 @@ const VOLUME_IDENTIFIER_BYTES: usize = 32;
 
 /// Characters of it that the Joliet descriptor holds: 32 bytes of UCS-2.
 const JOLIET_VOLUME_IDENTIFIER_CHARACTERS: usize = 16;
-
-/// Bytes in a name at most: Linux, `NAME_MAX` in `limits.h`.
-const NAME_BYTES: usize = 255;
 
 /// Bytes of a file with public keys at most.
 const SSH_KEYS_BYTES: u64 = 1 << 20;

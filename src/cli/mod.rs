@@ -40,21 +40,15 @@ Examples:
 
 'metadata COMMAND --help' tells more of each command.";
 
+/// What each does is said where its arguments are.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Build an image from a string, a file or standard input
     Create(Box<create::Args>),
-    /// Make JSON user data of a directory
     Pack(pack::Args),
-    /// Find the mistakes in user data, meta-data or an image before the boot
     Check(check::Args),
-    /// Write what the guest would have under /run/config
     Apply(apply::Args),
-    /// Show what is on an image and which agents find it
     Show(show::Args),
-    /// Copy files off an image
     Extract(extract::Args),
-    /// Print the arguments that attach an image to a virtual machine
     Attach(attach::Args),
 }
 
@@ -188,8 +182,10 @@ mod tests {
             for argument in subcommand.get_arguments() {
                 assert!(argument.get_help().is_some(), "{name}: {argument} has no help");
             }
-            helps.push(subcommand.render_help().to_string());
-            helps.push(subcommand.render_long_help().to_string());
+            let long = subcommand.render_long_help().to_string();
+            let about = long.split("\n\nUsage:").next().unwrap_or_default();
+            assert!(about.contains("\n\n"), "{name}: the description is missing: {about}");
+            helps.extend([subcommand.render_help().to_string(), long]);
         }
         for help in helps {
             assert!(help.contains("\nExamples:\n"), "{help}");

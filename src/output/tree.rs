@@ -22,7 +22,7 @@ use cap_std::{
 use super::nameless;
 
 /// Bytes in a name at most: Linux, `NAME_MAX` in `limits.h`.
-const NAME_BYTES: usize = 255;
+pub const NAME_BYTES: usize = 255;
 
 /// Permission bits of a directory while it is filled.
 const WHILE_FILLED: u32 = 0o700;

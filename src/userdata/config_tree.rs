@@ -10,9 +10,6 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 /// Directories below one another at most.
 pub const DEPTH_MAX: usize = 128;
 
-/// Bytes in a name at most: Linux, `NAME_MAX` in `limits.h`.
-pub const NAME_BYTES: usize = 255;
-
 /// Files that the agent makes itself.
 pub const RESERVED: [&str; 2] = ["provider", "userdata"];
 

@@ -169,7 +169,8 @@ pub fn check_network_config(text: &str, findings: &mut Vec<Finding>) {
     check_mapping(text, "network configuration", findings);
 }
 
-fn check_line_ends(text: &str, findings: &mut Vec<Finding>) {
+/// Finds the line ends of another system, which are taken for a part of the line.
+pub(super) fn check_line_ends(text: &str, findings: &mut Vec<Finding>) {
     if let Some(at) = text.find("\r\n") {
         let message = "lines end with a carriage return and a newline";
         let finding = Finding::new(Code::CarriageReturn, at..at + 1, message);

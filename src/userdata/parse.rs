@@ -9,12 +9,13 @@
 use std::{borrow::Cow, collections::BTreeMap, ops::Range};
 
 use super::{
-    config_tree::{ConfigTree, DEPTH_MAX, Entry, Mode, NAME_BYTES, Node, RESERVED},
+    config_tree::{ConfigTree, DEPTH_MAX, Entry, Mode, Node, RESERVED},
     finding::{Code, Finding},
     hostname,
     json::{Cursor, check_syntax, first_of, type_of},
     nocloud,
 };
+use crate::output::tree::NAME_BYTES;
 
 /// What came of user data.
 #[derive(Debug)]
@@ -94,12 +95,7 @@ fn parse_text(text: &str, findings: &mut Vec<Finding>) -> Option<ConfigTree> {
         findings.push(finding);
         return None;
     }
-    if let Some(at) = text.find("\r\n") {
-        let message = "lines end with a carriage return and a newline";
-        findings.push(
-            Finding::new(Code::CarriageReturn, at..at + 1, message).with_hint("save it with Unix line ends"),
-        );
-    }
+    nocloud::check_line_ends(text, findings);
     let mut walk = Walk { cursor: Cursor::new(text), path: Vec::new(), findings };
     if walk.cursor.peek() != b'{' {
         let span = walk.cursor.skip_value();
