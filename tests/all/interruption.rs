@@ -122,8 +122,8 @@ fn a_full_disk_leaves_the_old_image_and_nothing_else() {
             assert_eq!(fs::read_dir(&small).unwrap().count(), 1);
         }
     }
-    // Also where nothing is written but the head.
-    fs::write(small.join("filler"), noise((2 << 20) - 60_000)).unwrap();
+    // Also where nothing is written but the head, which takes six pages without the system area.
+    fs::write(small.join("filler"), noise((2 << 20) - (16 << 10))).unwrap();
     let ran = sandbox.run(["create", "small/new.iso", "hello"]);
     assert_eq!(ran.status, Some(1));
     assert!(
