@@ -8,7 +8,7 @@ use crate::{
     image::{Image, Layout, Record, layout::Agent},
     userdata::{
         finding::{Code, Finding},
-        nocloud, parse,
+        meta_data, nocloud, parse,
     },
 };
 
@@ -106,7 +106,7 @@ pub fn check(data: &[u8], subject: Subject, target: Option<Target>) -> Checked {
         Subject::UserData(layout) => check_userdata(data, layout),
         Subject::MetaData(layout) => {
             let id = if layout == Layout::ConfigDrive { "uuid" } else { "instance-id" };
-            check_text(data, |text, findings| nocloud::check_metadata(text, id, findings))
+            check_text(data, |text, findings| drop(meta_data::parse(text, id, findings)))
         }
         Subject::NetworkConfig => check_text(data, nocloud::check_network_config),
     };

@@ -1,15 +1,10 @@
-//! Data for cloud-init: headers of user data, and the YAML of cloud-config, meta-data and network configurations.
+//! Data for cloud-init: headers of user data, and the YAML of cloud-config and network configurations.
 //!
 //! Sources: cloud-init's documents of user-data formats and of the data source NoCloud.
 
-use std::ops::Range;
-
-use saphyr::{MarkedYaml, YamlData, YamlLoader};
-use saphyr_parser::{Marker, Parser, ScanError};
-
 use super::{
     finding::{Code, Finding},
-    hostname,
+    yaml::check_mapping,
 };
 
 /// How user data begins that cloud-init knows, in lower case.
@@ -48,9 +43,6 @@ const KEYS: [&str; 14] = [
 
 /// The header of a template, which comes before another one.
 const TEMPLATE: &str = "## template: jinja";
-
-/// Nodes that aliases of a YAML document may make of it at most.
-const ALIAS_NODES_MAX: usize = 1000;
 
 /// Whether user data is compressed, so that there is nothing to look at.
 #[must_use]
@@ -126,38 +118,6 @@ fn check_templates(text: &str, findings: &mut Vec<Finding>) {
     }
 }
 
-/// What is to say about meta-data. `id`: the key of the instance id.
-pub fn check_metadata(text: &str, id: &str, findings: &mut Vec<Finding>) {
-    check_line_ends(text, findings);
-    if text.trim().is_empty() {
-        findings.push(no_instance_id(id));
-        return;
-    }
-    let Some(mapping) = check_mapping(text, "meta-data", findings) else { return };
-    let empty =
-        |value: &Option<String>| value.as_deref().is_some_and(|value| matches!(value, "" | "~" | "null"));
-    if !mapping.iter().any(|member| member.key == id && !empty(&member.value)) {
-        findings.push(no_instance_id(id));
-    }
-    for Member { key, span, value } in &mapping {
-        if key == "seedfrom" {
-            let message = "with seedfrom cloud-init replaces the user data with what it downloads";
-            findings.push(Finding::new(Code::SeedFrom, bytes_of(text, span.clone()), message));
-        }
-        if (key == "local-hostname" || key == "hostname")
-            && let Some(Err(why)) = value.as_deref().map(hostname::check)
-        {
-            let message = format!("the host name {why}");
-            findings.push(Finding::new(Code::HostName, bytes_of(text, span.clone()), message));
-        }
-    }
-}
-
-fn no_instance_id(id: &str) -> Finding {
-    let message = format!("there is no {id}, by which cloud-init tells a first boot");
-    Finding::new(Code::NoInstanceId, 0..0, message).with_hint(format!("for instance \"{id}: i-1\""))
-}
-
 /// What is to say about a network configuration.
 pub fn check_network_config(text: &str, findings: &mut Vec<Finding>) {
     check_line_ends(text, findings);
@@ -176,100 +136,6 @@ pub(super) fn check_line_ends(text: &str, findings: &mut Vec<Finding>) {
         let finding = Finding::new(Code::CarriageReturn, at..at + 1, message);
         findings.push(finding.with_hint("save it with Unix line ends"));
     }
-}
-
-/// A member of a mapping.
-struct Member {
-    key: String,
-    /// Which characters of the text the key is.
-    span: Range<usize>,
-    /// `None`: it is no scalar.
-    value: Option<String>,
-}
-
-/// The documents of a YAML text. Of a key that is there twice PyYAML, and so cloud-init, takes the last value.
-fn load<'a>(text: &'a str, findings: &mut Vec<Finding>) -> Result<Vec<MarkedYaml<'a>>, ScanError> {
-    let load = |allow_duplicate_keys| {
-        let mut loader = YamlLoader::<MarkedYaml<'a>>::default();
-        loader.early_parse(false);
-        loader.alias_limit(ALIAS_NODES_MAX);
-        loader.allow_duplicate_keys(allow_duplicate_keys);
-        Parser::new_from_str(text).load(&mut loader, true)?;
-        match loader.error() {
-            Some(error) => Err(error.clone()),
-            None => Ok(loader.into_documents()),
-        }
-    };
-    match load(false) {
-        Err(error) if error.info().contains("duplicated key") => {
-            let at = error.marker().index();
-            let span = bytes_of(text, at..at + 1);
-            // Merged mappings may be several.
-            if !text[span.start..].starts_with("<<") {
-                findings.push(Finding::new(
-                    Code::DuplicateKey,
-                    span,
-                    "this key is here twice; the last one counts",
-                ));
-            }
-            load(true)
-        }
-        loaded => loaded,
-    }
-}
-
-/// The members of a YAML document that is one mapping; `None`: it is none, which has been said.
-fn check_mapping(text: &str, what: &str, findings: &mut Vec<Finding>) -> Option<Vec<Member>> {
-    let documents = match load(text, findings) {
-        Ok(documents) => documents,
-        Err(error) => {
-            let at = error.marker().index();
-            let message = format!("this is no YAML: {}", error.info());
-            findings.push(Finding::new(Code::YamlSyntax, bytes_of(text, at..at + 1), message));
-            return None;
-        }
-    };
-    let mut no_mapping = |at: &Marker, message: String| {
-        findings.push(Finding::new(Code::NoMapping, bytes_of(text, at.index()..at.index() + 1), message));
-        None
-    };
-    let document = match documents.as_slice() {
-        // Comments only.
-        [] => return Some(Vec::new()),
-        [document] => document,
-        [_, more, ..] => {
-            return no_mapping(&more.span.start, format!("a second document, and {what} is one mapping"));
-        }
-    };
-    let scalar = |node: &MarkedYaml<'_>| match &node.data {
-        YamlData::Representation(text, _, _) => Some(text.to_string()),
-        _ => None,
-    };
-    match &document.data {
-        YamlData::Mapping(mapping) => Some(
-            mapping
-                .iter()
-                .filter_map(|(key, value)| {
-                    let span = key.span.start.index()..key.span.end.index();
-                    Some(Member { key: scalar(key)?, span, value: scalar(value) })
-                })
-                .collect(),
-        ),
-        YamlData::Representation(text, _, _) if matches!(&**text, "" | "~" | "null") => Some(Vec::new()),
-        _ => no_mapping(
-            &document.span.start,
-            format!("{what} is a mapping of keys to values, and this is none"),
-        ),
-    }
-}
-
-/// The bytes of these characters.
-fn bytes_of(text: &str, characters: Range<usize>) -> Range<usize> {
-    let mut offsets = text.char_indices().map(|(at, _)| at).chain([text.len()]);
-    let start = offsets.nth(characters.start).unwrap_or(text.len());
-    let more = characters.len().checked_sub(1);
-    let end = more.and_then(|more| offsets.nth(more)).unwrap_or(text.len());
-    start..end
 }
 
 #[cfg(test)]
@@ -318,16 +184,5 @@ mod tests {
         assert_eq!(codes("#cloud-config\nruncmd:\n- {{ v1.x }}\n", true)[0], "template");
         assert_eq!(codes("## template: jinja\n#cloud-confg\na: {{ x }}\n", false), ["no-header"]);
         assert_eq!(codes("## template:jinja\n#cloud-config\n", false), ["no-header"]);
-    }
-
-    #[test]
-    fn the_place_of_an_error_is_in_bytes() {
-        let mut findings = Vec::new();
-        let text = "instance-id: ä\nseedfrom: x\nö: [1\n";
-        check_metadata(text, "instance-id", &mut findings);
-        assert_eq!(text[..findings[0].span.start].lines().count(), 3, "{findings:?}");
-        findings.clear();
-        check_metadata(&text[..text.len() - 7], "instance-id", &mut findings);
-        assert_eq!(&text[findings[0].span.clone()], "seedfrom");
     }
 }

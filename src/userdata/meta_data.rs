@@ -1,0 +1,117 @@
+//! Meta-data of NoCloud and of config drives: a YAML mapping with what the host says of the instance.
+//!
+//! Source: cloud-init's documents of the data sources NoCloud and ConfigDrive.
+
+use super::{
+    finding::{Code, Finding},
+    hostname,
+    nocloud::check_line_ends,
+    yaml::{Member, Value, bytes_of, check_mapping},
+};
+
+/// What meta-data says of the instance, as far as an agent applies it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MetaData {
+    /// The value of `local-hostname`, as it is written.
+    pub local_hostname: Option<String>,
+    /// The public keys of `public-keys`, each a line as in `authorized_keys`.
+    pub public_keys: Vec<String>,
+}
+
+/// Parses meta-data, of which nothing is taken where it is no mapping. `id`: the key of the instance id.
+pub fn parse(text: &str, id: &str, findings: &mut Vec<Finding>) -> MetaData {
+    check_line_ends(text, findings);
+    if text.trim().is_empty() {
+        findings.push(no_instance_id(id));
+        return MetaData::default();
+    }
+    let Some(mapping) = check_mapping(text, "meta-data", findings) else { return MetaData::default() };
+    if !mapping.iter().any(|member| member.key == id && !member.value.is_null()) {
+        findings.push(no_instance_id(id));
+    }
+    let mut said = MetaData::default();
+    for Member { key, span, value } in &mapping {
+        if key == "seedfrom" {
+            let message = "with seedfrom cloud-init replaces the user data with what it downloads";
+            findings.push(Finding::new(Code::SeedFrom, bytes_of(text, span.clone()), message));
+        }
+        if (key == "local-hostname" || key == "hostname")
+            && let Value::Scalar(name) = value
+            && let Err(why) = hostname::check(name)
+        {
+            let message = format!("the host name {why}");
+            findings.push(Finding::new(Code::HostName, bytes_of(text, span.clone()), message));
+        }
+        match (key.as_str(), value) {
+            ("local-hostname", Value::Scalar(name)) if !value.is_null() => {
+                said.local_hostname = Some(name.clone());
+            }
+            ("public-keys", keys) => said.public_keys = lines_of(keys),
+            _ => {}
+        }
+    }
+    said
+}
+
+/// The keys in the value of `public-keys`: a text of lines, a list of such, or a mapping from names to either.
+fn lines_of(keys: &Value) -> Vec<String> {
+    match keys {
+        Value::Scalar(text) if !keys.is_null() => {
+            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+        }
+        Value::Sequence(list) => list.iter().flat_map(lines_of).collect(),
+        Value::Mapping(members) => members.iter().flat_map(|member| lines_of(&member.value)).collect(),
+        Value::Scalar(_) | Value::Other => Vec::new(),
+    }
+}
+
+fn no_instance_id(id: &str) -> Finding {
+    let message = format!("there is no {id}, by which cloud-init tells a first boot");
+    Finding::new(Code::NoInstanceId, 0..0, message).with_hint(format!("for instance \"{id}: i-1\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_of_an_error_is_in_bytes() {
+        let mut findings = Vec::new();
+        let text = "instance-id: ä\nseedfrom: x\nö: [1\n";
+        parse(text, "instance-id", &mut findings);
+        assert_eq!(text[..findings[0].span.start].lines().count(), 3, "{findings:?}");
+        findings.clear();
+        parse(&text[..text.len() - 7], "instance-id", &mut findings);
+        assert_eq!(&text[findings[0].span.clone()], "seedfrom");
+    }
+
+    #[test]
+    fn keys_come_in_every_form_that_cloud_init_takes() {
+        let said = |keys: &str| {
+            parse(&format!("instance-id: i\npublic-keys: {keys}\n"), "instance-id", &mut Vec::new())
+        };
+        for keys in [
+            "\"a 1\\nb 2\\n\"",
+            "[a 1, b 2]",
+            "\n- a 1\n- b 2",
+            "{x: a 1, y: [b 2]}",
+            "{0: {openssh-key: a 1}, 1: b 2}",
+        ] {
+            assert_eq!(said(keys).public_keys, ["a 1", "b 2"], "{keys}");
+        }
+        for keys in ["", "null", "[]", "{}", "''"] {
+            assert_eq!(said(keys), MetaData::default(), "{keys}");
+        }
+    }
+
+    #[test]
+    fn the_host_name_is_that_of_local_hostname() {
+        let said = |text: &str| parse(text, "instance-id", &mut Vec::new()).local_hostname;
+        assert_eq!(said("hostname: a\nlocal-hostname: \"b\"\n").as_deref(), Some("b"));
+        assert_eq!(said("{\"local-hostname\": \"b\"}").as_deref(), Some("b"));
+        assert_eq!(said("local-hostname:\n"), None);
+        assert_eq!(said("local-hostname: [b]\n"), None);
+        assert_eq!(said("- local-hostname\n"), None);
+        assert_eq!(said(""), None);
+    }
+}
