@@ -1,7 +1,8 @@
-//! Builds, reads and attaches the ISO 9660 images that give a virtual machine its metadata.
+//! Builds and reads the ISO 9660 images that give a virtual machine its metadata, and applies them in the guest.
 //!
 //! The rooms, from the top down; a room imports from the ones below it only:
 //!
+//! - [`agent`]: what runs in the guest: asks the providers and writes `/run/config`.
 //! - [`check`]: every finding about user data or an image.
 //! - [`recipe`]: what to build, as data.
 //! - [`provider`]: where a guest finds its metadata.
@@ -22,11 +23,12 @@
 //! recipe.draft()?.write_to_file(file.file(), &mut ())?;
 //! file.commit(false)?;
 //!
-//! assert_eq!(cdrom::fetch_from(&path)?.userdata.as_deref(), Some(&b"hello"[..]));
+//! assert_eq!(cdrom::fetch_from(&path, &mut |_, _| {})?.userdata.as_deref(), Some(&b"hello"[..]));
 //! # Ok(())
 //! # }
 //! ```
 
+pub mod agent;
 pub mod check;
 pub mod image;
 pub mod output;

@@ -13,7 +13,7 @@ use clap::{
 };
 use metadata_image::{
     check::{Checked, Subject, TARGETS, Target, check, check_image},
-    image::{Layout, read::is_image},
+    image::{Layout, peek::is_image},
 };
 
 use super::{

@@ -1,5 +1,6 @@
 //! The command line: a file for every subcommand, its arguments and its `run`.
 
+mod agent;
 mod apply;
 mod attach;
 mod check;
@@ -50,6 +51,7 @@ enum Command {
     Show(show::Args),
     Extract(extract::Args),
     Attach(attach::Args),
+    Agent(agent::Args),
 }
 
 impl Cli {
@@ -63,6 +65,7 @@ impl Cli {
             Command::Show(args) => args.run(),
             Command::Extract(args) => args.run(),
             Command::Attach(args) => args.run(),
+            Command::Agent(args) => args.run(),
         }
     }
 }

@@ -116,13 +116,6 @@ pub(super) fn json_lines<'a>(file: &str, checked: &'a Checked) -> impl Iterator<
     })
 }
 
-/// One line for a finding, with its place.
-pub(super) fn in_one_line(file: &str, lines: &Lines<'_>, finding: &Finding) -> String {
-    let at = lines.position(finding.span.start);
-    let path = if finding.path.is_empty() { String::new() } else { format!("{:?}: ", finding.path) };
-    format!("{file}:{}:{}: {path}{} [{}]", at.line, at.column, finding.message, finding.code.name())
-}
-
 fn full_name(file: &str, checked: &Checked) -> String {
     match &checked.name {
         Some(name) => format!("{file}/{name}"),

@@ -143,7 +143,8 @@ impl FromStr for Layout {
 }
 
 /// Whether agents take a disk with this volume identifier for one of theirs: they know two spellings.
-fn is_cidata(identifier: &str) -> bool {
+#[must_use]
+pub fn is_cidata(identifier: &str) -> bool {
     matches!(identifier.trim(), "cidata" | "CIDATA")
 }
 

@@ -9,6 +9,7 @@ mod device;
 mod head;
 pub mod layout;
 mod payload;
+pub mod peek;
 pub mod read;
 pub mod source;
 pub mod write;

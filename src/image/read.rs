@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File},
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read as _, Seek, SeekFrom, Write},
     os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
@@ -20,10 +20,8 @@ use super::{
     Extent, Kind, Record, SECTOR_BYTES, Tree, Volume,
     device::Bounded,
     payload::{Progress, STEP_BYTES},
+    peek::FIRST_DESCRIPTOR,
 };
-
-/// Where the first descriptor is, in bytes (ECMA-119, 6.2.1).
-const FIRST_DESCRIPTOR: u64 = 16 * SECTOR_BYTES;
 
 const NO_FILE: &str = "it is no regular file or block device";
 
@@ -43,16 +41,6 @@ const EXTENTS_MAX: usize = 2049;
 
 /// Bytes of a malformed root directory that are looked at.
 const LENIENT_ROOT_BYTES_MAX: u32 = 64 << 10;
-
-/// Whether a file looks like an image: it has the first descriptor's identifier in its place (ECMA-119, 8.1.2). What can
-/// only be read from its start is none. The file stands at its start afterwards.
-pub fn is_image(file: &mut File) -> bool {
-    let mut identifier = [0; 5];
-    let read =
-        file.seek(SeekFrom::Start(FIRST_DESCRIPTOR + 1)).and_then(|_| file.read_exact(&mut identifier));
-    let back = file.seek(SeekFrom::Start(0));
-    read.is_ok() && back.is_ok() && identifier == *b"CD001"
-}
 
 /// An open image.
 pub struct Image {
@@ -101,12 +89,21 @@ impl Image {
     /// # Errors
     /// A descriptor or a directory is malformed, or there is too much of them.
     pub fn list(&mut self) -> Result<(Volume, Vec<Record>)> {
-        self.try_list().with_context(|| format!("reading image {:?}", self.path))
+        self.try_list(DEPTH_MAX).with_context(|| format!("reading image {:?}", self.path))
     }
 
-    fn try_list(&mut self) -> Result<(Volume, Vec<Record>)> {
+    /// The same with the records of the root directory only, which is all that an agent looks at.
+    ///
+    /// # Errors
+    /// Those of [`Image::list`] about the root directory.
+    pub fn list_root(&mut self) -> Result<(Volume, Vec<Record>)> {
+        self.try_list(0).with_context(|| format!("reading image {:?}", self.path))
+    }
+
+    /// `levels`: how many directories below one another are looked into, besides the root.
+    fn try_list(&mut self, levels: usize) -> Result<(Volume, Vec<Record>)> {
         let dates_valid = self.dates_valid()?;
-        let (records, malformed) = match self.walk() {
+        let (records, malformed) = match self.walk(levels) {
             Ok(records) => (records, false),
             Err(Stop::MalformedRoot(error)) => match self.lenient_root()? {
                 Some(records) => (records, true),
@@ -194,8 +191,9 @@ impl Image {
         Ok(valid)
     }
 
-    fn walk(&mut self) -> Result<Vec<Record>, Stop> {
-        let mut walk = Walk { primary: self.iso.namespace() == Namespace::Primary, ..Walk::default() };
+    fn walk(&mut self, levels: usize) -> Result<Vec<Record>, Stop> {
+        let primary = self.iso.namespace() == Namespace::Primary;
+        let mut walk = Walk { primary, levels, ..Walk::default() };
         let root = self.iso.root();
         walk.directories.insert(root);
         walk.descend(&mut self.iso, root, &[], 0)?;
@@ -231,6 +229,7 @@ enum Stop {
 struct Walk {
     /// Whether names come from ISO 9660 itself, and are shown in lower case.
     primary: bool,
+    levels: usize,
     records: Vec<Record>,
     paths_bytes: usize,
     /// Directories seen, so that a loop is one.
@@ -259,8 +258,10 @@ impl Walk {
             };
             cursor = entry.next_cursor();
             let directory = self.add(iso, &entry, above).map_err(Stop::Broken)?;
-            if let Some(path) = directory {
-                if depth == DEPTH_MAX {
+            if let Some(path) = directory
+                && self.levels > 0
+            {
+                if depth == self.levels {
                     return Err(Stop::Broken(anyhow!("its directories are more than {DEPTH_MAX} deep")));
                 }
                 if !self.directories.insert(entry.node()) {

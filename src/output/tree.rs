@@ -52,16 +52,42 @@ impl Directory {
     /// It is no directory, or cannot be made or opened.
     pub fn open_or_create(path: &Path) -> Result<Self> {
         let context = || format!("opening directory {path:?}");
-        let mut builder = fs::DirBuilder::new();
-        builder.mode(WHILE_FILLED);
-        match builder.create(path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(error).with_context(context);
-            }
-            _ => {}
+        if let Err(error) = fs::DirBuilder::new().mode(WHILE_FILLED).create(path)
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(error).with_context(context);
         }
         let handle = Dir::open_ambient_dir(path, ambient_authority()).with_context(context)?;
         Ok(Self { handle })
+    }
+
+    /// The same with permission bits `mode`, whatever the umask, and with the directories above it.
+    ///
+    /// # Errors
+    /// Those of [`Directory::open_or_create`].
+    pub fn open_or_create_all(path: &Path, mode: u32) -> Result<Self> {
+        let new = !path.exists();
+        if let Some(above) = path.parent() {
+            fs::create_dir_all(above).with_context(|| format!("making directory {above:?}"))?;
+        }
+        let directory = Self::open_or_create(path)?;
+        if new {
+            let mode = Permissions::from_mode(mode);
+            directory
+                .handle
+                .set_permissions(".", mode)
+                .with_context(|| format!("opening directory {path:?}"))?;
+        }
+        Ok(directory)
+    }
+
+    /// The paths of files and links beneath the directory, at most so many. What cannot be read is left out.
+    #[must_use]
+    pub fn files(&self, max: usize) -> Vec<String> {
+        let mut files = Vec::new();
+        list_files(&self.handle, "", max, &mut files);
+        files.sort_unstable();
+        files
     }
 
     /// Makes the directory `path`, with permission bits 0700, and those above it. One that is there stays as it is.
@@ -158,6 +184,22 @@ impl Directory {
 
     fn is_directory(&self, name: &OsStr) -> bool {
         self.handle.symlink_metadata(name).is_ok_and(|found| found.is_dir())
+    }
+}
+
+fn list_files(directory: &Dir, above: &str, max: usize, files: &mut Vec<String>) {
+    for entry in directory.entries().into_iter().flatten().flatten() {
+        if files.len() == max {
+            return;
+        }
+        let path = format!("{above}{}", entry.file_name().to_string_lossy());
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if let Ok(below) = directory.open_dir_nofollow(entry.file_name()) {
+                list_files(&below, &format!("{path}/"), max, files);
+            }
+        } else {
+            files.push(path);
+        }
     }
 }
 

@@ -1,37 +1,189 @@
 //! A CD-ROM or disk with an image on it, which LinuxKit calls the HyperKit provider.
 //!
 //! User data is the content of `user-data` in the root directory, else that of `config`. An empty `user-data` does not
-//! hide `config`, as it does from LinuxKit's agent.
+//! hide `config`, as it does from LinuxKit's agent. NoCloud's `meta-data` gives the host name and public keys.
+//!
+//! A disk is taken when its volume is called `CIDATA` or `cidata`, a CD-ROM whatever its volume is called, but after
+//! those. Nothing is mounted: the devices are read with the reader of [`crate::image`], one after the other.
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::Result;
 
-use crate::image::{Image, Kind, Record, layout::Agent};
+use super::{Level, Metadata, Provider, Say, entries, host_name};
+use crate::{
+    image::{Image, Kind, Record, layout, peek},
+    userdata::meta_data,
+};
 
 /// Bytes of user data, and of meta-data, at most.
 const DATA_BYTES_MAX: u64 = 64 << 20;
 
-/// What an image holds for a guest.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
-    /// The user data; `None` where there is none or it is empty.
-    pub userdata: Option<Vec<u8>>,
-    /// The content of `meta-data`, a YAML document; `None` where there is none.
-    pub metadata: Option<Vec<u8>>,
+/// The smallest device that can hold an image, in the sectors of 512 bytes that sysfs counts: the system area and a
+/// descriptor. An empty floppy drive is smaller, and takes seconds to open.
+const SMALLEST_BLOCKS: u64 = 68;
+
+/// How long a device that appears late may be overlooked.
+const POLL: Duration = Duration::from_millis(20);
+
+/// The block devices of a guest.
+#[derive(Clone, Debug)]
+pub struct Cdrom {
+    devices: PathBuf,
+    blocks: PathBuf,
 }
 
-/// Reads the image at `path`, a file or a block device.
+/// A device with an ISO 9660 volume that is or may be meant for the guest.
+struct Candidate {
+    /// As in `/dev`.
+    name: String,
+    volume: String,
+}
+
+/// Takes what there is to say of a device, by its name.
+type Tell<'a> = dyn FnMut(&str, Level, &str) + 'a;
+
+impl Cdrom {
+    /// The provider of the devices in `devices`, `/dev`, that `blocks`, `/sys/class/block`, lists.
+    #[must_use]
+    pub fn new(devices: PathBuf, blocks: PathBuf) -> Self {
+        Self { devices, blocks }
+    }
+
+    /// The names of all block devices but loop devices and RAM disks, as sysfs has them, sorted. Where there is no sysfs,
+    /// the CD-ROM drives.
+    fn names(&self) -> Vec<String> {
+        let listed = |directory: &Path| {
+            let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+            entries.filter_map(|entry| entry.file_name().into_string().ok()).collect::<Vec<_>>()
+        };
+        let mut names = listed(&self.blocks);
+        names.retain(|name| !name.starts_with("loop") && !name.starts_with("ram"));
+        if names.is_empty() {
+            names = listed(&self.devices);
+            names.retain(|name| is_cdrom(name));
+        }
+        names.sort();
+        names
+    }
+
+    /// Whether sysfs knows that the device is too small for an image.
+    fn is_too_small(&self, name: &str) -> bool {
+        let blocks = fs::read_to_string(self.blocks.join(name).join("size"));
+        blocks.is_ok_and(|blocks| blocks.trim().parse().is_ok_and(|blocks: u64| blocks < SMALLEST_BLOCKS))
+    }
+
+    /// Looks at every device once, and reads those with a volume `CIDATA` first, then the other CD-ROMs.
+    fn look(&self, tell: &mut Tell) -> Result<Option<Metadata>> {
+        let mut broken = None;
+        let mut without_userdata = None;
+        for Candidate { name, volume } in self.candidates(tell) {
+            let found = fetch_from(&self.devices.join(&name), &mut |level, text| tell(&name, level, text));
+            match found {
+                Err(error) => {
+                    tell(&name, Level::Warning, &format!("{error:#}"));
+                    broken.get_or_insert(error);
+                }
+                Ok(found) if found.userdata.is_none() && found.entries.entries.is_empty() => {
+                    tell(&name, Level::Detail, &format!("volume {volume:?} has no data for this guest"));
+                }
+                Ok(found) => {
+                    tell(&name, Level::Detail, &format!("volume {volume:?}"));
+                    let found = Metadata { origin: format!("CDROM /dev/{name}"), ..found };
+                    if found.userdata.is_some() {
+                        return Ok(Some(found));
+                    }
+                    without_userdata.get_or_insert(found);
+                }
+            }
+        }
+        match (without_userdata, broken) {
+            (Some(found), _) => Ok(Some(found)),
+            (None, Some(error)) => Err(error),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The devices to read, the best first.
+    fn candidates(&self, tell: &mut Tell) -> Vec<Candidate> {
+        let (mut candidates, mut cdroms) = (Vec::new(), Vec::new());
+        for name in self.names() {
+            let cdrom = is_cdrom(&name);
+            if !cdrom && self.is_too_small(&name) {
+                tell(&name, Level::Detail, "too small for an image");
+                continue;
+            }
+            // The kernel writes a slash in a name like this.
+            let name = name.replace('!', "/");
+            match File::open(self.devices.join(&name)).and_then(|mut file| peek::volume_identifier(&mut file))
+            {
+                // An empty drive has an error, too.
+                Err(error) => tell(&name, Level::Detail, &error.to_string()),
+                Ok(None) => tell(&name, Level::Detail, "no ISO 9660 volume"),
+                Ok(Some(volume)) if layout::is_cidata(&volume) => candidates.push(Candidate { name, volume }),
+                Ok(Some(volume)) if cdrom => cdroms.push(Candidate { name, volume }),
+                Ok(Some(volume)) => {
+                    tell(&name, Level::Detail, &format!("a disk with volume {volume:?} instead of CIDATA"));
+                }
+            }
+        }
+        candidates.extend(cdroms);
+        candidates
+    }
+}
+
+impl Provider for Cdrom {
+    fn name(&self) -> &'static str {
+        "cdrom"
+    }
+
+    fn is_local(&self) -> bool {
+        true
+    }
+
+    /// Looks again and again until the deadline, and once in any case.
+    fn fetch(&self, deadline: Instant, say: &mut Say) -> Result<Option<Metadata>> {
+        // Of each device, what was said of it last.
+        let mut said = BTreeMap::new();
+        let mut tell = |name: &str, level: Level, text: &str| {
+            if said.insert(name.to_owned(), text.to_owned()).as_deref() != Some(text) {
+                say(level, &format!("/dev/{name}: {text}"));
+            }
+        };
+        loop {
+            let found = self.look(&mut tell);
+            if matches!(found, Ok(Some(_))) || Instant::now() + POLL > deadline {
+                return found;
+            }
+            thread::sleep(POLL);
+        }
+    }
+}
+
+/// Whether the kernel calls a CD-ROM drive like this.
+fn is_cdrom(name: &str) -> bool {
+    name.strip_prefix("sr").is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Reads the image at `path`, a file or a block device. The origin is the path.
 ///
 /// # Errors
 /// It cannot be read, is no image, or its data is larger than 64 MiB.
-pub fn fetch_from(path: &Path) -> Result<Found> {
+pub fn fetch_from(path: &Path, say: &mut Say) -> Result<Metadata> {
     let mut image = Image::open(path)?;
-    let (volume, records) = image.list()?;
+    let (volume, records) = image.list_root()?;
     let read = |record: &Record| image.read(record, DATA_BYTES_MAX);
+    let userdata = layout::Agent::Metadata.take(&volume, &records).ok().map(read).transpose()?;
     let metadata = records.iter().find(|record| record.kind == Kind::File && record.path == b"meta-data");
-    Ok(Found {
-        userdata: Agent::Metadata.take(&volume, &records).ok().map(read).transpose()?,
-        metadata: metadata.map(read).transpose()?,
-    })
+    let metadata = metadata.map(read).transpose()?.unwrap_or_default();
+    let said = meta_data::parse(&String::from_utf8_lossy(&metadata), "instance-id", &mut Vec::new());
+    let hostname = said.local_hostname.and_then(|name| host_name(&name, say));
+    let origin = path.display().to_string();
+    Ok(Metadata { origin, userdata, entries: entries(hostname, &said.public_keys) })
 }

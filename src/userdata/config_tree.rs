@@ -38,7 +38,36 @@ pub enum Node {
     Directory(ConfigTree),
 }
 
+impl ConfigTree {
+    /// Adds what only `other` has. Where both have a directory of one name, that goes for what is in them; where one of the
+    /// two is a file, `other`'s is left out.
+    pub fn fill_from(&mut self, other: Self) {
+        for (name, theirs) in other.entries {
+            let Some(ours) = self.entries.get_mut(&name) else {
+                self.entries.insert(name, theirs);
+                continue;
+            };
+            if let (Node::Directory(tree), Node::Directory(other)) = (&mut ours.node, theirs.node) {
+                ours.perm = ours.perm.or(theirs.perm);
+                tree.fill_from(other);
+            }
+        }
+    }
+}
+
 impl Entry {
+    /// A file.
+    #[must_use]
+    pub fn file(content: String, perm: Option<Mode>) -> Self {
+        Self { perm, node: Node::File(content) }
+    }
+
+    /// A directory.
+    #[must_use]
+    pub fn directory(tree: ConfigTree, perm: Option<Mode>) -> Self {
+        Self { perm, node: Node::Directory(tree) }
+    }
+
     /// The permission bits that the guest gives it: those of `perm` without setuid, setgid and sticky bit, or 0644 for
     /// a file and 0755 for a directory.
     #[must_use]
@@ -110,5 +139,30 @@ impl Serialize for Entry {
             Node::Directory(tree) => map.serialize_entry("entries", tree)?,
         }
         map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_is_filled_with_what_it_has_not() {
+        let file = |content: &str| Entry::file(content.to_owned(), None);
+        let tree = |entries: Vec<(&str, Entry)>| ConfigTree {
+            entries: entries.into_iter().map(|(name, entry)| (name.to_owned(), entry)).collect(),
+        };
+        let ssh = Entry::directory(tree(vec![("keys", file("ours")), ("config", file("ours"))]), None);
+        let mut ours = tree(vec![("ssh", ssh), ("file", file("ours"))]);
+        let ssh = Entry::directory(
+            tree(vec![("keys", file("theirs")), ("more", file("theirs"))]),
+            Mode::new(0o700),
+        );
+        let directory = Entry::directory(ConfigTree::default(), None);
+        ours.fill_from(tree(vec![("ssh", ssh), ("file", directory), ("hostname", file("theirs"))]));
+        assert_eq!(
+            serde_json::to_string(&ours).unwrap(),
+            r#"{"file":{"content":"ours"},"hostname":{"content":"theirs"},"ssh":{"perm":"0700","entries":{"config":{"content":"ours"},"keys":{"content":"ours"},"more":{"content":"theirs"}}}}"#
+        );
     }
 }

@@ -112,6 +112,14 @@ impl Finding {
         Self { code, path: String::new(), span, message: message.into(), hint: None }
     }
 
+    /// One line with its place in `file`, the lines of which are given.
+    #[must_use]
+    pub fn in_one_line(&self, file: &str, lines: &Lines<'_>) -> String {
+        let at = lines.position(self.span.start);
+        let path = if self.path.is_empty() { String::new() } else { format!("{:?}: ", self.path) };
+        format!("{file}:{}:{}: {path}{} [{}]", at.line, at.column, self.message, self.code.name())
+    }
+
     /// The same with a hint.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

@@ -8,5 +8,6 @@ pub mod meta_data;
 pub mod nocloud;
 pub mod pack;
 pub mod parse;
+pub mod plan;
 pub mod unpack;
 mod yaml;

@@ -9,44 +9,38 @@ use crate::output::tree::Directory;
 
 /// Writes `tree` beneath `directory`: its files and directories with their modes, whatever the umask.
 ///
-/// What is there already is replaced, but a directory never by a file. An entry that cannot be written is handed to
-/// `skipped` with its path, and the others are written all the same.
-pub fn unpack(tree: &ConfigTree, directory: &Directory, skipped: &mut dyn FnMut(&str, anyhow::Error)) {
-    unpack_below(tree, directory, "", skipped);
+/// What is there already is replaced, but a directory never by a file. `each` is told of every entry, of a directory after
+/// what is in it, and whether it was written; one that was not does not keep the others from it.
+pub fn unpack(tree: &ConfigTree, directory: &Directory, each: &mut dyn FnMut(Listed, Result<()>)) {
+    unpack_below(tree, directory, "", each);
 }
 
 fn unpack_below(
     tree: &ConfigTree,
     directory: &Directory,
     above: &str,
-    skipped: &mut dyn FnMut(&str, anyhow::Error),
+    each: &mut dyn FnMut(Listed, Result<()>),
 ) {
     for (name, entry) in &tree.entries {
-        let path = join(above, name);
-        if let Err(error) = unpack_entry(name, entry, directory, &path, skipped) {
-            skipped(&path, error);
-        }
+        let listed = Listed::of(entry, join(above, name));
+        let written = match &entry.node {
+            Node::File(content) => write(directory, name, listed.mode, content.as_bytes()),
+            Node::Directory(tree) => unpack_directory(tree, directory, name, &listed, each),
+        };
+        each(listed, written);
     }
 }
 
-fn unpack_entry(
-    name: &str,
-    entry: &Entry,
+fn unpack_directory(
+    tree: &ConfigTree,
     directory: &Directory,
-    path: &str,
-    skipped: &mut dyn FnMut(&str, anyhow::Error),
+    name: &str,
+    listed: &Listed,
+    each: &mut dyn FnMut(Listed, Result<()>),
 ) -> Result<()> {
-    match &entry.node {
-        Node::File(content) => {
-            write(directory, name, entry.permissions(), content.as_bytes())?;
-        }
-        Node::Directory(tree) => {
-            let below = directory.make_directory(name.as_bytes())?;
-            unpack_below(tree, &below, path, skipped);
-            below.seal(entry.permissions()).context("setting its mode")?;
-        }
-    }
-    Ok(())
+    let below = directory.make_directory(name.as_bytes())?;
+    unpack_below(tree, &below, &listed.path, each);
+    below.seal(listed.mode).context("setting its mode")
 }
 
 /// Writes one file, which replaces what has its name.
@@ -69,6 +63,16 @@ pub struct Listed {
     pub len: Option<usize>,
 }
 
+impl Listed {
+    fn of(entry: &Entry, path: String) -> Self {
+        let len = match &entry.node {
+            Node::File(content) => Some(content.len()),
+            Node::Directory(_) => None,
+        };
+        Self { path, mode: entry.permissions(), len }
+    }
+}
+
 /// What [`unpack`] writes, directories before what is in them.
 #[must_use]
 pub fn list(tree: &ConfigTree) -> Vec<Listed> {
@@ -79,14 +83,10 @@ pub fn list(tree: &ConfigTree) -> Vec<Listed> {
 
 fn list_below(tree: &ConfigTree, above: &str, listed: &mut Vec<Listed>) {
     for (name, entry) in &tree.entries {
-        let path = join(above, name);
-        let mode = entry.permissions();
-        match &entry.node {
-            Node::File(content) => listed.push(Listed { path, mode, len: Some(content.len()) }),
-            Node::Directory(tree) => {
-                listed.push(Listed { path: path.clone(), mode, len: None });
-                list_below(tree, &path, listed);
-            }
+        let item = Listed::of(entry, join(above, name));
+        listed.push(item.clone());
+        if let Node::Directory(tree) = &entry.node {
+            list_below(tree, &item.path, listed);
         }
     }
 }

@@ -53,7 +53,10 @@ fn every_reader_gives_every_byte_back() {
         for (name, read) in READERS {
             assert!(read(&sandbox, "config") == data, "{name}, {len} bytes");
         }
-        assert!(cdrom::fetch_from(&sandbox.path("meta.iso")).unwrap().userdata == Some(data), "{len} bytes");
+        assert!(
+            cdrom::fetch_from(&sandbox.path("meta.iso"), &mut |_, _| {}).unwrap().userdata == Some(data),
+            "{len} bytes"
+        );
         fs::remove_file(path).unwrap();
     }
 }
@@ -114,10 +117,10 @@ fn a_file_over_4_gib_is_there_to_its_last_byte() {
     assert!(on_disk < 10 << 20, "holes stay holes: {on_disk} bytes");
 }
 
-fn provider_reads(image: &Path) -> (String, Option<String>) {
-    let found = cdrom::fetch_from(image).unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (text(found.userdata.unwrap()), found.metadata.map(text))
+/// The user data, and the entries that the provider makes of the meta-data.
+fn provider_reads(image: &Path) -> (String, String) {
+    let found = cdrom::fetch_from(image, &mut |_, _| {}).unwrap();
+    (String::from_utf8(found.userdata.unwrap()).unwrap(), serde_json::to_string(&found.entries).unwrap())
 }
 
 #[test]
@@ -125,10 +128,10 @@ fn provider_reads(image: &Path) -> (String, Option<String>) {
 fn images_that_other_programs_make_are_read() {
     let sandbox = Sandbox::new();
     sandbox.write("seed/user-data", "#cloud-config\n");
-    sandbox.write("seed/meta-data", "instance-id: i\n");
+    sandbox.write("seed/meta-data", "instance-id: i\nlocal-hostname: web\n");
     sandbox.write("plain/config", "hello\n");
     let image = sandbox.path("meta.iso");
-    let nocloud = ("#cloud-config\n".to_owned(), Some("instance-id: i\n".to_owned()));
+    let nocloud = ("#cloud-config\n".to_owned(), r#"{"hostname":{"content":"web"}}"#.to_owned());
     for arguments in [
         &["genisoimage", "-quiet", "-V", "cidata", "-J", "-r"] as &[_],
         &["genisoimage", "-quiet", "-V", "cidata", "-r"],
@@ -142,7 +145,7 @@ fn images_that_other_programs_make_are_read() {
         assert_eq!(sandbox.succeed(["extract", "meta.iso", "user-data"]), b"#cloud-config\n");
     }
     sandbox.tool("genisoimage", ["-quiet", "-o", "meta.iso", "plain"]);
-    assert_eq!(provider_reads(&image), ("hello\n".to_owned(), None));
+    assert_eq!(provider_reads(&image), ("hello\n".to_owned(), "{}".to_owned()));
 }
 
 #[test]
@@ -150,7 +153,7 @@ fn images_of_linuxkit_are_read() {
     let sandbox = Sandbox::new();
     for data in ["hello", "x", &"long ".repeat(1000)] {
         let image = sandbox.write("meta.iso", crate::support::linuxkit_image(data.as_bytes()));
-        assert_eq!(provider_reads(&image), (data.to_owned(), None));
+        assert_eq!(provider_reads(&image), (data.to_owned(), "{}".to_owned()));
         assert_eq!(sandbox.succeed(["extract", "meta.iso", "config"]), data.as_bytes());
     }
 }

@@ -26,7 +26,7 @@ fn read(path: &Path) -> Result<(), String> {
             worst = Err(text(error));
         }
     }
-    worst.and(cdrom::fetch_from(path).map(drop).map_err(text))
+    worst.and(cdrom::fetch_from(path, &mut |_, _| {}).map(drop).map_err(text))
 }
 
 /// An image with directories, small files and a large one, and its bytes.

@@ -1,0 +1,170 @@
+//! The agent in a guest: asks the providers, takes the metadata of the first that serves, writes it beneath a directory and
+//! sets the host name.
+
+mod ask;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, anyhow};
+use serde::Serialize;
+
+pub use ask::{Outcome, Probe};
+
+use crate::{
+    output::tree::Directory,
+    provider::{Level, Metadata, Provider, Say},
+    userdata::{finding::Severity, hostname, plan::Plan},
+};
+
+/// Permission bits of the directory, which containers look into.
+const ROOT_MODE: u32 = 0o755;
+
+/// Files of an earlier run that are reported at most.
+const LEFT_MAX: usize = 1000;
+
+/// What an agent does.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory to write into, which is made if it is not there.
+    pub root: PathBuf,
+    /// Whether to set the host name.
+    pub set_hostname: bool,
+    /// How long to wait for the network, in all.
+    pub timeout: Duration,
+    /// How long to wait for a device that appears late.
+    pub wait: Duration,
+}
+
+/// What an agent did.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Report {
+    /// The origin of the metadata; `None`: there was none.
+    pub provider: Option<String>,
+    /// The providers that were asked, in the order of their answers.
+    pub probes: Vec<Probe>,
+    /// The files and directories that were written.
+    pub written: Vec<Written>,
+    /// What was not.
+    pub skipped: Vec<Skipped>,
+    /// Files that were in the directory and are not in the metadata, at most 1000 of them.
+    pub left: Vec<String>,
+    /// The host name that was set.
+    pub hostname: Option<String>,
+}
+
+/// A file or directory that was written.
+#[derive(Clone, Debug, Serialize)]
+pub struct Written {
+    /// Its path in the directory.
+    pub path: String,
+    /// Its permission bits, octal.
+    pub mode: String,
+    /// Bytes in a file; `None`: a directory.
+    pub size: Option<usize>,
+}
+
+/// Something that was lost.
+#[derive(Clone, Debug, Serialize)]
+pub struct Skipped {
+    /// The path of the entry or file, or empty: all entries of the user data.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Report {
+    /// Whether everything that was found was applied, or nothing was found and no provider is broken.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        let broken = self.probes.iter().any(|probe| probe.outcome == Outcome::Broken);
+        self.skipped.is_empty() && (self.provider.is_some() || !broken)
+    }
+}
+
+/// Asks `providers`, in this order, and applies what the first one has that serves.
+///
+/// # Errors
+/// The directory cannot be made or opened. What is lost otherwise is in the report.
+pub fn run(providers: &[Arc<dyn Provider>], options: &Options, say: &mut Say) -> Result<Report> {
+    let mut report = Report::default();
+    // Whoever binds it into a container wants it even if it is empty.
+    let root = Directory::open_or_create_all(&options.root, ROOT_MODE)?;
+    let Some(found) = ask::find(providers, options, &mut report.probes, say) else {
+        let names: Vec<_> = providers.iter().map(|provider| provider.name()).collect();
+        let asked = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+        say(Level::Step, &format!("no metadata found (asked {asked})"));
+        return Ok(report);
+    };
+    apply(&found, &root, options, &mut report, say);
+    report.provider = Some(found.origin);
+    Ok(report)
+}
+
+/// Writes what was found.
+fn apply(found: &Metadata, root: &Directory, options: &Options, report: &mut Report, say: &mut Say) {
+    let plan = Plan::new(found.userdata.as_deref(), found.entries.clone());
+    let lines = plan.lines();
+    for finding in &plan.findings {
+        let level = match finding.code.severity() {
+            Severity::Error => Level::Warning,
+            Severity::Warning => Level::Detail,
+        };
+        say(level, &finding.in_one_line("user data", &lines));
+    }
+    let skipped = |path: &str, reason: String| Skipped { path: path.to_owned(), reason };
+    report.skipped.extend(plan.losses().map(|finding| skipped(&finding.path, finding.message.clone())));
+    plan.write(root, Some(&found.origin), &mut |listed, written| match written {
+        Ok(()) => {
+            let mode = format!("{:04o}", listed.mode);
+            say(Level::Detail, &format!("wrote {mode} {:?}", listed.path));
+            report.written.push(Written { path: listed.path, mode, size: listed.len });
+        }
+        Err(error) => {
+            say(Level::Warning, &format!("skipping {:?}: {error:#}", listed.path));
+            report.skipped.push(skipped(&listed.path, format!("{error:#}")));
+        }
+    });
+    let files = report.written.iter().filter(|written| written.size.is_some()).count();
+    let plural = if files == 1 { "" } else { "s" };
+    say(Level::Step, &format!("{:?}: {files} file{plural} written", options.root));
+    report_left(root, &plan, report, say);
+    if options.set_hostname
+        && let Some(name) = plan.hostname()
+    {
+        match set_hostname(name) {
+            Ok(()) => {
+                say(Level::Step, &format!("the host name is {name:?}"));
+                report.hostname = Some(name.to_owned());
+            }
+            Err(error) => {
+                say(Level::Warning, &format!("{error:#}"));
+                report.skipped.push(skipped("hostname", format!("{error:#}")));
+            }
+        }
+    }
+}
+
+/// Reports files of an earlier run that are not in the metadata any more.
+fn report_left(root: &Directory, plan: &Plan, report: &mut Report, say: &mut Say) {
+    // What was skipped may be of an earlier run, too, but it is in the metadata.
+    let mut expected: Vec<_> = plan.list().into_iter().map(|listed| listed.path).collect();
+    expected.push("provider".to_owned());
+    expected.sort_unstable();
+    report.left = root.files(LEFT_MAX + expected.len());
+    report.left.retain(|path| expected.binary_search(path).is_err());
+    report.left.truncate(LEFT_MAX);
+    if !report.left.is_empty() {
+        let names: Vec<_> = report.left.iter().map(|path| format!("{path:?}")).collect();
+        say(Level::Step, &format!("left as they are, of an earlier run: {}", names.join(", ")));
+    }
+}
+
+fn set_hostname(name: &str) -> Result<()> {
+    let context = || format!("setting the host name {name:?}");
+    hostname::check(name).map_err(|why| anyhow!("the name {why}")).with_context(context)?;
+    // It takes CAP_SYS_ADMIN even to set what is set already.
+    if rustix::system::uname().nodename().to_bytes() == name.as_bytes() {
+        return Ok(());
+    }
+    rustix::system::sethostname(name.as_bytes()).with_context(context)
+}

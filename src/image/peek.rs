@@ -1,0 +1,94 @@
+//! What a file or a device is, from a sector or two of it.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+};
+
+use super::SECTOR_BYTES;
+
+/// Where the first descriptor is, in bytes (ECMA-119, 6.2.1).
+pub(super) const FIRST_DESCRIPTOR: u64 = 16 * SECTOR_BYTES;
+
+/// Descriptors that are looked at.
+const DESCRIPTORS_MAX: u64 = 16;
+
+/// The standard identifier of every descriptor, after its type (ECMA-119, 8.1.2).
+const STANDARD_IDENTIFIER: &[u8; 5] = b"CD001";
+
+/// The type of a primary volume descriptor (ECMA-119, 8.4.1).
+const PRIMARY: u8 = 1;
+
+/// The type of the last descriptor (ECMA-119, 8.3.1).
+const TERMINATOR: u8 = 255;
+
+/// Where a primary volume descriptor has its volume identifier (ECMA-119, 8.4.7).
+const VOLUME_IDENTIFIER: std::ops::Range<usize> = 40..72;
+
+/// Whether a file looks like an image. What can only be read from its start is none. The file stands at its start
+/// afterwards.
+pub fn is_image(file: &mut File) -> bool {
+    let identifier = read_descriptor(file, 0);
+    let back = file.seek(SeekFrom::Start(0));
+    back.is_ok() && matches!(identifier, Ok(Some(_)))
+}
+
+/// The volume identifier of the image in a file or on a device, without the blanks around it; bytes that are not UTF-8
+/// show as U+FFFD. `None`: there is no ISO 9660 volume.
+///
+/// # Errors
+/// It cannot be read. A file that is too short is no error.
+pub fn volume_identifier(file: &mut (impl Read + Seek)) -> io::Result<Option<String>> {
+    for index in 0..DESCRIPTORS_MAX {
+        match read_descriptor(file, index)? {
+            None => break,
+            Some(descriptor) if descriptor[0] == PRIMARY => {
+                let identifier = String::from_utf8_lossy(&descriptor[VOLUME_IDENTIFIER]);
+                return Ok(Some(identifier.trim_matches([' ', '\0']).to_owned()));
+            }
+            Some(descriptor) if descriptor[0] == TERMINATOR => break,
+            Some(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+/// The descriptor of this number, if there is one.
+fn read_descriptor(
+    file: &mut (impl Read + Seek),
+    index: u64,
+) -> io::Result<Option<[u8; VOLUME_IDENTIFIER.end]>> {
+    let mut descriptor = [0; VOLUME_IDENTIFIER.end];
+    file.seek(SeekFrom::Start(FIRST_DESCRIPTOR + index * SECTOR_BYTES))?;
+    match file.read_exact(&mut descriptor) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+        Ok(()) => Ok((descriptor[1..6] == *STANDARD_IDENTIFIER).then_some(descriptor)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identifier(descriptors: &[(u8, &[u8; 5], &str)]) -> Option<String> {
+        let mut image = vec![0; usize::try_from(FIRST_DESCRIPTOR).unwrap()];
+        for (kind, standard, volume) in descriptors {
+            let mut sector = vec![b' '; usize::try_from(SECTOR_BYTES).unwrap()];
+            sector[0] = *kind;
+            sector[1..6].copy_from_slice(*standard);
+            sector[40..40 + volume.len()].copy_from_slice(volume.as_bytes());
+            image.extend(sector);
+        }
+        volume_identifier(&mut io::Cursor::new(image)).unwrap()
+    }
+
+    #[test]
+    fn the_identifier_is_that_of_the_primary_descriptor() {
+        assert_eq!(identifier(&[(1, b"CD001", "CIDATA"), (2, b"CD001", "other")]).as_deref(), Some("CIDATA"));
+        assert_eq!(identifier(&[(0, b"CD001", "boot"), (1, b"CD001", "x")]).as_deref(), Some("x"));
+        assert_eq!(identifier(&[(255, b"CD001", ""), (1, b"CD001", "x")]), None);
+        assert_eq!(identifier(&[(1, b"CD002", "x")]), None);
+        assert_eq!(identifier(&[]), None);
+    }
+}

@@ -1,0 +1,98 @@
+//! What goes into a guest's directory: the raw user data, the files of its config tree, and what the provider adds.
+
+use std::borrow::Cow;
+
+use anyhow::Result;
+
+use super::{
+    config_tree::{ConfigTree, Node},
+    finding::{Code, Finding, Lines, Severity},
+    parse::{self, Parsed},
+    unpack::{self, Listed},
+};
+use crate::output::tree::Directory;
+
+/// Permission bits of the raw user data: it repeats every secret of the tree.
+const USERDATA_MODE: u32 = 0o600;
+
+/// Permission bits of `provider`.
+const PROVIDER_MODE: u32 = 0o644;
+
+/// What is to be written.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    userdata: Option<&'a [u8]>,
+    tree: ConfigTree,
+    /// What is to say about the user data.
+    pub findings: Vec<Finding>,
+    text: Cow<'a, str>,
+}
+
+impl<'a> Plan<'a> {
+    /// The plan for `userdata`, if there is any, and for the entries that a provider adds where user data has none of
+    /// their names.
+    #[must_use]
+    pub fn new(userdata: Option<&'a [u8]>, entries: ConfigTree) -> Self {
+        let parsed = userdata.filter(|data| parse::is_meant(data)).map(parse::parse);
+        let Parsed { tree, findings, text } =
+            parsed.unwrap_or_else(|| Parsed { tree: None, findings: Vec::new(), text: "".into() });
+        let mut tree = tree.unwrap_or_default();
+        tree.fill_from(entries);
+        Self { userdata, tree, findings, text }
+    }
+
+    /// The lines that the findings are in.
+    #[must_use]
+    pub fn lines(&self) -> Lines<'_> {
+        Lines::of(&self.text)
+    }
+
+    /// The findings by which something of the user data is lost. A host name that cannot be set is none: it is written.
+    pub fn losses(&self) -> impl Iterator<Item = &Finding> {
+        let is_loss =
+            |finding: &&Finding| finding.code.severity() == Severity::Error && finding.code != Code::HostName;
+        self.findings.iter().filter(is_loss)
+    }
+
+    /// The host name, without a newline at its end.
+    #[must_use]
+    pub fn hostname(&self) -> Option<&str> {
+        match &self.tree.entries.get("hostname")?.node {
+            Node::File(content) => Some(content.strip_suffix('\n').unwrap_or(content)),
+            Node::Directory(_) => None,
+        }
+    }
+
+    /// Everything that is written but `provider`, directories before what is in them.
+    #[must_use]
+    pub fn list(&self) -> Vec<Listed> {
+        let mut listed: Vec<_> =
+            self.userdata.map(|data| file("userdata", USERDATA_MODE, data)).into_iter().collect();
+        listed.extend(unpack::list(&self.tree));
+        listed
+    }
+
+    /// Writes everything, and `origin` to `provider` where it is given. `each` is told of every file and directory, and
+    /// whether it was written; one that was not does not keep the others from it.
+    pub fn write(
+        &self,
+        directory: &Directory,
+        origin: Option<&str>,
+        each: &mut dyn FnMut(Listed, Result<()>),
+    ) {
+        let mut write = |name, mode, content: &[u8]| {
+            each(file(name, mode, content), unpack::write(directory, name, mode, content));
+        };
+        if let Some(origin) = origin {
+            write("provider", PROVIDER_MODE, origin.as_bytes());
+        }
+        if let Some(data) = self.userdata {
+            write("userdata", USERDATA_MODE, data);
+        }
+        unpack::unpack(&self.tree, directory, each);
+    }
+}
+
+fn file(name: &str, mode: u32, content: &[u8]) -> Listed {
+    Listed { path: name.to_owned(), mode, len: Some(content.len()) }
+}
