@@ -92,6 +92,10 @@ impl Client {
             return Err(Error::Timeout(ureq::Timeout::Global));
         }
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
+        if method == Method::PUT {
+            // Otherwise ureq 3.5.1 sends the body that is not there in chunks, which a small server may not know.
+            request = request.header("content-length", "0");
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -100,7 +104,8 @@ impl Client {
         self.answered = true;
         let flavour = response.headers().get("metadata-flavor");
         let flavour = flavour.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec()?;
+        // A body of as many bytes as the limit is an error, too.
+        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX + 1).read_to_vec()?;
         Ok(Answer { status: response.status().as_u16(), flavour, body })
     }
 
@@ -121,7 +126,7 @@ fn is_ours(error: &Error) -> bool {
 fn in_words(error: &Error) -> String {
     match error {
         Error::Timeout(_) => "no answer in time".to_owned(),
-        Error::BodyExceedsLimit(limit) => format!("the answer is larger than {limit} bytes"),
+        Error::BodyExceedsLimit(_) => format!("the answer is larger than {ANSWER_BYTES_MAX} bytes"),
         Error::Io(error) => error.to_string(),
         Error::TlsRequired | Error::Tls(_) => "metadata services have no TLS".to_owned(),
         Error::BadUri(_) | Error::Http(_) => "this is no URL".to_owned(),

@@ -2,6 +2,7 @@
 //!
 //! Those that need a foreign program, or root, are ignored by `cargo test` and run by `scripts/test`.
 
+mod agent;
 mod apply;
 mod attach;
 mod check;
@@ -10,6 +11,7 @@ mod extract;
 mod foreign;
 mod golden;
 mod hostile;
+mod imds;
 mod interruption;
 mod memory;
 mod properties;

@@ -1,0 +1,614 @@
+//! The agent on the host: providers on loopback, devices and a sysfs that are files. `guest.rs` has the real ones.
+
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::Path,
+    sync::{Arc, Condvar, Mutex},
+    thread,
+    time::Duration,
+};
+
+use metadata_image::{
+    agent::{Options, Outcome, Report, run},
+    provider::{Level, Provider, aws::Aws, cdrom::Cdrom},
+};
+use serde_json::Value;
+
+use crate::{
+    imds::{Answer, Service, TOKEN, ec2, ec2_v1, google},
+    support::{Ran, Sandbox, linuxkit_image},
+    userdata::tree_of,
+};
+
+/// Runs `metadata agent` with these providers on `out`.
+fn agent(sandbox: &Sandbox, aws: &str, gcp: &str, arguments: &[&str]) -> Ran {
+    let mut command = sandbox.command(["agent", "--root", "out"]);
+    command.args(arguments);
+    command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", aws).env("GCE_METADATA_HOST", gcp);
+    Ran::from(command.output().unwrap())
+}
+
+/// The same with EC2 only.
+fn ask_aws(service: &Service, timeout: &str) -> (Sandbox, Ran) {
+    let sandbox = Sandbox::new();
+    let ran = agent(&sandbox, &service.url(), "", &["--timeout", timeout, "aws"]);
+    (sandbox, ran)
+}
+
+/// The same with Google only.
+fn ask_gcp(service: &Service, timeout: &str) -> (Sandbox, Ran) {
+    let sandbox = Sandbox::new();
+    let ran = agent(&sandbox, "", &service.host(), &["--timeout", timeout, "gcp"]);
+    (sandbox, ran)
+}
+
+const NOTHING: &str = "metadata: no metadata found (asked aws)\n";
+
+fn ran(status: i32, stderr: &str) -> Ran {
+    Ran { status: Some(status), stdout: String::new(), stderr: stderr.to_owned() }
+}
+
+const EC2_TREE: &str = r#"0644 availability_zone "eu-central-1a"
+0644 hostname "ip-10-0-0-7.ec2.internal"
+0644 instance_id "i-0123456789abcdef0"
+0644 instance_type "t3.micro"
+0644 local_hostname "ip-10-0-0-7.ec2.internal"
+0644 local_ipv4 "10.0.0.7"
+0644 provider "AWS"
+0644 public_ipv4 "203.0.113.7"
+0700 ssh/
+0600 ssh/authorized_keys "ssh-ed25519 AAAA first\nssh-rsa BBBB second\n"
+0600 userdata "hello"
+"#;
+
+const EC2_DONE: &str = "metadata: AWS: 5 bytes of user data\nmetadata: \"out\": 10 files written\n";
+
+#[test]
+fn ec2_gives_its_nine_files_and_the_token_is_not_shown() {
+    let service = Service::start(|question| ec2(question, "hello"));
+    let (sandbox, quiet) = ask_aws(&service, "10");
+    assert_eq!(quiet, ran(0, EC2_DONE));
+    assert_eq!(tree_of(&sandbox.path("out")), EC2_TREE);
+    let verbose = agent(&sandbox, &service.url(), "", &["-v", "aws"]);
+    assert_eq!(verbose.status, Some(0), "{verbose:?}");
+    assert!(!verbose.stderr.contains(TOKEN), "{}", verbose.stderr);
+    assert_eq!(tree_of(&sandbox.path("out")), EC2_TREE, "the same a second time");
+}
+
+#[test]
+fn ec2_without_version_2_is_asked_with_version_1() {
+    for status in [403, 404, 405] {
+        let service = Service::start(move |question| {
+            if question.is_put() { Answer::status(status) } else { ec2_v1(question.path(), "hello") }
+        });
+        let (sandbox, said) = ask_aws(&service, "10");
+        let warning = format!(
+            "metadata: aws: the service has no IMDSv2, asking with version 1 (it answers {status} to the question for a token)\n"
+        );
+        assert_eq!(said, ran(0, &(warning + EC2_DONE)));
+        assert_eq!(tree_of(&sandbox.path("out")), EC2_TREE);
+    }
+}
+
+#[test]
+fn who_is_not_ec2_is_not_taken_for_it() {
+    let google = |question: &crate::imds::Question| google(question, "hello");
+    let page = |_: &crate::imds::Question| Answer::ok("<html>\nWelcome, please log in\n</html>");
+    for service in [
+        Service::start(|_| Answer::status(404)),
+        Service::start(|_| Answer::ok("")),
+        Service::start(page),
+        Service::start(google),
+        Service::start(|_| Answer::status(302).with("Location: http://127.0.0.1:1/")),
+        Service::silent(),
+    ] {
+        let (sandbox, said) = ask_aws(&service, "0.3");
+        assert_eq!(said, ran(0, NOTHING), "{:?}", service.log());
+        assert_eq!(tree_of(&sandbox.path("out")), "", "the directory is there, and empty");
+        assert!(!service.log().is_empty());
+    }
+}
+
+#[test]
+fn a_redirect_leads_nowhere() {
+    let elsewhere = Service::start(|question| ec2(question, "not for you"));
+    let location = format!("Location: {}/latest/api/token", elsewhere.url());
+    let same = location.clone();
+    for service in [
+        Service::start(move |_| Answer::status(307).with(&location)),
+        Service::start(move |question| match question.path() {
+            "/latest/user-data" => Answer::status(302).with(&same),
+            _ => ec2(question, "hello"),
+        }),
+    ] {
+        let (_, said) = ask_aws(&service, "5");
+        assert!(!said.stderr.contains("bytes of user data"), "{said:?}");
+        assert_eq!(elsewhere.log(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_proxy_is_not_asked() {
+    let proxy = Service::start(|_| Answer::ok("I am a proxy"));
+    let service = Service::start(|question| ec2(question, "hello"));
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(["agent", "--root", "out", "aws"]);
+    for name in ["http_proxy", "HTTP_PROXY", "ALL_PROXY", "all_proxy"] {
+        command.env(name, proxy.url());
+    }
+    let said = Ran::from(command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url()).output().unwrap());
+    assert_eq!(said, ran(0, EC2_DONE));
+    assert_eq!(proxy.log(), [""; 0]);
+}
+
+/// What is said of a broken service: its fault, and that nothing was applied.
+fn broken(service: &Service, path: &str, why: &str) -> Ran {
+    let fault = format!("metadata: aws: found, but broken: asking {}{path}: {why}\n", service.url());
+    ran(1, &(fault + NOTHING + "metadata: nothing was applied, and a provider is broken\n"))
+}
+
+#[test]
+fn a_broken_ec2_is_named() {
+    let meta_data = "/latest/meta-data/";
+    let service = Service::start(|question| Answer::status(if question.is_put() { 403 } else { 401 }));
+    assert_eq!(ask_aws(&service, "5").1, broken(&service, meta_data, "the answer is 401"));
+
+    let service = Service::start(|_| Answer::status(500));
+    assert_eq!(ask_aws(&service, "0.5").1, broken(&service, "/latest/api/token", "the answer is 500"));
+
+    let service = Service::start(|_| Answer::ok("").slow());
+    assert_eq!(ask_aws(&service, "0.5").1, broken(&service, "/latest/api/token", "no answer in time"));
+
+    let huge = "x".repeat((1 << 20) + 1);
+    let service = Service::start(move |question| ec2(question, &huge));
+    let why = "the answer is larger than 1048576 bytes";
+    assert_eq!(ask_aws(&service, "5").1, broken(&service, "/latest/user-data", why));
+
+    let service = Service::start(|question| match question.path() {
+        "/latest/meta-data/hostname" => Answer::ok("").slow(),
+        _ => ec2(question, "hello"),
+    });
+    let why = "no answer in time";
+    assert_eq!(ask_aws(&service, "0.5").1, broken(&service, "/latest/meta-data/hostname", why));
+
+    let service = Service::start(|question| match question.path() {
+        "/latest/user-data" => ec2(question, "hello").cut_off(),
+        _ => ec2(question, "hello"),
+    });
+    let (sandbox, said) = ask_aws(&service, "0.5");
+    assert_eq!((said.status, tree_of(&sandbox.path("out"))), (Some(1), String::new()), "{said:?}");
+    assert!(said.stderr.contains("/latest/user-data: "), "{said:?}");
+}
+
+#[test]
+fn faults_that_pass_are_waited_out() {
+    let service = Service::start(|question| match (question.path(), question.before) {
+        ("/latest/api/token", 0 | 1) => Answer::status(503),
+        ("/latest/meta-data/hostname", 0) => Answer::status(500),
+        ("/latest/user-data", 0) => ec2(question, "hello").cut_off(),
+        _ => ec2(question, "hello"),
+    });
+    let (sandbox, said) = ask_aws(&service, "10");
+    assert_eq!(said, ran(0, EC2_DONE));
+    assert_eq!(tree_of(&sandbox.path("out")), EC2_TREE);
+}
+
+#[test]
+fn an_answer_of_a_mebibyte_is_taken() {
+    let service = Service::start(|question| ec2(question, &"x".repeat(1 << 20)));
+    let (sandbox, said) = ask_aws(&service, "10");
+    assert_eq!(said.status, Some(0), "{said:?}");
+    assert_eq!(sandbox.read("out/userdata").len(), 1 << 20);
+}
+
+const GOOGLE_TREE: &str = r#"0644 hostname "web.c.project.internal"
+0644 provider "GCP"
+0700 ssh/
+0600 ssh/authorized_keys "ssh-ed25519 AAAA alice\nssh-rsa BBBB bob\n"
+0600 userdata "hello"
+"#;
+
+#[test]
+fn google_gives_a_host_name_keys_and_user_data() {
+    let (sandbox, said) = ask_gcp(&Service::start(|question| google(question, "hello")), "10");
+    assert_eq!(said, ran(0, "metadata: GCP: 5 bytes of user data\nmetadata: \"out\": 4 files written\n"));
+    assert_eq!(tree_of(&sandbox.path("out")), GOOGLE_TREE);
+
+    let old = Service::start(|question| match question.path() {
+        "/computeMetadata/v1/instance/attributes/userdata" => Answer::ok("hello").google(),
+        _ => google(question, ""),
+    });
+    assert_eq!(tree_of(&ask_gcp(&old, "10").0.path("out")), GOOGLE_TREE, "the document's key");
+
+    let blocked = Service::start(|question| match question.path() {
+        "/computeMetadata/v1/instance/attributes/block-project-ssh-keys" => Answer::ok("TRUE").google(),
+        _ => google(question, "hello"),
+    });
+    let (sandbox, _) = ask_gcp(&blocked, "10");
+    assert_eq!(sandbox.read("out/ssh/authorized_keys"), b"ssh-ed25519 AAAA alice\n");
+    assert!(blocked.log().iter().all(|line| !line.contains("/project/")));
+}
+
+#[test]
+fn only_who_answers_as_google_is_google() {
+    let nothing = ran(0, "metadata: no metadata found (asked gcp)\n");
+    for service in [
+        Service::start(|_| Answer::ok("hello")),
+        Service::start(|_| Answer::ok("hello").with("Metadata-Flavor: Vanilla")),
+        Service::start(|question| ec2(question, "hello")),
+        Service::silent(),
+    ] {
+        let (sandbox, said) = ask_gcp(&service, "0.3");
+        assert_eq!(said, nothing);
+        assert_eq!(tree_of(&sandbox.path("out")), "");
+        assert!(!service.log().is_empty());
+    }
+    let service = Service::start(|question| match question.path() {
+        "/computeMetadata/v1/instance/attributes/user-data" => Answer::ok("hello"),
+        _ => google(question, ""),
+    });
+    let (sandbox, said) = ask_gcp(&service, "5");
+    assert_eq!((said.status, tree_of(&sandbox.path("out"))), (Some(1), String::new()), "{said:?}");
+    assert!(said.stderr.contains("found, but broken: the answer from"), "{said:?}");
+}
+
+#[test]
+fn the_network_is_asked_at_once_and_the_order_given_decides() {
+    // EC2 answers only after Google has been asked for everything, so that one after the other would take for ever.
+    let asked = Arc::new((Mutex::new(false), Condvar::new()));
+    let told = Arc::clone(&asked);
+    let aws = Service::start(move |question| {
+        let (lock, condition) = &*asked;
+        drop(condition.wait_while(lock.lock().unwrap(), |asked| !*asked).unwrap());
+        ec2(question, "hello")
+    });
+    let gcp = Service::start(move |question| {
+        if question.path().ends_with("/user-data") {
+            *told.0.lock().unwrap() = true;
+            told.1.notify_all();
+        }
+        google(question, "hello")
+    });
+    let sandbox = Sandbox::new();
+    let said = agent(&sandbox, &aws.url(), &gcp.host(), &["--json", "aws", "gcp"]);
+    assert_eq!(said.stderr, EC2_DONE);
+    assert_eq!(outcomes(&said), [("aws", "served"), ("gcp", "unused")]);
+}
+
+#[test]
+fn an_answer_is_held_back_for_an_earlier_provider_but_not_for_ever() {
+    let (aws, gcp) = (Service::silent(), Service::start(|question| google(question, "hello")));
+    let sandbox = Sandbox::new();
+    let said = agent(&sandbox, &aws.url(), &gcp.host(), &["--json", "--timeout", "600", "aws", "gcp"]);
+    assert_eq!(tree_of(&sandbox.path("out")), GOOGLE_TREE);
+    assert_eq!(outcomes(&said), [("aws", "unanswered"), ("gcp", "served")]);
+}
+
+#[test]
+fn after_a_broken_provider_the_next_one_serves() {
+    let aws = Service::start(|_| Answer::status(401));
+    let gcp = Service::start(|question| google(question, "hello"));
+    let sandbox = Sandbox::new();
+    let said = agent(&sandbox, &aws.url(), &gcp.host(), &["--json", "aws", "gcp"]);
+    assert_eq!(said.status, Some(0), "{said:?}");
+    assert!(said.stderr.contains("aws: found, but broken"), "{said:?}");
+    assert_eq!(tree_of(&sandbox.path("out")), GOOGLE_TREE);
+    assert_eq!(outcomes(&said), [("aws", "broken"), ("gcp", "served")]);
+}
+
+/// Providers and outcomes in the report, sorted.
+fn outcomes(said: &Ran) -> Vec<(&'static str, &'static str)> {
+    let report: Value = serde_json::from_str(&said.stdout).unwrap();
+    let mut outcomes: Vec<_> = report["probes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|probe| {
+            assert!(probe["seconds"].as_f64().unwrap() >= 0.0);
+            let text = |key: &str| &*probe[key].as_str().unwrap().to_owned().leak();
+            (text("provider"), text("outcome"))
+        })
+        .collect();
+    outcomes.sort_unstable();
+    outcomes
+}
+
+#[test]
+fn the_report_names_what_was_written_skipped_and_left() {
+    let sandbox = Sandbox::new();
+    let data = r#"{"hostname": {"content": "web\n"}, "a": {"entries": {"b": {"perm": "0600", "content": "x"}}}, "../c": {"content": ""}, "d": {"content": "y"}}"#;
+    sandbox.write("data", data);
+    sandbox.write("out/d/in the way", "");
+    sandbox.write("out/old", "");
+    let said = agent(&sandbox, "", "", &["--json", "file=data"]);
+    let mut report: Value = serde_json::from_str(&said.stdout).unwrap();
+    report["probes"][0]["seconds"] = 0.into();
+    let expected = serde_json::json!({
+        "provider": "FILE data",
+        "probes": [{"provider": "file", "outcome": "served", "error": null, "seconds": 0}],
+        "written": [
+            {"path": "provider", "mode": "0644", "size": 9},
+            {"path": "userdata", "mode": "0600", "size": data.len()},
+            {"path": "a/b", "mode": "0600", "size": 1},
+            {"path": "a", "mode": "0755", "size": null},
+            {"path": "hostname", "mode": "0644", "size": 4},
+        ],
+        "skipped": [
+            {"path": "../c", "reason": "a name with '/', which would lead elsewhere; the entry is skipped"},
+            {"path": "d", "reason": "there is a directory of that name"},
+        ],
+        "left": ["d/in the way", "old"],
+        "hostname": null,
+    });
+    assert_eq!(report, expected);
+    let stderr = "\
+metadata: FILE data: 141 bytes of user data
+metadata: user data:1:95: \"../c\": a name with '/', which would lead elsewhere; the entry is skipped [bad-name]
+metadata: skipping \"d\": there is a directory of that name
+metadata: \"out\": 4 files written
+metadata: left as they are, of an earlier run: \"d/in the way\", \"old\"
+metadata: applying FILE data: 2 things were skipped
+";
+    assert_eq!((said.status, &*said.stderr), (Some(1), stderr));
+}
+
+#[test]
+fn a_host_name_that_cannot_be_one_is_not_set() {
+    let sandbox = Sandbox::new();
+    sandbox.write("data", r#"{"hostname": {"content": "a_b"}}"#);
+    let said = agent(&sandbox, "", "", &["--set-hostname", "file=data"]);
+    assert_eq!(said.status, Some(1), "{said:?}");
+    let why =
+        "setting the host name \"a_b\": the name has characters other than letters, digits, '-' and '.'";
+    assert!(said.stderr.contains(why), "{said:?}");
+    assert_eq!(sandbox.read("out/hostname"), b"a_b");
+}
+
+#[test]
+fn providers_are_named_as_linuxkit_names_them() {
+    let sandbox = Sandbox::new();
+    sandbox.write("data", "hello");
+    let said = agent(&sandbox, "", "", &["hetzner", "vmware", "file=data", "file=data"]);
+    let stderr = "\
+metadata: skipping hetzner, which only LinuxKit's agent has
+metadata: skipping vmware, which only LinuxKit's agent has
+metadata: FILE data: 5 bytes of user data
+metadata: \"out\": 2 files written
+";
+    assert_eq!(said, ran(0, stderr));
+    for (name, why) in [
+        ("file=", "invalid value 'file=' for '[PROVIDER]...': a path is missing (--help shows the usage)"),
+        (
+            "AWS",
+            "invalid value 'AWS' for '[PROVIDER]...': no such provider, there are cdrom, aws, gcp and file=PATH (--help shows the usage)",
+        ),
+    ] {
+        assert_eq!(agent(&sandbox, "", "", &[name]), ran(2, &format!("metadata: {why}\n")));
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_is_no_fault_and_one_that_cannot_be_read_is() {
+    let sandbox = Sandbox::new();
+    sandbox.write("empty", "");
+    let asked = "metadata: no metadata found (asked file)\n";
+    let said = agent(&sandbox, "", "", &["file=absent"]);
+    assert_eq!(said, ran(0, &format!("metadata: file: there is no file \"absent\"\n{asked}")));
+    let said = agent(&sandbox, "", "", &["file=empty"]);
+    assert_eq!(said, ran(0, &format!("metadata: file: the file \"empty\" is empty\n{asked}")));
+    let said = agent(&sandbox, "", "", &["file=out"]);
+    let fault = "metadata: file: found, but broken: reading \"out\": it is no regular file\n";
+    let end = "metadata: nothing was applied, and a provider is broken\n";
+    assert_eq!(said, ran(1, &format!("{fault}{asked}{end}")));
+}
+
+/// A `/dev` and a `/sys/class/block` of files.
+struct Machine {
+    sandbox: Sandbox,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let sandbox = Sandbox::new();
+        sandbox.write("dev/null", "");
+        fs::create_dir(sandbox.path("sys")).unwrap();
+        Self { sandbox }
+    }
+
+    fn device(&self, name: &str, content: &[u8]) {
+        self.sandbox.write(&format!("dev/{name}"), content);
+        self.sysfs(name, content.len().div_ceil(512));
+    }
+
+    fn sysfs(&self, name: &str, blocks: usize) {
+        self.sandbox.write(&format!("sys/{name}/size"), format!("{blocks}\n"));
+    }
+
+    /// An image that the program makes.
+    fn image(&self, arguments: &[&str]) -> Vec<u8> {
+        let image = [&["create", "--quiet", "-"], arguments].concat();
+        self.sandbox.succeed(image)
+    }
+
+    fn cdrom(&self) -> Arc<dyn Provider> {
+        Arc::new(Cdrom::new(self.sandbox.path("dev"), self.sandbox.path("sys")))
+    }
+
+    /// Runs the agent. What it did, and all that it said.
+    fn run(&self, others: &[Arc<dyn Provider>]) -> (Report, Vec<String>) {
+        let mut said = Vec::new();
+        let providers = [others, &[self.cdrom()]].concat();
+        let report = run(&providers, &options(&self.sandbox.path("out"), 0), &mut |_, text| {
+            said.push(text.to_owned());
+        });
+        (report.unwrap(), said)
+    }
+}
+
+fn options(root: &Path, wait: u64) -> Options {
+    let seconds = Duration::from_secs;
+    Options { root: root.to_owned(), set_hostname: false, timeout: seconds(600), wait: seconds(wait) }
+}
+
+#[test]
+fn a_cdrom_is_applied_before_a_silent_address_is_asked() {
+    let machine = Machine::new();
+    machine.device("sr0", &machine.image(&["hello"]));
+    let service = Service::silent();
+    let (report, said) = machine.run(&[Arc::new(Aws::new(&service.url()))]);
+    assert_eq!(report.provider.as_deref(), Some("CDROM /dev/sr0"));
+    let asked: Vec<_> = report.probes.iter().map(|probe| (probe.provider, probe.outcome)).collect();
+    assert_eq!(asked, [("cdrom", Outcome::Served)], "named second, asked first, and nobody else");
+    assert!(report.is_whole());
+    assert_eq!(service.log(), [""; 0], "nobody connected");
+    assert!(said.last().unwrap().ends_with("2 files written"), "{said:?}");
+}
+
+#[test]
+fn every_bus_is_looked_at_and_cidata_comes_first() {
+    let machine = Machine::new();
+    let image = |data: &str| machine.image(&[data]);
+    machine.device("sda", &image("from a disk"));
+    machine.device("sr0", &machine.image(&["--volume-id", "OTHER", "from a disc"]));
+    machine.device("vdb", &image("from another disk"));
+    assert_eq!(machine.run(&[]).0.provider.as_deref(), Some("CDROM /dev/sda"));
+    machine.device("sda", &machine.image(&["--volume-id", "OTHER", "of no interest"]));
+    assert_eq!(machine.run(&[]).0.provider.as_deref(), Some("CDROM /dev/vdb"));
+    fs::remove_file(machine.sandbox.path("dev/vdb")).unwrap();
+    assert_eq!(machine.run(&[]).0.provider.as_deref(), Some("CDROM /dev/sr0"));
+    assert_eq!(machine.sandbox.read("out/userdata"), b"from a disc");
+    // A name with a slash, which sysfs writes otherwise.
+    machine.sandbox.write("dev/cciss/c0d0", image("raid"));
+    machine.sysfs("cciss!c0d0", 1000);
+    assert_eq!(machine.run(&[]).0.provider.as_deref(), Some("CDROM /dev/cciss/c0d0"));
+}
+
+#[test]
+fn without_sysfs_the_cdrom_drives_are_looked_at() {
+    let machine = Machine::new();
+    machine.device("sr1", &linuxkit_image(b"hello"));
+    machine.device("vda", &machine.image(&["of no interest"]));
+    fs::remove_dir_all(machine.sandbox.path("sys")).unwrap();
+    assert_eq!(machine.run(&[]).0.provider.as_deref(), Some("CDROM /dev/sr1"));
+}
+
+#[test]
+fn what_is_no_image_is_passed_over() {
+    let machine = Machine::new();
+    machine.device("loop0", &machine.image(&["of no interest"]));
+    machine.device("ram0", &machine.image(&["of no interest"]));
+    machine.device("fd0", &[0; 512]);
+    machine.device("vda", &vec![0; 100_000]);
+    let huge = fs::File::create(machine.sandbox.path("dev/vdb")).unwrap();
+    huge.set_len(10 << 40).unwrap();
+    machine.sysfs("vdb", 20 << 30);
+    // Reading there is an input/output error.
+    symlink("/proc/self/mem", machine.sandbox.path("dev/vdc")).unwrap();
+    machine.sysfs("vdc", 1000);
+    machine.sysfs("sr0", 0);
+    machine.device("sr1", &machine.image(&["--layout", "configdrive", "of no interest"]));
+    let (report, said) = machine.run(&[]);
+    assert_eq!(
+        said,
+        [
+            "cdrom: /dev/fd0: too small for an image",
+            "cdrom: /dev/sr0: No such file or directory (os error 2)",
+            "cdrom: /dev/vda: no ISO 9660 volume",
+            "cdrom: /dev/vdb: no ISO 9660 volume",
+            "cdrom: /dev/vdc: Input/output error (os error 5)",
+            "cdrom: /dev/sr1: volume \"config-2\" has no data for this guest",
+            "cdrom: nothing found",
+            "no metadata found (asked cdrom)",
+        ]
+    );
+    assert!(report.is_whole(), "nothing was found, and nothing is broken");
+}
+
+#[test]
+fn a_broken_image_is_named_and_the_next_one_serves() {
+    let machine = Machine::new();
+    let whole = machine.image(&["hello"]);
+    machine.device("vda", &whole[..40_000]);
+    let (report, _) = machine.run(&[]);
+    assert!(!report.is_whole());
+    assert_eq!(report.probes[0].outcome, Outcome::Broken);
+    machine.device("vdb", &whole);
+    let (report, said) = machine.run(&[]);
+    assert_eq!(report.provider.as_deref(), Some("CDROM /dev/vdb"));
+    assert!(report.is_whole());
+    assert!(said[0].starts_with("cdrom: /dev/vda: reading image"), "{said:?}");
+}
+
+#[test]
+fn user_data_of_more_than_64_mebibytes_is_refused() {
+    let machine = Machine::new();
+    let data = fs::File::create(machine.sandbox.path("data")).unwrap();
+    data.set_len((64 << 20) + 1).unwrap();
+    let sandbox = &machine.sandbox;
+    sandbox.succeed(["create", "--quiet", "--data-file", "data", "dev/sr0"]);
+    machine.sysfs("sr0", 1 << 20);
+    let (report, said) = machine.run(&[]);
+    assert!(report.probes[0].outcome == Outcome::Broken && !report.is_whole(), "{said:?}");
+    data.set_len(64 << 20).unwrap();
+    sandbox.succeed(["create", "--quiet", "--data-file", "data", "dev/sr0"]);
+    assert!(machine.run(&[]).0.is_whole());
+}
+
+#[test]
+fn meta_data_gives_what_user_data_does_not() {
+    let machine = Machine::new();
+    machine.sandbox.write(
+        "key.pub",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV me\n",
+    );
+    let nocloud = ["--layout", "nocloud", "--hostname", "web", "--ssh-key", "key.pub"];
+    machine.device("vda", &machine.image(&[&nocloud[..], &["#cloud-config\n"]].concat()));
+    machine.run(&[]);
+    let tree = |machine: &Machine| {
+        let tree = tree_of(&machine.sandbox.path("out"));
+        tree.split_inclusive('\n').filter(|line| !line.contains("userdata")).collect::<String>()
+    };
+    let expected = r#"0644 hostname "web"
+0644 provider "CDROM /dev/vda"
+0700 ssh/
+0600 ssh/authorized_keys "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV me\n"
+"#;
+    assert_eq!(tree(&machine), expected);
+    let own =
+        r#"{"hostname": {"content": "own"}, "ssh": {"entries": {"authorized_keys": {"content": "own"}}}}"#;
+    machine.device("vda", &machine.image(&[&nocloud[..], &[own]].concat()));
+    machine.run(&[]);
+    let expected = "0644 hostname \"own\"\n0644 provider \"CDROM /dev/vda\"\n0700 ssh/\n0644 ssh/authorized_keys \"own\"\n";
+    assert_eq!(tree(&machine), expected);
+}
+
+#[test]
+fn a_device_that_appears_late_is_waited_for() {
+    let machine = Machine::new();
+    machine.device("vda", &vec![0; 100_000]);
+    let image = machine.image(&["hello"]);
+    let mut said = Vec::new();
+    let report = run(&[machine.cdrom()], &options(&machine.sandbox.path("out"), 600), &mut |level, text| {
+        if said.is_empty() {
+            // The first round is under way.
+            machine.device("sr0", &image);
+        }
+        said.push((level, text.to_owned()));
+    });
+    assert_eq!(report.unwrap().provider.as_deref(), Some("CDROM /dev/sr0"));
+    let about_vda = said.iter().filter(|(level, text)| *level == Level::Detail && text.contains("/dev/vda"));
+    assert_eq!(about_vda.count(), 1, "{said:?}");
+}
+
+#[test]
+fn two_agents_at_once_write_the_same() {
+    let machine = Machine::new();
+    machine.device("sr0", &machine.image(&[r#"{"a": {"entries": {"b": {"content": "x"}}}}"#]));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert!(machine.run(&[]).0.is_whole()));
+        }
+    });
+    assert_eq!(tree_of(&machine.sandbox.path("out")).lines().count(), 4);
+}
