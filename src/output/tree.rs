@@ -61,24 +61,13 @@ impl Directory {
         Ok(Self { handle })
     }
 
-    /// The same with permission bits `mode`, whatever the umask, and with the directories above it.
+    /// The same with the directories above it. Those that are made get the permission bits `mode`, whatever the umask.
     ///
     /// # Errors
     /// Those of [`Directory::open_or_create`].
     pub fn open_or_create_all(path: &Path, mode: u32) -> Result<Self> {
-        let new = !path.exists();
-        if let Some(above) = path.parent() {
-            fs::create_dir_all(above).with_context(|| format!("making directory {above:?}"))?;
-        }
-        let directory = Self::open_or_create(path)?;
-        if new {
-            let mode = Permissions::from_mode(mode);
-            directory
-                .handle
-                .set_permissions(".", mode)
-                .with_context(|| format!("opening directory {path:?}"))?;
-        }
-        Ok(directory)
+        make_all(path, mode)?;
+        Self::open_or_create(path)
     }
 
     /// The paths of files and links beneath the directory, at most so many. What cannot be read is left out.
@@ -109,6 +98,12 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.is_directory(&name) => {
                 self.handle.set_permissions(&name, Permissions::from_mode(WHILE_FILLED))?;
                 Ok(self.open(&name)?)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                match self.handle.symlink_metadata(&name) {
+                    Ok(found) if found.is_symlink() => bail!("there is a symbolic link of that name"),
+                    _ => bail!("there is a file of that name"),
+                }
             }
             opened => {
                 let below = opened?;
@@ -185,6 +180,22 @@ impl Directory {
     fn is_directory(&self, name: &OsStr) -> bool {
         self.handle.symlink_metadata(name).is_ok_and(|found| found.is_dir())
     }
+}
+
+fn make_all(path: &Path, mode: u32) -> Result<()> {
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    if let Some(above) = path.parent() {
+        make_all(above, mode)?;
+    }
+    let make = || match fs::DirBuilder::new().mode(WHILE_FILLED).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        // Another one made it at the same time.
+        Err(_) => Ok(()),
+        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(mode)),
+    };
+    make().with_context(|| format!("making directory {path:?}"))
 }
 
 fn list_files(directory: &Dir, above: &str, max: usize, files: &mut Vec<String>) {

@@ -37,7 +37,7 @@ fn what_cannot_be_written_is_named_and_the_rest_is_written() {
     let stderr = "\
 metadata: -:1:89: \"../e\": a name with '/', which would lead elsewhere; the entry is skipped [bad-name]
 metadata: skipping \"a\": there is a directory of that name
-metadata: skipping \"b\": Not a directory (os error 20)
+metadata: skipping \"b\": there is a file of that name
 metadata: applying \"-\": 3 things were skipped
 ";
     assert_eq!(ran, Ran { status: Some(1), stdout: String::new(), stderr: stderr.to_owned() });
