@@ -10,6 +10,7 @@ mod create;
 mod extract;
 mod foreign;
 mod golden;
+mod guest;
 mod hostile;
 mod imds;
 mod interruption;
