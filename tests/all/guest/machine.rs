@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::{Ran, Sandbox};
+use crate::support::{self, Ran, Sandbox};
 
 /// How long a machine may run; it takes 5 to 10 seconds where nothing else does.
 const BOOT_MAX: Duration = Duration::from_secs(180);
@@ -58,8 +58,9 @@ impl Guest {
 
     /// A disk of which nothing can be read.
     pub(crate) fn faulty_disk(&mut self, image: &str) {
-        let options = "driver=blkdebug,inject-error.0.event=read_aio,inject-error.0.errno=5";
-        self.drive(&format!("if=virtio,{options},image.driver=file,image.filename={image}"));
+        let fault = "inject-error.0.event=none,inject-error.0.iotype=read,inject-error.0.errno=5";
+        let file = format!("driver=blkdebug,{fault},image.driver=file,image.filename={image}");
+        self.drive(&format!("if=virtio,readonly=on,{file}"));
     }
 
     fn drive(&mut self, options: &str) {
@@ -160,7 +161,8 @@ fn archive(files: &[(&str, u32, &[u8])]) -> Vec<u8> {
 
 /// What a guest sent before it switched itself off.
 pub(crate) struct Report {
-    sandbox: Sandbox,
+    /// Where the images of its drives are.
+    pub(crate) sandbox: Sandbox,
     console: String,
 }
 
@@ -209,6 +211,15 @@ impl Report {
     }
 }
 
+impl Run {
+    /// A program that ended well, said this on standard error, and made what these lines are of.
+    pub(crate) fn new(stderr: &str, made: &[Vec<String>]) -> Self {
+        let mut changes: Vec<_> = made.iter().flatten().map(|line| format!("+ {line}")).collect();
+        changes.sort();
+        Self { ran: support::done(stderr), changes }
+    }
+}
+
 /// The line of a directory in the state of a guest.
 pub(crate) fn directory(path: &str, mode: u32) -> Vec<String> {
     vec![format!("{mode:o} - {path}/")]
@@ -220,11 +231,4 @@ pub(crate) fn file(path: &str, mode: u32, content: impl AsRef<[u8]>) -> Vec<Stri
     let summed = assert_cmd::Command::new("sha256sum").write_stdin(content).output().unwrap();
     let digest = String::from_utf8(summed.stdout).unwrap().replace("  -\n", "");
     vec![format!("{mode:o} {} {path}", content.len()), format!("{digest}  {path}")]
-}
-
-/// All of these lines, as what came.
-pub(crate) fn came(lines: impl IntoIterator<Item = Vec<String>>) -> Vec<String> {
-    let mut lines: Vec<_> = lines.into_iter().flatten().map(|line| format!("+ {line}")).collect();
-    lines.sort();
-    lines
 }
