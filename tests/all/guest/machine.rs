@@ -70,9 +70,8 @@ impl Guest {
 
     /// A network on which 10.0.2.2 is the loopback interface of the host.
     pub(crate) fn network(&mut self) {
-        // Without the firmware that would boot from it, which is in another package.
-        let card = "virtio-net-pci,netdev=net,romfile=";
-        self.devices.extend(["-netdev", "user,id=net,ipv6=off", "-device", card].map(str::to_owned));
+        let arguments = ["-netdev", "user,id=net,ipv6=off", "-device", "virtio-net-pci,netdev=net"];
+        self.devices.extend(arguments.map(str::to_owned));
     }
 
     /// Runs steps, in the words of `testdata/guest/init`, in an ordinary guest whose drives are there.
