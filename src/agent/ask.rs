@@ -202,6 +202,7 @@ impl Asked {
             }
         }
         let what = match &found.userdata {
+            Some(data) if data.len() == 1 => "1 byte of user data".to_owned(),
             Some(data) => format!("{} bytes of user data", data.len()),
             None => "no user data".to_owned(),
         };

@@ -13,11 +13,19 @@ pub use ask::{Outcome, Probe};
 use crate::{
     output::tree::Directory,
     provider::{Level, Metadata, Provider, Say},
-    userdata::{finding::Severity, hostname, plan::Plan},
+    userdata::{
+        finding::Severity,
+        hostname,
+        plan::{Loss, Plan},
+        unpack::Listed,
+    },
 };
 
 /// Permission bits of the directory, which containers look into.
 const ROOT_MODE: u32 = 0o755;
+
+/// Faults of user data that are shown at most, so that a console is not kept busy with them.
+const LINES_MAX: usize = 20;
 
 /// Files of an earlier run that are reported at most.
 const LEFT_MAX: usize = 1000;
@@ -45,7 +53,7 @@ pub struct Report {
     /// The files and directories that were written.
     pub written: Vec<Written>,
     /// What was not.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<Loss>,
     /// Files that were in the directory and are not in the metadata, at most 1000 of them.
     pub left: Vec<String>,
     /// The host name that was set.
@@ -61,15 +69,6 @@ pub struct Written {
     pub mode: String,
     /// Bytes in a file; `None`: a directory.
     pub size: Option<usize>,
-}
-
-/// Something that was lost.
-#[derive(Clone, Debug, Serialize)]
-pub struct Skipped {
-    /// The path of the entry or file, or empty: all entries of the user data.
-    pub path: String,
-    /// Why.
-    pub reason: String,
 }
 
 impl Report {
@@ -92,7 +91,11 @@ pub fn run(providers: &[Arc<dyn Provider>], options: &Options, say: &mut Say) ->
     let Some(found) = ask::find(providers, options, &mut report.probes, say) else {
         let names: Vec<_> = providers.iter().map(|provider| provider.name()).collect();
         let asked = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
-        say(Level::Step, &format!("no metadata found (asked {asked})"));
+        // Otherwise the error says so.
+        if report.is_whole() {
+            say(Level::Step, &format!("no metadata found (asked {asked})"));
+        }
+        report_left(&root, &[], &mut report, say);
         return Ok(report);
     };
     apply(&found, &root, options, &mut report, say);
@@ -103,16 +106,17 @@ pub fn run(providers: &[Arc<dyn Provider>], options: &Options, say: &mut Say) ->
 /// Writes what was found.
 fn apply(found: &Metadata, root: &Directory, options: &Options, report: &mut Report, say: &mut Say) {
     let plan = Plan::new(found.userdata.as_deref(), found.entries.clone());
-    let lines = plan.lines();
-    for finding in &plan.findings {
-        let level = match finding.code.severity() {
-            Severity::Error => Level::Warning,
-            Severity::Warning => Level::Detail,
-        };
-        say(level, &finding.in_one_line("user data", &lines));
+    let mut shown = 0;
+    for (severity, line) in plan.lines("user data") {
+        shown += usize::from(severity == Severity::Error);
+        let level =
+            if severity == Severity::Error && shown <= LINES_MAX { Level::Warning } else { Level::Detail };
+        say(level, &line);
     }
-    let skipped = |path: &str, reason: String| Skipped { path: path.to_owned(), reason };
-    report.skipped.extend(plan.losses().map(|finding| skipped(&finding.path, finding.message.clone())));
+    if shown > LINES_MAX {
+        say(Level::Warning, &format!("user data: {} more faults like these", shown - LINES_MAX));
+    }
+    report.skipped.extend(found.losses.iter().cloned().chain(plan.losses()));
     plan.write(root, Some(&found.origin), &mut |listed, written| match written {
         Ok(()) => {
             let mode = format!("{:04o}", listed.mode);
@@ -121,13 +125,14 @@ fn apply(found: &Metadata, root: &Directory, options: &Options, report: &mut Rep
         }
         Err(error) => {
             say(Level::Warning, &format!("skipping {:?}: {error:#}", listed.path));
-            report.skipped.push(skipped(&listed.path, format!("{error:#}")));
+            report.skipped.push(Loss::new(&listed.path, format!("{error:#}")));
         }
     });
     let files = report.written.iter().filter(|written| written.size.is_some()).count();
     let plural = if files == 1 { "" } else { "s" };
     say(Level::Step, &format!("{:?}: {files} file{plural} written", options.root));
-    report_left(root, &plan, report, say);
+    // What was skipped may be of an earlier run, too, but it is in the metadata.
+    report_left(root, &plan.list(), report, say);
     if options.set_hostname
         && let Some(name) = plan.hostname()
     {
@@ -138,24 +143,25 @@ fn apply(found: &Metadata, root: &Directory, options: &Options, report: &mut Rep
             }
             Err(error) => {
                 say(Level::Warning, &format!("{error:#}"));
-                report.skipped.push(skipped("hostname", format!("{error:#}")));
+                report.skipped.push(Loss::new("hostname", format!("{error:#}")));
             }
         }
     }
 }
 
-/// Reports files of an earlier run that are not in the metadata any more.
-fn report_left(root: &Directory, plan: &Plan, report: &mut Report, say: &mut Say) {
-    // What was skipped may be of an earlier run, too, but it is in the metadata.
-    let mut expected: Vec<_> = plan.list().into_iter().map(|listed| listed.path).collect();
-    expected.push("provider".to_owned());
+/// Reports files that are there and not in the metadata.
+fn report_left(root: &Directory, listed: &[Listed], report: &mut Report, say: &mut Say) {
+    let mut expected: Vec<_> = listed.iter().map(|listed| listed.path.clone()).collect();
+    if report.written.iter().any(|written| written.path == "provider") {
+        expected.push("provider".to_owned());
+    }
     expected.sort_unstable();
     report.left = root.files(LEFT_MAX + expected.len());
     report.left.retain(|path| expected.binary_search(path).is_err());
     report.left.truncate(LEFT_MAX);
     if !report.left.is_empty() {
         let names: Vec<_> = report.left.iter().map(|path| format!("{path:?}")).collect();
-        say(Level::Step, &format!("left as they are, of an earlier run: {}", names.join(", ")));
+        say(Level::Step, &format!("left as they were before: {}", names.join(", ")));
     }
 }
 

@@ -1,6 +1,7 @@
 //! `metadata agent`.
 
 use std::{
+    borrow::Cow,
     env,
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,7 +20,7 @@ use metadata_image::{
     },
 };
 
-use super::{print, say};
+use super::{Usage, print, say};
 
 /// Where LinuxKit's containers look.
 const ROOT: &str = "/run/config";
@@ -43,8 +44,8 @@ const GCP_HOST: &str = "GCE_METADATA_HOST";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Who is asked, in this order: cdrom (or hyperkit), aws, gcp, file=PATH;
-    /// without any: cdrom aws gcp
+    /// Who is asked: cdrom (or hyperkit), file=PATH, aws, gcp; local ones first,
+    /// and each kind in this order [default: cdrom aws gcp]
     #[arg(value_name = "PROVIDER")]
     providers: Vec<Choice>,
 
@@ -53,11 +54,11 @@ pub(crate) struct Args {
     root: PathBuf,
 
     /// How long to wait for the network, in all
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, allow_negative_numbers = true)]
     timeout: Duration,
 
     /// How long to wait for a device that appears late
-    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds, allow_negative_numbers = true)]
     wait: Duration,
 
     /// Set the host name whatever the directory is; otherwise it is set when
@@ -66,7 +67,7 @@ pub(crate) struct Args {
     set_hostname: bool,
 
     /// Show every step, with the seconds since the start
-    #[arg(short, long)]
+    #[arg(short, long, overrides_with = "verbose")]
     verbose: bool,
 
     /// Describe what was found, written and skipped on standard output
@@ -85,9 +86,9 @@ impl Args {
         let start = Instant::now();
         let verbose = self.verbose;
         let mut tell = |level, text: &str| match level {
-            _ if verbose => say(&format!("{:.3} {text}", start.elapsed().as_secs_f64())),
+            _ if verbose => say(&format!("{:.3} {}", start.elapsed().as_secs_f64(), cut(text))),
             Level::Detail => {}
-            Level::Step | Level::Warning => say(text),
+            Level::Step | Level::Warning => say(&cut(text)),
         };
         let mut providers = Vec::new();
         let choices = if self.providers.is_empty() { Choice::DEFAULT.to_vec() } else { self.providers };
@@ -95,7 +96,7 @@ impl Args {
             if choices[..index].contains(choice) {
                 continue;
             }
-            match provider(choice) {
+            match provider(choice).map_err(|error| Usage(format!("{error:#}")))? {
                 Some(provider) => providers.push(provider),
                 None => tell(Level::Warning, &format!("skipping {choice}, which only LinuxKit's agent has")),
             }
@@ -110,35 +111,63 @@ impl Args {
             return Ok(());
         }
         match (&report.provider, report.skipped.len()) {
-            (None, _) => bail!("nothing was applied, and a provider is broken"),
+            (None, _) => bail!("no metadata was applied, since a provider is broken"),
             (Some(origin), 1) => bail!("applying {origin}: 1 thing was skipped"),
             (Some(origin), skipped) => bail!("applying {origin}: {skipped} things were skipped"),
         }
     }
 }
 
-fn provider(choice: &Choice) -> Option<Arc<dyn Provider>> {
-    // An override that is empty is none.
-    let var = |name| env::var(name).ok().filter(|value| !value.is_empty());
-    Some(match choice {
+/// The provider of that name; `None`: only LinuxKit's agent has it.
+fn provider(choice: &Choice) -> Result<Option<Arc<dyn Provider>>> {
+    Ok(Some(match choice {
         Choice::Cdrom => Arc::new(Cdrom::new("/dev".into(), "/sys/class/block".into())),
         Choice::File(path) => Arc::new(File::new(path.clone())),
-        Choice::Aws => {
-            let ipv6 = var(AWS_MODE).is_some_and(|mode| mode.eq_ignore_ascii_case("ipv6"));
-            let endpoint = if ipv6 { aws::ENDPOINT_IPV6 } else { aws::ENDPOINT };
-            Arc::new(Aws::new(var(AWS_ENDPOINT).as_deref().unwrap_or(endpoint)))
-        }
-        Choice::Gcp => Arc::new(Gcp::new(var(GCP_HOST).as_deref().unwrap_or(gcp::HOST))),
-        Choice::LinuxKits(_) => return None,
-    })
+        Choice::Aws => Arc::new(match variable(AWS_ENDPOINT) {
+            Some(endpoint) => Aws::new(&endpoint).with_context(|| format!("{AWS_ENDPOINT}={endpoint:?}"))?,
+            None => Aws::new(aws_endpoint()?)?,
+        }),
+        Choice::Gcp => Arc::new(match variable(GCP_HOST) {
+            Some(host) => Gcp::new(&host).with_context(|| format!("{GCP_HOST}={host:?}"))?,
+            None => Gcp::new(gcp::HOST)?,
+        }),
+        Choice::LinuxKits(_) => return Ok(None),
+    }))
+}
+
+fn aws_endpoint() -> Result<&'static str> {
+    match variable(AWS_MODE) {
+        None => Ok(aws::ENDPOINT),
+        Some(mode) if mode.eq_ignore_ascii_case("ipv4") => Ok(aws::ENDPOINT),
+        Some(mode) if mode.eq_ignore_ascii_case("ipv6") => Ok(aws::ENDPOINT_IPV6),
+        Some(mode) => bail!("{AWS_MODE}={mode:?}: it is neither IPv4 nor IPv6"),
+    }
+}
+
+/// A variable of the environment. One that is empty is none.
+fn variable(name: &str) -> Option<String> {
+    let value = env::var_os(name)?.to_string_lossy().into_owned();
+    (!value.is_empty()).then_some(value)
 }
 
 /// A number of seconds, perhaps with a fraction.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().map_err(|_| "it is no number of seconds")?;
-    let duration = Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
-    if duration > DURATION_MAX { Err("it is more than a day".to_owned()) } else { Ok(duration) }
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    match text.parse() {
+        Ok(seconds) if (0.0..=SECONDS_MAX).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err("it is no number of seconds from 0 to 86400"),
+    }
 }
 
-/// The longest that anybody waits for a boot.
-const DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest that anybody waits for a boot: a day.
+const SECONDS_MAX: f64 = 24.0 * 60.0 * 60.0;
+
+/// Characters of a line at most: it may repeat a name of any length, and a serial console is slow.
+const LINE_CHARS_MAX: usize = 1000;
+
+/// A text of a length that a console takes.
+fn cut(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(LINE_CHARS_MAX) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()).into(),
+        None => text.into(),
+    }
+}

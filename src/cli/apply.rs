@@ -11,8 +11,8 @@ use anyhow::{Context, Result, anyhow, ensure};
 use metadata_image::{
     image::peek::is_image,
     output::tree::Directory,
-    provider::{Metadata, cdrom},
-    userdata::{config_tree::ConfigTree, finding::Severity, plan::Plan, unpack::Listed},
+    provider::{Level, Metadata, cdrom},
+    userdata::{finding::Severity, plan::Plan, unpack::Listed},
 };
 
 use super::{is_dash, print, printable, say};
@@ -48,13 +48,12 @@ Examples:
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let name = self.source.display().to_string();
-        let (data, entries) = self.read()?;
-        let plan = Plan::new(data.as_deref(), entries);
-        let lines = plan.lines();
-        for finding in plan.findings.iter().filter(|finding| finding.code.severity() == Severity::Error) {
-            say(&finding.in_one_line(&name, &lines));
+        let Metadata { userdata, entries, losses, .. } = self.read()?;
+        let plan = Plan::new(userdata.as_deref(), entries);
+        for (_, line) in plan.lines(&name).filter(|(severity, _)| *severity == Severity::Error) {
+            say(&line);
         }
-        let mut skipped = plan.losses().count();
+        let mut skipped = plan.losses().len() + losses.len();
         match &self.directory {
             Some(directory) if !self.dry_run => {
                 let directory = Directory::open_or_create(directory)?;
@@ -75,12 +74,12 @@ impl Args {
     }
 
     /// The user data, and what its image adds to it.
-    fn read(&self) -> Result<(Option<Vec<u8>>, ConfigTree)> {
+    fn read(&self) -> Result<Metadata> {
         let context = || format!("reading {:?}", self.source);
         let mut data = Vec::new();
         if is_dash(self.source.as_os_str()) {
             io::stdin().read_to_end(&mut data).context("reading standard input")?;
-            return Ok((Some(data), ConfigTree::default()));
+            return Ok(Metadata { userdata: Some(data), ..Metadata::default() });
         }
         let mut file = File::open(&self.source).with_context(context)?;
         if file.metadata().with_context(context)?.is_dir() {
@@ -88,17 +87,17 @@ impl Args {
                 .with_context(context);
         }
         if is_image(&mut file) {
-            let Metadata { userdata, entries, .. } =
-                cdrom::fetch_from(&self.source, &mut |_, text| say(text))?;
-            ensure!(
-                userdata.is_some() || !entries.entries.is_empty(),
-                "there is no user data on image {:?}",
-                self.source
-            );
-            return Ok((userdata, entries));
+            let tell = &mut |level, text: &str| {
+                if level != Level::Detail {
+                    say(text);
+                }
+            };
+            let found = cdrom::fetch_from(&self.source, tell)?;
+            ensure!(!found.is_empty(), "there is no user data on image {:?}", self.source);
+            return Ok(found);
         }
         file.read_to_end(&mut data).with_context(context)?;
-        Ok((Some(data), ConfigTree::default()))
+        Ok(Metadata { userdata: Some(data), ..Metadata::default() })
     }
 }
 

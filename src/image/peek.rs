@@ -1,8 +1,10 @@
 //! What a file or a device is, from a sector or two of it.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::FileTypeExt,
+    path::Path,
 };
 
 use super::SECTOR_BYTES;
@@ -31,6 +33,24 @@ pub fn is_image(file: &mut File) -> bool {
     let identifier = read_descriptor(file, 0);
     let back = file.seek(SeekFrom::Start(0));
     back.is_ok() && matches!(identifier, Ok(Some(_)))
+}
+
+/// The volume identifier of the image at `path`, as of [`volume_identifier`].
+///
+/// # Errors
+/// It is no regular file or block device, or cannot be read.
+pub fn identify(path: &Path) -> io::Result<Option<String>> {
+    volume_identifier(&mut open(path)?)
+}
+
+/// Opens a file or a block device, and nothing else: a FIFO would wait for somebody to write to it.
+pub(super) fn open(path: &Path) -> io::Result<File> {
+    let kind = fs::metadata(path)?.file_type();
+    if kind.is_file() || kind.is_block_device() {
+        File::open(path)
+    } else {
+        Err(io::Error::other("it is no regular file or block device"))
+    }
 }
 
 /// The volume identifier of the image in a file or on a device, without the blanks around it; bytes that are not UTF-8

@@ -6,9 +6,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, File},
     io::{self, Read as _, Seek, SeekFrom, Write},
-    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
 };
 
@@ -20,10 +18,8 @@ use super::{
     Extent, Kind, Record, SECTOR_BYTES, Tree, Volume,
     device::Bounded,
     payload::{Progress, STEP_BYTES},
-    peek::FIRST_DESCRIPTOR,
+    peek::{self, FIRST_DESCRIPTOR},
 };
-
-const NO_FILE: &str = "it is no regular file or block device";
 
 const NO_IMAGE: &str = "it is no ISO 9660 image";
 
@@ -61,12 +57,8 @@ impl Image {
     /// It cannot be read, or is no ISO 9660 image. The error names the path.
     pub fn open(path: &Path) -> Result<Self> {
         let open = || {
-            // Opening a FIFO waits for somebody to write to it.
-            let kind = fs::metadata(path)?.file_type();
-            ensure!(!kind.is_dir(), "it is a directory");
-            let file =
-                if kind.is_file() || kind.is_block_device() { File::open(path)? } else { bail!(NO_FILE) };
-            let device = Bounded::new(file)?;
+            ensure!(!path.is_dir(), "it is a directory");
+            let device = Bounded::new(peek::open(path)?)?;
             ensure!(device.len() > FIRST_DESCRIPTOR, NO_IMAGE);
             let iso = IsoFs::mount(device, MountOptions::new().read_only())
                 .map_err(|error| broken(error.into_error()))?;
@@ -89,21 +81,20 @@ impl Image {
     /// # Errors
     /// A descriptor or a directory is malformed, or there is too much of them.
     pub fn list(&mut self) -> Result<(Volume, Vec<Record>)> {
-        self.try_list(DEPTH_MAX).with_context(|| format!("reading image {:?}", self.path))
+        self.try_list(None).with_context(|| format!("reading image {:?}", self.path))
     }
 
-    /// The same with the records of the root directory only, which is all that an agent looks at.
+    /// The same with those records of the root directory only whose path is `wanted`, however many others there are.
     ///
     /// # Errors
     /// Those of [`Image::list`] about the root directory.
-    pub fn list_root(&mut self) -> Result<(Volume, Vec<Record>)> {
-        self.try_list(0).with_context(|| format!("reading image {:?}", self.path))
+    pub fn list_root(&mut self, wanted: &Wanted) -> Result<(Volume, Vec<Record>)> {
+        self.try_list(Some(wanted)).with_context(|| format!("reading image {:?}", self.path))
     }
 
-    /// `levels`: how many directories below one another are looked into, besides the root.
-    fn try_list(&mut self, levels: usize) -> Result<(Volume, Vec<Record>)> {
+    fn try_list(&mut self, only: Option<&Wanted>) -> Result<(Volume, Vec<Record>)> {
         let dates_valid = self.dates_valid()?;
-        let (records, malformed) = match self.walk(levels) {
+        let (records, malformed) = match self.walk(only) {
             Ok(records) => (records, false),
             Err(Stop::MalformedRoot(error)) => match self.lenient_root()? {
                 Some(records) => (records, true),
@@ -191,9 +182,9 @@ impl Image {
         Ok(valid)
     }
 
-    fn walk(&mut self, levels: usize) -> Result<Vec<Record>, Stop> {
+    fn walk(&mut self, only: Option<&Wanted>) -> Result<Vec<Record>, Stop> {
         let primary = self.iso.namespace() == Namespace::Primary;
-        let mut walk = Walk { primary, levels, ..Walk::default() };
+        let mut walk = Walk { primary, only, ..Walk::default() };
         let root = self.iso.root();
         walk.directories.insert(root);
         walk.descend(&mut self.iso, root, &[], 0)?;
@@ -224,19 +215,23 @@ enum Stop {
     Broken(anyhow::Error),
 }
 
+/// Whether a file of this path is of interest.
+pub type Wanted<'a> = dyn Fn(&[u8]) -> bool + 'a;
+
 /// A walk through all directories, and what bounds it.
 #[derive(Default)]
-struct Walk {
+struct Walk<'a> {
     /// Whether names come from ISO 9660 itself, and are shown in lower case.
     primary: bool,
-    levels: usize,
+    /// Which records of the root are of interest; `None`: all of the volume.
+    only: Option<&'a Wanted<'a>>,
     records: Vec<Record>,
     paths_bytes: usize,
     /// Directories seen, so that a loop is one.
     directories: BTreeSet<NodeId>,
 }
 
-impl Walk {
+impl Walk<'_> {
     fn descend(
         &mut self,
         iso: &mut IsoFs<Bounded>,
@@ -259,9 +254,9 @@ impl Walk {
             cursor = entry.next_cursor();
             let directory = self.add(iso, &entry, above).map_err(Stop::Broken)?;
             if let Some(path) = directory
-                && self.levels > 0
+                && self.only.is_none()
             {
-                if depth == self.levels {
+                if depth == DEPTH_MAX {
                     return Err(Stop::Broken(anyhow!("its directories are more than {DEPTH_MAX} deep")));
                 }
                 if !self.directories.insert(entry.node()) {
@@ -280,6 +275,9 @@ impl Walk {
         }
         let name = entry.name().as_bytes();
         path.extend(if self.primary { as_linux_shows(name) } else { name.to_vec() });
+        if self.only.is_some_and(|wanted| !wanted(&path)) {
+            return Ok(None);
+        }
         self.paths_bytes += path.len();
         ensure!(self.records.len() < RECORDS_MAX, "it holds more than {RECORDS_MAX} files");
         ensure!(

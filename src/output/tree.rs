@@ -109,7 +109,11 @@ impl Directory {
                 let below = opened?;
                 // Sealed against writing only; if it is somebody else's, writing will tell.
                 if below.handle.dir_metadata()?.permissions().mode() & WHILE_FILLED != WHILE_FILLED {
-                    drop(below.handle.set_permissions(".", Permissions::from_mode(WHILE_FILLED)));
+                    let mode = || Permissions::from_mode(WHILE_FILLED);
+                    // Who may not enter it cannot change it from within.
+                    if below.handle.set_permissions(".", mode()).is_err() {
+                        drop(self.handle.set_permissions(&name, mode()));
+                    }
                 }
                 Ok(below)
             }

@@ -3,17 +3,15 @@
 //! Source: the EC2 user guide, "Instance metadata and user data". What is written, and under which names, is what LinuxKit's
 //! agent writes, but for public keys: all of them instead of the first one.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
 use super::{
-    Level, Metadata, Provider, Say, entries,
+    Instance, Level, Metadata, Provider, Say,
     gcp::FLAVOUR,
-    host_name,
-    http::{Client, Failure, Method},
+    http::{self, Answer, Client, Failure, Method, Question, Weight},
 };
-use crate::userdata::config_tree::Entry;
 
 /// Where every instance finds the service.
 pub const ENDPOINT: &str = "http://169.254.169.254";
@@ -37,6 +35,10 @@ const FILES: [(&str, &str); 6] = [
     ("local_hostname", "local-hostname"),
 ];
 
+/// How long the token is waited for, of the time that there is. In a container its answer may be a hop too far, and version 1
+/// still be there.
+const TOKEN_SHARE: f64 = 0.25;
+
 /// The service at one address.
 #[derive(Clone, Debug)]
 pub struct Aws {
@@ -45,9 +47,11 @@ pub struct Aws {
 
 impl Aws {
     /// The service at `endpoint`, a URL such as [`ENDPOINT`].
-    #[must_use]
-    pub fn new(endpoint: &str) -> Self {
-        Self { endpoint: endpoint.trim_end_matches('/').to_owned() }
+    ///
+    /// # Errors
+    /// It is something else than `http://`, a host and perhaps a port.
+    pub fn new(endpoint: &str) -> Result<Self> {
+        Ok(Self { endpoint: http::check_address(endpoint)? })
     }
 }
 
@@ -61,7 +65,8 @@ impl Provider for Aws {
     }
 
     fn fetch(&self, deadline: Instant, say: &mut Say) -> Result<Option<Metadata>> {
-        match Session::open(Client::new(self.endpoint.clone(), deadline), say) {
+        let wait = deadline.saturating_duration_since(Instant::now()).mul_f64(TOKEN_SHARE);
+        match Session::open(Client::new(self.endpoint.clone(), deadline), wait, say) {
             Err(Failure::Nobody(why)) => {
                 say(Level::Detail, &why);
                 Ok(None)
@@ -80,92 +85,112 @@ struct Session {
 }
 
 impl Session {
-    fn open(mut client: Client, say: &mut Say) -> Result<Self, Failure> {
-        let ttl = [("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_SECONDS)];
-        let answer = client.ask(&Method::PUT, "/latest/api/token", &ttl)?;
-        let not_aws = |why: &str| Failure::Nobody(format!("this is not EC2: {why}"));
-        if answer.flavour.as_deref() == Some(FLAVOUR) {
-            return Err(not_aws("Google answers"));
-        }
-        let token = (answer.status == 200).then(|| token(answer.body)).flatten();
-        let mut session = Self { client, token };
+    fn open(mut client: Client, wait: Duration, say: &mut Say) -> Result<Self, Failure> {
+        let token = ask_token(&mut client, wait, say)?;
+        let no_token = token.as_ref().err().cloned();
+        let mut session = Self { client, token: token.ok() };
         // Whoever answers every question is found out here.
-        let listing = session.get("/latest/meta-data/")?;
-        match listing {
-            Some(listing) if listing.lines().any(|line| line == "instance-id") => {}
-            Some(_) => return Err(not_aws("meta-data has no instance-id")),
-            None => return Err(not_aws("there is no meta-data")),
+        let not_ec2 = |why: &str| Failure::Nobody(format!("this is not EC2: {why}"));
+        let path = "/latest/meta-data/";
+        let answer = session.ask(path, Weight::Needed, say)?;
+        let listing = String::from_utf8_lossy(&answer.body);
+        match answer.status {
+            200 if listing.lines().any(|line| line == "instance-id") => {}
+            200 => return Err(not_ec2("its meta-data has no instance-id")),
+            // It asks for a token, as only EC2 does.
+            401 => return Err(Failure::Broken(anyhow!(session.client.context(path, "the answer is 401")))),
+            status => return Err(not_ec2(&format!("the answer to {path} is {status}"))),
         }
-        if session.token.is_none() {
-            let why = format!("it answers {} to the question for a token", answer.status);
-            say(Level::Warning, &format!("the service has no IMDSv2, asking with version 1 ({why})"));
+        if let Some(why) = no_token {
+            say(Level::Warning, &format!("asking with IMDSv1, since there is no token: {why}"));
         }
         Ok(session)
     }
 
+    /// What the service has, the most important first. Without its user data it is broken, without another value that is lost.
     fn fetch(&mut self, say: &mut Say) -> Result<Metadata> {
-        self.try_fetch(say).map_err(|failure| match failure {
-            Failure::Nobody(why) => anyhow!(why),
-            Failure::Broken(error) => error,
-        })
-    }
-
-    fn try_fetch(&mut self, say: &mut Say) -> Result<Metadata, Failure> {
-        let hostname = self.get("/latest/meta-data/hostname")?;
-        let hostname = hostname.and_then(|name| host_name(&name, say));
-        let mut entries = entries(hostname, &self.public_keys()?);
+        let userdata = self.get("/latest/user-data", Weight::Needed, say)?;
+        let mut instance = Instance::default();
+        if let Some(name) = self.value("hostname", "hostname", &mut instance, say) {
+            instance.hostname(&name, say);
+        }
+        let keys = self.public_keys(&mut instance, say);
+        instance.public_keys(keys);
         for (name, key) in FILES {
-            if let Some(value) = self.get(&format!("/latest/meta-data/{key}"))? {
-                entries.entries.insert(name.to_owned(), Entry::file(value.trim().to_owned(), None));
+            if let Some(value) = self.value(name, key, &mut instance, say) {
+                instance.file(name, value.trim().to_owned());
             }
         }
-        let userdata = self.get_bytes("/latest/user-data")?;
-        Ok(Metadata { origin: "AWS".to_owned(), userdata, entries })
+        let Instance { entries, losses } = instance;
+        Ok(Metadata { origin: "AWS".to_owned(), userdata, entries, losses })
     }
 
     /// The public keys that the instance was started with, and those given to it later.
-    fn public_keys(&mut self) -> Result<Vec<String>, Failure> {
-        let listing = self.get("/latest/meta-data/public-keys/")?.unwrap_or_default();
+    fn public_keys(&mut self, instance: &mut Instance, say: &mut Say) -> Vec<String> {
+        const FILE: &str = "ssh/authorized_keys";
+        let listing = self.value(FILE, "public-keys/", instance, say).unwrap_or_default();
         let mut keys = Vec::new();
         // A line such as "0=name".
         for number in listing.lines().filter_map(|line| line.split('=').next()) {
             if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
                 continue;
             }
-            let key = self.get(&format!("/latest/meta-data/public-keys/{number}/openssh-key"))?;
-            keys.extend(
-                key.unwrap_or_default()
-                    .lines()
-                    .map(str::trim)
-                    .filter(|key| !key.is_empty())
-                    .map(str::to_owned),
-            );
+            let key = self.value(FILE, &format!("public-keys/{number}/openssh-key"), instance, say);
+            let key = key.unwrap_or_default();
+            keys.extend(key.lines().map(str::trim).filter(|key| !key.is_empty()).map(str::to_owned));
         }
-        Ok(keys)
+        keys
     }
 
-    /// The text at `path`; `None`: there is none.
-    fn get(&mut self, path: &str) -> Result<Option<String>, Failure> {
-        let bytes = self.get_bytes(path)?;
-        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    /// The value of a key of meta-data, for the file `name`. `None`: there is none, or it is lost.
+    fn value(&mut self, name: &str, key: &str, instance: &mut Instance, say: &mut Say) -> Option<String> {
+        match self.get(&format!("/latest/meta-data/{key}"), Weight::Useful, say) {
+            Ok(bytes) => bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
+            Err(error) => {
+                instance.lose(name, &format!("{error:#}"), say);
+                None
+            }
+        }
     }
 
-    fn get_bytes(&mut self, path: &str) -> Result<Option<Vec<u8>>, Failure> {
-        let token = self.token.as_deref().map(|token| ("x-aws-ec2-metadata-token", token));
-        let answer = self.client.ask(&Method::GET, path, token.as_slice())?;
+    /// The bytes at `path`; `None`: there are none.
+    fn get(&mut self, path: &str, weight: Weight, say: &mut Say) -> Result<Option<Vec<u8>>> {
+        let answer = self.ask(path, weight, say).map_err(|failure| anyhow!(failure.into_text()))?;
         match answer.status {
             200 => Ok((!answer.body.is_empty()).then_some(answer.body)),
             404 => Ok(None),
-            300..400 => Err(Failure::Nobody(format!("this is not EC2: {path} leads elsewhere"))),
-            status => {
-                Err(Failure::Broken(anyhow!("asking {}{path}: the answer is {status}", self.client.base())))
-            }
+            status => Err(anyhow!(self.client.context(path, &format!("the answer is {status}")))),
         }
+    }
+
+    fn ask(&mut self, path: &str, weight: Weight, say: &mut Say) -> Result<Answer, Failure> {
+        let header = self.token.as_deref().map(|token| ("x-aws-ec2-metadata-token", token));
+        self.client.ask(&Question { method: &Method::GET, path, header }, weight, say)
+    }
+}
+
+/// The token of version 2, or why there is none.
+fn ask_token(client: &mut Client, wait: Duration, say: &mut Say) -> Result<Result<String, String>, Failure> {
+    let header = Some(("x-aws-ec2-metadata-token-ttl-seconds", TOKEN_SECONDS));
+    let question = Question { method: &Method::PUT, path: "/latest/api/token", header };
+    let answer = match client.try_ask(&question, wait, say) {
+        None => return Ok(Err(format!("{question} is not answered"))),
+        // It may be throttled or out of order for a moment.
+        Some(answer) if http::is_passing(answer.status) => client.ask(&question, Weight::Needed, say)?,
+        Some(answer) => answer,
+    };
+    if answer.flavour.as_deref() == Some(FLAVOUR) {
+        return Err(Failure::Nobody("this is not EC2: Google answers".to_owned()));
+    }
+    match (answer.status, parse_token(answer.body)) {
+        (200, Some(token)) => Ok(Ok(token)),
+        (200, None) => Ok(Err(format!("the answer to {question} is none"))),
+        (status, _) => Ok(Err(format!("the answer to {question} is {status}"))),
     }
 }
 
 /// The token in an answer, if it can be one and go into a header.
-fn token(body: Vec<u8>) -> Option<String> {
+fn parse_token(body: Vec<u8>) -> Option<String> {
     let text = String::from_utf8(body).ok()?;
     let text = text.trim();
     let plausible =

@@ -8,18 +8,21 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs, io,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Error, Result};
 
-use super::{Level, Metadata, Provider, Say, entries, host_name};
+use super::{Instance, Level, Metadata, Provider, Say};
 use crate::{
     image::{Image, Kind, Record, layout, peek},
-    userdata::meta_data,
+    userdata::{
+        finding::{Code, Lines, Severity},
+        meta_data,
+    },
 };
 
 /// Bytes of user data, and of meta-data, at most.
@@ -31,6 +34,9 @@ const SMALLEST_BLOCKS: u64 = 68;
 
 /// How long a device that appears late may be overlooked.
 const POLL: Duration = Duration::from_millis(20);
+
+/// The file in which NoCloud describes the instance.
+const METADATA_NAME: &[u8] = b"meta-data";
 
 /// The block devices of a guest.
 #[derive(Clone, Debug)]
@@ -79,39 +85,44 @@ impl Cdrom {
         blocks.is_ok_and(|blocks| blocks.trim().parse().is_ok_and(|blocks: u64| blocks < SMALLEST_BLOCKS))
     }
 
-    /// Looks at every device once, and reads those with a volume `CIDATA` first, then the other CD-ROMs.
+    /// Looks at every device once, and reads those with a volume `CIDATA` first, then the other CD-ROMs. A broken one is
+    /// told of where another one serves, and else is the error.
     fn look(&self, tell: &mut Tell) -> Result<Option<Metadata>> {
-        let mut broken = None;
-        let mut without_userdata = None;
-        for Candidate { name, volume } in self.candidates(tell) {
+        let mut broken = Vec::new();
+        let mut served = None;
+        for Candidate { name, volume } in self.candidates(&mut broken, tell) {
             let found = fetch_from(&self.devices.join(&name), &mut |level, text| tell(&name, level, text));
             match found {
-                Err(error) => {
-                    tell(&name, Level::Warning, &format!("{error:#}"));
-                    broken.get_or_insert(error);
-                }
-                Ok(found) if found.userdata.is_none() && found.entries.entries.is_empty() => {
-                    tell(&name, Level::Detail, &format!("volume {volume:?} has no data for this guest"));
+                Err(error) => broken.push((name, error)),
+                Ok(found) if found.is_empty() => {
+                    tell(
+                        &name,
+                        Level::Step,
+                        &format!("volume {volume:?} has no user-data, config or meta-data"),
+                    );
                 }
                 Ok(found) => {
                     tell(&name, Level::Detail, &format!("volume {volume:?}"));
-                    let found = Metadata { origin: format!("CDROM /dev/{name}"), ..found };
-                    if found.userdata.is_some() {
-                        return Ok(Some(found));
+                    let has_userdata = found.userdata.is_some();
+                    if has_userdata || served.is_none() {
+                        served = Some(Metadata { origin: format!("CDROM /dev/{name}"), ..found });
                     }
-                    without_userdata.get_or_insert(found);
+                    if has_userdata {
+                        break;
+                    }
                 }
             }
         }
-        match (without_userdata, broken) {
-            (Some(found), _) => Ok(Some(found)),
-            (None, Some(error)) => Err(error),
-            (None, None) => Ok(None),
+        let mut broken = broken.into_iter();
+        let first = if served.is_some() { None } else { broken.next() };
+        for (name, error) in broken {
+            tell(&name, Level::Warning, &format!("{error:#}"));
         }
+        first.map_or(Ok(served), |(name, error)| Err(error.context(format!("/dev/{name}"))))
     }
 
     /// The devices to read, the best first.
-    fn candidates(&self, tell: &mut Tell) -> Vec<Candidate> {
+    fn candidates(&self, broken: &mut Vec<(String, Error)>, tell: &mut Tell) -> Vec<Candidate> {
         let (mut candidates, mut cdroms) = (Vec::new(), Vec::new());
         for name in self.names() {
             let cdrom = is_cdrom(&name);
@@ -121,8 +132,11 @@ impl Cdrom {
             }
             // The kernel writes a slash in a name like this.
             let name = name.replace('!', "/");
-            match File::open(self.devices.join(&name)).and_then(|mut file| peek::volume_identifier(&mut file))
-            {
+            match peek::identify(&self.devices.join(&name)) {
+                // Who may not look does not know whether there is something.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    broken.push((name, error.into()));
+                }
                 // An empty drive has an error, too.
                 Err(error) => tell(&name, Level::Detail, &error.to_string()),
                 Ok(None) => tell(&name, Level::Detail, "no ISO 9660 volume"),
@@ -177,13 +191,37 @@ fn is_cdrom(name: &str) -> bool {
 /// It cannot be read, is no image, or its data is larger than 64 MiB.
 pub fn fetch_from(path: &Path, say: &mut Say) -> Result<Metadata> {
     let mut image = Image::open(path)?;
-    let (volume, records) = image.list_root()?;
+    let wanted = |path: &[u8]| matches!(path, b"user-data" | b"config" | b"meta-data");
+    let (volume, records) = image.list_root(&wanted)?;
     let read = |record: &Record| image.read(record, DATA_BYTES_MAX);
     let userdata = layout::Agent::Metadata.take(&volume, &records).ok().map(read).transpose()?;
-    let metadata = records.iter().find(|record| record.kind == Kind::File && record.path == b"meta-data");
-    let metadata = metadata.map(read).transpose()?.unwrap_or_default();
-    let said = meta_data::parse(&String::from_utf8_lossy(&metadata), "instance-id", &mut Vec::new());
-    let hostname = said.local_hostname.and_then(|name| host_name(&name, say));
-    let origin = path.display().to_string();
-    Ok(Metadata { origin, userdata, entries: entries(hostname, &said.public_keys) })
+    let mut instance = Instance::default();
+    if let Some(record) =
+        records.iter().find(|record| record.kind == Kind::File && record.path == METADATA_NAME)
+    {
+        take_metadata(&read(record)?, &mut instance, say);
+    }
+    let Instance { entries, losses } = instance;
+    Ok(Metadata { origin: path.display().to_string(), userdata, entries, losses })
+}
+
+/// Takes what NoCloud's `meta-data` says of the instance.
+fn take_metadata(data: &[u8], instance: &mut Instance, say: &mut Say) {
+    let text = String::from_utf8_lossy(data);
+    let mut findings = Vec::new();
+    let said = meta_data::parse(&text, "instance-id", &mut findings);
+    let lines = Lines::of(&text);
+    for finding in findings {
+        let line = finding.in_one_line("meta-data", &lines);
+        match finding.code.severity() {
+            // It is said below.
+            _ if finding.code == Code::HostName => {}
+            Severity::Error => instance.lose("", &line, say),
+            Severity::Warning => say(Level::Detail, &line),
+        }
+    }
+    if let Some(name) = said.local_hostname {
+        instance.hostname(&name, say);
+    }
+    instance.public_keys(said.public_keys);
 }

@@ -1,7 +1,7 @@
-//! User data in a file, which another program has put there.
+//! User data in a file, which another program has put there, or on standard input.
 
 use std::{
-    fs::File as StdFile,
+    fs,
     io::{self, Read},
     path::PathBuf,
     time::Instant,
@@ -21,7 +21,7 @@ pub struct File {
 }
 
 impl File {
-    /// The provider of the bytes in the regular file `path`.
+    /// The provider of the bytes in the regular file `path`; `-` is standard input.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
         Self { path }
@@ -39,17 +39,18 @@ impl Provider for File {
 
     fn fetch(&self, _: Instant, say: &mut Say) -> Result<Option<Metadata>> {
         let context = || format!("reading {:?}", self.path);
-        // Opening a FIFO would wait for somebody to write to it.
-        let found = match self.path.metadata() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                say(Level::Step, &format!("there is no file {:?}", self.path));
-                return Ok(None);
+        let file: Box<dyn Read> = if self.path.as_os_str() == "-" {
+            Box::new(io::stdin())
+        } else {
+            match self.open() {
+                Err(error) if is_absent(&error) => {
+                    say(Level::Step, &format!("there is no file {:?}", self.path));
+                    return Ok(None);
+                }
+                file => Box::new(file.with_context(context)?),
             }
-            found => found.with_context(context)?,
         };
-        ensure!(found.is_file(), "reading {:?}: it is no regular file", self.path);
         let mut data = Vec::new();
-        let file = StdFile::open(&self.path).with_context(context)?;
         // What is in /proc or /sys has another size than it says.
         file.take(DATA_BYTES_MAX + 1).read_to_end(&mut data).with_context(context)?;
         ensure!(data.len() as u64 <= DATA_BYTES_MAX, "reading {:?}: it is larger than 64 MiB", self.path);
@@ -60,4 +61,20 @@ impl Provider for File {
         let origin = format!("FILE {}", self.path.display());
         Ok(Some(Metadata { origin, userdata: Some(data), ..Metadata::default() }))
     }
+}
+
+impl File {
+    fn open(&self) -> io::Result<fs::File> {
+        // Opening a FIFO would wait for somebody to write to it.
+        if self.path.metadata()?.is_file() {
+            fs::File::open(&self.path)
+        } else {
+            Err(io::Error::other("it is no regular file"))
+        }
+    }
+}
+
+/// Whether there is no such path.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Level, Metadata, Provider, Say, entries, host_name,
-    http::{Client, Failure, Method},
+    Instance, Level, Metadata, Provider, Say,
+    http::{self, Client, Failure, Method, Question, Weight},
 };
 
 /// Where every instance finds the server.
@@ -23,14 +23,17 @@ pub(super) const FLAVOUR: &str = "Google";
 /// The server at one address.
 #[derive(Clone, Debug)]
 pub struct Gcp {
-    host: String,
+    /// The URL that every path begins with.
+    base: String,
 }
 
 impl Gcp {
     /// The server at `host`, a name or an address, perhaps with a colon and a port, such as [`HOST`].
-    #[must_use]
-    pub fn new(host: &str) -> Self {
-        Self { host: host.to_owned() }
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn new(host: &str) -> Result<Self> {
+        Ok(Self { base: http::check_address(&format!("http://{host}"))? + "/computeMetadata/v1" })
     }
 }
 
@@ -44,9 +47,10 @@ impl Provider for Gcp {
     }
 
     fn fetch(&self, deadline: Instant, say: &mut Say) -> Result<Option<Metadata>> {
-        let client = Client::new(format!("http://{}/computeMetadata/v1", self.host), deadline);
-        match (Server { client, genuine: false }).fetch(say) {
-            Ok(found) => Ok(Some(found)),
+        let client = Client::new(self.base.clone(), deadline);
+        let mut server = Server { client, genuine: false };
+        match server.get("/instance/hostname", Weight::Needed, say) {
+            Ok(hostname) => server.fetch(hostname, say).map(Some),
             Err(Failure::Nobody(why)) => {
                 say(Level::Detail, &why);
                 Ok(None)
@@ -56,68 +60,101 @@ impl Provider for Gcp {
     }
 }
 
+/// A server that may be Google's.
 struct Server {
     client: Client,
-    /// Whether it has shown that it is Google's.
+    /// Whether it has shown that it is.
     genuine: bool,
 }
 
 impl Server {
-    fn fetch(&mut self, say: &mut Say) -> Result<Metadata, Failure> {
-        let hostname = self.get("/instance/hostname")?.and_then(|name| host_name(&name, say));
-        let mut lines = self.get("/instance/attributes/ssh-keys")?.unwrap_or_default();
-        let blocked = self.get("/instance/attributes/block-project-ssh-keys")?;
-        if !blocked.is_some_and(|blocked| blocked.trim().eq_ignore_ascii_case("true")) {
-            lines.push('\n');
-            lines.push_str(&self.get("/project/attributes/ssh-keys")?.unwrap_or_default());
-        }
-        let keys = public_keys(&lines, Timestamp::now(), say);
-        let mut userdata = self.get_bytes("/instance/attributes/user-data")?;
+    /// What the server has. Without its user data it is broken, without another value that is lost.
+    fn fetch(&mut self, hostname: Option<Vec<u8>>, say: &mut Say) -> Result<Metadata> {
+        let mut userdata = self.userdata("user-data", say)?;
         if userdata.is_none() {
-            userdata = self.get_bytes("/instance/attributes/userdata")?;
+            userdata = self.userdata("userdata", say)?;
         }
-        Ok(Metadata { origin: "GCP".to_owned(), userdata, entries: entries(hostname, &keys) })
+        let mut instance = Instance::default();
+        instance.hostname(&String::from_utf8_lossy(&hostname.unwrap_or_default()), say);
+        let lines = self.key_lines(&mut instance, say);
+        let keys = public_keys(&lines, Timestamp::now(), &mut instance, say);
+        instance.public_keys(keys);
+        let Instance { entries, losses } = instance;
+        Ok(Metadata { origin: "GCP".to_owned(), userdata, entries, losses })
     }
 
-    fn get(&mut self, path: &str) -> Result<Option<String>, Failure> {
-        let bytes = self.get_bytes(path)?;
-        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
+    fn userdata(&mut self, key: &str, say: &mut Say) -> Result<Option<Vec<u8>>> {
+        let path = format!("/instance/attributes/{key}");
+        self.get(&path, Weight::Needed, say).map_err(|failure| anyhow!(failure.into_text()))
+    }
+
+    /// The lines with the keys of the instance, and of the project where the instance does not block them: by a flag, or by
+    /// having keys under the old name.
+    fn key_lines(&mut self, instance: &mut Instance, say: &mut Say) -> String {
+        let mut lines = self.keys("/instance/attributes/ssh-keys", instance, say);
+        let old = self.keys("/instance/attributes/sshKeys", instance, say);
+        let blocked = self.keys("/instance/attributes/block-project-ssh-keys", instance, say);
+        if is_true(blocked.trim()) || !old.is_empty() {
+            say(Level::Detail, "the keys of the project are blocked");
+        } else {
+            lines = lines + "\n" + &self.keys("/project/attributes/ssh-keys", instance, say);
+        }
+        lines + "\n" + &old
+    }
+
+    fn keys(&mut self, path: &str, instance: &mut Instance, say: &mut Say) -> String {
+        match self.get(path, Weight::Useful, say) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned(),
+            Err(failure) => {
+                instance.lose("ssh/authorized_keys", &failure.into_text(), say);
+                String::new()
+            }
+        }
     }
 
     /// The bytes at `path`; `None`: there are none.
-    fn get_bytes(&mut self, path: &str) -> Result<Option<Vec<u8>>, Failure> {
-        let answer = self.client.ask(&Method::GET, path, &[("metadata-flavor", FLAVOUR)])?;
+    fn get(&mut self, path: &str, weight: Weight, say: &mut Say) -> Result<Option<Vec<u8>>, Failure> {
+        let question = Question { method: &Method::GET, path, header: Some(("metadata-flavor", FLAVOUR)) };
+        let answer = self.client.ask(&question, weight, say)?;
+        let wrong = |why: &str| self.client.context(path, why);
         if answer.flavour.as_deref() != Some(FLAVOUR) {
-            let why =
-                format!("the answer from {} has no header Metadata-Flavor: {FLAVOUR}", self.client.base());
+            let why = wrong(&format!("the answer has no header Metadata-Flavor: {FLAVOUR}"));
             return Err(if self.genuine { Failure::Broken(anyhow!(why)) } else { Failure::Nobody(why) });
         }
         self.genuine = true;
         match answer.status {
             200 => Ok((!answer.body.is_empty()).then_some(answer.body)),
             404 => Ok(None),
-            status => {
-                Err(Failure::Broken(anyhow!("asking {}{path}: the answer is {status}", self.client.base())))
-            }
+            status => Err(Failure::Broken(anyhow!(wrong(&format!("the answer is {status}"))))),
         }
     }
 }
 
+/// Whether the value of a flag is one of those that Google takes for true.
+fn is_true(flag: &str) -> bool {
+    ["true", "t", "yes", "y", "1"].iter().any(|word| flag.eq_ignore_ascii_case(word))
+}
+
 /// The public keys in lines such as `user:ssh-ed25519 AAAA…`, without the user, and without those that have expired at
-/// `now`.
-fn public_keys(lines: &str, now: Timestamp, say: &mut Say) -> Vec<String> {
+/// `now`. One of which that cannot be told is lost.
+fn public_keys(lines: &str, now: Timestamp, instance: &mut Instance, say: &mut Say) -> Vec<String> {
     let mut keys = Vec::new();
     for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let key = match line.split_once(':') {
-            Some((user, key)) if !user.contains(char::is_whitespace) => key.trim(),
-            _ => line,
+        let (user, key) = match line.split_once(':') {
+            Some((user, key)) if !user.contains(char::is_whitespace) => (user, key.trim()),
+            _ => ("", line),
         };
         match expiry(key) {
+            _ if key.is_empty() => {}
             Some(Ok(expiry)) if expiry <= now => {
-                say(Level::Detail, "leaving out a public key that has expired");
+                say(
+                    Level::Detail,
+                    &format!("leaving out a public key of {user:?}, which expired at {expiry}"),
+                );
             }
             Some(Err(why)) => {
-                say(Level::Warning, &format!("leaving out a public key, of which {why} cannot be read"));
+                let why = format!("leaving out a public key of {user:?}: {why} cannot be read");
+                instance.lose("ssh/authorized_keys", &why, say);
             }
             _ => keys.push(key.to_owned()),
         }
@@ -152,9 +189,11 @@ mod tests {
             bob:ssh-rsa E google-ssh {"userName":"bob","expireOn":"2026-01-01T00:00:01+0000"}
             bob:ssh-rsa F google-ssh {"userName":"bob"}
             bob:ssh-rsa G google-ssh {"userName":
-            bob:ssh-rsa H google-ssh {"userName":"bob","expireOn":"tomorrow"}"#;
+            bob:ssh-rsa H google-ssh {"userName":"bob","expireOn":"tomorrow"}
+            bob:"#;
         let mut said = Vec::new();
-        let keys = public_keys(lines, now, &mut |level, _| said.push(level));
+        let mut instance = Instance::default();
+        let keys = public_keys(lines, now, &mut instance, &mut |level, _| said.push(level));
         assert_eq!(
             keys,
             [
@@ -164,6 +203,7 @@ mod tests {
                 r#"ssh-rsa F google-ssh {"userName":"bob"}"#,
             ]
         );
+        assert_eq!(instance.losses.len(), 2);
         assert_eq!(said, [Level::Detail, Level::Detail, Level::Warning, Level::Warning]);
     }
 }

@@ -9,13 +9,14 @@ pub mod file;
 pub mod gcp;
 mod http;
 
-use std::{fmt, path::PathBuf, str::FromStr, time::Instant};
+use std::{collections::HashSet, fmt, path::PathBuf, str::FromStr, time::Instant};
 
 use anyhow::Result;
 
 use crate::userdata::{
     config_tree::{ConfigTree, Entry, Mode},
     hostname,
+    plan::Loss,
 };
 
 /// Something that may know a guest's metadata.
@@ -42,6 +43,16 @@ pub struct Metadata {
     pub userdata: Option<Vec<u8>>,
     /// What the provider adds to the config tree: the host name, public keys. User data goes before it.
     pub entries: ConfigTree,
+    /// What it has and cannot give.
+    pub losses: Vec<Loss>,
+}
+
+impl Metadata {
+    /// Whether there is nothing in it, and nothing is lost.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.userdata.is_none() && self.entries.entries.is_empty() && self.losses.is_empty()
+    }
 }
 
 /// Takes the steps of a provider or of the agent as they are made. None of them repeats a secret.
@@ -131,39 +142,50 @@ const KEYS_MODE: u32 = 0o600;
 /// Bytes in a host name at most: Linux, `HOST_NAME_MAX` in `limits.h`.
 const HOST_NAME_BYTES_MAX: usize = 64;
 
-/// The entries `hostname` and `ssh/authorized_keys`, where there is something to write.
-fn entries(hostname: Option<String>, public_keys: &[String]) -> ConfigTree {
-    let mut tree = ConfigTree::default();
-    if let Some(hostname) = hostname {
-        tree.entries.insert("hostname".to_owned(), Entry::file(hostname, None));
-    }
-    if !public_keys.is_empty() {
-        let keys = Entry::file(public_keys.join("\n") + "\n", Mode::new(KEYS_MODE));
-        let ssh = ConfigTree { entries: [("authorized_keys".to_owned(), keys)].into() };
-        tree.entries.insert("ssh".to_owned(), Entry::directory(ssh, Mode::new(SSH_MODE)));
-    }
-    tree
+/// What a platform says of the instance, for the entries `hostname` and `ssh/authorized_keys`.
+#[derive(Default)]
+struct Instance {
+    entries: ConfigTree,
+    losses: Vec<Loss>,
 }
 
-/// A host name as a platform gives it, if it can be one. Of a name with a domain that is too long for Linux the first part
-/// is taken.
-fn host_name(name: &str, say: &mut Say) -> Option<String> {
-    let mut name = name.trim();
-    if name.len() > HOST_NAME_BYTES_MAX
-        && let Some((first, _)) = name.split_once('.')
-    {
-        say(Level::Warning, &format!("the host name {name:?} is longer than 64 bytes, taking {first:?}"));
-        name = first;
+impl Instance {
+    /// A file of its own, such as `instance_id`.
+    fn file(&mut self, name: &str, content: String) {
+        self.entries.entries.insert(name.to_owned(), Entry::file(content, None));
     }
-    if name.is_empty() {
-        return None;
-    }
-    match hostname::check(name) {
-        Ok(()) => Some(name.to_owned()),
-        Err(why) => {
-            say(Level::Warning, &format!("not taking the host name {name:?}, which {why}"));
-            None
+
+    /// A host name, if it can be one. Of a name with a domain that is too long for Linux the first part is taken.
+    fn hostname(&mut self, name: &str, say: &mut Say) {
+        let mut name = name.trim();
+        if name.len() > HOST_NAME_BYTES_MAX
+            && let Some((first, _)) = name.split_once('.')
+        {
+            say(Level::Warning, &format!("the host name is longer than 64 bytes, taking {first:?}"));
+            name = first;
         }
+        match hostname::check(name) {
+            _ if name.is_empty() => {}
+            Ok(()) => self.file("hostname", name.to_owned()),
+            Err(why) => self.lose("hostname", &format!("the host name {name:?} {why}"), say),
+        }
+    }
+
+    /// Public keys, each a line as in `authorized_keys`. One that is there twice is written once.
+    fn public_keys(&mut self, keys: Vec<String>) {
+        let mut seen = HashSet::new();
+        let lines: String =
+            keys.into_iter().filter(|key| seen.insert(key.clone())).map(|key| key + "\n").collect();
+        if !lines.is_empty() {
+            let keys = Entry::file(lines, Mode::new(KEYS_MODE));
+            let ssh = ConfigTree { entries: [("authorized_keys".to_owned(), keys)].into() };
+            self.entries.entries.insert("ssh".to_owned(), Entry::directory(ssh, Mode::new(SSH_MODE)));
+        }
+    }
+
+    fn lose(&mut self, path: &str, why: &str, say: &mut Say) {
+        say(Level::Warning, why);
+        self.losses.push(Loss::new(path, why));
     }
 }
 
@@ -185,16 +207,29 @@ mod tests {
     }
 
     #[test]
-    fn a_long_host_name_loses_its_domain_and_a_bad_one_is_left_out() {
+    fn a_long_host_name_loses_its_domain_and_a_bad_one_is_lost() {
         let mut said = Vec::new();
-        let mut say = |level, text: &str| said.push((level, text.to_owned()));
+        let mut take = |name: &str| {
+            let mut instance = Instance::default();
+            instance.hostname(name, &mut |level, _| said.push(level));
+            (serde_json::to_string(&instance.entries).unwrap(), instance.losses.len())
+        };
         let long = format!("web.{}", "a.".repeat(40) + "internal");
-        assert_eq!(host_name(" web-1.example.com\n", &mut say).as_deref(), Some("web-1.example.com"));
-        assert_eq!(host_name("", &mut say), None);
-        assert_eq!(host_name(&long, &mut say).as_deref(), Some("web"));
-        assert_eq!(host_name("a_b", &mut say), None);
-        assert_eq!(host_name(&"a".repeat(65), &mut say), None);
-        assert_eq!(said.len(), 3);
-        assert!(said.iter().all(|(level, _)| *level == Level::Warning));
+        let entry = |name: &str| format!(r#"{{"hostname":{{"content":"{name}"}}}}"#);
+        assert_eq!(take(" web-1.example.com\n"), (entry("web-1.example.com"), 0));
+        assert_eq!(take(""), ("{}".to_owned(), 0));
+        assert_eq!(take(&long), (entry("web"), 0));
+        assert_eq!(take("a_b"), ("{}".to_owned(), 1));
+        assert_eq!(take(&"a".repeat(65)), ("{}".to_owned(), 1));
+        assert_eq!(said, [Level::Warning; 3]);
+    }
+
+    #[test]
+    fn a_key_is_written_once() {
+        let mut instance = Instance::default();
+        instance.public_keys(["b", "a", "b"].map(str::to_owned).into());
+        let expected =
+            r#"{"ssh":{"perm":"0700","entries":{"authorized_keys":{"perm":"0600","content":"b\na\n"}}}}"#;
+        assert_eq!(serde_json::to_string(&instance.entries).unwrap(), expected);
     }
 }

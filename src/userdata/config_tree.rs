@@ -39,19 +39,27 @@ pub enum Node {
 }
 
 impl ConfigTree {
-    /// Adds what only `other` has. Where both have a directory of one name, that goes for what is in them; where one of the
-    /// two is a file, `other`'s is left out.
-    pub fn fill_from(&mut self, other: Self) {
+    /// Adds what only `other` has. Where both have a directory of one name, that goes for what is in them.
+    ///
+    /// The paths of what `other` has and is left out, since here is a file in place of a directory or the other way round.
+    pub fn fill_from(&mut self, other: Self) -> Vec<String> {
+        let mut left_out = Vec::new();
         for (name, theirs) in other.entries {
             let Some(ours) = self.entries.get_mut(&name) else {
                 self.entries.insert(name, theirs);
                 continue;
             };
-            if let (Node::Directory(tree), Node::Directory(other)) = (&mut ours.node, theirs.node) {
-                ours.perm = ours.perm.or(theirs.perm);
-                tree.fill_from(other);
+            match (&mut ours.node, theirs.node) {
+                (Node::Directory(tree), Node::Directory(other)) => {
+                    ours.perm = ours.perm.or(theirs.perm);
+                    let below = tree.fill_from(other);
+                    left_out.extend(below.into_iter().map(|path| format!("{name}/{path}")));
+                }
+                (Node::File(_), Node::File(_)) => {}
+                _ => left_out.push(name),
             }
         }
+        left_out
     }
 }
 
@@ -159,7 +167,9 @@ mod tests {
             Mode::new(0o700),
         );
         let directory = Entry::directory(ConfigTree::default(), None);
-        ours.fill_from(tree(vec![("ssh", ssh), ("file", directory), ("hostname", file("theirs"))]));
+        let left_out =
+            ours.fill_from(tree(vec![("ssh", ssh), ("file", directory), ("hostname", file("theirs"))]));
+        assert_eq!(left_out, ["file"]);
         assert_eq!(
             serde_json::to_string(&ours).unwrap(),
             r#"{"file":{"content":"ours"},"hostname":{"content":"theirs"},"ssh":{"perm":"0700","entries":{"config":{"content":"ours"},"keys":{"content":"ours"},"more":{"content":"theirs"}}}}"#

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use anyhow::Result;
+use serde::Serialize;
 
 use super::{
     config_tree::{ConfigTree, Node},
@@ -15,16 +16,35 @@ use crate::output::tree::Directory;
 /// Permission bits of the raw user data: it repeats every secret of the tree.
 const USERDATA_MODE: u32 = 0o600;
 
+const NO_PLACE: &str = "the provider's is left out, since user data has something else of that name";
+
 /// Permission bits of `provider`.
 const PROVIDER_MODE: u32 = 0o644;
+
+/// Something that a guest should have and will not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// The path of the file or directory, or empty: it cannot be told, or is all that the user data has.
+    pub path: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Loss {
+    /// The loss of `path`.
+    pub fn new(path: &str, reason: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), reason: reason.into() }
+    }
+}
 
 /// What is to be written.
 #[derive(Debug)]
 pub struct Plan<'a> {
     userdata: Option<&'a [u8]>,
     tree: ConfigTree,
-    /// What is to say about the user data.
-    pub findings: Vec<Finding>,
+    /// What the provider adds and user data has no place for.
+    no_place: Vec<String>,
+    findings: Vec<Finding>,
     text: Cow<'a, str>,
 }
 
@@ -37,21 +57,28 @@ impl<'a> Plan<'a> {
         let Parsed { tree, findings, text } =
             parsed.unwrap_or_else(|| Parsed { tree: None, findings: Vec::new(), text: "".into() });
         let mut tree = tree.unwrap_or_default();
-        tree.fill_from(entries);
-        Self { userdata, tree, findings, text }
+        let no_place = tree.fill_from(entries);
+        Self { userdata, tree, no_place, findings, text }
     }
 
-    /// The lines that the findings are in.
+    /// What is lost: by findings about the user data, and since that has a file in place of a directory or the other way
+    /// round. A host name that cannot be set is no loss: it is written.
     #[must_use]
-    pub fn lines(&self) -> Lines<'_> {
-        Lines::of(&self.text)
-    }
-
-    /// The findings by which something of the user data is lost. A host name that cannot be set is none: it is written.
-    pub fn losses(&self) -> impl Iterator<Item = &Finding> {
+    pub fn losses(&self) -> Vec<Loss> {
         let is_loss =
             |finding: &&Finding| finding.code.severity() == Severity::Error && finding.code != Code::HostName;
-        self.findings.iter().filter(is_loss)
+        let found = self.findings.iter().filter(is_loss);
+        let found = found.map(|finding| Loss::new(&finding.path, &finding.message));
+        let no_place = self.no_place.iter().map(|path| Loss::new(path, NO_PLACE));
+        found.chain(no_place).collect()
+    }
+
+    /// What is to say about the user data, each in one line with its place in `name`.
+    pub fn lines(&self, name: &str) -> impl Iterator<Item = (Severity, String)> {
+        let lines = Lines::of(&self.text);
+        let line = move |finding: &Finding| (finding.code.severity(), finding.in_one_line(name, &lines));
+        let no_place = |path: &String| (Severity::Error, format!("{path:?}: {NO_PLACE}"));
+        self.findings.iter().map(line).chain(self.no_place.iter().map(no_place))
     }
 
     /// The host name, without a newline at its end.

@@ -43,6 +43,8 @@ fn ask_gcp(service: &Service, timeout: &str) -> (Sandbox, Ran) {
     (sandbox, ran)
 }
 
+const BROKEN: &str = "metadata: no metadata was applied, since a provider is broken\n";
+
 const NOTHING: &str = "metadata: no metadata found (asked aws)\n";
 
 fn ran(status: i32, stderr: &str) -> Ran {
@@ -84,7 +86,7 @@ fn ec2_without_version_2_is_asked_with_version_1() {
         });
         let (sandbox, said) = ask_aws(&service, "10");
         let warning = format!(
-            "metadata: aws: the service has no IMDSv2, asking with version 1 (it answers {status} to the question for a token)\n"
+            "metadata: aws: asking with IMDSv1, since there is no token: the answer to PUT /latest/api/token is {status}\n"
         );
         assert_eq!(said, ran(0, &(warning + EC2_DONE)));
         assert_eq!(tree_of(&sandbox.path("out")), EC2_TREE);
@@ -145,7 +147,7 @@ fn a_proxy_is_not_asked() {
 /// What is said of a broken service: its fault, and that nothing was applied.
 fn broken(service: &Service, path: &str, why: &str) -> Ran {
     let fault = format!("metadata: aws: found, but broken: asking {}{path}: {why}\n", service.url());
-    ran(1, &(fault + NOTHING + "metadata: nothing was applied, and a provider is broken\n"))
+    ran(1, &(fault + BROKEN))
 }
 
 #[test]
@@ -158,7 +160,7 @@ fn a_broken_ec2_is_named() {
     assert_eq!(ask_aws(&service, "0.5").1, broken(&service, "/latest/api/token", "the answer is 500"));
 
     let service = Service::start(|_| Answer::ok("").slow());
-    assert_eq!(ask_aws(&service, "0.5").1, broken(&service, "/latest/api/token", "no answer in time"));
+    assert_eq!(ask_aws(&service, "0.5").1, broken(&service, meta_data, "no answer in time"));
 
     let huge = "x".repeat((1 << 20) + 1);
     let service = Service::start(move |question| ec2(question, &huge));
@@ -166,11 +168,10 @@ fn a_broken_ec2_is_named() {
     assert_eq!(ask_aws(&service, "5").1, broken(&service, "/latest/user-data", why));
 
     let service = Service::start(|question| match question.path() {
-        "/latest/meta-data/hostname" => Answer::ok("").slow(),
+        "/latest/user-data" => Answer::ok("").slow(),
         _ => ec2(question, "hello"),
     });
-    let why = "no answer in time";
-    assert_eq!(ask_aws(&service, "0.5").1, broken(&service, "/latest/meta-data/hostname", why));
+    assert_eq!(ask_aws(&service, "0.5").1, broken(&service, "/latest/user-data", "no answer in time"));
 
     let service = Service::start(|question| match question.path() {
         "/latest/user-data" => ec2(question, "hello").cut_off(),
@@ -192,6 +193,48 @@ fn faults_that_pass_are_waited_out() {
     let (sandbox, said) = ask_aws(&service, "10");
     assert_eq!(said, ran(0, EC2_DONE));
     assert_eq!(tree_of(&sandbox.path("out")), EC2_TREE);
+}
+
+#[test]
+fn a_token_that_does_not_come_is_done_without() {
+    let service = Service::start(|question| match question.path() {
+        "/latest/api/token" => Answer::ok("").slow(),
+        path => ec2_v1(path, "hello"),
+    });
+    let (sandbox, said) = ask_aws(&service, "4");
+    let why = "since there is no token: PUT /latest/api/token is not answered";
+    assert_eq!(said, ran(0, &format!("metadata: aws: asking with IMDSv1, {why}\n{EC2_DONE}")));
+    assert_eq!(tree_of(&sandbox.path("out")), EC2_TREE);
+}
+
+#[test]
+fn a_value_that_is_broken_is_lost_and_the_others_are_written() {
+    let service = Service::start(|question| match question.path() {
+        "/latest/meta-data/public-ipv4" => Answer::status(500),
+        "/latest/meta-data/hostname" => Answer::ok("not a name"),
+        "/latest/meta-data/public-keys/1/openssh-key" => Answer::status(403),
+        _ => ec2(question, "hello"),
+    });
+    let (sandbox, said) = ask_aws(&service, "30");
+    let asking = format!("asking {}/latest/meta-data", service.url());
+    let stderr = format!(
+        "\
+metadata: aws: the host name \"not a name\" has characters other than letters, digits, '-' and '.'
+metadata: aws: {asking}/public-keys/1/openssh-key: the answer is 403
+metadata: aws: {asking}/public-ipv4: the answer is 500
+metadata: AWS: 5 bytes of user data
+metadata: \"out\": 8 files written
+metadata: applying AWS: 3 things were skipped
+"
+    );
+    assert_eq!(said, ran(1, &stderr));
+    let without = ["hostname", "public_ipv4"].map(|name| format!("0644 {name} "));
+    let kept =
+        EC2_TREE.split_inclusive('\n').filter(|line| !without.iter().any(|name| line.starts_with(name)));
+    let expected = kept.collect::<String>().replace("\\nssh-rsa BBBB second", "");
+    assert_eq!(tree_of(&sandbox.path("out")), expected);
+    let asked = service.log().iter().filter(|line| line.ends_with("/public-ipv4")).count();
+    assert_eq!(asked, 4, "not until the deadline");
 }
 
 #[test]
@@ -228,6 +271,13 @@ fn google_gives_a_host_name_keys_and_user_data() {
     let (sandbox, _) = ask_gcp(&blocked, "10");
     assert_eq!(sandbox.read("out/ssh/authorized_keys"), b"ssh-ed25519 AAAA alice\n");
     assert!(blocked.log().iter().all(|line| !line.contains("/project/")));
+
+    let old = Service::start(|question| match question.path() {
+        "/computeMetadata/v1/instance/attributes/sshKeys" => Answer::ok("carol:ssh-rsa CCCC").google(),
+        _ => google(question, "hello"),
+    });
+    let (sandbox, _) = ask_gcp(&old, "10");
+    assert_eq!(sandbox.read("out/ssh/authorized_keys"), b"ssh-ed25519 AAAA alice\nssh-rsa CCCC\n");
 }
 
 #[test]
@@ -250,7 +300,8 @@ fn only_who_answers_as_google_is_google() {
     });
     let (sandbox, said) = ask_gcp(&service, "5");
     assert_eq!((said.status, tree_of(&sandbox.path("out"))), (Some(1), String::new()), "{said:?}");
-    assert!(said.stderr.contains("found, but broken: the answer from"), "{said:?}");
+    let why = "user-data: the answer has no header Metadata-Flavor: Google\n";
+    assert!(said.stderr.contains("gcp: found, but broken: asking") && said.stderr.contains(why), "{said:?}");
 }
 
 #[test]
@@ -347,7 +398,7 @@ metadata: FILE data: 141 bytes of user data
 metadata: user data:1:95: \"../c\": a name with '/', which would lead elsewhere; the entry is skipped [bad-name]
 metadata: skipping \"d\": there is a directory of that name
 metadata: \"out\": 4 files written
-metadata: left as they are, of an earlier run: \"d/in the way\", \"old\"
+metadata: left as they were before: \"d/in the way\", \"old\"
 metadata: applying FILE data: 2 things were skipped
 ";
     assert_eq!((said.status, &*said.stderr), (Some(1), stderr));
@@ -399,8 +450,63 @@ fn a_file_that_is_not_there_is_no_fault_and_one_that_cannot_be_read_is() {
     assert_eq!(said, ran(0, &format!("metadata: file: the file \"empty\" is empty\n{asked}")));
     let said = agent(&sandbox, "", "", &["file=out"]);
     let fault = "metadata: file: found, but broken: reading \"out\": it is no regular file\n";
-    let end = "metadata: nothing was applied, and a provider is broken\n";
-    assert_eq!(said, ran(1, &format!("{fault}{asked}{end}")));
+    assert_eq!(said, ran(1, &format!("{fault}{BROKEN}")));
+}
+
+#[test]
+fn an_address_that_is_none_is_a_fault_of_usage() {
+    let sandbox = Sandbox::new();
+    for (aws, gcp, why) in [
+        (
+            "127.0.0.1:80",
+            "",
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT=\"127.0.0.1:80\": it does not begin with http://",
+        ),
+        ("", "a/b", "GCE_METADATA_HOST=\"a/b\": it has more than a host and a port"),
+        ("", "http://a", "GCE_METADATA_HOST=\"http://a\": it has a port that is none"),
+    ] {
+        assert_eq!(agent(&sandbox, aws, gcp, &["aws", "gcp"]), ran(2, &format!("metadata: {why}\n")));
+    }
+    for seconds in ["-1", "nan", "1e99", "x"] {
+        let said = agent(&sandbox, "", "", &["--timeout", seconds, "cdrom"]);
+        let why = "it is no number of seconds from 0 to 86400 (--help shows the usage)";
+        let line = format!("metadata: invalid value '{seconds}' for '--timeout <SECONDS>': {why}\n");
+        assert_eq!(said, ran(2, &line));
+    }
+    assert!(!sandbox.path("out").exists());
+}
+
+#[test]
+fn user_data_may_come_from_standard_input() {
+    let sandbox = Sandbox::new();
+    let said = sandbox.run_with_input(["agent", "--root", "out", "-v", "-v", "file=-"], "x");
+    assert_eq!(said.status, Some(0), "{said:?}");
+    assert!(said.stderr.contains(" FILE -: 1 byte of user data\n"), "{said:?}");
+    assert_eq!(sandbox.read("out/userdata"), b"x");
+}
+
+#[test]
+fn a_console_is_not_kept_busy_with_faults() {
+    let sandbox = Sandbox::new();
+    let bad: Vec<_> = (0..1000).map(|n| format!("\"{n}{}\": 1", "x".repeat(2000))).collect();
+    sandbox.write("data", format!("{{{}}}", bad.join(", ")));
+    let said = agent(&sandbox, "", "", &["file=data"]);
+    assert_eq!(said.status, Some(1));
+    assert!(said.stderr.contains("metadata: user data: 980 more faults like these\n"), "{said:?}");
+    assert!(said.stderr.len() < 30_000, "{}", said.stderr.len());
+}
+
+#[test]
+fn what_an_earlier_run_left_is_named_when_nothing_is_found_too() {
+    let sandbox = Sandbox::new();
+    sandbox.write("out/provider", "FILE data");
+    let said = agent(&sandbox, "", "", &["file=data"]);
+    let stderr = "\
+metadata: file: there is no file \"data\"
+metadata: no metadata found (asked file)
+metadata: left as they were before: \"provider\"
+";
+    assert_eq!(said, ran(0, stderr));
 }
 
 /// A `/dev` and a `/sys/class/block` of files.
@@ -456,7 +562,7 @@ fn a_cdrom_is_applied_before_a_silent_address_is_asked() {
     let machine = Machine::new();
     machine.device("sr0", &machine.image(&["hello"]));
     let service = Service::silent();
-    let (report, said) = machine.run(&[Arc::new(Aws::new(&service.url()))]);
+    let (report, said) = machine.run(&[Arc::new(Aws::new(&service.url()).unwrap())]);
     assert_eq!(report.provider.as_deref(), Some("CDROM /dev/sr0"));
     let asked: Vec<_> = report.probes.iter().map(|probe| (probe.provider, probe.outcome)).collect();
     assert_eq!(asked, [("cdrom", Outcome::Served)], "named second, asked first, and nobody else");
@@ -517,7 +623,7 @@ fn what_is_no_image_is_passed_over() {
             "cdrom: /dev/vda: no ISO 9660 volume",
             "cdrom: /dev/vdb: no ISO 9660 volume",
             "cdrom: /dev/vdc: Input/output error (os error 5)",
-            "cdrom: /dev/sr1: volume \"config-2\" has no data for this guest",
+            "cdrom: /dev/sr1: volume \"config-2\" has no user-data, config or meta-data",
             "cdrom: nothing found",
             "no metadata found (asked cdrom)",
         ]
@@ -537,7 +643,8 @@ fn a_broken_image_is_named_and_the_next_one_serves() {
     let (report, said) = machine.run(&[]);
     assert_eq!(report.provider.as_deref(), Some("CDROM /dev/vdb"));
     assert!(report.is_whole());
-    assert!(said[0].starts_with("cdrom: /dev/vda: reading image"), "{said:?}");
+    let about_vda: Vec<_> = said.iter().filter(|line| line.contains("/dev/vda")).collect();
+    assert!(about_vda.len() == 1 && about_vda[0].starts_with("cdrom: /dev/vda: reading image"), "{said:?}");
 }
 
 #[test]
@@ -581,6 +688,31 @@ fn meta_data_gives_what_user_data_does_not() {
     machine.run(&[]);
     let expected = "0644 hostname \"own\"\n0644 provider \"CDROM /dev/vda\"\n0700 ssh/\n0644 ssh/authorized_keys \"own\"\n";
     assert_eq!(tree(&machine), expected);
+}
+
+#[test]
+fn meta_data_that_cannot_be_read_is_a_loss() {
+    let machine = Machine::new();
+    for metadata in ["local-hostname: [\n", "- a\n", "a: 1\n---\nb: 2\n", "local-hostname: we_b\n"] {
+        machine.sandbox.write("meta-data", metadata);
+        let arguments = ["--layout", "nocloud", "--meta-data", "meta-data", "#cloud-config\n"];
+        machine.device("vda", &machine.image(&arguments));
+        let (report, said) = machine.run(&[]);
+        assert_eq!(report.provider.as_deref(), Some("CDROM /dev/vda"));
+        assert!(report.skipped.len() == 1 && !report.is_whole(), "{metadata}: {said:?}");
+    }
+}
+
+#[test]
+fn a_provider_s_keys_do_not_go_without_a_word() {
+    let machine = Machine::new();
+    machine.sandbox.write("meta-data", "public-keys: [ssh-rsa A]\n");
+    let data = r#"{"ssh": {"content": "in the way"}}"#;
+    let arguments = ["--layout", "nocloud", "--meta-data", "meta-data", data];
+    machine.device("vda", &machine.image(&arguments));
+    let (report, _) = machine.run(&[]);
+    assert_eq!(report.skipped.len(), 1, "{report:?}");
+    assert_eq!(report.skipped[0].path, "ssh");
 }
 
 #[test]

@@ -157,3 +157,21 @@ fn images_of_linuxkit_are_read() {
         assert_eq!(sandbox.succeed(["extract", "meta.iso", "config"]), data.as_bytes());
     }
 }
+
+#[test]
+#[ignore = "needs genisoimage"]
+fn of_a_disc_full_of_other_files_an_agent_reads_its_own() {
+    let sandbox = Sandbox::new();
+    sandbox.write("disc/config", "hello");
+    for number in 0..17_000 {
+        sandbox.write(&format!("disc/file-{number}"), "");
+    }
+    sandbox.tool("genisoimage", ["-quiet", "-R", "-o", "disc.iso", "disc"]);
+    let image = sandbox.path("disc.iso");
+    assert_eq!(provider_reads(&image), ("hello".to_owned(), "{}".to_owned()));
+    let why = "it holds more than 16384 files";
+    assert_eq!(
+        sandbox.run(["show", "disc.iso"]),
+        crate::support::failed(1, &format!("reading image \"disc.iso\": {why}"))
+    );
+}
