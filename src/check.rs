@@ -1,11 +1,12 @@
-//! Every finding about user data, meta-data, a network configuration, or an image with them on it.
+//! Every finding about user data, meta-data, a network configuration, a recipe, or an image with them on it.
 
 use std::{fmt, path::Path, str::FromStr};
 
 use anyhow::Result;
 
 use crate::{
-    image::{Image, Layout, Record, layout::Agent},
+    image::{Image, Layout, Record, layout::Agent, write::Draft},
+    recipe::Recipe,
     userdata::{
         finding::{Code, Finding},
         meta_data, nocloud, parse,
@@ -14,6 +15,9 @@ use crate::{
 
 /// Bytes of a file on an image that are checked at most.
 const CHECKED_BYTES_MAX: u64 = 64 << 20;
+
+/// Bytes of a file for an image that is being built that are checked at most.
+const PREPARED_BYTES_MAX: u64 = 8 << 20;
 
 /// What a text is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,6 +166,58 @@ fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> Check
     }
     findings.sort_by_key(|finding| finding.span.start);
     Checked { name: None, text, findings }
+}
+
+/// A recipe whose sources have been looked at, with what is likely a mistake in it.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The image as it will be.
+    pub draft: Draft,
+    /// What is allowed and still likely to be a mistake, a sentence each.
+    pub warnings: Vec<String>,
+    /// The files that agents read, and what they are for.
+    subjects: Vec<(&'static str, Subject)>,
+}
+
+impl Prepared {
+    /// Opens every source of `recipe` and plans the image.
+    ///
+    /// # Errors
+    /// The recipe contradicts itself ([`Contradiction`](crate::recipe::Contradiction)), or a source cannot be read.
+    pub fn new(recipe: Recipe) -> Result<Self> {
+        let mut warnings = recipe.warnings();
+        let layout = recipe.layout;
+        let subjects = [
+            (Some(layout.userdata_name()), Subject::UserData(Some(layout))),
+            (layout.metadata_name().filter(|_| recipe.meta_data.is_some()), Subject::MetaData(layout)),
+            (layout.network_config_name().filter(|_| layout == Layout::NoCloud), Subject::NetworkConfig),
+        ];
+        let subjects = subjects.into_iter().filter_map(|(name, subject)| Some((name?, subject))).collect();
+        let draft = recipe.draft()?;
+        if draft.is_empty(layout.userdata_name()) {
+            warnings.push(match layout {
+                Layout::LinuxKit => {
+                    "the data is empty, and the guest's agent ignores an empty file".to_owned()
+                }
+                Layout::NoCloud | Layout::ConfigDrive => "the user data is empty".to_owned(),
+            });
+        }
+        warnings.extend_from_slice(draft.warnings());
+        Ok(Self { draft, warnings, subjects })
+    }
+
+    /// Checks the files of up to 8 MiB that agents read, and hands each with its findings to `each`.
+    ///
+    /// # Errors
+    /// A source cannot be read, or `each` fails.
+    pub fn check(&mut self, mut each: impl FnMut(Checked) -> Result<()>) -> Result<()> {
+        for (name, subject) in &self.subjects {
+            if let Some(content) = self.draft.content(name, PREPARED_BYTES_MAX, is_of_interest)? {
+                each(Checked { name: Some((*name).to_owned()), ..check(&content, *subject, None) })?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Checks an image and the files on it that agents read.

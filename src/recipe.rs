@@ -34,6 +34,19 @@ const DEFAULT_SECONDS: u64 = 315_532_800;
 /// The first second that a directory record has no year for: 2156-01-01 (ECMA-119, 9.1.5).
 const SECONDS_END: u64 = 5_869_584_000;
 
+/// Permission bits of an image file that is given none: it repeats every secret in its data.
+pub const MODE: u32 = 0o600;
+
+/// Permission bits of an image file as text: an octal number up to 0777.
+///
+/// # Errors
+/// It is none.
+pub fn parse_mode(text: &str) -> Result<u32> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    let mode = u32::from_str_radix(digits, 8).ok().filter(|_| !digits.starts_with('+'));
+    mode.filter(|mode| *mode <= 0o777).context("it is not an octal number up to 0777")
+}
+
 /// What to build.
 #[derive(Clone, Debug)]
 pub struct Recipe {

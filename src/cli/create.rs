@@ -14,7 +14,7 @@ use clap::{
     builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser},
 };
 use metadata_image::{
-    check::{Checked, Subject, check, is_of_interest},
+    check::{Checked, Prepared},
     image::{
         Layout,
         layout::hex,
@@ -22,7 +22,7 @@ use metadata_image::{
         write::{Draft, Written, digests},
     },
     output::replace::{Replacement, Target, clean_up_on_signals, standard_output},
-    recipe::Recipe,
+    recipe::{self, Recipe},
 };
 use serde::Serialize;
 
@@ -34,9 +34,6 @@ use super::{
     render::{Count, paragraphs},
     say,
 };
-
-/// Permission bits of an image: it repeats every secret in its data.
-const MODE: u32 = 0o600;
 
 /// Build an image from a string, a file, a directory or standard input
 ///
@@ -125,7 +122,7 @@ pub(crate) struct Args {
     volume_id: Option<String>,
 
     /// The permission bits of the image file [default: 0600]
-    #[arg(long, value_name = "OCTAL", value_parser = parse_mode)]
+    #[arg(long, value_name = "OCTAL", value_parser = recipe::parse_mode)]
     mode: Option<u32>,
 
     /// Wait until the image is on the disk, also when it replaces none
@@ -150,9 +147,6 @@ metadata create [OPTIONS] IMAGE DATA
        metadata create [OPTIONS] IMAGE --data STRING
        metadata create [OPTIONS] IMAGE --data-file PATH
        metadata create [OPTIONS] IMAGE --data-dir DIR";
-
-/// Bytes of a file for an image that are looked at for mistakes.
-const CHECKED_BYTES_MAX: u64 = 8 << 20;
 
 /// Findings that are shown while an image is built; `metadata check` shows all.
 const FINDINGS_SHOWN_MAX: usize = 20;
@@ -182,12 +176,6 @@ fn split(argument: &std::ffi::OsStr) -> Result<(Vec<u8>, PathBuf)> {
     let path = &bytes[middle + 1..];
     ensure!(!path.is_empty(), "it has no PATH");
     Ok((bytes[..middle].to_vec(), OsString::from_vec(path.to_vec()).into()))
-}
-
-fn parse_mode(text: &str) -> Result<u32> {
-    let digits = text.strip_prefix("0o").unwrap_or(text);
-    let mode = u32::from_str_radix(digits, 8).ok().filter(|_| !digits.starts_with('+'));
-    mode.filter(|mode| *mode <= 0o777).context("it is not an octal number up to 0777")
 }
 
 /// What `--json` prints.
@@ -225,7 +213,7 @@ impl Args {
         let identifier = recipe.volume_identifier().to_owned();
         let draft = self.draft(recipe)?;
         let mut progress = Bar::new(self.quiet);
-        let file = target.create(self.mode.unwrap_or(MODE)).with_context(building)?;
+        let file = target.create(self.mode.unwrap_or(recipe::MODE)).with_context(building)?;
         let written = draft.write_to_file(file.file(), &mut progress).with_context(building)?;
         let json =
             if self.json { Some(self.describe(&file, &written, &identifier, &mut progress)?) } else { None };
@@ -287,40 +275,19 @@ impl Args {
 
     /// The draft, after what is to say about it has been printed.
     fn draft(&self, recipe: Recipe) -> Result<Draft> {
-        let mut warnings = recipe.warnings();
-        let layout = recipe.layout;
-        let subjects = [
-            (Some(layout.userdata_name()), Subject::UserData(Some(layout))),
-            (layout.metadata_name().filter(|_| recipe.meta_data.is_some()), Subject::MetaData(layout)),
-            (layout.network_config_name().filter(|_| layout == Layout::NoCloud), Subject::NetworkConfig),
-        ];
-        let mut draft = recipe.draft()?;
-        if draft.is_empty(layout.userdata_name()) {
-            warnings.push(match layout {
-                Layout::LinuxKit => {
-                    "the data is empty, and the guest's agent ignores an empty file".to_owned()
-                }
-                Layout::NoCloud | Layout::ConfigDrive => "the user data is empty".to_owned(),
-            });
-        }
+        let mut prepared = Prepared::new(recipe)?;
         if self.data.as_deref().is_some_and(is_dash) {
-            warnings.push("the data is a single '-'; for standard input say --data-file -".to_owned());
+            let warning = "the data is a single '-'; for standard input say --data-file -";
+            prepared.warnings.push(warning.to_owned());
         }
-        warnings.extend_from_slice(draft.warnings());
-        if let (true, Some(first)) = (self.strict, warnings.first()) {
+        if let (true, Some(first)) = (self.strict, prepared.warnings.first()) {
             bail!("{first}");
         }
-        for warning in warnings {
+        for warning in &prepared.warnings {
             say(&format!("warning: {warning}"));
         }
-        for (name, subject) in subjects {
-            let Some(name) = name else { continue };
-            if let Some(content) = draft.content(name, CHECKED_BYTES_MAX, is_of_interest)? {
-                let checked = check(&content, subject, None);
-                self.show_findings(&Checked { name: Some(name.to_owned()), ..checked })?;
-            }
-        }
-        Ok(draft)
+        prepared.check(|checked| self.show_findings(&checked))?;
+        Ok(prepared.draft)
     }
 
     /// Prints what was found in a file for the image.

@@ -6,7 +6,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use metadata_image::{output::replace::standard_output, userdata::pack::pack};
+use metadata_image::{
+    output::replace::standard_output,
+    userdata::pack::{pack, to_json},
+};
 
 use super::say;
 
@@ -42,11 +45,7 @@ impl Args {
 /// The user data of a directory. Everything in it that has no place there is named, then it fails.
 pub(super) fn pack_directory(directory: &Path, follow: bool) -> Result<Vec<u8>> {
     match pack(directory, follow)? {
-        Ok(tree) => {
-            let mut json = serde_json::to_vec(&tree)?;
-            json.push(b'\n');
-            Ok(json)
-        }
+        Ok(tree) => to_json(&tree),
         Err(faults) => {
             for fault in &faults {
                 say(&format!("packing {:?}: {}", fault.path, fault.why));

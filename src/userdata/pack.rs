@@ -100,6 +100,16 @@ pub fn pack(directory: &Path, follow: bool) -> Result<Result<ConfigTree, Vec<Fau
     Ok(if faults.is_empty() { Ok(tree) } else { Err(faults) })
 }
 
+/// The user data with this tree: JSON in one line.
+///
+/// # Errors
+/// Never, for a tree that [`pack`] made.
+pub fn to_json(tree: &ConfigTree) -> Result<Vec<u8>> {
+    let mut json = serde_json::to_vec(tree)?;
+    json.push(b'\n');
+    Ok(json)
+}
+
 /// Puts the directories that are deeper than `depth` into those above them.
 fn close(open: &mut Vec<(String, Option<Mode>, ConfigTree)>, depth: usize) {
     while open.len() > depth {
