@@ -5,7 +5,11 @@ use std::{fmt, path::Path, str::FromStr};
 use anyhow::Result;
 
 use crate::{
-    image::{Image, Layout, Record, layout::Agent, write::Draft},
+    image::{
+        Image, Layout, Record,
+        layout::Agent,
+        write::{Draft, Heads},
+    },
     recipe::Recipe,
     userdata::{
         finding::{Code, Finding},
@@ -185,6 +189,14 @@ impl Prepared {
     /// # Errors
     /// The recipe contradicts itself ([`Contradiction`](crate::recipe::Contradiction)), or a source cannot be read.
     pub fn new(recipe: Recipe) -> Result<Self> {
+        Self::with_heads(recipe, None)
+    }
+
+    /// The same for one of many images, with the heads of others where they help ([`Draft::with_heads`]).
+    ///
+    /// # Errors
+    /// As [`Prepared::new`].
+    pub fn with_heads(recipe: Recipe, heads: Option<&mut Heads>) -> Result<Self> {
         let mut warnings = recipe.warnings();
         let layout = recipe.layout;
         let subjects = [
@@ -193,7 +205,7 @@ impl Prepared {
             (layout.network_config_name().filter(|_| layout == Layout::NoCloud), Subject::NetworkConfig),
         ];
         let subjects = subjects.into_iter().filter_map(|(name, subject)| Some((name?, subject))).collect();
-        let draft = recipe.draft()?;
+        let draft = recipe.draft_with(heads)?;
         if draft.is_empty(layout.userdata_name()) {
             warnings.push(match layout {
                 Layout::LinuxKit => {

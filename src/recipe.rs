@@ -13,7 +13,7 @@ use crate::{
         layout::{Instance, Layout},
         read,
         source::Source,
-        write::{Draft, Volume},
+        write::{Draft, Heads, Volume},
     },
     output::tree::NAME_BYTES,
     userdata::hostname,
@@ -300,6 +300,14 @@ impl Recipe {
     /// # Errors
     /// The recipe contradicts itself ([`Contradiction`]), or a source cannot be read.
     pub fn draft(self) -> Result<Draft> {
+        self.draft_with(None)
+    }
+
+    /// The same for one of many images, with the heads of others where they help ([`Draft::with_heads`]).
+    ///
+    /// # Errors
+    /// As [`Recipe::draft`].
+    pub fn draft_with(self, heads: Option<&mut Heads>) -> Result<Draft> {
         self.check()?;
         let identifier = self.volume_identifier().to_owned();
         let layout = self.layout;
@@ -319,7 +327,7 @@ impl Recipe {
         let parts = parts.into_iter().filter_map(|(name, source)| Some((name?.as_bytes().to_vec(), source?)));
         let files = self.files.into_iter().chain(parts).collect();
         let seconds = self.seconds.unwrap_or(DEFAULT_SECONDS);
-        Draft::new(Volume { identifier, seconds, files, instance })
+        Draft::with_heads(Volume { identifier, seconds, files, instance }, heads)
     }
 }
 

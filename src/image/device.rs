@@ -9,23 +9,24 @@ use std::{
 use hadris_io::{Error, ErrorKind, ErrorType};
 use hadris_storage::{BlockIndex, BlockSize, sync::BlockDevice};
 
-use super::SECTOR_BYTES;
+use super::{SECTOR_BYTES, SYSTEM_AREA_BYTES};
 
 const SECTOR: BlockSize = match BlockSize::new(2048) {
     Some(size) => size,
     None => unreachable!(),
 };
 
-/// The head of an image: system area, descriptors, directories, small files and path tables.
+/// The head of an image from the end of the system area on: descriptors, directories, small files and path tables.
 ///
-/// Grows as it is written. Zeros past its end are not kept: the image file has a hole there.
+/// Grows as it is written. The system area is all zeros (ECMA-119, 6.2.1), and neither it nor zeros past the end are kept:
+/// the image file has holes there.
 #[derive(Debug, Default)]
 pub(super) struct HeadDevice {
     bytes: Vec<u8>,
 }
 
 impl HeadDevice {
-    /// A head that begins as `bytes`, a whole number of sectors.
+    /// A head that begins, behind the system area, as `bytes`, a whole number of sectors.
     pub(super) fn new(bytes: Vec<u8>) -> Self {
         Self { bytes }
     }
@@ -45,7 +46,7 @@ impl BlockDevice for HeadDevice {
     }
 
     fn block_count(&self) -> u64 {
-        self.bytes.len() as u64 / SECTOR_BYTES
+        (SYSTEM_AREA_BYTES + self.bytes.len()) as u64 / SECTOR_BYTES
     }
 
     fn max_block_count(&self) -> u64 {
@@ -57,13 +58,22 @@ impl BlockDevice for HeadDevice {
     }
 
     fn read_blocks(&mut self, first: BlockIndex, buf: &mut [u8]) -> Result<(), Error<Infallible>> {
-        let stored = position(first).and_then(|start| self.bytes.get(start..start + buf.len()));
+        let start = position(first).ok_or(ErrorKind::InvalidInput)?;
+        let (zeros, buf) = buf.split_at_mut(SYSTEM_AREA_BYTES.saturating_sub(start).min(buf.len()));
+        zeros.fill(0);
+        let start = start.saturating_sub(SYSTEM_AREA_BYTES);
+        let stored = start.checked_add(buf.len()).and_then(|end| self.bytes.get(start..end));
         buf.copy_from_slice(stored.ok_or(ErrorKind::InvalidInput)?);
         Ok(())
     }
 
     fn write_blocks(&mut self, first: BlockIndex, data: &[u8]) -> Result<(), Error<Infallible>> {
         let start = position(first).ok_or(ErrorKind::InvalidInput)?;
+        let (zeros, data) = data.split_at(SYSTEM_AREA_BYTES.saturating_sub(start).min(data.len()));
+        if zeros.iter().any(|byte| *byte != 0) {
+            return Err(ErrorKind::Unsupported.into());
+        }
+        let start = start.saturating_sub(SYSTEM_AREA_BYTES);
         let end = start + data.len();
         if self.bytes.len() < end {
             if start >= self.bytes.len() && is_padding(data) {

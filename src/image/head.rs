@@ -1,5 +1,5 @@
-//! The head of an image, laid out by hadris in memory: system area, descriptors, directories, small files and path
-//! tables. Of large files it only knows where they are.
+//! The head of an image, laid out by hadris in memory: descriptors, directories, small files and path tables. Of large
+//! files it only knows where they are.
 //!
 //! Every image has Rock Ridge and Joliet, is of interchange level 3 (files over 4 GiB), and has no Enhanced Volume
 //! Descriptor, which some readers reject.
@@ -34,12 +34,15 @@ const APPLICATION: &str = "METADATA-IMAGE";
 const EXTENT_BYTES_MAX: u64 = u32::MAX as u64 / SECTOR_BYTES * SECTOR_BYTES;
 
 /// Bytes that most heads take, so that they are not moved while they grow.
-const USUAL_BYTES: usize = 96 << 10;
+const USUAL_BYTES: usize = 64 << 10;
 
 /// What a volume's descriptors say.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Plan {
-    options: IsoOptions,
+    /// The volume identifier, at most 32 bytes.
+    identifier: String,
+    /// The date of everything.
+    time: DateTime,
 }
 
 /// Where a file's bytes are.
@@ -51,23 +54,33 @@ pub(super) enum Place {
 }
 
 /// A head that has been laid out.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Head {
+    /// From the end of the system area on.
     pub(super) bytes: Vec<u8>,
-    report: Report,
+    /// Bytes of the image, with hadris's padding of 150 sectors behind the head.
+    pub(super) image_bytes: u64,
+    /// Where the bytes of each file are, in the order in which the files were given; those of an empty one are at 0.
+    pub(super) extents: Vec<Extent>,
+    /// What readers of some trees see otherwise than asked for, a sentence each.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Plan {
     /// `identifier`: the volume identifier, at most 32 bytes; `seconds`: the date of everything, since 1970.
     pub(super) fn new(identifier: &str, seconds: u64) -> Result<Self> {
-        let options = IsoOptions::new()
-            .with_id(IsoId::Volume, identifier)
+        let time = DateTime::from_unix_seconds(i64::try_from(seconds)?)?;
+        Ok(Self { identifier: identifier.to_owned(), time })
+    }
+
+    fn options(&self) -> IsoOptions {
+        IsoOptions::new()
+            .with_id(IsoId::Volume, &self.identifier)
             .with_id(IsoId::Application, APPLICATION)
             .with_level(IsoLevel::L3)
             .with_rock_ridge()
             .with_joliet()
-            .with_time(DateTime::from_unix_seconds(i64::try_from(seconds)?)?);
-        Ok(Self { options })
+            .with_time(self.time)
     }
 
     /// Lays out a head for `files`, in an image of at least so many sectors.
@@ -76,11 +89,13 @@ impl Plan {
         files: impl Iterator<Item = (&'a [u8], Place)>,
         sectors: u64,
     ) -> Result<Head> {
-        let options = self.options.clone().with_min_image_blocks(sectors);
+        let options = self.options().with_min_image_blocks(sectors);
         let mut tree = Tree::new();
         tree.replace("", directory())?;
         let mut behind = false;
+        let mut names = Vec::with_capacity(files.size_hint().0);
         for (name, place) in files {
+            names.push(name);
             for (end, _) in name.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
                 if tree.get(&name[..end]).is_none() {
                     tree.insert(&name[..end], directory())?;
@@ -95,27 +110,21 @@ impl Plan {
             };
             tree.insert(name, Node::file(data).with_attrs(mode(FILE_MODE)))?;
         }
-        if behind { lay_out_around_stored(tree, &options) } else { lay_out(&tree, &options) }
+        let (bytes, report) =
+            if behind { lay_out_around_stored(tree, &options)? } else { lay_out(&tree, &options)? };
+        Ok(Head {
+            bytes,
+            image_bytes: report.size(),
+            extents: names.into_iter().map(|name| extent_of(&report, name)).collect(),
+            warnings: report.warnings().iter().map(describe).collect(),
+        })
     }
 }
 
-impl Head {
-    /// Bytes of the image, with hadris's padding of 150 sectors behind the head.
-    pub(super) fn image_bytes(&self) -> u64 {
-        self.report.size()
-    }
-
-    /// Where the bytes of the file `name` are; an empty one is at 0.
-    pub(super) fn extent_of(&self, name: &[u8]) -> Extent {
-        let extents = self.report.extents(name).unwrap_or_default();
-        let offset = extents.first().map_or(0, HadrisExtent::offset);
-        Extent { offset, len: extents.iter().map(HadrisExtent::len).sum() }
-    }
-
-    /// What readers of some trees see otherwise than asked for, a sentence each.
-    pub(super) fn warnings(&self) -> Vec<String> {
-        self.report.warnings().iter().map(describe).collect()
-    }
+fn extent_of(report: &Report, name: &[u8]) -> Extent {
+    let extents = report.extents(name).unwrap_or_default();
+    let offset = extents.first().map_or(0, HadrisExtent::offset);
+    Extent { offset, len: extents.iter().map(HadrisExtent::len).sum() }
 }
 
 fn directory() -> Node {
@@ -132,11 +141,11 @@ fn pieces(Extent { offset, len }: Extent) -> Vec<HadrisExtent> {
     starts.map(|start| HadrisExtent::new(offset + start, EXTENT_BYTES_MAX.min(len - start))).collect()
 }
 
-/// Lays `tree`, which has no stored files, out in memory.
-fn lay_out(tree: &Tree, options: &IsoOptions) -> Result<Head> {
+/// Lays `tree`, which has no stored files, out in memory. The bytes behind the system area, and what hadris says of them.
+fn lay_out(tree: &Tree, options: &IsoOptions) -> Result<(Vec<u8>, Report)> {
     let mut device = HeadDevice::new(Vec::with_capacity(USUAL_BYTES));
     let report = write(&mut device, tree, options)?;
-    Ok(Head { bytes: device.into_bytes(), report })
+    Ok((device.into_bytes(), report))
 }
 
 /// Lays `tree` out in memory; its stored files are not touched.
@@ -144,16 +153,16 @@ fn lay_out(tree: &Tree, options: &IsoOptions) -> Result<Head> {
 /// hadris 3.0.0-rc.2 takes stored files in a [`Session`] only, which updates an image that is there. So the session
 /// gets an empty one that claims to have no sectors, and rebuilds all of it from the first sector after the
 /// descriptors. `hadris_still_refuses_stored_files_in_a_new_image` tells when this is no longer needed.
-fn lay_out_around_stored(tree: Tree, options: &IsoOptions) -> Result<Head> {
-    /// Where the primary volume descriptor, in sector 16, has the volume's size, in both byte orders (ECMA-119, 8.4.8).
-    const VOLUME_SPACE_SIZE: Range<usize> = 16 * 2048 + 80..16 * 2048 + 88;
+fn lay_out_around_stored(tree: Tree, options: &IsoOptions) -> Result<(Vec<u8>, Report)> {
+    /// Where the primary volume descriptor, the first, has the volume's size, in both byte orders (ECMA-119, 8.4.8).
+    const VOLUME_SPACE_SIZE: Range<usize> = 80..88;
 
-    let mut empty = lay_out(&Tree::new(), &IsoOptions::new())?.bytes;
+    let (mut empty, _) = lay_out(&Tree::new(), &IsoOptions::new())?;
     empty[VOLUME_SPACE_SIZE].fill(0);
     let mut session = Session::open(HeadDevice::new(empty)).map_err(MountError::into_error)?;
     *session.tree_mut() = tree;
     let report = session.write(options, SessionMode::Rewrite)?;
-    Ok(Head { bytes: session.into_inner().into_bytes(), report })
+    Ok((session.into_inner().into_bytes(), report))
 }
 
 fn describe(warning: &Warning) -> String {
@@ -176,6 +185,7 @@ fn describe(warning: &Warning) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::SYSTEM_AREA_BYTES;
 
     #[test]
     fn hadris_still_refuses_stored_files_in_a_new_image() -> Result<()> {
@@ -197,8 +207,8 @@ mod tests {
         };
         let options = IsoOptions::new().with_rock_ridge().with_joliet();
         let (direct, detour) = (lay_out(&tree()?, &options)?, lay_out_around_stored(tree()?, &options)?);
-        assert!(direct.bytes == detour.bytes);
-        assert_eq!(direct.report, detour.report);
+        assert!(direct.0 == detour.0);
+        assert_eq!(direct.1, detour.1);
         Ok(())
     }
 
@@ -208,8 +218,8 @@ mod tests {
         data.extend(*b"the end");
         let plan = Plan::new("X", 0)?;
         let head = plan.lay_out([(&b"file"[..], Place::Head(Data::bytes(data.clone())))].into_iter(), 0)?;
-        let Extent { offset, len } = head.extent_of(b"file");
-        assert!(head.bytes[usize::try_from(offset)?..][..usize::try_from(len)?] == data);
+        let Extent { offset, len } = head.extents[0];
+        assert!(head.bytes[usize::try_from(offset)? - SYSTEM_AREA_BYTES..][..usize::try_from(len)?] == data);
         Ok(())
     }
 

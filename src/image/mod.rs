@@ -12,6 +12,7 @@ mod payload;
 pub mod peek;
 pub mod read;
 pub mod source;
+mod template;
 pub mod write;
 
 pub use layout::Layout;
@@ -20,6 +21,9 @@ pub use read::Image;
 
 /// Bytes in a sector, the unit in which a descriptor or a record gives a position (ECMA-119, 6.1.2).
 pub const SECTOR_BYTES: u64 = 2048;
+
+/// Bytes at the start of an image that are for others than ISO 9660; here they are zeros (ECMA-119, 6.2.1).
+const SYSTEM_AREA_BYTES: usize = 16 * 2048;
 
 /// Bytes on a disk that must divide an image's size and a large file's offset.
 ///

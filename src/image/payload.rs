@@ -7,7 +7,7 @@ use std::{
     fmt,
     fs::{File, Metadata},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{FileExt, MetadataExt},
     path::PathBuf,
 };
 
@@ -220,6 +220,11 @@ fn copy_range(
         left -= copied;
     }
     Ok(())
+}
+
+/// Writes `bytes` to byte `offset` of `out`.
+pub(super) fn write_at(out: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    out.write_all_at(bytes, offset)
 }
 
 /// Reads `from` to its end and writes it to `to`.

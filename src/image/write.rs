@@ -13,23 +13,19 @@ use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
 use super::{
-    ALIGNMENT_BYTES, Extent, Layout, SECTOR_BYTES,
+    ALIGNMENT_BYTES, Extent, Layout, SECTOR_BYTES, SYSTEM_AREA_BYTES,
     head::{Data, Head, Place, Plan},
     layout::{DIGEST_BYTES, Instance},
-    payload::{Payload, Progress, read_pieces},
+    payload::{Payload, Progress, read_pieces, write_at},
     source::{Content, Room, Source},
+    template::{self, SECTORS_MIN},
 };
+
+pub use super::template::Heads;
 
 /// Empty sectors behind the last file, as `mkisofs -pad` writes them: readers that read ahead fail without (isoinfo).
 /// hadris puts as many behind the head.
 const PADDING_SECTORS: u64 = 150;
-
-/// Sectors in an image at least: what a few small files need with the padding, so that most images are laid out once,
-/// of a size that [`ALIGNMENT_BYTES`] divides.
-const SECTORS_MIN: u64 = 182;
-
-/// Bytes at the start of an image that are for others than ISO 9660.
-const SYSTEM_AREA_BYTES: usize = 16 * 2048;
 
 /// Bytes by which a large file's content is judged.
 const BEGINNING_BYTES: u64 = 4096;
@@ -54,9 +50,8 @@ pub struct Draft {
     plan: Plan,
     files: Vec<(Vec<u8>, Body)>,
     instance: Option<(Layout, Instance)>,
-    /// The head as it is without large files and for a digest of zeros: often the one that is written.
+    /// Without large files the head that is written. With them what it is without, and for a digest of zeros.
     first: Head,
-    warnings: Vec<String>,
 }
 
 /// What a draft knows of a file's content.
@@ -101,6 +96,15 @@ impl Draft {
     /// # Errors
     /// A source cannot be read, the volume identifier does not fit, or the names do not form a tree.
     pub fn new(volume: Volume) -> Result<Self> {
+        Self::with_heads(volume, None)
+    }
+
+    /// The same for one of many images: where the heads of others help to lay this one out, they are used, and this one
+    /// is added to them.
+    ///
+    /// # Errors
+    /// As [`Draft::new`].
+    pub fn with_heads(volume: Volume, heads: Option<&mut Heads>) -> Result<Self> {
         let Volume { identifier, seconds, mut files, instance } = volume;
         files.sort_by(|(one, _), (other, _)| one.cmp(other));
         let mut room = Room::new();
@@ -120,16 +124,39 @@ impl Draft {
             bodies.sort_by(|(one, _), (other, _)| one.cmp(other));
         }
         let plan = Plan::new(&identifier, seconds)?;
-        let files = bodies.iter().map(|(name, body)| (name.as_slice(), Place::Head(body.without_large())));
-        let first = plan.lay_out(files, SECTORS_MIN)?;
-        let warnings = first.warnings();
-        Ok(Self { plan, files: bodies, instance, first, warnings })
+        let mut draft = Self { plan, files: bodies, instance, first: Head::default() };
+        let has_large = draft.files.iter().any(|(_, body)| matches!(body, Body::Large(_)));
+        if !has_large {
+            let digest = draft.digest(&[], |_, _| Ok(()))?;
+            draft.generate(&digest);
+        }
+        let data: Vec<_> =
+            draft.files.iter().map(|(name, body)| (name.as_slice(), body.without_large())).collect();
+        draft.first = match heads {
+            _ if has_large => draft
+                .plan
+                .lay_out(data.into_iter().map(|(name, data)| (name, Place::Head(data))), SECTORS_MIN)?,
+            Some(heads) => heads.lay_out(&draft.plan, &data)?,
+            None => template::lay_out(&draft.plan, &data)?,
+        };
+        Ok(draft)
+    }
+
+    /// Makes the generated file for this digest of the content.
+    fn generate(&mut self, digest: &[u8; DIGEST_BYTES]) {
+        let Some((layout, instance)) = self.instance.take() else { return };
+        let rendered = instance.render(layout, digest).unwrap_or_default();
+        for (_, body) in &mut self.files {
+            if matches!(body, Body::Generated(_)) {
+                *body = Body::Small(Data::bytes(&*rendered));
+            }
+        }
     }
 
     /// What readers of some trees of the image will see otherwise than asked for, a sentence each.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
-        &self.warnings
+        &self.first.warnings
     }
 
     /// Whether the file `name` will be there and empty.
@@ -183,9 +210,8 @@ impl Draft {
         })?;
         let (head, written) = self.head(&digest, &places)?;
         (|| {
-            // The system area is all zeros, and stays a hole (ECMA-119, 6.2.1).
-            out.seek(SeekFrom::Start(SYSTEM_AREA_BYTES as u64))?;
-            out.write_all(&head[SYSTEM_AREA_BYTES..])?;
+            // The system area stays a hole.
+            write_at(out, SYSTEM_AREA_BYTES as u64, &head)?;
             out.set_len(written.bytes)
         })()
         .context("writing the image")?;
@@ -213,8 +239,10 @@ impl Draft {
         }
         let digest = self.digest(&places, |number, each| payloads[number].read(each, progress))?;
         let (head, written) = self.head(&digest, &places)?;
-        out.write_all(&head).context("writing the image")?;
-        let mut at = head.len() as u64;
+        write_zeros(out, SYSTEM_AREA_BYTES as u64)
+            .and_then(|()| out.write_all(&head))
+            .context("writing the image")?;
+        let mut at = (SYSTEM_AREA_BYTES + head.len()) as u64;
         for (payload, Extent { offset, len }) in payloads.iter().zip(&places) {
             write_zeros(out, offset - at).context("writing the image")?;
             payload.read(&mut |piece| out.write_all(piece), progress)?;
@@ -239,7 +267,7 @@ impl Draft {
     /// knows. Behind the head it leaves the padding that hadris puts there; the further records that a file of more
     /// than 4 GiB needs take it up.
     fn payload_start(&self) -> u64 {
-        self.first.image_bytes().next_multiple_of(ALIGNMENT_BYTES)
+        self.first.image_bytes.next_multiple_of(ALIGNMENT_BYTES)
     }
 
     fn needs_digest(&self) -> bool {
@@ -281,28 +309,28 @@ impl Draft {
         Ok(hash.finalize().into())
     }
 
-    /// The bytes of the head with the large files at `places`, and where everything is.
+    /// The bytes of the head behind the system area with the large files at `places`, and where everything is.
     fn head(mut self, digest: &[u8; DIGEST_BYTES], places: &[Extent]) -> Result<(Vec<u8>, Written)> {
         let start = self.payload_start();
         let end = match places.last() {
             Some(last) => (last.offset + last.len).div_ceil(SECTOR_BYTES) + PADDING_SECTORS,
-            None => self.first.image_bytes() / SECTOR_BYTES,
+            None => self.first.image_bytes / SECTOR_BYTES,
         };
         let sectors = end.next_multiple_of(ALIGNMENT_BYTES / SECTOR_BYTES);
         let mut head = std::mem::take(&mut self.first);
-        if !places.is_empty() || self.needs_digest() || head.image_bytes() != sectors * SECTOR_BYTES {
+        if !places.is_empty() {
             drop(head);
             head = self.plan.lay_out(self.placed(digest, places), sectors).context("laying out the image")?;
         }
         ensure!(
-            head.image_bytes() == sectors * SECTOR_BYTES && head.bytes.len() as u64 <= start,
+            head.image_bytes == sectors * SECTOR_BYTES
+                && (SYSTEM_AREA_BYTES + head.bytes.len()) as u64 <= start,
             "laying out the image: its files are too large for one image",
         );
-        let place = |(name, _): (Vec<u8>, Body)| Placed { extent: head.extent_of(&name), name };
-        let mut files: Vec<_> = self.files.into_iter().map(place).collect();
+        let files = self.files.into_iter().zip(head.extents);
+        let mut files: Vec<_> = files.map(|((name, _), extent)| Placed { name, extent }).collect();
         files.sort_by_key(|file| file.extent.offset);
-        let written = Written { bytes: head.image_bytes(), files };
-        Ok((head.bytes, written))
+        Ok((head.bytes, Written { bytes: head.image_bytes, files }))
     }
 
     /// Where every file is, the large ones at `places`.
