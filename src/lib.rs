@@ -3,6 +3,7 @@
 //! The rooms, from the top down; a room imports from the ones below it only:
 //!
 //! - [`agent`]: what runs in the guest: asks the providers and writes `/run/config`.
+//! - [`batch`]: many recipes on all cores.
 //! - [`check`]: every finding about user data or an image.
 //! - [`recipe`]: what to build, as data.
 //! - [`provider`]: where a guest finds its metadata.
@@ -29,6 +30,7 @@
 //! ```
 
 pub mod agent;
+pub mod batch;
 pub mod check;
 pub mod image;
 pub mod output;

@@ -19,7 +19,7 @@ use metadata_image::{
         Layout,
         layout::hex,
         source::Source,
-        write::{Draft, Written, digests},
+        write::{Draft, Placed, Written, digests},
     },
     output::replace::{Replacement, Target, clean_up_on_signals, standard_output},
     recipe::{self, Recipe},
@@ -190,11 +190,22 @@ struct Made<'a> {
 }
 
 #[derive(Serialize)]
-struct MadeFile {
+pub(super) struct MadeFile {
     name: String,
     size: u64,
     offset: u64,
     sha256: String,
+}
+
+impl MadeFile {
+    pub(super) fn new(file: &Placed, digest: &[u8]) -> Self {
+        Self {
+            name: String::from_utf8_lossy(&file.name).into_owned(),
+            size: file.extent.len,
+            offset: file.extent.offset,
+            sha256: hex(digest),
+        }
+    }
 }
 
 impl Args {
@@ -318,12 +329,8 @@ impl Args {
         progress: &mut Bar,
     ) -> Result<String> {
         let digests = digests(file.file(), written, progress).context("reading the image back")?;
-        let files = written.files.iter().zip(&digests.files).map(|(file, digest)| MadeFile {
-            name: String::from_utf8_lossy(&file.name).into_owned(),
-            size: file.extent.len,
-            offset: file.extent.offset,
-            sha256: hex(digest),
-        });
+        let files = written.files.iter().zip(&digests.files);
+        let files = files.map(|(file, digest)| MadeFile::new(file, digest));
         let made = Made {
             path: self.image.display().to_string(),
             size: written.bytes,
@@ -352,7 +359,7 @@ fn file_or_standard_input(path: &Path, role: &'static str) -> Source {
 }
 
 /// The date that reproducible builds ask for, in seconds since 1970.
-fn source_date_epoch() -> Result<Option<u64>> {
+pub(super) fn source_date_epoch() -> Result<Option<u64>> {
     let Some(value) = env::var_os("SOURCE_DATE_EPOCH") else { return Ok(None) };
     let digits = value.to_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     let seconds = digits.and_then(|digits| digits.parse().ok());

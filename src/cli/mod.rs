@@ -3,6 +3,7 @@
 mod agent;
 mod apply;
 mod attach;
+mod batch;
 mod check;
 mod create;
 mod extract;
@@ -45,6 +46,7 @@ Examples:
 #[derive(Debug, Subcommand)]
 enum Command {
     Create(Box<create::Args>),
+    Batch(batch::Args),
     Pack(pack::Args),
     Check(check::Args),
     Apply(apply::Args),
@@ -59,6 +61,7 @@ impl Cli {
     pub(crate) fn run(self) -> Result<()> {
         match self.command {
             Command::Create(args) => args.run(),
+            Command::Batch(args) => args.run(),
             Command::Pack(args) => args.run(),
             Command::Check(args) => args.run(),
             Command::Apply(args) => args.run(),

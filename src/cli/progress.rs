@@ -1,29 +1,59 @@
 //! Progress on a terminal, for work that takes over a second.
 
 use std::{
+    fmt,
     io::{self, IsTerminal},
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use metadata_image::image::Progress;
 
 /// How long nothing is shown.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// What a bar counts.
+#[derive(Clone, Copy, Debug)]
+enum Unit {
+    Bytes,
+    Images,
+}
+
+impl Unit {
+    /// How it looks, if it is known how many there will be, and if it is not.
+    fn template(self, known: bool) -> &'static str {
+        match (self, known) {
+            (Self::Bytes, true) => "{bytes} of {total_bytes} [{bar:30}] {bytes_per_sec}, {eta} left",
+            (Self::Bytes, false) => "{bytes}, {bytes_per_sec}",
+            (Self::Images, true) => "{human_pos} of {human_len} images [{bar:30}] {rate}/s, {eta} left",
+            (Self::Images, false) => "{human_pos} images, {rate}/s",
+        }
+    }
+}
+
 /// A bar on standard error, where that is a terminal.
 pub(super) struct Bar {
     started: Instant,
+    unit: Unit,
     /// `None` where there is nobody to look.
-    bar: Option<ProgressBar>,
+    shown: Option<ProgressBar>,
 }
 
 impl Bar {
-    /// `quiet`: there shall be none.
+    /// One of bytes. `quiet`: there shall be none.
     pub(super) fn new(quiet: bool) -> Self {
+        Self::of(Unit::Bytes, quiet)
+    }
+
+    /// One of images, likewise.
+    pub(super) fn of_images(quiet: bool) -> Self {
+        Self::of(Unit::Images, quiet)
+    }
+
+    fn of(unit: Unit, quiet: bool) -> Self {
         let wanted = !quiet && io::stderr().is_terminal();
-        let bar = wanted.then(|| ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden()));
-        Self { started: Instant::now(), bar }
+        let shown = wanted.then(|| ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden()));
+        Self { started: Instant::now(), unit, shown }
     }
 
     fn draw(&self, bar: &ProgressBar) {
@@ -32,26 +62,36 @@ impl Bar {
         }
         // Of a pipe nobody knows the length.
         let known = bar.length().is_some_and(|len| len > 0);
-        let template = if known {
-            "{bytes} of {total_bytes} [{bar:30}] {bytes_per_sec}, {eta} left"
-        } else {
-            "{bytes}, {bytes_per_sec}"
-        };
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+        let style = ProgressStyle::with_template(self.unit.template(known))
+            .unwrap_or_else(|_| ProgressStyle::default_bar())
+            .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+                // A string takes it.
+                let _ = write!(out, "{:.0}", state.per_sec());
+            });
         bar.set_style(style.progress_chars("=> "));
         bar.set_draw_target(ProgressDrawTarget::stderr());
     }
 }
 
+impl Bar {
+    /// Does what writes to standard error while the bar is not there.
+    pub(super) fn aside(&self, write: impl FnOnce()) {
+        match &self.shown {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+}
+
 impl Progress for Bar {
     fn expect(&mut self, bytes: u64) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = &self.shown {
             bar.inc_length(bytes);
         }
     }
 
     fn advance(&mut self, bytes: u64) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = &self.shown {
             bar.inc(bytes);
             self.draw(bar);
         }
@@ -60,7 +100,7 @@ impl Progress for Bar {
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = &self.shown {
             bar.finish_and_clear();
         }
     }

@@ -4,7 +4,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Kind, Record, Tree, Volume};
@@ -13,7 +13,7 @@ use super::{Kind, Record, Tree, Volume};
 pub const DIGEST_BYTES: usize = 32;
 
 /// A volume identifier and file names that some agent looks for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
     /// LinuxKit's metadata package: everything in one file `config`.

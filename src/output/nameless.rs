@@ -8,18 +8,27 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd},
     path::{Path, PathBuf},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat, unlinkat};
+use rustix::{
+    fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat, unlinkat},
+    io::Errno,
+};
 
 /// Creates a file without a name in the open directory, with these permission bits less those of the umask.
 ///
 /// `None`: the file system has no such files, or there is no `/proc` to name it by later.
 pub(super) fn create(directory: impl AsFd, mode: u32) -> Option<File> {
+    /// Whether /proc was there when it was first looked for.
+    static HAS_PROC: OnceLock<bool> = OnceLock::new();
+
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     let file = File::from(openat(directory, ".", flags, Mode::from_raw_mode(mode)).ok()?);
-    fs::symlink_metadata(path_of(&file)).ok()?;
-    Some(file)
+    HAS_PROC.get_or_init(|| fs::symlink_metadata(path_of(&file)).is_ok()).then_some(file)
 }
 
 /// Where /proc shows an open file (proc(5)).
@@ -32,6 +41,15 @@ fn path_of(file: &File) -> PathBuf {
 /// # Errors
 /// Something has that name, or the system refuses.
 pub(super) fn name(file: &File, directory: impl AsFd, name: &Path) -> io::Result<()> {
+    /// Whether the system links an open file only by its path in /proc: before Linux 6.10, without privileges.
+    static BY_PATH: AtomicBool = AtomicBool::new(false);
+
+    if !BY_PATH.load(Ordering::Relaxed) {
+        match linkat(file, "", &directory, name, AtFlags::EMPTY_PATH) {
+            Err(Errno::NOENT | Errno::PERM | Errno::INVAL) => BY_PATH.store(true, Ordering::Relaxed),
+            linked => return Ok(linked?),
+        }
+    }
     Ok(linkat(CWD, path_of(file), directory, name, AtFlags::SYMLINK_FOLLOW)?)
 }
 

@@ -37,15 +37,14 @@ const LINKS_MAX: usize = 40;
 /// Temporaries that a signal must remove. Held while one is created or renamed, so that none is missed.
 static TEMPORARIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
-fn temporaries() -> MutexGuard<'static, Vec<PathBuf>> {
+pub(super) fn temporaries() -> MutexGuard<'static, Vec<PathBuf>> {
     TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether signals shall remove temporaries.
 static CLEAN_UP: AtomicBool = AtomicBool::new(false);
 
-/// Whether a file has been replaced, so that a signal is no longer heard. A process that replaces several would have to
-/// count.
+/// Whether the one file that the process was to make has been replaced, so that a signal is no longer heard.
 static DONE: AtomicBool = AtomicBool::new(false);
 
 /// From now on SIGHUP, SIGINT, SIGQUIT and SIGTERM remove the temporaries before they end the process, unless it was started
@@ -60,7 +59,7 @@ pub fn clean_up_on_signals() -> io::Result<()> {
     Ok(())
 }
 
-fn handle_signals() -> io::Result<()> {
+pub(super) fn handle_signals() -> io::Result<()> {
     static STARTED: OnceLock<()> = OnceLock::new();
     if !CLEAN_UP.load(Ordering::Relaxed) || STARTED.set(()).is_err() {
         return Ok(());
@@ -256,7 +255,7 @@ fn name(file: &File, directory: &OwnedFd, target: &Path, synced: bool) -> io::Re
     if !synced {
         file.sync_data()?;
     }
-    uninterrupted(|| nameless::name_instead(file, directory, target))
+    finish(|| nameless::name_instead(file, directory, target))
 }
 
 fn rename(file: NamedTempFile, target: &Path, synced: bool) -> io::Result<()> {
@@ -264,20 +263,28 @@ fn rename(file: NamedTempFile, target: &Path, synced: bool) -> io::Result<()> {
         file.as_file().sync_data()?;
     }
     let temporary = file.path().to_path_buf();
-    uninterrupted(|| file.persist(target).map(drop).map_err(|error| error.error))?;
+    finish(|| file.persist(target).map(drop).map_err(|error| error.error))?;
     temporaries().retain(|path| *path != temporary);
     Ok(())
 }
 
-/// Does `rename`, during which a signal waits. When it is done the work is, and the signal comes too late to matter:
-/// nobody shall be told that it was interrupted.
-fn uninterrupted(rename: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+/// Does the last thing that the process was to do, a `rename`. When it is done, a signal comes too late to matter: nobody
+/// shall be told that it was interrupted.
+fn finish(rename: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    uninterrupted(|| {
+        let renamed = rename();
+        DONE.store(renamed.is_ok(), Ordering::Relaxed);
+        renamed
+    })
+}
+
+/// Does `work`, during which a signal waits.
+pub(super) fn uninterrupted<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     handle_signals()?;
     let temporaries = temporaries();
-    let renamed = rename();
-    DONE.store(renamed.is_ok(), Ordering::Relaxed);
+    let done = work();
     drop(temporaries);
-    renamed
+    done
 }
 
 impl Drop for Replacement {

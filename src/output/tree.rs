@@ -5,9 +5,12 @@
 use std::{
     ffi::{OsStr, OsString},
     fs, io,
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::{
+            ffi::OsStrExt,
+            fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+        },
     },
     path::Path,
 };
@@ -77,6 +80,21 @@ impl Directory {
         list_files(&self.handle, "", max, &mut files);
         files.sort_unstable();
         files
+    }
+
+    /// Opens the directory `path` beneath this one, after it has made it and those above it if need be. The empty path is
+    /// this one.
+    ///
+    /// # Errors
+    /// Those of [`Directory::make_directories`].
+    pub(super) fn below(&self, path: &[u8]) -> Result<Self> {
+        self.descend(if path.is_empty() { Vec::new() } else { components(path)? })
+    }
+
+    /// The device that its file system is on, and a handle that syncfs(2) takes.
+    pub(super) fn device(&self) -> Result<(u64, fs::File)> {
+        let handle = self.handle.open(".")?.into_std();
+        Ok((handle.metadata()?.dev(), handle))
     }
 
     /// Makes the directory `path`, with permission bits 0700, and those above it. One that is there stays as it is.
@@ -202,6 +220,20 @@ fn make_all(path: &Path, mode: u32) -> Result<()> {
     make().with_context(|| format!("making directory {path:?}"))
 }
 
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.handle.as_fd()
+    }
+}
+
+/// Whether `path` can be one beneath a directory: names joined by `/`, each a normal one.
+///
+/// # Errors
+/// A component of `path` is not a normal name.
+pub fn check_path(path: &[u8]) -> Result<()> {
+    path.split(|&byte| byte == b'/').try_for_each(check_name)
+}
+
 fn list_files(directory: &Dir, above: &str, max: usize, files: &mut Vec<String>) {
     for entry in directory.entries().into_iter().flatten().flatten() {
         if files.len() == max {
@@ -260,11 +292,16 @@ fn components(path: &[u8]) -> Result<Vec<OsString>> {
 }
 
 fn component(name: &[u8]) -> Result<OsString> {
+    check_name(name)?;
+    Ok(OsStr::from_bytes(name).to_owned())
+}
+
+fn check_name(name: &[u8]) -> Result<()> {
     ensure!(!matches!(name, b"" | b"." | b".."), "a name is empty, '.' or '..'");
     ensure!(!name.contains(&b'/'), "a name has a '/'");
     ensure!(!name.contains(&0), "a name has a NUL character");
     ensure!(name.len() <= NAME_BYTES, "a name is longer than {NAME_BYTES} bytes");
-    Ok(OsStr::from_bytes(name).to_owned())
+    Ok(())
 }
 
 #[cfg(test)]

@@ -135,6 +135,34 @@ fn a_full_disk_leaves_the_old_image_and_nothing_else() {
 }
 
 #[test]
+#[ignore = "needs root to mount a tmpfs"]
+fn a_full_disk_leaves_whole_images_of_a_batch_and_nothing_else() {
+    let sandbox = Sandbox::new();
+    let small = sandbox.path("small");
+    let _mounted = Tmpfs::mount(&small, 2 << 20);
+    let lines = (0..500)
+        .map(|number| format!("{{\"image\": \"{number}\", \"data\": \"x\"}}\n"))
+        .collect::<Vec<_>>()
+        .concat();
+    for arguments in [&["batch", "--into", "small"] as &[_], &["batch", "--into", "small", "--keep-going"]] {
+        let ran = sandbox.run_with_input(arguments, lines.clone());
+        assert_eq!(ran.status, Some(1));
+        assert!(
+            ran.stderr.contains(": writing the image: No space left on device (os error 28)\n"),
+            "{ran:?}"
+        );
+        let images =
+            fs::read_dir(&small).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let images: Vec<_> = images.collect();
+        assert!((10..200).contains(&images.len()), "{images:?}");
+        for image in images {
+            assert!(image.parse::<u32>().is_ok(), "{image}");
+            assert_eq!(sandbox.succeed(["extract", &format!("small/{image}"), "config"]), b"x", "{image}");
+        }
+    }
+}
+
+#[test]
 fn a_file_that_changes_while_it_is_read_is_an_error() {
     let sandbox = Sandbox::new();
     let path = sandbox.write("data", noise(3_000_000));

@@ -5,6 +5,7 @@
 mod agent;
 mod apply;
 mod attach;
+mod batch;
 mod check;
 mod create;
 mod extract;

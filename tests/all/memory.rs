@@ -54,6 +54,24 @@ fn memory_does_not_grow_with_the_data() {
 
 #[test]
 #[ignore = "needs GNU time"]
+fn memory_does_not_grow_with_the_number_of_images() {
+    let sandbox = Sandbox::new();
+    let line = |number| format!("{{\"image\": \"{}/{number}\", \"data\": \"{number}\"}}\n", number / 1000);
+    sandbox.write("lines", (0..30_000).map(line).collect::<Vec<_>>().concat());
+    // The second time all are replaced.
+    for command in [
+        "m batch lines --into out --json > /dev/null",
+        "m batch lines --into out",
+        "cat lines | m batch --into out --keep-going",
+    ] {
+        let (succeeded, resident) = resident(&sandbox, command);
+        assert!(succeeded, "{command}");
+        assert!(resident <= RESIDENT_KB_MAX, "{command}: {resident} kB");
+    }
+}
+
+#[test]
+#[ignore = "needs GNU time"]
 fn memory_does_not_grow_with_what_an_image_claims() {
     const SECTOR: usize = 2048;
     const ROOT: u32 = 32;

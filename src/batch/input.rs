@@ -1,0 +1,246 @@
+//! The lines of the input: bounded in length, numbered, of one shard, and no image twice.
+
+use std::{
+    collections::HashSet,
+    fmt,
+    hash::{BuildHasher, RandomState},
+    io::{self, BufRead, BufReader, Read},
+    str::FromStr,
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::line::{Task, image_of};
+
+/// Bytes of a line at most, its end included. Larger data belongs in a file.
+pub const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes that the input is read by.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// The lines that one of several processes takes: of `count` consecutive ones the one at `index`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    index: u64,
+    count: u64,
+}
+
+impl Shard {
+    /// All lines.
+    pub const ALL: Self = Self { index: 0, count: 1 };
+
+    /// Whether a line, counted from 1, is one of them.
+    fn has(self, number: u64) -> bool {
+        (number - 1) % self.count == self.index
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |digits: &str| {
+            let only_digits = digits.bytes().all(|byte| byte.is_ascii_digit());
+            digits.parse().ok().filter(|_| only_digits)
+        };
+        let pair = text.split_once('/').and_then(|(index, count)| Some((number(index)?, number(count)?)));
+        match pair {
+            Some((index, count)) if index < count => Ok(Self { index, count }),
+            Some((_, 0)) => Err("there are no shards".to_owned()),
+            Some((_, count)) => Err(format!("I counts from 0 to N-1, here {}", count - 1)),
+            None => Err("it is not I/N, such as 0/4".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.count)
+    }
+}
+
+/// A line of the shard that is not blank.
+#[derive(Debug)]
+pub(super) struct Line {
+    /// Its number in the input, from 1.
+    pub(super) number: u64,
+    /// The image that it names, if it names one.
+    pub(super) image: Option<String>,
+    /// What it asks for, or what is wrong with it.
+    pub(super) task: Result<Task>,
+    /// Bytes in it.
+    pub(super) len: usize,
+}
+
+/// Reads the lines of one shard.
+pub(super) struct Lines<R> {
+    from: BufReader<R>,
+    shard: Shard,
+    seconds: Option<u64>,
+    number: u64,
+    text: Vec<u8>,
+    /// Digests of all images so far, those of other shards included: eight bytes each, whatever their names.
+    images: HashSet<u64>,
+    /// What they are made with: others in each process, so that nobody can make two of them equal.
+    digests: RandomState,
+}
+
+impl<R: Read> Lines<R> {
+    /// `seconds`: the date of all images.
+    pub(super) fn new(from: R, shard: Shard, seconds: Option<u64>) -> Self {
+        Self {
+            from: BufReader::with_capacity(BUFFER_BYTES, from),
+            shard,
+            seconds,
+            number: 0,
+            text: Vec::new(),
+            images: HashSet::new(),
+            digests: RandomState::new(),
+        }
+    }
+
+    /// The next line of the shard; `None` at the end.
+    ///
+    /// # Errors
+    /// The input cannot be read.
+    pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
+        while self.read()? {
+            if self.text.len() > LINE_BYTES_MAX {
+                if !self.text.ends_with(b"\n") {
+                    self.from.skip_until(b'\n')?;
+                }
+                if self.shard.has(self.number) {
+                    let fault = anyhow!("it is longer than {LINE_BYTES_MAX} bytes; data_file takes more");
+                    return Ok(Some(self.line(None, Err(fault))));
+                }
+            } else if self.shard.has(self.number) && !self.text.trim_ascii().is_empty() {
+                let task = Task::parse(&self.text, self.seconds);
+                let image = match &task {
+                    Ok(task) => Some(task.image.clone()),
+                    Err(_) => image_of(&self.text),
+                };
+                let is_new = image.as_deref().is_none_or(|image| self.is_new(image));
+                let task = if is_new {
+                    task
+                } else {
+                    task.and_then(|task| bail!("image {:?} is that of an earlier line", task.image))
+                };
+                return Ok(Some(self.line(image, task)));
+            } else if let Some(image) = image_of(&self.text) {
+                self.is_new(&image);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a line is there without waiting for the input.
+    pub(super) fn is_ready(&self) -> bool {
+        self.from.buffer().contains(&b'\n')
+    }
+
+    /// Reads a line, or as much of it as tells that it is too long.
+    fn read(&mut self) -> io::Result<bool> {
+        self.text.clear();
+        // One longer than usual needs no more room for ever.
+        self.text.shrink_to(BUFFER_BYTES);
+        let limit = LINE_BYTES_MAX as u64 + 1;
+        let read = (&mut self.from).take(limit).read_until(b'\n', &mut self.text)?;
+        self.number += 1;
+        Ok(read > 0)
+    }
+
+    fn is_new(&mut self, image: &str) -> bool {
+        self.images.insert(self.digests.hash_one(image))
+    }
+
+    fn line(&self, image: Option<String>, task: Result<Task>) -> Line {
+        Line { number: self.number, image, task, len: self.text.len() }
+    }
+}
+
+/// What is wrong with the lines of an input that has been read to its end.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    /// Lines of the shard that are not blank.
+    pub(super) lines: u64,
+    /// How many of them have faults.
+    pub(super) faulty: u64,
+}
+
+/// Reads all lines, and hands those with a fault to `each`.
+pub(super) fn check<R: Read>(
+    mut lines: Lines<R>,
+    mut each: impl FnMut(u64, Option<String>, anyhow::Error) -> Result<()>,
+) -> Result<Checked> {
+    let mut checked = Checked::default();
+    while let Some(Line { number, image, task, .. }) = lines.next().context("reading the input")? {
+        checked.lines += 1;
+        if let Err(fault) = task {
+            checked.faulty += 1;
+            each(number, image, fault)?;
+        }
+    }
+    Ok(checked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_is_a_number_below_another() {
+        assert_eq!("0/1".parse(), Ok(Shard::ALL));
+        assert_eq!("3/4".parse(), Ok(Shard { index: 3, count: 4 }));
+        for (text, fault) in [
+            ("4/4", "I counts from 0 to N-1, here 3"),
+            ("0/0", "there are no shards"),
+            ("1", "it is not I/N, such as 0/4"),
+            ("+1/4", "it is not I/N, such as 0/4"),
+            ("1/", "it is not I/N, such as 0/4"),
+            ("/", "it is not I/N, such as 0/4"),
+            ("-1/4", "it is not I/N, such as 0/4"),
+            ("18446744073709551616/1", "it is not I/N, such as 0/4"),
+        ] {
+            assert_eq!(text.parse::<Shard>(), Err(fault.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_line_is_of_one_shard() -> Result<()> {
+        let text = "\n".repeat(3) + &"{}\n".repeat(10) + "{}";
+        for count in 1..=5 {
+            let mut numbers = Vec::new();
+            for index in 0..count {
+                let mut lines = Lines::new(text.as_bytes(), Shard { index, count }, None);
+                while let Some(line) = lines.next()? {
+                    numbers.push(line.number);
+                }
+            }
+            numbers.sort_unstable();
+            assert_eq!(numbers, (4..=14).collect::<Vec<_>>());
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_skipped() -> Result<()> {
+        let line = |len: usize| {
+            let rest = r#"{"image":"a","data":""}"#.len();
+            format!(
+                "{{\"image\":\"{len}\",\"data\":\"{}\"}}\n",
+                "x".repeat(len - rest - len.to_string().len())
+            )
+        };
+        // With the end of the line.
+        let text = [line(LINE_BYTES_MAX), line(LINE_BYTES_MAX + 1), line(100)].concat();
+        let mut lines = Lines::new(text.as_bytes(), Shard::ALL, None);
+        let mut results = Vec::new();
+        while let Some(line) = lines.next()? {
+            results.push((line.number, line.task.map(|task| task.image).map_err(|error| error.to_string())));
+        }
+        let fault = "it is longer than 1048576 bytes; data_file takes more".to_owned();
+        let [first, last] = [LINE_BYTES_MAX.to_string(), "100".to_owned()];
+        assert_eq!(results, [(1, Ok(first)), (2, Err(fault)), (3, Ok(last))]);
+        Ok(())
+    }
+}
