@@ -250,10 +250,10 @@ impl Args {
         }
         ensure!(!io::stdout().is_terminal(), "writing the image: standard output is a terminal");
         let draft = self.draft(recipe)?;
-        let mut out = standard_output().context("writing the image to standard output")?;
+        let out = standard_output().context("writing the image to standard output")?;
         let mut progress = Bar::new(self.quiet);
         let written =
-            draft.write_forward(&mut out, &mut progress).context("writing the image to standard output")?;
+            draft.write_to_output(&out, &mut progress).context("writing the image to standard output")?;
         drop(progress);
         self.report(written.bytes);
         Ok(())

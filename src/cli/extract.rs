@@ -71,8 +71,8 @@ impl Args {
                 bail!("file {name:?} on image {:?} is a {what}", self.image);
             }
             progress.expect(record.len);
-            let mut out = standard_output().context("writing to standard output")?;
-            return image.copy(record, &mut out, &mut progress);
+            let out = standard_output().context("writing to standard output")?;
+            return image.copy_to_file(record, &out, &mut progress);
         };
         let wanted: Vec<_> = match &self.name {
             None => records.iter().collect(),
@@ -112,7 +112,7 @@ impl Args {
             Kind::File => {
                 let executable = record.mode.is_some_and(|mode| mode & 0o100 != 0);
                 let mode = if executable { 0o700 } else { 0o600 };
-                let fill = |file: &mut std::fs::File| image.copy(record, file, progress);
+                let fill = |file: &mut std::fs::File| image.copy_to_file(record, file, progress);
                 match root.write_file(&record.path, mode, self.force, fill)? {
                     Outcome::Written => Ok(()),
                     Outcome::Kept => bail!("it is there already (--force replaces it)"),

@@ -5,6 +5,7 @@
 //!
 //! Sources: ECMA-119 (ISO 9660), the Joliet specification, IEEE P1281 and P1282 (SUSP and Rock Ridge).
 
+mod copy;
 mod device;
 mod head;
 pub mod layout;

@@ -1,7 +1,8 @@
 //! A large file: named until the writer needs it, then copied to its place by whatever copies fastest.
 //!
-//! Files are copied by the kernel (`std::io::copy` between two files is `copy_file_range`), their holes stay holes;
-//! pipes are read and written. Where the bytes go does not depend on which it was.
+//! Files are copied by the kernel, which shares their blocks where it can (`std::io::copy` between two files is
+//! `copy_file_range`), and their holes stay holes; pipes are read and written. Where the bytes go does not depend on
+//! which it was. The way back, out of an image, is the same.
 
 use std::{
     fmt,
@@ -13,6 +14,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use rustix::{fs, io::Errno};
+
+use super::Extent;
 
 /// Bytes that are copied between two reports of progress.
 pub(super) const STEP_BYTES: u64 = 16 << 20;
@@ -180,46 +183,80 @@ impl Payload {
 
 /// Copies `len` bytes of `file` to `offset` of `out`, leaving holes where `file` has them.
 fn place_file(file: &File, len: u64, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<()> {
-    let mut done = 0;
-    while done < len {
-        // A file system that knows no holes says EINVAL, one that has only a hole left ENXIO.
-        let data = match fs::seek(file, fs::SeekFrom::Data(done)) {
-            Ok(data) => data.min(len),
-            Err(Errno::NXIO) => len,
-            Err(_) => done,
-        };
-        let hole = match fs::seek(file, fs::SeekFrom::Hole(data)) {
-            Ok(hole) if data < len => hole.min(len),
-            _ => len,
-        };
-        progress.advance(data - done);
-        copy_range(file, data..hole, out, offset, progress)?;
-        done = hole;
-    }
+    let copied = copy_with_holes(file, Extent { offset: 0, len }, out, offset, progress)?;
+    ensure!(copied == len, "it changed while it was read");
     Ok(())
 }
 
+/// Copies the bytes of `file` in `extent` to byte `offset` of `out`, where `out` holds nothing yet, and leaves holes where
+/// `file` has them. How many bytes of the extent were there.
+///
+/// The kernel copies. Where the file system shares blocks (XFS, Btrfs, bcachefs) it has nothing to copy, as long as both
+/// offsets are multiples of [`ALIGNMENT_BYTES`](super::ALIGNMENT_BYTES).
+pub(super) fn copy_with_holes(
+    file: &File,
+    extent: Extent,
+    out: &File,
+    offset: u64,
+    progress: &mut dyn Progress,
+) -> io::Result<u64> {
+    let end = extent.offset + extent.len;
+    let mut at = extent.offset;
+    while at < end {
+        // A file system that knows no holes says EINVAL, one that has only a hole left ENXIO.
+        let data = match fs::seek(file, fs::SeekFrom::Data(at)) {
+            Ok(data) => data.min(end),
+            Err(Errno::NXIO) => file.metadata()?.len().clamp(at, end),
+            Err(_) => at,
+        };
+        let hole = match fs::seek(file, fs::SeekFrom::Hole(data)) {
+            Ok(hole) if data < end => hole.min(end),
+            _ => end,
+        };
+        progress.advance(data - at);
+        let to = offset + (data - extent.offset);
+        let copied = copy_range(file, data..hole, out, to, progress)?;
+        at = data + copied;
+        if at < hole {
+            break;
+        }
+    }
+    Ok(at - extent.offset)
+}
+
+/// Copies the bytes in `range` of `file` to byte `offset` of `out`, and says how many there were.
 fn copy_range(
     mut file: &File,
     range: std::ops::Range<u64>,
     mut out: &File,
     offset: u64,
     progress: &mut dyn Progress,
-) -> Result<()> {
-    if range.is_empty() {
-        return Ok(());
+) -> io::Result<u64> {
+    let len = range.end - range.start;
+    if len == 0 {
+        return Ok(0);
     }
     file.seek(SeekFrom::Start(range.start))?;
-    out.seek(SeekFrom::Start(offset + range.start))?;
-    let mut left = range.end - range.start;
-    while left > 0 {
-        let step = left.min(STEP_BYTES);
+    out.seek(SeekFrom::Start(offset))?;
+    let mut done = 0;
+    while done < len {
+        let step = STEP_BYTES.min(len - done);
         let copied = io::copy(&mut file.take(step), &mut out)?;
-        ensure!(copied == step, "it changed while it was read");
+        done += copied;
         progress.advance(copied);
-        left -= copied;
+        if copied < step {
+            break;
+        }
     }
-    Ok(())
+    Ok(done)
+}
+
+/// Whether `file` is a regular one that holds nothing and takes bytes at any place, so that a copy into it can leave holes
+/// and share blocks.
+pub(super) fn takes_holes(mut file: &File) -> bool {
+    let is_empty = file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0);
+    let appends = fs::fcntl_getfl(file).is_ok_and(|flags| flags.contains(fs::OFlags::APPEND));
+    is_empty && !appends && file.stream_position().is_ok_and(|at| at == 0)
 }
 
 /// Writes `bytes` to byte `offset` of `out`.

@@ -6,7 +6,8 @@
 
 use std::{
     collections::BTreeSet,
-    io::{self, Read as _, Seek, SeekFrom, Write},
+    fs::File,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -17,7 +18,6 @@ use hadris_iso::{CacheOptions, Detail, IsoDate, IsoId, Namespace, raw, sync::Iso
 use super::{
     Extent, Kind, Record, SECTOR_BYTES, Tree, Volume,
     device::Bounded,
-    payload::{Progress, STEP_BYTES},
     peek::{self, FIRST_DESCRIPTOR},
 };
 
@@ -118,54 +118,14 @@ impl Image {
         Ok((volume, records))
     }
 
-    /// Whether all bytes of `record` are there.
-    #[must_use]
-    pub fn holds(&self, record: &Record) -> bool {
-        let end = |extent: &Extent| extent.offset.checked_add(extent.len);
-        record.extents.iter().all(|extent| end(extent).is_some_and(|end| end <= self.bytes()))
+    /// The file or device itself.
+    pub(super) fn file(&self) -> &File {
+        self.iso.device().file()
     }
 
-    /// Copies the bytes of `record` to `out`.
-    ///
-    /// # Errors
-    /// The image ends before the file does, or one of the two cannot be read or written.
-    pub fn copy(&self, record: &Record, out: &mut impl Write, progress: &mut dyn Progress) -> Result<()> {
-        let context = || format!("copying file {:?} from image {:?}", record.display_path(), self.path);
-        if !self.holds(record) {
-            return Err(anyhow!("it reaches past the end of the image")).with_context(context);
-        }
-        let mut file = self.iso.device().file();
-        for extent in &record.extents {
-            file.seek(SeekFrom::Start(extent.offset)).with_context(context)?;
-            let mut left = extent.len;
-            while left > 0 {
-                let step = left.min(STEP_BYTES);
-                let copied = io::copy(&mut file.take(step), out).with_context(context)?;
-                if copied != step {
-                    return Err(anyhow!("the image became shorter")).with_context(context);
-                }
-                progress.advance(step);
-                left -= step;
-            }
-        }
-        Ok(())
-    }
-
-    /// The bytes of `record`, which may be at most `limit`.
-    ///
-    /// # Errors
-    /// There are more, or [`Image::copy`] fails.
-    pub fn read(&self, record: &Record, limit: u64) -> Result<Vec<u8>> {
-        ensure!(
-            record.len <= limit,
-            "reading file {:?} of image {:?}: it has {} bytes, more than {limit}",
-            record.display_path(),
-            self.path,
-            record.len
-        );
-        let mut bytes = Vec::new();
-        self.copy(record, &mut bytes, &mut ())?;
-        Ok(bytes)
+    /// Its path, for errors.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     fn dates_valid(&mut self) -> Result<bool> {

@@ -16,7 +16,7 @@ use super::{
     ALIGNMENT_BYTES, Extent, Layout, SECTOR_BYTES, SYSTEM_AREA_BYTES,
     head::{Data, Head, Place, Plan},
     layout::{DIGEST_BYTES, Instance},
-    payload::{Payload, Progress, read_pieces, write_at},
+    payload::{Payload, Progress, read_pieces, takes_holes, write_at},
     source::{Content, Room, Source},
     template::{self, SECTORS_MIN},
 };
@@ -215,6 +215,20 @@ impl Draft {
             out.set_len(written.bytes)
         })()
         .context("writing the image")?;
+        Ok(written)
+    }
+
+    /// Writes the image to `out`, as [`Draft::write_to_file`] does where that is an empty file and as
+    /// [`Draft::write_forward`] does where not. An open file stands at the end of the image afterwards.
+    ///
+    /// # Errors
+    /// As [`Draft::write_to_file`].
+    pub fn write_to_output(self, mut out: &File, progress: &mut dyn Progress) -> Result<Written> {
+        if !takes_holes(out) {
+            return self.write_forward(&mut out, progress);
+        }
+        let written = self.write_to_file(out, progress)?;
+        out.seek(SeekFrom::Start(written.bytes)).context("writing the image")?;
         Ok(written)
     }
 

@@ -18,6 +18,7 @@ mod interruption;
 mod memory;
 mod properties;
 mod readme;
+mod sharing;
 mod show;
 mod support;
 mod userdata;
