@@ -28,6 +28,11 @@ impl Sandbox {
         Self { directory: TempDir::new().unwrap() }
     }
 
+    /// One in memory, for tests that would wait for the disk again and again.
+    pub(crate) fn on_tmpfs() -> Self {
+        Self { directory: TempDir::new_in("/dev/shm").unwrap() }
+    }
+
     pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.directory.path().join(name)
     }
