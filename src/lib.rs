@@ -7,6 +7,7 @@
 //! - [`check`]: every finding about user data or an image.
 //! - [`recipe`]: what to build, as data.
 //! - [`provider`]: where a guest finds its metadata.
+//! - [`trust`]: whether a guest may believe an image.
 //! - [`image`]: what carries it, ISO 9660: layouts, writer, reader.
 //! - [`userdata`]: what the guest is told.
 //! - [`output`]: files that appear whole or not at all, and trees that stay beneath their directory.
@@ -36,4 +37,5 @@ pub mod image;
 pub mod output;
 pub mod provider;
 pub mod recipe;
+pub mod trust;
 pub mod userdata;

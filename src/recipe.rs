@@ -1,9 +1,12 @@
 //! What to build, as data: sources, a layout, and what becomes of them.
 
+mod rebuild;
+
 use std::{
     collections::BTreeSet,
     fmt, fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -13,9 +16,13 @@ use crate::{
         layout::{Instance, Layout},
         read,
         source::Source,
-        write::{Draft, Heads, Volume},
+        write::{Draft, Heads, Summary, Volume},
     },
     output::tree::NAME_BYTES,
+    trust::{
+        manifest::{self, Maker, Statement},
+        moment::Moment,
+    },
     userdata::hostname,
 };
 
@@ -72,6 +79,10 @@ pub struct Recipe {
     pub instance_id: Option<String>,
     /// The date of everything on the image, in seconds since 1970; 1980-01-01 otherwise.
     pub seconds: Option<u64>,
+    /// What a manifest shall say besides what is on the image; `None`: there shall be no manifest.
+    pub statement: Option<Statement>,
+    /// The signature of the manifest.
+    pub signature: Option<Vec<u8>>,
 }
 
 /// A recipe that contradicts itself, whatever its files hold: a usage error.
@@ -102,6 +113,8 @@ impl Recipe {
             ssh_keys: Vec::new(),
             instance_id: None,
             seconds: None,
+            statement: None,
+            signature: None,
         }
     }
 
@@ -133,6 +146,9 @@ impl Recipe {
             return Err(Contradiction(
                 "the date is after the year 2155, the last that an image can have".to_owned(),
             ));
+        }
+        if let Some(Err(error)) = self.statement.as_ref().map(Statement::check) {
+            return Err(Contradiction(format!("{error:#}")));
         }
         let inputs = [
             Some(&self.data),
@@ -218,13 +234,27 @@ impl Recipe {
             if self.layout.uses(name) {
                 return Err(fault(&format!("is one that the layout {} uses", self.layout)));
             }
+            if self.statement.is_some()
+                && [manifest::NAME, manifest::SIGNATURE_NAME].iter().any(|own| own.as_bytes() == name)
+            {
+                return Err(fault("is the manifest's or that of its signature"));
+            }
+            if self.statement.is_some() && str::from_utf8(name).is_err() {
+                return Err(fault("is not UTF-8, as a manifest asks for"));
+            }
             if !names.insert(name.as_slice()) {
                 return Err(fault("is given twice"));
             }
         }
         self.check_bounds()?;
         // Whatever lies below a file makes it a directory as well.
-        let layout = [Some(self.layout.userdata_name()), self.layout.metadata_name()];
+        let manifest = self.statement.is_some();
+        let layout = [
+            Some(self.layout.userdata_name()),
+            self.layout.metadata_name(),
+            manifest.then_some(manifest::NAME),
+            manifest.then_some(manifest::SIGNATURE_NAME),
+        ];
         let all = names
             .iter()
             .copied()
@@ -325,9 +355,20 @@ impl Recipe {
             (layout.vendor_data_name(), self.vendor_data),
         ];
         let parts = parts.into_iter().filter_map(|(name, source)| Some((name?.as_bytes().to_vec(), source?)));
-        let files = self.files.into_iter().chain(parts).collect();
+        let files = self.files.into_iter().chain(parts);
+        let files =
+            files.chain(self.signature.map(|bytes| (manifest::SIGNATURE_NAME.into(), Source::Bytes(bytes))));
         let seconds = self.seconds.unwrap_or(DEFAULT_SECONDS);
-        Draft::with_heads(Volume { identifier, seconds, files, instance }, heads)
+        let summary = match self.statement {
+            None => None,
+            Some(statement) => {
+                let created_at = Moment::from_seconds(seconds)?;
+                let volume = manifest::Volume { identifier: identifier.clone(), layout, created_at };
+                let maker: Arc<dyn Summary> = Arc::new(Maker { volume, statement });
+                Some((manifest::NAME, maker))
+            }
+        };
+        Draft::with_heads(Volume { identifier, seconds, files: files.collect(), instance, summary }, heads)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::{
     image::{Layout, source::Source},
     output::tree::check_path,
     recipe::{self, Recipe},
+    trust::manifest::Statement,
 };
 
 /// The fields of a line. What `null` is given for is not given.
@@ -36,6 +37,8 @@ struct Fields {
     ssh_keys: Option<Vec<PathBuf>>,
     instance_id: Option<String>,
     volume_id: Option<String>,
+    run_metadata: Option<Vec<String>>,
+    run_id: Option<String>,
     mode: Option<String>,
     strict: Option<bool>,
 }
@@ -107,10 +110,19 @@ impl Task {
             ssh_keys: fields.ssh_keys.unwrap_or_default(),
             instance_id: fields.instance_id,
             seconds,
+            statement: statement(fields.run_metadata.unwrap_or_default(), fields.run_id)?,
+            signature: None,
         };
         recipe.check()?;
         Ok(Self { image: fields.image, recipe, pack, mode, strict: fields.strict.unwrap_or(false) })
     }
+}
+
+/// What the manifest says that goes with these strings.
+fn statement(user_provided_metadata: Vec<String>, run_id: Option<String>) -> Result<Option<Statement>> {
+    let is_given = !user_provided_metadata.is_empty();
+    ensure!(is_given || run_id.is_none(), "run_id is for run_metadata, and none is given");
+    Ok(is_given.then(|| Statement { run_id, user_provided_metadata, ..Statement::default() }))
 }
 
 /// A file that a line names. Standard input is one for all lines, and what a line makes depends on the line alone.

@@ -87,8 +87,8 @@ Examples:
 
 A line has 'image', one of 'data', 'data_file' and 'data_dir', and what else it
 needs of 'follow', 'layout', 'files', 'meta_data', 'network_config',
-'vendor_data', 'hostname', 'ssh_keys', 'instance_id', 'volume_id', 'mode' and
-'strict'. Paths are relative to the working directory:
+'vendor_data', 'hostname', 'ssh_keys', 'instance_id', 'volume_id', 'mode',
+'run_metadata', 'run_id' and 'strict'. Paths are relative to the working directory:
   {\"image\": \"web-1/seed.iso\", \"layout\": \"nocloud\", \"hostname\": \"web-1\",
    \"data_file\": \"web.yaml\", \"files\": {\"keys/ca.pem\": \"ca.pem\"}}";
 

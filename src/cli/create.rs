@@ -23,6 +23,7 @@ use metadata_image::{
     },
     output::replace::{Replacement, Target, clean_up_on_signals, standard_output},
     recipe::{self, Recipe},
+    trust::manifest::Statement,
 };
 use serde::Serialize;
 
@@ -120,6 +121,15 @@ pub(crate) struct Args {
     /// bytes
     #[arg(long, value_name = "ID")]
     volume_id: Option<String>,
+
+    /// A string about this boot, for a policy in the guest; makes a manifest of
+    /// the image (repeatable)
+    #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
+    run_metadata: Vec<String>,
+
+    /// The name of this boot in the manifest; otherwise made from the content
+    #[arg(long, value_name = "ID", requires = "run_metadata")]
+    run_id: Option<String>,
 
     /// The permission bits of the image file [default: 0600]
     #[arg(long, value_name = "OCTAL", value_parser = recipe::parse_mode)]
@@ -280,6 +290,11 @@ impl Args {
             ssh_keys: self.ssh_keys.clone(),
             instance_id: self.instance_id.clone(),
             seconds: source_date_epoch()?,
+            statement: (!self.run_metadata.is_empty()).then(|| Statement {
+                run_id: self.run_id.clone(),
+                user_provided_metadata: self.run_metadata.clone(),
+                ..Statement::default()
+            }),
             ..Recipe::new(data)
         })
     }

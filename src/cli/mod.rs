@@ -5,10 +5,12 @@ mod apply;
 mod attach;
 mod batch;
 mod check;
+mod confirm;
 mod create;
 mod extract;
 mod pack;
 mod progress;
+mod rebuild;
 mod render;
 mod show;
 
@@ -54,6 +56,7 @@ enum Command {
     Extract(extract::Args),
     Attach(attach::Args),
     Agent(agent::Args),
+    Confirm(confirm::Args),
 }
 
 impl Cli {
@@ -69,6 +72,7 @@ impl Cli {
             Command::Extract(args) => args.run(),
             Command::Attach(args) => args.run(),
             Command::Agent(args) => args.run(),
+            Command::Confirm(args) => args.run(),
         }
     }
 }

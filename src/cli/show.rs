@@ -3,9 +3,15 @@
 use std::{fmt::Write as _, io, path::PathBuf};
 
 use anyhow::{Result, bail};
-use metadata_image::image::{
-    Image, Kind, Layout, Record, SECTOR_BYTES,
-    layout::{Agent, Reading},
+use metadata_image::{
+    image::{
+        Image, Kind, Layout, Record, SECTOR_BYTES,
+        layout::{Agent, Reading},
+    },
+    trust::{
+        manifest::{self, Manifest},
+        moment::Moment,
+    },
 };
 use serde::Serialize;
 
@@ -50,6 +56,30 @@ struct Shown {
     malformed: bool,
     files: Vec<ShownFile>,
     agents: Vec<ShownAgent>,
+    /// What the manifest says, unless there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<ShownManifest>,
+}
+
+/// A manifest as it is: whether it is true nobody has looked.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ShownManifest {
+    Parsed {
+        run_id: String,
+        user_provided_metadata: Vec<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        not_before: Option<Moment>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        not_after: Option<Moment>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        audience: Option<String>,
+        /// Whether there is a file with a signature.
+        signed: bool,
+    },
+    Malformed {
+        error: String,
+    },
 }
 
 #[derive(Serialize)]
@@ -93,6 +123,7 @@ impl Args {
             agents: Agent::ALL
                 .map(|agent| ShownAgent { agent: agent.name(), reading: agent.read(&volume, &records) })
                 .into(),
+            manifest: shown_manifest(&image, &records),
         };
         let text = if self.json { serde_json::to_string_pretty(&shown)? + "\n" } else { shown.to_text() };
         print(&text)?;
@@ -101,6 +132,25 @@ impl Args {
         }
         Ok(())
     }
+}
+
+fn shown_manifest(image: &Image, records: &[Record]) -> Option<ShownManifest> {
+    let find = |name: &str| {
+        records.iter().find(|record| record.kind == Kind::File && record.path == name.as_bytes())
+    };
+    let record = find(manifest::NAME)?;
+    let parsed = image.read(record, manifest::BYTES_MAX).and_then(|bytes| Manifest::parse(&bytes));
+    Some(match parsed {
+        Err(error) => ShownManifest::Malformed { error: format!("{error:#}") },
+        Ok(manifest) => ShownManifest::Parsed {
+            run_id: manifest.run_id,
+            user_provided_metadata: manifest.user_provided_metadata,
+            not_before: manifest.not_before,
+            not_after: manifest.not_after,
+            audience: manifest.audience,
+            signed: find(manifest::SIGNATURE_NAME).is_some(),
+        },
+    })
 }
 
 fn shown(image: &Image, record: &Record) -> ShownFile {
@@ -140,6 +190,9 @@ impl Shown {
         line("created", self.created.clone().unwrap_or_else(|| "no valid date".to_owned()));
         line("modified", self.modified.clone().unwrap_or_else(|| "no valid date".to_owned()));
         line("trees", self.describe_trees());
+        for (name, value) in self.manifest.iter().flat_map(ShownManifest::lines) {
+            line(name, value);
+        }
 
         let mut rows = vec![["mode", "size", "sector", "name"].map(str::to_owned)];
         rows.extend(self.files.iter().map(|file| {
@@ -183,6 +236,27 @@ impl Shown {
             |tree: &&str| if *tree == self.tree { format!("{tree} (shown)") } else { (*tree).to_owned() };
         let malformed = if self.malformed { "; its root directory is malformed" } else { "" };
         self.trees.iter().map(name).collect::<Vec<_>>().join(", ") + malformed
+    }
+}
+
+impl ShownManifest {
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let (run_id, strings, times, audience, signed) = match self {
+            Self::Malformed { error } => return vec![("manifest", error.clone())],
+            Self::Parsed { run_id, user_provided_metadata, not_before, not_after, audience, signed } => (
+                run_id,
+                user_provided_metadata,
+                [("from", not_before), ("until", not_after)],
+                audience,
+                signed,
+            ),
+        };
+        let mut lines = vec![("run", run_id.clone())];
+        lines.extend(strings.iter().map(|string| ("metadata", string.clone())));
+        lines.extend(times.into_iter().filter_map(|(name, time)| Some((name, time.as_ref()?.to_string()))));
+        lines.extend(audience.iter().map(|audience| ("audience", audience.clone())));
+        lines.push(("signed", if *signed { "yes (not verified)" } else { "no" }.to_owned()));
+        lines
     }
 }
 

@@ -95,7 +95,7 @@ impl Image {
 
 /// The extents with those that follow one another as one. The extents of 4 GiB that a larger file has end within blocks,
 /// which file systems share as a whole only.
-fn joined(extents: &[Extent]) -> Vec<Extent> {
+pub(super) fn joined(extents: &[Extent]) -> Vec<Extent> {
     let mut joined: Vec<Extent> = Vec::with_capacity(1);
     for extent in extents {
         match joined.last_mut() {

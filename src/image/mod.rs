@@ -13,12 +13,15 @@ mod payload;
 pub mod peek;
 pub mod read;
 pub mod source;
+mod stored;
 mod template;
+mod trees;
 pub mod write;
 
 pub use layout::Layout;
 pub use payload::Progress;
 pub use read::Image;
+pub use stored::Stored;
 
 /// Bytes in a sector, the unit in which a descriptor or a record gives a position (ECMA-119, 6.1.2).
 pub const SECTOR_BYTES: u64 = 2048;

@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use rustix::{fs, io::Errno};
 
-use super::Extent;
+use super::{Extent, stored::Stored};
 
 /// Bytes that are copied between two reports of progress.
 pub(super) const STEP_BYTES: u64 = 16 << 20;
@@ -70,6 +70,8 @@ pub(super) enum Payload {
     Stream { label: String, start: Vec<u8>, rest: Box<dyn Read> },
     /// A stream that had to be kept, in a file without a name.
     Spooled { file: File, len: u64 },
+    /// A file on an image that is there.
+    Stored(Stored),
 }
 
 impl fmt::Debug for Payload {
@@ -78,6 +80,7 @@ impl fmt::Debug for Payload {
             Self::File { path, .. } => write!(f, "file {path:?}"),
             Self::Stream { label, .. } => f.write_str(label),
             Self::Spooled { len, .. } => write!(f, "{len} bytes kept"),
+            Self::Stored(stored) => stored.fmt(f),
         }
     }
 }
@@ -89,6 +92,7 @@ impl Payload {
             Self::File { stamp, .. } => Some(stamp.len),
             Self::Stream { .. } => None,
             Self::Spooled { len, .. } => Some(*len),
+            Self::Stored(stored) => Some(stored.len()),
         }
     }
 
@@ -99,6 +103,7 @@ impl Payload {
             Self::File { path, .. } => File::open(path)?.take(limit).read_to_end(&mut bytes)?,
             Self::Stream { start, .. } => start.as_slice().take(limit).read_to_end(&mut bytes)?,
             Self::Spooled { file, .. } => file.take(limit).read_to_end(&mut bytes)?,
+            Self::Stored(stored) => return stored.beginning(limit),
         };
         Ok(bytes)
     }
@@ -142,6 +147,7 @@ impl Payload {
                 place_file(&file, len, out, offset, progress)?;
                 Ok(len)
             }
+            Self::Stored(stored) => stored.place(out, offset, progress),
         }
     }
 
@@ -176,6 +182,7 @@ impl Payload {
                 read_pieces(&mut file.take(*len), each, progress)?;
                 Ok(())
             }
+            Self::Stored(stored) => stored.read(each, progress),
             Self::Stream { .. } => unreachable!("a stream is kept before it is read twice"),
         }
     }

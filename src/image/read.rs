@@ -19,6 +19,9 @@ use super::{
     Extent, Kind, Record, SECTOR_BYTES, Tree, Volume,
     device::Bounded,
     peek::{self, FIRST_DESCRIPTOR},
+    source::Source,
+    stored::Stored,
+    trees,
 };
 
 const NO_IMAGE: &str = "it is no ISO 9660 image";
@@ -94,7 +97,7 @@ impl Image {
 
     fn try_list(&mut self, only: Option<&Wanted>) -> Result<(Volume, Vec<Record>)> {
         let dates_valid = self.dates_valid()?;
-        let (records, malformed) = match self.walk(only) {
+        let (records, malformed) = match walk(&mut self.iso, only) {
             Ok(records) => (records, false),
             Err(Stop::MalformedRoot(error)) => match self.lenient_root()? {
                 Some(records) => (records, true),
@@ -128,6 +131,26 @@ impl Image {
         &self.path
     }
 
+    /// A file of the image, to be put on another.
+    ///
+    /// # Errors
+    /// The image ends before the file does, or cannot be read.
+    pub fn source(&self, record: &Record) -> Result<Source> {
+        let label = format!("file {:?} of image {:?}", record.display_path(), self.path);
+        ensure!(self.holds(record), "reading {label}: it reaches past the end of the image");
+        let image = self.file().try_clone();
+        let stored = image.and_then(|image| Stored::new(image.into(), record.extents.clone(), label.clone()));
+        Ok(Source::Stored(stored.with_context(|| format!("reading {label}"))?))
+    }
+
+    /// Whether all trees of the volume name the files in `records`, which are those of the tree that is read.
+    ///
+    /// # Errors
+    /// One of them names something else, or cannot be read. The error names the path.
+    pub fn check_trees(&mut self, records: &[Record]) -> Result<()> {
+        trees::check(&self.iso, records).with_context(|| format!("reading image {:?}", self.path))
+    }
+
     fn dates_valid(&mut self) -> Result<bool> {
         let mut valid = true;
         for index in 0.. {
@@ -140,15 +163,6 @@ impl Image {
             valid &= dates.iter().all(|date| date.to_datetime().is_some());
         }
         Ok(valid)
-    }
-
-    fn walk(&mut self, only: Option<&Wanted>) -> Result<Vec<Record>, Stop> {
-        let primary = self.iso.namespace() == Namespace::Primary;
-        let mut walk = Walk { primary, only, ..Walk::default() };
-        let root = self.iso.root();
-        walk.directories.insert(root);
-        walk.descend(&mut self.iso, root, &[], 0)?;
-        Ok(walk.records)
     }
 
     /// The files of a root directory whose records hadris refuses.
@@ -168,8 +182,18 @@ impl Image {
     }
 }
 
+/// Every record of the tree that `iso` reads, or those in its root that are wanted only.
+pub(super) fn walk(iso: &mut IsoFs<Bounded>, only: Option<&Wanted>) -> Result<Vec<Record>, Stop> {
+    let primary = iso.namespace() == Namespace::Primary;
+    let mut walk = Walk { primary, only, ..Walk::default() };
+    let root = iso.root();
+    walk.directories.insert(root);
+    walk.descend(iso, root, &[], 0)?;
+    Ok(walk.records)
+}
+
 /// Why a walk ended early.
-enum Stop {
+pub(super) enum Stop {
     /// The root directory of a volume that has but ISO 9660 names could not be read.
     MalformedRoot(anyhow::Error),
     Broken(anyhow::Error),
@@ -321,7 +345,7 @@ fn as_linux_shows(name: &[u8]) -> Vec<u8> {
     name.strip_suffix(b".").unwrap_or(name).to_ascii_lowercase()
 }
 
-fn tree(namespace: Namespace) -> Tree {
+pub(super) fn tree(namespace: Namespace) -> Tree {
     match namespace {
         Namespace::RockRidge => Tree::RockRidge,
         Namespace::Joliet => Tree::Joliet,
@@ -344,7 +368,7 @@ fn iso_8601(time: hadris_fs::DateTime) -> String {
 }
 
 /// What hadris found wrong, without where in its own terms.
-fn broken(error: hadris_fs::Error<io::Error>) -> anyhow::Error {
+pub(super) fn broken(error: hadris_fs::Error<io::Error>) -> anyhow::Error {
     if error.kind() == hadris_fs::ErrorKind::NotRecognized {
         return anyhow!(NO_IMAGE);
     }

@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use super::payload::{Payload, Stamp};
+use super::{
+    payload::{Payload, Stamp},
+    stored::Stored,
+};
 
 /// A larger file is not held in memory but copied to its own place on the image.
 const SMALL_BYTES: u64 = 1 << 20;
@@ -30,6 +33,8 @@ pub enum Source {
     },
     /// Standard input, to its end.
     StandardInput,
+    /// A file on an image that is there.
+    Stored(Stored),
 }
 
 impl Source {
@@ -43,7 +48,7 @@ impl Source {
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::File { path, .. } => Some(path),
-            Self::Bytes(_) | Self::StandardInput => None,
+            Self::Bytes(_) | Self::StandardInput | Self::Stored(_) => None,
         }
     }
 
@@ -63,6 +68,8 @@ impl Source {
                 let label = format!("{role} {path:?}");
                 open_file(path, role, room).with_context(|| format!("reading {label}"))
             }
+            Self::Stored(stored) if room.takes(stored.len()) => Ok(Content::Bytes(stored.bytes()?)),
+            Self::Stored(stored) => Ok(Content::Large(Payload::Stored(stored))),
         }
     }
 }

@@ -5,8 +5,10 @@
 //! they come from and wherever the image goes.
 
 use std::{
+    fmt,
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
+    sync::Arc,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -41,6 +43,28 @@ pub struct Volume {
     pub files: Vec<(Vec<u8>, Source)>,
     /// A meta-data file to be made for this layout.
     pub instance: Option<(Layout, Instance)>,
+    /// A file to be made of all others, and its name.
+    pub summary: Option<(&'static str, Arc<dyn Summary>)>,
+}
+
+/// Makes a file that describes all others of an image.
+pub trait Summary: fmt::Debug + Send + Sync {
+    /// The file's content. How many bytes come out depends on names and sizes alone, and never falls when a size grows.
+    ///
+    /// # Errors
+    /// The files cannot be described.
+    fn render(&self, files: &[Described]) -> Result<Vec<u8>>;
+}
+
+/// A file, as [`Summary`] sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Described<'a> {
+    /// Its name.
+    pub name: &'a [u8],
+    /// Bytes in it.
+    pub len: u64,
+    /// The SHA-256 digest of its bytes.
+    pub digest: [u8; DIGEST_BYTES],
 }
 
 /// An image whose files have been looked at, and whose head has been planned: what can be wrong before writing has
@@ -50,6 +74,7 @@ pub struct Draft {
     plan: Plan,
     files: Vec<(Vec<u8>, Body)>,
     instance: Option<(Layout, Instance)>,
+    summary: Option<Arc<dyn Summary>>,
     /// Without large files the head that is written. With them what it is without, and for a digest of zeros.
     first: Head,
 }
@@ -61,6 +86,17 @@ enum Body {
     Large(Payload),
     /// The layout's meta-data, as it is for a digest of zeros.
     Generated(Data),
+    /// The file about all others, as long as it can become.
+    Summary(Data),
+}
+
+/// What was found out about the contents of a draft's files.
+#[derive(Default)]
+struct Found {
+    /// The digest behind an instance id.
+    content: [u8; DIGEST_BYTES],
+    /// That of each large file, where something asks for them.
+    large: Vec<[u8; DIGEST_BYTES]>,
 }
 
 /// Where a file of a written image is.
@@ -105,7 +141,7 @@ impl Draft {
     /// # Errors
     /// As [`Draft::new`].
     pub fn with_heads(volume: Volume, heads: Option<&mut Heads>) -> Result<Self> {
-        let Volume { identifier, seconds, mut files, instance } = volume;
+        let Volume { identifier, seconds, mut files, instance, summary } = volume;
         files.sort_by(|(one, _), (other, _)| one.cmp(other));
         let mut room = Room::new();
         let mut bodies = Vec::with_capacity(files.len() + 1);
@@ -123,12 +159,22 @@ impl Draft {
             bodies.push((name.as_bytes().to_vec(), Body::Generated(Data::bytes(bytes))));
             bodies.sort_by(|(one, _), (other, _)| one.cmp(other));
         }
+        let summary = match summary {
+            None => None,
+            Some((name, summary)) => {
+                let files: Vec<_> = bodies.iter().map(|(name, body)| body.describe(name)).collect();
+                let longest = Data::bytes(summary.render(&files)?);
+                bodies.push((name.as_bytes().to_vec(), Body::Summary(longest)));
+                bodies.sort_by(|(one, _), (other, _)| one.cmp(other));
+                Some(summary)
+            }
+        };
         let plan = Plan::new(&identifier, seconds)?;
-        let mut draft = Self { plan, files: bodies, instance, first: Head::default() };
+        let mut draft = Self { plan, files: bodies, instance, summary, first: Head::default() };
         let has_large = draft.files.iter().any(|(_, body)| matches!(body, Body::Large(_)));
         if !has_large {
-            let digest = draft.digest(&[], |_, _| Ok(()))?;
-            draft.generate(&digest);
+            let found = draft.look(&[], |_, _| Ok(()))?;
+            draft.complete(&found, &[])?;
         }
         let data: Vec<_> =
             draft.files.iter().map(|(name, body)| (name.as_slice(), body.without_large())).collect();
@@ -140,17 +186,6 @@ impl Draft {
             None => template::lay_out(&draft.plan, &data)?,
         };
         Ok(draft)
-    }
-
-    /// Makes the generated file for this digest of the content.
-    fn generate(&mut self, digest: &[u8; DIGEST_BYTES]) {
-        let Some((layout, instance)) = self.instance.take() else { return };
-        let rendered = instance.render(layout, digest).unwrap_or_default();
-        for (_, body) in &mut self.files {
-            if matches!(body, Body::Generated(_)) {
-                *body = Body::Small(Data::bytes(&*rendered));
-            }
-        }
     }
 
     /// What readers of some trees of the image will see otherwise than asked for, a sentence each.
@@ -184,7 +219,7 @@ impl Draft {
                 Ok(data.as_bytes().filter(|bytes| bytes.len() as u64 <= limit).map(<[u8]>::to_vec))
             }
             Some(Body::Large(payload)) if wanted(&payload.beginning(BEGINNING_BYTES)?) => payload.peek(limit),
-            Some(Body::Large(_)) | None => Ok(None),
+            Some(Body::Large(_) | Body::Summary(_)) | None => Ok(None),
         }
     }
 
@@ -202,13 +237,13 @@ impl Draft {
             places.push(Extent { offset: at, len });
             at = (at + len).next_multiple_of(ALIGNMENT_BYTES);
         }
-        let digest = self.digest(&places, |number, each| {
+        let found = self.look(&places, |number, each| {
             let Extent { offset, len } = places[number];
             out.seek(SeekFrom::Start(offset))?;
             read_pieces(&mut out.take(len), each, progress)?;
             Ok(())
         })?;
-        let (head, written) = self.head(&digest, &places)?;
+        let (head, written) = self.head(&found, &places)?;
         (|| {
             // The system area stays a hole.
             write_at(out, SYSTEM_AREA_BYTES as u64, &head)?;
@@ -251,8 +286,8 @@ impl Draft {
             places.push(Extent { offset: at, len });
             at = (at + len).next_multiple_of(ALIGNMENT_BYTES);
         }
-        let digest = self.digest(&places, |number, each| payloads[number].read(each, progress))?;
-        let (head, written) = self.head(&digest, &places)?;
+        let found = self.look(&places, |number, each| payloads[number].read(each, progress))?;
+        let (head, written) = self.head(&found, &places)?;
         write_zeros(out, SYSTEM_AREA_BYTES as u64)
             .and_then(|()| out.write_all(&head))
             .context("writing the image")?;
@@ -267,7 +302,7 @@ impl Draft {
     }
 
     fn announce(&self, progress: &mut dyn Progress) {
-        let times = if self.needs_digest() { 2 } else { 1 };
+        let times = if self.looks_at_large_files() { 2 } else { 1 };
         for (_, body) in &self.files {
             if let Body::Large(payload) = body
                 && let Some(len) = payload.len()
@@ -284,47 +319,100 @@ impl Draft {
         self.first.image_bytes.next_multiple_of(ALIGNMENT_BYTES)
     }
 
-    fn needs_digest(&self) -> bool {
+    fn makes_instance_id(&self) -> bool {
         self.instance.as_ref().is_some_and(|(_, instance)| instance.id.is_none())
     }
 
-    /// SHA-256 over all files by name: length and bytes of the name, length and bytes of the content, the lengths as
-    /// eight bytes, little-endian. The generated file goes in as it is for a digest of zeros.
+    fn looks_at_large_files(&self) -> bool {
+        self.makes_instance_id() || self.summary.is_some()
+    }
+
+    /// Digests the files, where something asks for it. `read` hands the bytes of the large file of that number to its
+    /// second argument.
     ///
-    /// `read` hands the bytes of the large file of that number to its second argument.
-    fn digest(
+    /// The digest behind an instance id is SHA-256 over all files by name: length and bytes of the name, length and bytes
+    /// of the content, the lengths as eight bytes, little-endian. The generated file goes in as it is for a digest of
+    /// zeros, the summary not at all.
+    fn look(
         &self,
         places: &[Extent],
         mut read: impl FnMut(usize, &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<()>,
-    ) -> Result<[u8; DIGEST_BYTES]> {
-        if !self.needs_digest() {
-            return Ok([0; DIGEST_BYTES]);
+    ) -> Result<Found> {
+        let mut found = Found::default();
+        if !self.looks_at_large_files() {
+            return Ok(found);
         }
-        let mut hash = Sha256::new();
+        let mut content = Sha256::new();
         let mut large = places.iter().enumerate();
         for (name, body) in &self.files {
-            hash.update((name.len() as u64).to_le_bytes());
-            hash.update(name);
-            match body {
-                Body::Small(data) | Body::Generated(data) => {
-                    hash.update(data.len().to_le_bytes());
-                    hash.update(data.as_bytes().unwrap_or_default());
+            if matches!(body, Body::Summary(_)) {
+                continue;
+            }
+            content.update((name.len() as u64).to_le_bytes());
+            content.update(name);
+            if let Some(data) = body.data() {
+                content.update(data.len().to_le_bytes());
+                content.update(data.as_bytes().unwrap_or_default());
+                continue;
+            }
+            let (number, place) = large.next().context("there is a place for every large file")?;
+            content.update(place.len.to_le_bytes());
+            let mut alone = Sha256::new();
+            read(number, &mut |piece| {
+                if self.makes_instance_id() {
+                    content.update(piece);
                 }
-                Body::Large(_) => {
-                    let (number, place) = large.next().context("there is a place for every large file")?;
-                    hash.update(place.len.to_le_bytes());
-                    read(number, &mut |piece| {
-                        hash.update(piece);
-                        Ok(())
-                    })?;
+                if self.summary.is_some() {
+                    alone.update(piece);
+                }
+                Ok(())
+            })?;
+            found.large.push(alone.finalize().into());
+        }
+        if self.makes_instance_id() {
+            found.content = content.finalize().into();
+        }
+        Ok(found)
+    }
+
+    /// Puts in what depends on the bytes of the files: first the generated meta-data, then the summary, which describes
+    /// that too.
+    fn complete(&mut self, found: &Found, places: &[Extent]) -> Result<()> {
+        if let Some((layout, instance)) = self.instance.take() {
+            let rendered = instance.render(layout, &found.content).unwrap_or_default();
+            for (_, body) in &mut self.files {
+                if matches!(body, Body::Generated(_)) {
+                    *body = Body::Small(Data::bytes(&*rendered));
                 }
             }
         }
-        Ok(hash.finalize().into())
+        let Some(summary) = self.summary.take() else { return Ok(()) };
+        let mut large = places.iter().zip(&found.large);
+        let mut files = Vec::with_capacity(self.files.len());
+        for (name, body) in &self.files {
+            files.push(match body {
+                Body::Summary(_) => continue,
+                Body::Small(data) | Body::Generated(data) => {
+                    let digest = Sha256::digest(data.as_bytes().unwrap_or_default()).into();
+                    Described { name, len: data.len(), digest }
+                }
+                Body::Large(_) => {
+                    let (place, digest) = large.next().context("there is a place for every large file")?;
+                    Described { name, len: place.len, digest: *digest }
+                }
+            });
+        }
+        let rendered = summary.render(&files)?;
+        for (_, body) in &mut self.files {
+            if matches!(body, Body::Summary(_)) {
+                *body = Body::Small(Data::bytes(&*rendered));
+            }
+        }
+        Ok(())
     }
 
     /// The bytes of the head behind the system area with the large files at `places`, and where everything is.
-    fn head(mut self, digest: &[u8; DIGEST_BYTES], places: &[Extent]) -> Result<(Vec<u8>, Written)> {
+    fn head(mut self, found: &Found, places: &[Extent]) -> Result<(Vec<u8>, Written)> {
         let start = self.payload_start();
         let end = match places.last() {
             Some(last) => (last.offset + last.len).div_ceil(SECTOR_BYTES) + PADDING_SECTORS,
@@ -334,7 +422,8 @@ impl Draft {
         let mut head = std::mem::take(&mut self.first);
         if !places.is_empty() {
             drop(head);
-            head = self.plan.lay_out(self.placed(digest, places), sectors).context("laying out the image")?;
+            self.complete(found, places)?;
+            head = self.plan.lay_out(self.placed(places), sectors).context("laying out the image")?;
         }
         ensure!(
             head.image_bytes == sectors * SECTOR_BYTES
@@ -348,23 +437,12 @@ impl Draft {
     }
 
     /// Where every file is, the large ones at `places`.
-    fn placed<'a>(
-        &'a self,
-        digest: &'a [u8; DIGEST_BYTES],
-        places: &'a [Extent],
-    ) -> impl Iterator<Item = (&'a [u8], Place)> {
+    fn placed<'a>(&'a self, places: &'a [Extent]) -> impl Iterator<Item = (&'a [u8], Place)> {
         let mut large = places.iter();
         self.files.iter().map(move |(name, body)| {
-            let place = match body {
-                Body::Small(data) => Place::Head(data.clone()),
-                Body::Generated(_) => {
-                    let instance = self.instance.as_ref();
-                    let rendered = instance.and_then(|(layout, instance)| instance.render(*layout, digest));
-                    Place::Head(Data::bytes(rendered.unwrap_or_default()))
-                }
-                Body::Large(_) => {
-                    Place::Behind(*large.next().expect("there is a place for every large file"))
-                }
+            let place = match body.data() {
+                Some(data) => Place::Head(data.clone()),
+                None => Place::Behind(*large.next().expect("there is a place for every large file")),
             };
             (name.as_slice(), place)
         })
@@ -372,12 +450,23 @@ impl Draft {
 }
 
 impl Body {
+    /// Its data; `None` for a large file.
+    fn data(&self) -> Option<&Data> {
+        match self {
+            Self::Small(data) | Self::Generated(data) | Self::Summary(data) => Some(data),
+            Self::Large(_) => None,
+        }
+    }
+
     /// Its data, or none for a large file: the head is as large without.
     fn without_large(&self) -> Data {
-        match self {
-            Self::Small(data) | Self::Generated(data) => data.clone(),
-            Self::Large(_) => Data::empty(),
-        }
+        self.data().cloned().unwrap_or_else(Data::empty)
+    }
+
+    /// The file before its bytes are known. A large one is described as larger than any, so that whether it is a file or
+    /// a pipe makes no difference to the head.
+    fn describe<'a>(&self, name: &'a [u8]) -> Described<'a> {
+        Described { name, len: self.data().map_or(u64::MAX, Data::len), digest: [0; DIGEST_BYTES] }
     }
 
     /// The payload of a large file, of which something empty stays.

@@ -149,6 +149,12 @@ impl Target {
         }
     }
 
+    /// The permission bits of the file that is there now.
+    #[must_use]
+    pub fn mode(&self) -> Option<u32> {
+        self.old.as_ref().map(|old| old.mode() & 0o777)
+    }
+
     /// Creates the file that will take the path, with the permission bits `mode` whatever the umask.
     ///
     /// # Errors

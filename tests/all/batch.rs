@@ -47,7 +47,7 @@ fn every_option_makes_the_image_that_create_makes() {
     sandbox.write("key.pub", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@host\n");
     sandbox.write("net", "version: 2\n");
     sandbox.write("meta", "instance-id: mine\n");
-    let cases: [(&str, &[&str]); 17] = [
+    let cases: [(&str, &[&str]); 20] = [
         (r#""data": "hello""#, &["hello"]),
         (r#""data": """#, &[""]),
         (r#""data": "\u00e9\u0000\n", "follow": false, "strict": null"#, &["--data-file", "special"]),
@@ -95,6 +95,18 @@ fn every_option_makes_the_image_that_create_makes() {
         ),
         (r#""data": "x", "volume_id": "cidata""#, &["x", "--volume-id", "cidata"]),
         (r#""data": "x", "mode": "0640""#, &["x", "--mode", "0640"]),
+        (
+            r##""data": "#!", "layout": "nocloud", "run_metadata": ["a", "b"]"##,
+            &["#!", "--layout", "nocloud", "--run-metadata", "a", "--run-metadata", "b"],
+        ),
+        (
+            r##""data": "#?", "layout": "nocloud", "run_metadata": ["c"]"##,
+            &["#?", "--layout", "nocloud", "--run-metadata", "c"],
+        ),
+        (
+            r#""data_file": "large", "run_metadata": ["a"], "run_id": "r1""#,
+            &["--data-file", "large", "--run-metadata", "a", "--run-id", "r1"],
+        ),
         (r#""data": "x", "layout": "linuxkit", "strict": true"#, &["x", "--strict"]),
     ];
     sandbox.write("special", "\u{e9}\0\n");
@@ -179,7 +191,7 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
             r#"{"image": "c", "data": "x", "hostnam": "h"}"#,
             "column 37: unknown field `hostnam`, expected one of `image`, `data`, `data_file`, `data_dir`, `follow`, \
              `layout`, `files`, `meta_data`, `network_config`, `vendor_data`, `hostname`, `ssh_keys`, `instance_id`, \
-             `volume_id`, `mode`, `strict`",
+             `volume_id`, `run_metadata`, `run_id`, `mode`, `strict`",
         ),
         (r#"{"image": "d", "data": "x"} x"#, "column 29: trailing characters"),
         (r#"{"image": "../d", "data": "x"}"#, "image \"../d\": a name is empty, '.' or '..'"),
@@ -208,6 +220,7 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
             "column 41: unknown variant `x`, expected one of `linuxkit`, `nocloud`, `configdrive`",
         ),
         (r#"{"image": "m", "data": "x", "follow": true}"#, "follow is for data_dir, and none is given"),
+        (r#"{"image": "n", "data": "x", "run_id": "r"}"#, "run_id is for run_metadata, and none is given"),
     ]) {
         let good = r#"{"image": "good", "data": "x"}"#;
         sandbox.write("lines", format!("\n{good}\n{fault}\n"));

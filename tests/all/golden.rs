@@ -6,7 +6,7 @@
 use crate::support::{Sandbox, noise};
 
 /// Options, and the SHA-256 digest of the image that they make.
-const DIGESTS: [(&[&str], &str); 4] = [
+const DIGESTS: [(&[&str], &str); 5] = [
     (&["hello"], "a68edb1cc9e4b342b24ae79818137969093574e232e0d6b9283b5e879e13e6ac"),
     (
         &["#cloud-config\n", "--layout", "nocloud", "--hostname", "web", "--file", "models/small=small"],
@@ -19,6 +19,10 @@ const DIGESTS: [(&[&str], &str); 4] = [
     (
         &["--data-file", "large", "--file", "models/small=small"],
         "a61ad02ea26a6106c3dfa5cd6b88f9cf18db81daba9ff189fe67c038e956f4de",
+    ),
+    (
+        &["--data-file", "large", "--file", "models/small=small", "--run-metadata", "deploy"],
+        "03886ea83565bcef41477f36a557ebb45de9d07b33a87fa9a7337c7de8d3c311",
     ),
 ];
 

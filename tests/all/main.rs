@@ -15,6 +15,7 @@ mod guest;
 mod hostile;
 mod imds;
 mod interruption;
+mod manifest;
 mod memory;
 mod properties;
 mod readme;

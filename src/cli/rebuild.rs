@@ -1,0 +1,80 @@
+//! What `confirm` and `sign` share: an image that is built again from itself, with another manifest.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow};
+use metadata_image::{
+    image::Image,
+    output::replace::{Target, clean_up_on_signals},
+    recipe::Recipe,
+    trust::{
+        contents::Contents,
+        manifest::{Manifest, Statement, Volume},
+    },
+};
+
+use super::{progress::Bar, say};
+
+/// An image and what is on it.
+pub(super) struct Rebuild<'a> {
+    path: &'a Path,
+    target: Target,
+    image: Image,
+    volume: Volume,
+    contents: Contents,
+    /// Its manifest, which describes it.
+    pub(super) manifest: Option<Manifest>,
+}
+
+impl<'a> Rebuild<'a> {
+    /// Reads all of the image at `path`, for the work that errors call `doing`.
+    pub(super) fn open(path: &'a Path, doing: &str, progress: &mut Bar) -> Result<Self> {
+        let context = || format!("{doing} image {path:?}");
+        let target = Target::resolve(path).with_context(context)?;
+        clean_up_on_signals().context("preparing for signals")?;
+        let mut image = Image::open(path)?;
+        let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, progress).with_context(context)?;
+        let manifest = contents.manifest().with_context(context)?;
+        let layout = manifest.as_ref().map(|manifest| manifest.layout);
+        let volume = contents.describe_volume(layout).with_context(context)?;
+        Ok(Self { path, target, image, volume, contents, manifest })
+    }
+
+    /// The manifest with this statement.
+    pub(super) fn describe(&self, statement: Statement) -> Manifest {
+        Manifest::new(&self.volume, self.contents.files.clone(), statement)
+    }
+
+    /// Replaces the image by one with `manifest` and `signature`. Its permission bits stay.
+    ///
+    /// `quiet`: the line about what was done is not wanted.
+    pub(super) fn write(
+        self,
+        manifest: &Manifest,
+        signature: Option<Vec<u8>>,
+        quiet: bool,
+        progress: &mut Bar,
+    ) -> Result<()> {
+        let building = || format!("building image {:?}", self.path);
+        let lost = signature.is_none() && self.contents.signature.is_some();
+        let recipe = Recipe {
+            statement: Some(manifest.statement()),
+            signature,
+            ..Recipe::of_image(&self.image, &self.contents, &self.volume).with_context(building)?
+        };
+        // What is wrong with the names on an image is no fault of the command line.
+        recipe.check().map_err(|error| anyhow!("{error}")).with_context(building)?;
+        let mode = self.target.mode().context("it is gone").with_context(building)?;
+        let file = self.target.create(mode).with_context(building)?;
+        let written = recipe.draft()?.write_to_file(file.file(), progress).with_context(building)?;
+        file.commit(false).with_context(building)?;
+        if lost {
+            say(&format!("warning: {}: its signature no longer fits and was removed", self.path.display()));
+        }
+        if !quiet {
+            let (path, bytes) = (self.path.display(), written.bytes);
+            say(&format!("{path}: {bytes} bytes, layout {}, run {}", manifest.layout, manifest.run_id));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,104 @@
+//! A file on an image that is there, to be put on another.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{
+    Extent,
+    copy::joined,
+    payload::{Progress, Stamp, copy_with_holes, read_pieces},
+};
+
+/// A file on an image that is there. That the image changes while it is read is an error.
+#[derive(Clone)]
+pub struct Stored {
+    image: Arc<File>,
+    stamp: Stamp,
+    extents: Vec<Extent>,
+    /// What errors call it.
+    label: String,
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.label)
+    }
+}
+
+impl Stored {
+    /// The file in these extents of `image`.
+    pub(super) fn new(image: Arc<File>, extents: Vec<Extent>, label: String) -> io::Result<Self> {
+        let stamp = Stamp::of(&image.metadata()?);
+        Ok(Self { image, stamp, extents, label })
+    }
+
+    /// Bytes in it.
+    pub(super) fn len(&self) -> u64 {
+        self.extents.iter().map(|extent| extent.len).sum()
+    }
+
+    /// All of its bytes.
+    pub(super) fn bytes(&self) -> Result<Vec<u8>> {
+        self.beginning(u64::MAX)
+    }
+
+    /// Its first bytes, `limit` of them at most.
+    pub(super) fn beginning(&self, mut limit: u64) -> Result<Vec<u8>> {
+        self.unchanged(|mut image| {
+            let mut bytes = Vec::new();
+            for extent in &self.extents {
+                let wanted = extent.len.min(limit);
+                image.seek(SeekFrom::Start(extent.offset))?;
+                let read = image.take(wanted).read_to_end(&mut bytes)?;
+                ensure!(read as u64 == wanted, "the image ends before it does");
+                limit -= wanted;
+            }
+            Ok(bytes)
+        })
+    }
+
+    /// Copies it to byte `offset` of `out`, where `out` holds nothing yet, and says how many bytes it took.
+    pub(super) fn place(&self, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<u64> {
+        self.unchanged(|image| {
+            let mut done = 0;
+            for extent in joined(&self.extents) {
+                let copied = copy_with_holes(image, extent, out, offset + done, progress)?;
+                ensure!(copied == extent.len, "the image ends before it does");
+                done += extent.len;
+            }
+            Ok(done)
+        })
+    }
+
+    /// Hands its bytes to `each`, piece by piece.
+    pub(super) fn read(
+        &self,
+        each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
+        self.unchanged(|mut image| {
+            for extent in &self.extents {
+                image.seek(SeekFrom::Start(extent.offset))?;
+                let read = read_pieces(&mut image.take(extent.len), each, progress)?;
+                ensure!(read == extent.len, "the image ends before it does");
+            }
+            Ok(())
+        })
+    }
+
+    /// What `read` does with the image, unless somebody wrote to that meanwhile.
+    fn unchanged<T>(&self, read: impl FnOnce(&File) -> Result<T>) -> Result<T> {
+        let read = || -> Result<T> {
+            let done = read(&self.image)?;
+            self.stamp.check(&self.image)?;
+            Ok(done)
+        };
+        read().with_context(|| format!("reading {}", self.label))
+    }
+}

@@ -1,0 +1,9 @@
+//! Whether a guest may believe its image: what is on it, who signed that, and what a policy says.
+//!
+//! An image may carry a *manifest*, `manifest.json` in its root: every other file with size and digest, and strings that
+//! somebody attached to this boot. A *signature* beside it, `manifest.json.sig`, covers the manifest, and with it the image.
+//! Everything here fails closed: what was asked for and cannot be verified is an error.
+
+pub mod contents;
+pub mod manifest;
+pub mod moment;
