@@ -13,15 +13,20 @@ mod progress;
 mod rebuild;
 mod render;
 mod show;
+mod sign;
+mod signers;
+mod verify;
 
 use std::{
     env,
     ffi::{OsStr, OsString},
     fmt,
-    io::{self, IsTerminal, Write},
+    fs::File,
+    io::{self, IsTerminal, Read, Write},
+    path::Path,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
 
 /// Builds, reads and attaches the ISO 9660 images that give a virtual machine
@@ -57,6 +62,8 @@ enum Command {
     Attach(attach::Args),
     Agent(agent::Args),
     Confirm(confirm::Args),
+    Sign(sign::Args),
+    Verify(verify::Args),
 }
 
 impl Cli {
@@ -73,6 +80,8 @@ impl Cli {
             Command::Attach(args) => args.run(),
             Command::Agent(args) => args.run(),
             Command::Confirm(args) => args.run(),
+            Command::Sign(args) => args.run(),
+            Command::Verify(args) => args.run(),
         }
     }
 }
@@ -138,6 +147,17 @@ pub(crate) fn in_one_line(error: &clap::Error) -> String {
 /// Whether a path stands for standard input or output.
 fn is_dash(path: &OsStr) -> bool {
     path == "-"
+}
+
+/// The bytes of a file that may have at most `limit`; errors call it `what`.
+fn read_bounded(path: &Path, what: &str, limit: u64) -> Result<Vec<u8>> {
+    let read = || {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+        ensure!(bytes.len() as u64 <= limit, "it has more than {limit} bytes");
+        Ok(bytes)
+    };
+    read().with_context(|| format!("reading {what} {path:?}"))
 }
 
 /// Prints one line to standard error, at once, so that lines of several processes do not mix.

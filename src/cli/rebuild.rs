@@ -10,6 +10,7 @@ use metadata_image::{
     trust::{
         contents::Contents,
         manifest::{Manifest, Statement, Volume},
+        signature::Signature,
     },
 };
 
@@ -51,15 +52,16 @@ impl<'a> Rebuild<'a> {
     pub(super) fn write(
         self,
         manifest: &Manifest,
-        signature: Option<Vec<u8>>,
+        signature: Option<Signature>,
         quiet: bool,
         progress: &mut Bar,
     ) -> Result<()> {
         let building = || format!("building image {:?}", self.path);
         let lost = signature.is_none() && self.contents.signature.is_some();
+        let key = signature.as_ref().map(Signature::describe_key);
         let recipe = Recipe {
             statement: Some(manifest.statement()),
-            signature,
+            signature: signature.map(Signature::into_text),
             ..Recipe::of_image(&self.image, &self.contents, &self.volume).with_context(building)?
         };
         // What is wrong with the names on an image is no fault of the command line.
@@ -72,8 +74,12 @@ impl<'a> Rebuild<'a> {
             say(&format!("warning: {}: its signature no longer fits and was removed", self.path.display()));
         }
         if !quiet {
+            let signed = key.map_or(String::new(), |key| format!(", signed by {key}"));
             let (path, bytes) = (self.path.display(), written.bytes);
-            say(&format!("{path}: {bytes} bytes, layout {}, run {}", manifest.layout, manifest.run_id));
+            say(&format!(
+                "{path}: {bytes} bytes, layout {}, run {}{signed}",
+                manifest.layout, manifest.run_id
+            ));
         }
         Ok(())
     }

@@ -278,7 +278,8 @@ pub(crate) struct Maker {
 
 impl Summary for Maker {
     fn render(&self, files: &[Described]) -> Result<Vec<u8>> {
-        let listed = files.iter().map(|file| File::new(file.name, file.len, &file.digest));
+        let signed = files.iter().filter(|file| file.name != SIGNATURE_NAME.as_bytes());
+        let listed = signed.map(|file| File::new(file.name, file.len, &file.digest));
         let manifest = Manifest::new(&self.volume, listed.collect::<Result<_>>()?, self.statement.clone());
         let bytes = manifest.to_bytes();
         ensure!(bytes.len() as u64 <= BYTES_MAX, "the manifest is longer than {BYTES_MAX} bytes");

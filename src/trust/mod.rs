@@ -4,6 +4,9 @@
 //! somebody attached to this boot. A *signature* beside it, `manifest.json.sig`, covers the manifest, and with it the image.
 //! Everything here fails closed: what was asked for and cannot be verified is an error.
 
+pub mod allowed_signers;
 pub mod contents;
 pub mod manifest;
 pub mod moment;
+pub mod signature;
+pub mod verify;

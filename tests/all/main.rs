@@ -21,5 +21,6 @@ mod properties;
 mod readme;
 mod sharing;
 mod show;
+mod signature;
 mod support;
 mod userdata;

@@ -1,0 +1,55 @@
+//! Options about who may sign an image, for every command that asks.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use metadata_image::trust::{
+    allowed_signers::{AllowedSigners, Revoked},
+    moment::Moment,
+    verify::Terms,
+};
+
+use super::read_bounded;
+
+/// Bytes of a file with keys at most.
+const KEYS_BYTES_MAX: u64 = 1 << 20;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Trusted {
+    /// Who may sign: the file of that name of ssh-keygen(1)
+    #[arg(long, value_name = "PATH")]
+    allowed_signers: PathBuf,
+
+    /// Who must have signed; otherwise any of them
+    #[arg(long, value_name = "NAME")]
+    identity: Option<String>,
+
+    /// The audience that the image must be for; one that is for an audience is
+    /// for no other
+    #[arg(long, value_name = "NAME")]
+    audience: Option<String>,
+
+    /// Public keys that may not sign, one a line
+    #[arg(long, value_name = "PATH")]
+    revoked: Option<PathBuf>,
+}
+
+impl Trusted {
+    /// Reads the files. `at`: when the image is accepted; `None`: now.
+    pub(super) fn terms(&self, at: Option<Moment>) -> Result<Terms> {
+        let path = &self.allowed_signers;
+        let bytes = read_bounded(path, "allowed signers", KEYS_BYTES_MAX)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let revoked = |path: &PathBuf| {
+            let bytes = read_bounded(path, "revoked keys", KEYS_BYTES_MAX)?;
+            Revoked::parse(&bytes).with_context(|| format!("reading revoked keys {path:?}"))
+        };
+        Ok(Terms {
+            allowed: AllowedSigners::parse(&text),
+            revoked: self.revoked.as_ref().map(revoked).transpose()?,
+            identity: self.identity.clone(),
+            audience: self.audience.clone(),
+            at: at.map_or_else(Moment::now, Ok)?,
+        })
+    }
+}

@@ -1,0 +1,89 @@
+//! `metadata verify`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use metadata_image::{
+    image::Image,
+    trust::{contents::Contents, moment::Moment, verify::verify},
+};
+use serde::Serialize;
+
+use super::{print, progress::Bar, say, signers::Trusted};
+
+/// Check that an image is signed, all of it, by who may sign it
+///
+/// Every file, the volume identifier, the date and the attached strings are
+/// those of the manifest, there is no other file, the trees of the volume
+/// agree, and the manifest's signature is by an allowed signer and for the
+/// namespace metadata-image. The agent in a guest checks the same.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The image, or a block device
+    image: PathBuf,
+
+    #[command(flatten)]
+    trusted: Trusted,
+
+    /// The moment for which it is checked [default: now]
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    at: Option<Moment>,
+
+    /// Print who signed what as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// No line on success, no progress
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  metadata verify meta.iso --allowed-signers allowed_signers
+  metadata verify meta.iso --allowed-signers allowed_signers \\
+      --identity release@example.com --audience web --revoked lost-keys";
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Verified<'a> {
+    identity: &'a str,
+    key_fingerprint: &'a str,
+    run_id: &'a str,
+    user_provided_metadata: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_before: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_after: Option<Moment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audience: Option<&'a str>,
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Result<()> {
+        let terms = self.trusted.terms(self.at)?;
+        let mut image = Image::open(&self.image)?;
+        let mut progress = Bar::new(self.quiet);
+        let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, &mut progress);
+        drop(progress);
+        let verified = contents.and_then(|contents| verify(&mut image, &contents, &terms));
+        let (manifest, signer) = verified.with_context(|| format!("verifying image {:?}", self.image))?;
+        if self.json {
+            let verified = Verified {
+                identity: &signer.identity,
+                key_fingerprint: &signer.fingerprint,
+                run_id: &manifest.run_id,
+                user_provided_metadata: &manifest.user_provided_metadata,
+                not_before: manifest.not_before,
+                not_after: manifest.not_after,
+                audience: manifest.audience.as_deref(),
+            };
+            print(&(serde_json::to_string_pretty(&verified)? + "\n"))?;
+        }
+        if !self.quiet && !self.json {
+            say(&format!("{}: signed by {} with {}", self.image.display(), signer.identity, signer.key));
+        }
+        Ok(())
+    }
+}

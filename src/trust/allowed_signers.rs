@@ -1,0 +1,385 @@
+//! Who may sign: the file that `ssh-keygen -Y verify` calls `allowed_signers`, and keys that have been revoked.
+//!
+//! Source: ssh-keygen(1), "ALLOWED SIGNERS". Each line has principals (patterns with `*`, `?` and `!`), perhaps options, and
+//! a public key. Of the options `namespaces`, `valid-after` and `valid-before` are implemented. A line with another one does
+//! not match, be it `cert-authority` or one that does not exist yet, and neither does one that is malformed.
+
+use anyhow::{Context, Result, bail, ensure};
+use ssh_key::{PublicKey, public::KeyData};
+
+use super::moment::Moment;
+
+/// The first bytes of a key revocation list in the binary format of OpenSSH (PROTOCOL.krl).
+const KRL_MAGIC: &[u8] = b"SSHKRL\n\0";
+
+/// Reasons that an error names at most.
+const REASONS_MAX: usize = 5;
+
+/// The lines of an `allowed_signers` file.
+#[derive(Clone, Debug)]
+pub struct AllowedSigners {
+    lines: Vec<(usize, Result<Line, String>)>,
+}
+
+/// Whose keys these are, and for what.
+#[derive(Clone, Debug)]
+struct Line {
+    principals: String,
+    key: KeyData,
+    namespaces: Option<String>,
+    valid_after: Option<Moment>,
+    valid_before: Option<Moment>,
+}
+
+impl AllowedSigners {
+    /// Parses the content of a file. A line that is malformed matches nothing.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+        let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        Self {
+            lines: lines
+                .map(|(number, line)| (number, parse_line(line).map_err(|why| format!("{why:#}"))))
+                .collect(),
+        }
+    }
+
+    /// The principals of the first line that lets `key` sign for `namespace` at the time `at`. With an `identity`, that is
+    /// what they must match, and what is returned.
+    ///
+    /// # Errors
+    /// There is no such line. The error says why those for the key do not match.
+    pub fn find(&self, key: &KeyData, identity: Option<&str>, namespace: &str, at: Moment) -> Result<String> {
+        let mut reasons = Vec::new();
+        for (number, line) in &self.lines {
+            let refused = match line {
+                Err(why) => Err(why.clone()),
+                Ok(line) if line.key != *key => continue,
+                Ok(line) => line.check(identity, namespace, at),
+            };
+            match (refused, line) {
+                (Ok(()), Ok(line)) => return Ok(identity.unwrap_or(&line.principals).to_owned()),
+                (Err(why), _) => reasons.push(format!("line {number}: {why}")),
+                (Ok(()), Err(_)) => {}
+            }
+        }
+        ensure!(!reasons.is_empty(), "its key is none of an allowed signer");
+        reasons.truncate(REASONS_MAX);
+        bail!("its key is none of an allowed signer ({})", reasons.join("; "))
+    }
+}
+
+impl Line {
+    fn check(&self, identity: Option<&str>, namespace: &str, at: Moment) -> Result<(), String> {
+        if identity.is_some_and(|identity| !matches_list(identity, &self.principals)) {
+            return Err(format!("it is for {:?}", self.principals));
+        }
+        if let Some(namespaces) = &self.namespaces
+            && !matches_list(namespace, namespaces)
+        {
+            return Err(format!("it is for namespaces {namespaces:?}"));
+        }
+        if let Some(after) = self.valid_after.filter(|after| at < *after) {
+            return Err(format!("it is valid after {after}"));
+        }
+        if let Some(before) = self.valid_before.filter(|before| at > *before) {
+            return Err(format!("it was valid before {before}"));
+        }
+        Ok(())
+    }
+}
+
+fn parse_line(line: &str) -> Result<Line> {
+    let (principals, rest) = if let Some(quoted) = line.strip_prefix('"') {
+        quoted.split_once('"').context("its quotes do not end")?
+    } else {
+        line.split_once([' ', '\t']).context("it has no key")?
+    };
+    ensure!(!principals.is_empty(), "it has no principal");
+    let rest = rest.trim_start();
+    let (options, key) = if let Ok(key) = parse_key(rest) {
+        ("", key)
+    } else {
+        let (options, rest) = rest.split_at(end_of_options(rest)?);
+        (options, parse_key(rest).ok().context("it has no key that is known")?)
+    };
+    let mut line = Line {
+        principals: principals.to_owned(),
+        key,
+        namespaces: None,
+        valid_after: None,
+        valid_before: None,
+    };
+    for option in split_options(options) {
+        line.take(option)?;
+    }
+    if let (Some(after), Some(before)) = (line.valid_after, line.valid_before) {
+        ensure!(after < before, "it is valid before {before}, and only after {after}");
+    }
+    Ok(line)
+}
+
+impl Line {
+    fn take(&mut self, option: &str) -> Result<()> {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+        let value = || {
+            let plain = value.filter(|value| !value.is_empty() && !value.contains(['"', '\\']));
+            plain.with_context(|| format!("its option {option:?} has no plain value in quotes"))
+        };
+        let once = |given: bool| -> Result<()> {
+            ensure!(!given, "its option {name} is given twice");
+            Ok(())
+        };
+        match name.to_ascii_lowercase().as_str() {
+            "namespaces" => {
+                once(self.namespaces.is_some())?;
+                self.namespaces = Some(value()?.to_owned());
+            }
+            "valid-after" => {
+                once(self.valid_after.is_some())?;
+                self.valid_after = Some(Moment::parse_openssh(value()?)?);
+            }
+            "valid-before" => {
+                once(self.valid_before.is_some())?;
+                self.valid_before = Some(Moment::parse_openssh(value()?)?);
+            }
+            _ => bail!("its option {name:?} is not implemented"),
+        }
+        Ok(())
+    }
+}
+
+/// A key as `id_ed25519.pub` has it: type, base64, and perhaps a comment.
+fn parse_key(text: &str) -> Result<KeyData> {
+    let mut words = text.split_ascii_whitespace();
+    let (Some(algorithm), Some(base64)) = (words.next(), words.next()) else { bail!("it is no key") };
+    let key = PublicKey::from_openssh(&format!("{algorithm} {base64}"));
+    Ok(key.ok().context("it is no key")?.key_data().clone())
+}
+
+/// Where the options end: at white space that is not in quotes.
+fn end_of_options(text: &str) -> Result<usize> {
+    let mut quoted = false;
+    let mut escaped = false;
+    for (at, byte) in text.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => quoted = !quoted,
+            b' ' | b'\t' if !quoted => return Ok(at),
+            _ => {}
+        }
+    }
+    bail!("it has no key")
+}
+
+/// The options, which are separated by commas that are not in quotes.
+fn split_options(options: &str) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    options
+        .split(move |character| {
+            quoted ^= character == '"';
+            character == ',' && !quoted
+        })
+        .filter(|_| !options.is_empty())
+}
+
+/// Whether a list of patterns, separated by commas, matches: one of them does, and none with a `!` before it does
+/// (`ssh_config(5)`, PATTERNS).
+fn matches_list(text: &str, patterns: &str) -> bool {
+    let mut found = false;
+    for pattern in patterns.split(',') {
+        match pattern.strip_prefix('!') {
+            Some(pattern) if matches(text.as_bytes(), pattern.as_bytes()) => return false,
+            Some(_) => {}
+            None => found |= matches(text.as_bytes(), pattern.as_bytes()),
+        }
+    }
+    found
+}
+
+/// Whether `pattern`, with `*` for any bytes and `?` for one, is all of `text`. Takes at most their product in steps.
+fn matches(text: &[u8], pattern: &[u8]) -> bool {
+    let (mut at, mut next) = (0, 0);
+    // Where the last `*` is, and what it leaves over.
+    let mut star = None;
+    while at < text.len() {
+        match pattern.get(next) {
+            Some(b'*') => {
+                star = Some((next, at));
+                next += 1;
+            }
+            Some(&byte) if byte == b'?' || byte == text[at] => {
+                at += 1;
+                next += 1;
+            }
+            _ => {
+                let Some((before, from)) = star else { return false };
+                star = Some((before, from + 1));
+                at = from + 1;
+                next = before + 1;
+            }
+        }
+    }
+    pattern[next..].iter().all(|&byte| byte == b'*')
+}
+
+/// Keys that must not be believed, whoever allows them.
+#[derive(Clone, Debug)]
+pub struct Revoked {
+    keys: Vec<KeyData>,
+}
+
+impl Revoked {
+    /// Parses a list of public keys, one a line.
+    ///
+    /// # Errors
+    /// It is a binary key revocation list, or a line of it is no key: what is not understood revokes nothing, so that it
+    /// must not pass.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        ensure!(
+            !bytes.starts_with(KRL_MAGIC),
+            "it is a binary key revocation list, which is not supported; give a list of public keys"
+        );
+        let text = str::from_utf8(bytes).context("it is no list of public keys")?;
+        let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
+        let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        let keys = lines.map(|(number, line)| {
+            parse_key(line).ok().with_context(|| format!("line {number} is no public key that is known"))
+        });
+        Ok(Self { keys: keys.collect::<Result<_>>()? })
+    }
+
+    /// Whether `key` is one of them.
+    #[must_use]
+    pub fn contains(&self, key: &KeyData) -> bool {
+        self.keys.contains(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAlpAatg9W9L2h4v0mNHyAmFQp5lNv4Pa9y2mfXqFqSY";
+    const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
+
+    fn find(lines: &str, identity: Option<&str>) -> Result<String, String> {
+        let key = parse_key(KEY).unwrap();
+        let at = Moment::parse("2026-06-01T12:00:00Z").unwrap();
+        let found = AllowedSigners::parse(lines).find(&key, identity, "metadata-image", at);
+        found.map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_line_matches_that_allows_the_key() {
+        for line in [
+            format!("a@b {KEY}"),
+            format!("  a@b\t{KEY} a comment with blanks "),
+            format!("# c\n\na@b {KEY}\r\n"),
+            format!("\"a@b\" {KEY}"),
+            format!("a@b namespaces=\"metadata-image\" {KEY}"),
+            format!("a@b namespaces=\"file,metadata-*\",valid-after=\"20260101Z\" {KEY} x"),
+            format!("a@b VALID-before=\"20260601120000Z\" {KEY}"),
+            format!("a@b {OTHER}\nx what=\"ever\" {OTHER}\na@b {KEY}"),
+            format!("a@b cert-authority {KEY}\na@b {KEY}"),
+        ] {
+            assert_eq!(find(&line, None), Ok("a@b".to_owned()), "{line}");
+            assert_eq!(find(&line, Some("a@b")), Ok("a@b".to_owned()), "{line}");
+        }
+        assert_eq!(find(&format!("*@b,!c@* {KEY}"), Some("a@b")), Ok("a@b".to_owned()));
+        assert_eq!(find(&format!("*@b,!c@* {KEY}"), None), Ok("*@b,!c@*".to_owned()));
+    }
+
+    #[test]
+    fn a_line_with_something_that_is_not_implemented_does_not_match() {
+        let none = "its key is none of an allowed signer";
+        for (line, why) in [
+            (String::new(), none.to_owned()),
+            (format!("a@b {OTHER}"), none.to_owned()),
+            (
+                format!("a@b cert-authority {KEY}"),
+                format!("{none} (line 1: its option \"cert-authority\" is not implemented)"),
+            ),
+            (
+                format!("a@b verify-required,namespaces=\"*\" {KEY}"),
+                format!("{none} (line 1: its option \"verify-required\" is not implemented)"),
+            ),
+            (
+                format!("a@b namespaces=\"file,git\" {KEY}"),
+                format!("{none} (line 1: it is for namespaces \"file,git\")"),
+            ),
+            (
+                format!("a@b namespaces=\"*,!metadata-image\" {KEY}"),
+                format!("{none} (line 1: it is for namespaces \"*,!metadata-image\")"),
+            ),
+            (
+                format!("a@b namespaces=\"\" {KEY}"),
+                format!("{none} (line 1: its option \"namespaces=\\\"\\\"\" has no plain value in quotes)"),
+            ),
+            (
+                format!("a@b namespaces=metadata-image {KEY}"),
+                format!(
+                    "{none} (line 1: its option \"namespaces=metadata-image\" has no plain value in quotes)"
+                ),
+            ),
+            (
+                format!("a@b namespaces=\"x\",namespaces=\"metadata-image\" {KEY}"),
+                format!("{none} (line 1: its option namespaces is given twice)"),
+            ),
+            (
+                format!("a@b valid-after=\"20260602Z\" {KEY}"),
+                format!("{none} (line 1: it is valid after 2026-06-02T00:00:00Z)"),
+            ),
+            (
+                format!("a@b valid-before=\"20260601115959Z\" {KEY}"),
+                format!("{none} (line 1: it was valid before 2026-06-01T11:59:59Z)"),
+            ),
+            (format!("a@b valid-before=\"soon\" {KEY}"), format!("{none} (line 1: it is no number)")),
+            (
+                format!("a@b valid-before=\"20270101Z\",valid-after=\"20270101Z\" {KEY}"),
+                format!(
+                    "{none} (line 1: it is valid before 2027-01-01T00:00:00Z, and only after 2027-01-01T00:00:00Z)"
+                ),
+            ),
+            (KEY.to_owned(), format!("{none} (line 1: it has no key)")),
+            (format!("\"a@b {KEY}"), format!("{none} (line 1: its quotes do not end)")),
+            ("a@b ssh-ed25519 AAAA".to_owned(), format!("{none} (line 1: it has no key that is known)")),
+        ] {
+            assert_eq!(find(&line, None), Err(why), "{line}");
+        }
+        let others = format!("{none} (line 1: it is for \"*@b,!a@*\")");
+        assert_eq!(find(&format!("*@b,!a@* {KEY}"), Some("a@b")), Err(others));
+    }
+
+    #[test]
+    fn patterns_are_those_of_openssh() {
+        for (text, pattern, expected) in [
+            ("", "", true),
+            ("", "*", true),
+            ("a", "", false),
+            ("abc", "a?c", true),
+            ("abc", "a*", true),
+            ("abc", "*b*", true),
+            ("abc", "*bc*c", false),
+            ("aXbXc", "a*b*c", true),
+            ("abc", "A*", false),
+            ("a", "a?", false),
+        ] {
+            assert_eq!(matches(text.as_bytes(), pattern.as_bytes()), expected, "{text} {pattern}");
+        }
+        assert!(!matches(&[b'a'; 300], format!("{}b", "*a".repeat(200)).as_bytes()));
+        assert!(!matches_list("a", ""));
+        assert!(!matches_list("a", "!b"));
+    }
+
+    #[test]
+    fn a_list_of_revoked_keys_is_understood_or_refused() {
+        let parse = |text: &str| Revoked::parse(text.as_bytes()).map_err(|error| error.to_string());
+        let keys = parse(&format!("# lost\n\n{OTHER} laptop\n")).unwrap();
+        assert!(keys.contains(&parse_key(OTHER).unwrap()) && !keys.contains(&parse_key(KEY).unwrap()));
+        assert_eq!(parse("SHA256:x").unwrap_err(), "line 1 is no public key that is known");
+        assert!(parse("SSHKRL\n\0x").unwrap_err().contains("not supported"));
+    }
+}
