@@ -1,13 +1,15 @@
 //! The agent in a guest: asks the providers, takes the metadata of the first that serves, writes it beneath a directory and
 //! sets the host name.
 
+pub mod admit;
 mod ask;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde::Serialize;
 
+pub use admit::Trust;
 pub use ask::{Outcome, Probe};
 
 use crate::{
@@ -41,6 +43,8 @@ pub struct Options {
     pub timeout: Duration,
     /// How long to wait for a device that appears late.
     pub wait: Duration,
+    /// What metadata must satisfy before it is applied.
+    pub trust: Trust,
 }
 
 /// What an agent did.
@@ -83,7 +87,8 @@ impl Report {
 /// Asks `providers`, in this order, and applies what the first one has that serves.
 ///
 /// # Errors
-/// The directory cannot be made or opened. What is lost otherwise is in the report.
+/// The directory cannot be made or opened; or something is asked of the metadata, and there is none that satisfies it:
+/// then nothing has been applied. What is lost otherwise is in the report.
 pub fn run(providers: &[Arc<dyn Provider>], options: &Options, say: &mut Say) -> Result<Report> {
     let mut report = Report::default();
     // Whoever binds it into a container wants it even if it is empty.
@@ -95,9 +100,11 @@ pub fn run(providers: &[Arc<dyn Provider>], options: &Options, say: &mut Say) ->
         if report.is_whole() {
             say(Level::Step, &format!("no metadata found (asked {asked})"));
         }
+        ensure!(options.trust.is_none(), "there is no metadata that could be verified");
         report_left(&root, &[], &mut report, say);
         return Ok(report);
     };
+    options.trust.admit(&found, say).with_context(|| format!("refusing {}", found.origin))?;
     apply(&found, &root, options, &mut report, say);
     report.provider = Some(found.origin);
     Ok(report)

@@ -14,13 +14,13 @@ use metadata_image::{
     provider::{
         Choice, Level, Provider,
         aws::{self, Aws},
-        cdrom::Cdrom,
+        cdrom::{Cdrom, Reading},
         file::File,
         gcp::{self, Gcp},
     },
 };
 
-use super::{Usage, print, say};
+use super::{Usage, admission::TrustArgs, log, print, say};
 
 /// Where LinuxKit's containers look.
 const ROOT: &str = "/run/config";
@@ -40,7 +40,8 @@ const GCP_HOST: &str = "GCE_METADATA_HOST";
 /// What the first one has that serves is written beneath the directory, as by
 /// 'metadata apply', with 'provider', which names it, and the host name is set.
 /// A provider that is found but broken is named, and the next one is asked.
-/// Nothing found is said, and is no failure.
+/// Nothing found is said, and is no failure, unless a signature or a policy is
+/// asked for: then what cannot be verified is not applied.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -66,6 +67,9 @@ pub(crate) struct Args {
     #[arg(long)]
     set_hostname: bool,
 
+    #[command(flatten)]
+    trust: TrustArgs,
+
     /// Show every step, with the seconds since the start
     #[arg(short, long, overrides_with = "verbose")]
     verbose: bool,
@@ -79,30 +83,42 @@ const EXAMPLES: &str = "\
 Examples:
   metadata agent
   metadata agent -v cdrom aws
-  metadata agent --root config --json file=/etc/userdata";
+  metadata agent --root config --json file=/etc/userdata
+  metadata agent --allowed-signers /etc/allowed_signers \\
+      --initialization-policy /etc/policy.rego cdrom
+
+METADATA_RUN_INITIALIZATION_POLICY names a policy as well.";
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let start = Instant::now();
         let verbose = self.verbose;
+        let trust = self.trust.trust(&self.providers)?;
+        let reading = if trust.is_none() { Reading::Data } else { Reading::All };
         let mut tell = |level, text: &str| match level {
+            Level::Log => log(text),
             _ if verbose => say(&format!("{:.3} {}", start.elapsed().as_secs_f64(), cut(text))),
             Level::Detail => {}
             Level::Step | Level::Warning => say(&cut(text)),
         };
         let mut providers = Vec::new();
-        let choices = if self.providers.is_empty() { Choice::DEFAULT.to_vec() } else { self.providers };
+        let choices = match self.providers {
+            choices if !choices.is_empty() => choices,
+            _ if self.trust.asks_for_a_signature() => vec![Choice::Cdrom],
+            _ => Choice::DEFAULT.to_vec(),
+        };
         for (index, choice) in choices.iter().enumerate() {
             if choices[..index].contains(choice) {
                 continue;
             }
-            match provider(choice).map_err(|error| Usage(format!("{error:#}")))? {
+            match provider(choice, reading).map_err(|error| Usage(format!("{error:#}")))? {
                 Some(provider) => providers.push(provider),
                 None => tell(Level::Warning, &format!("skipping {choice}, which only LinuxKit's agent has")),
             }
         }
         let set_hostname = self.set_hostname || self.root == Path::new(ROOT);
-        let options = Options { root: self.root, set_hostname, timeout: self.timeout, wait: self.wait };
+        let options =
+            Options { root: self.root, set_hostname, timeout: self.timeout, wait: self.wait, trust };
         let report = agent::run(&providers, &options, &mut tell)?;
         if self.json {
             print(&(serde_json::to_string_pretty(&report).context("describing what was done")? + "\n"))?;
@@ -119,9 +135,9 @@ impl Args {
 }
 
 /// The provider of that name; `None`: only LinuxKit's agent has it.
-fn provider(choice: &Choice) -> Result<Option<Arc<dyn Provider>>> {
+fn provider(choice: &Choice, reading: Reading) -> Result<Option<Arc<dyn Provider>>> {
     Ok(Some(match choice {
-        Choice::Cdrom => Arc::new(Cdrom::new("/dev".into(), "/sys/class/block".into())),
+        Choice::Cdrom => Arc::new(Cdrom::new("/dev".into(), "/sys/class/block".into()).reading(reading)),
         Choice::File(path) => Arc::new(File::new(path.clone())),
         Choice::Aws => Arc::new(match variable(AWS_ENDPOINT) {
             Some(endpoint) => Aws::new(&endpoint).with_context(|| format!("{AWS_ENDPOINT}={endpoint:?}"))?,

@@ -1,5 +1,6 @@
 //! The command line: a file for every subcommand, its arguments and its `run`.
 
+mod admission;
 mod agent;
 mod apply;
 mod attach;
@@ -9,6 +10,8 @@ mod confirm;
 mod create;
 mod extract;
 mod pack;
+#[cfg(feature = "policy")]
+mod policy;
 mod progress;
 mod rebuild;
 mod render;
@@ -64,6 +67,10 @@ enum Command {
     Confirm(confirm::Args),
     Sign(sign::Args),
     Verify(verify::Args),
+    #[cfg(feature = "policy")]
+    Policy(policy::Args),
+    #[cfg(feature = "policy")]
+    PolicyWorker(policy::WorkerArgs),
 }
 
 impl Cli {
@@ -82,6 +89,10 @@ impl Cli {
             Command::Confirm(args) => args.run(),
             Command::Sign(args) => args.run(),
             Command::Verify(args) => args.run(),
+            #[cfg(feature = "policy")]
+            Command::Policy(args) => args.run(),
+            #[cfg(feature = "policy")]
+            Command::PolicyWorker(args) => args.run(),
         }
     }
 }
@@ -167,6 +178,11 @@ pub(crate) fn say(line: &str) {
     drop(io::stderr().write_all(line.as_bytes()));
 }
 
+/// Prints a line for a log to standard error, as it is.
+fn log(line: &str) {
+    drop(io::stderr().write_all(format!("{line}\n").as_bytes()));
+}
+
 /// Prints text for people or machines to standard output. That a reader like `head` has heard enough is no failure.
 fn print(text: &str) -> Result<()> {
     match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
@@ -205,7 +221,11 @@ mod tests {
     fn every_command_has_help_of_80_columns_with_examples() {
         let mut command = Cli::command();
         command.build();
-        let names: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        let names: Vec<_> = command
+            .get_subcommands()
+            .filter(|command| !command.is_hide_set())
+            .map(|command| command.get_name().to_owned())
+            .collect();
         let mut helps = vec![command.render_long_help().to_string()];
         for name in names.iter().filter(|name| *name != "help") {
             let subcommand = command.find_subcommand_mut(name).expect("it was listed");

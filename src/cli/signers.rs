@@ -18,38 +18,43 @@ const KEYS_BYTES_MAX: u64 = 1 << 20;
 pub(super) struct Trusted {
     /// Who may sign: the file of that name of ssh-keygen(1)
     #[arg(long, value_name = "PATH")]
-    allowed_signers: PathBuf,
+    allowed_signers: Option<PathBuf>,
 
     /// Who must have signed; otherwise any of them
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "allowed_signers")]
     identity: Option<String>,
 
     /// The audience that the image must be for; one that is for an audience is
     /// for no other
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "allowed_signers")]
     audience: Option<String>,
 
     /// Public keys that may not sign, one a line
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", requires = "allowed_signers")]
     revoked: Option<PathBuf>,
 }
 
 impl Trusted {
-    /// Reads the files. `at`: when the image is accepted; `None`: now.
-    pub(super) fn terms(&self, at: Option<Moment>) -> Result<Terms> {
-        let path = &self.allowed_signers;
+    /// Whether a signature is asked for.
+    pub(super) fn is_given(&self) -> bool {
+        self.allowed_signers.is_some()
+    }
+
+    /// Reads the files. `at`: when the image is accepted; `None`: now. There are no terms where no signature is asked for.
+    pub(super) fn terms(&self, at: Option<Moment>) -> Result<Option<Terms>> {
+        let Some(path) = &self.allowed_signers else { return Ok(None) };
         let bytes = read_bounded(path, "allowed signers", KEYS_BYTES_MAX)?;
         let text = String::from_utf8_lossy(&bytes);
         let revoked = |path: &PathBuf| {
             let bytes = read_bounded(path, "revoked keys", KEYS_BYTES_MAX)?;
             Revoked::parse(&bytes).with_context(|| format!("reading revoked keys {path:?}"))
         };
-        Ok(Terms {
+        Ok(Some(Terms {
             allowed: AllowedSigners::parse(&text),
             revoked: self.revoked.as_ref().map(revoked).transpose()?,
             identity: self.identity.clone(),
             audience: self.audience.clone(),
             at: at.map_or_else(Moment::now, Ok)?,
-        })
+        }))
     }
 }

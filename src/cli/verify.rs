@@ -18,7 +18,7 @@ use super::{print, progress::Bar, say, signers::Trusted};
 /// agree, and the manifest's signature is by an allowed signer and for the
 /// namespace metadata-image. The agent in a guest checks the same.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, mut_arg("allowed_signers", |argument| argument.required(true)))]
 pub(crate) struct Args {
     /// The image, or a block device
     image: PathBuf,
@@ -62,12 +62,15 @@ struct Verified<'a> {
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
-        let terms = self.trusted.terms(self.at)?;
+        let terms = self
+            .trusted
+            .terms(self.at)?
+            .context("clap lets no command line without allowed signers through")?;
         let mut image = Image::open(&self.image)?;
         let mut progress = Bar::new(self.quiet);
         let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, &mut progress);
         drop(progress);
-        let verified = contents.and_then(|contents| verify(&mut image, &contents, &terms));
+        let verified = contents.and_then(|contents| verify(&contents, &terms));
         let (manifest, signer) = verified.with_context(|| format!("verifying image {:?}", self.image))?;
         if self.json {
             let verified = Verified {

@@ -44,7 +44,7 @@ pub struct Extent {
 }
 
 /// What a volume's descriptors say of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
     /// The volume identifier of the primary volume descriptor without trailing blanks; bytes that are not UTF-8 show
     /// as U+FFFD.
@@ -93,7 +93,7 @@ impl Tree {
 }
 
 /// A file or directory on a volume.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The names of the directories above it and its own, from the root, joined by `/`.
     ///

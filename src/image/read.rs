@@ -146,9 +146,9 @@ impl Image {
     /// Whether all trees of the volume name the files in `records`, which are those of the tree that is read.
     ///
     /// # Errors
-    /// One of them names something else, or cannot be read. The error names the path.
+    /// One of them names something else, or cannot be read.
     pub fn check_trees(&mut self, records: &[Record]) -> Result<()> {
-        trees::check(&self.iso, records).with_context(|| format!("reading image {:?}", self.path))
+        trees::check(&self.iso, records)
     }
 
     fn dates_valid(&mut self) -> Result<bool> {

@@ -122,7 +122,7 @@ impl Session {
             }
         }
         let Instance { entries, losses } = instance;
-        Ok(Metadata { origin: "AWS".to_owned(), userdata, entries, losses })
+        Ok(Metadata { origin: "AWS".to_owned(), userdata, entries, losses, ..Metadata::default() })
     }
 
     /// The public keys that the instance was started with, and those given to it later.

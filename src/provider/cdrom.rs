@@ -14,11 +14,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Error, Result};
+use anyhow::{Context, Error, Result};
 
 use super::{Instance, Level, Metadata, Provider, Say};
 use crate::{
-    image::{Image, Kind, Record, layout, peek},
+    image::{Image, Kind, Record, Volume, layout, peek},
+    trust::contents::Contents,
     userdata::{
         finding::{Code, Lines, Severity},
         meta_data,
@@ -43,6 +44,16 @@ const METADATA_NAME: &[u8] = b"meta-data";
 pub struct Cdrom {
     devices: PathBuf,
     blocks: PathBuf,
+    reading: Reading,
+}
+
+/// How much of an image is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// What a guest is told.
+    Data,
+    /// Every file, to see whether it may be believed.
+    All,
 }
 
 /// A device with an ISO 9660 volume that is or may be meant for the guest.
@@ -59,7 +70,13 @@ impl Cdrom {
     /// The provider of the devices in `devices`, `/dev`, that `blocks`, `/sys/class/block`, lists.
     #[must_use]
     pub fn new(devices: PathBuf, blocks: PathBuf) -> Self {
-        Self { devices, blocks }
+        Self { devices, blocks, reading: Reading::Data }
+    }
+
+    /// The same, reading so much of an image that has data for the guest.
+    #[must_use]
+    pub fn reading(self, reading: Reading) -> Self {
+        Self { reading, ..self }
     }
 
     /// The names of all block devices but loop devices and RAM disks, as sysfs has them, sorted. Where there is no sysfs,
@@ -91,7 +108,8 @@ impl Cdrom {
         let mut broken = Vec::new();
         let mut served = None;
         for Candidate { name, volume } in self.candidates(&mut broken, tell) {
-            let found = fetch_from(&self.devices.join(&name), &mut |level, text| tell(&name, level, text));
+            let path = self.devices.join(&name);
+            let found = read_from(&path, self.reading, &mut |level, text| tell(&name, level, text));
             match found {
                 Err(error) => broken.push((name, error)),
                 Ok(found) if found.is_empty() => {
@@ -190,23 +208,55 @@ fn is_cdrom(name: &str) -> bool {
 /// # Errors
 /// It cannot be read, is no image, or its data is larger than 64 MiB.
 pub fn fetch_from(path: &Path, say: &mut Say) -> Result<Metadata> {
-    let mut image = Image::open(path)?;
-    let wanted = |path: &[u8]| matches!(path, b"user-data" | b"config" | b"meta-data");
-    let (volume, records) = image.list_root(&wanted)?;
-    let read = |record: &Record| image.read(record, DATA_BYTES_MAX);
-    let userdata = layout::Agent::Metadata.take(&volume, &records).ok().map(read).transpose()?;
-    let mut instance = Instance::default();
-    if let Some(record) =
-        records.iter().find(|record| record.kind == Kind::File && record.path == METADATA_NAME)
-    {
-        take_metadata(&read(record)?, &mut instance, say);
-    }
-    let Instance { entries, losses } = instance;
-    Ok(Metadata { origin: path.display().to_string(), userdata, entries, losses })
+    read_from(path, Reading::Data, say)
 }
 
-/// Takes what NoCloud's `meta-data` says of the instance.
-fn take_metadata(data: &[u8], instance: &mut Instance, say: &mut Say) {
+/// The same, reading so much of an image that has data for the guest.
+///
+/// # Errors
+/// Those of [`fetch_from`]; and those of [`Contents::read`] where all of it is read.
+pub fn read_from(path: &Path, reading: Reading, say: &mut Say) -> Result<Metadata> {
+    let mut image = Image::open(path)?;
+    let wanted = |path: &[u8]| matches!(path, b"user-data" | b"config") || path == METADATA_NAME;
+    let (volume, records) = image.list_root(&wanted)?;
+    let mut found = Metadata { origin: path.display().to_string(), ..Metadata::default() };
+    let metadata;
+    if reading == Reading::Data {
+        let read = |record: &Record| image.read(record, DATA_BYTES_MAX);
+        found.userdata = userdata_of(&volume, &records).map(read).transpose()?;
+        metadata = metadata_of(&records).map(read).transpose()?;
+    } else if userdata_of(&volume, &records).or(metadata_of(&records)).is_some() {
+        let wanted = |volume: &Volume, records: &[Record]| {
+            let wanted = [userdata_of(volume, records), metadata_of(records)];
+            wanted.into_iter().flatten().cloned().collect()
+        };
+        let all = Contents::read(&mut image, wanted, DATA_BYTES_MAX, &mut ());
+        let mut all = all.with_context(|| format!("reading image {path:?}"))?;
+        let userdata = userdata_of(&all.volume, &all.records).cloned();
+        found.userdata = userdata.and_then(|record| all.take(&record.path));
+        metadata = all.take(METADATA_NAME);
+        found.contents = Some(Box::new(all));
+    } else {
+        metadata = None;
+    }
+    let mut instance = Instance::default();
+    if let Some(metadata) = metadata {
+        found.instance_id = take_metadata(&metadata, &mut instance, say);
+    }
+    let Instance { entries, losses } = instance;
+    Ok(Metadata { entries, losses, ..found })
+}
+
+fn userdata_of<'a>(volume: &Volume, records: &'a [Record]) -> Option<&'a Record> {
+    layout::Agent::Metadata.take(volume, records).ok()
+}
+
+fn metadata_of(records: &[Record]) -> Option<&Record> {
+    records.iter().find(|record| record.kind == Kind::File && record.path == METADATA_NAME)
+}
+
+/// Takes what NoCloud's `meta-data` says of the instance, and gives the instance id.
+fn take_metadata(data: &[u8], instance: &mut Instance, say: &mut Say) -> Option<String> {
     let text = String::from_utf8_lossy(data);
     let mut findings = Vec::new();
     let said = meta_data::parse(&text, "instance-id", &mut findings);
@@ -224,4 +274,5 @@ fn take_metadata(data: &[u8], instance: &mut Instance, say: &mut Say) {
         instance.hostname(&name, say);
     }
     instance.public_keys(said.public_keys);
+    said.instance_id
 }

@@ -13,10 +13,13 @@ use std::{collections::HashSet, fmt, path::PathBuf, str::FromStr, time::Instant}
 
 use anyhow::Result;
 
-use crate::userdata::{
-    config_tree::{ConfigTree, Entry, Mode},
-    hostname,
-    plan::Loss,
+use crate::{
+    trust::contents::Contents,
+    userdata::{
+        config_tree::{ConfigTree, Entry, Mode},
+        hostname,
+        plan::Loss,
+    },
 };
 
 /// Something that may know a guest's metadata.
@@ -45,9 +48,23 @@ pub struct Metadata {
     pub entries: ConfigTree,
     /// What it has and cannot give.
     pub losses: Vec<Loss>,
+    /// The instance id.
+    pub instance_id: Option<String>,
+    /// All that is on the image that it comes from, where it comes from one and that was asked for. What is above was read
+    /// together with it.
+    pub contents: Option<Box<Contents>>,
 }
 
 impl Metadata {
+    /// The name of the provider, without the device or the path.
+    #[must_use]
+    pub fn provider(&self) -> String {
+        if self.contents.is_some() {
+            return "cdrom".to_owned();
+        }
+        self.origin.split(' ').next().unwrap_or_default().to_ascii_lowercase()
+    }
+
     /// Whether there is nothing in it, and nothing is lost.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -67,6 +84,8 @@ pub enum Level {
     Step,
     /// Everybody: something is lost or not as it should be.
     Warning,
+    /// Programs that read the log: a line that is to be printed as it is.
+    Log,
 }
 
 /// A provider's name on the command line.

@@ -15,12 +15,14 @@ use crate::image::{Image, Kind, Layout, Progress, Record, Volume};
 const SIGNATURE_BYTES_MAX: u64 = 64 << 10;
 
 /// What is on an image.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents {
     /// What the volume says of itself.
     pub volume: Volume,
     /// Its records, those of the manifest and the signature as well.
     pub records: Vec<Record>,
+    /// Why its trees do not agree, where they do not.
+    pub disagreement: Option<String>,
     /// Every other file, by name.
     pub files: Vec<File>,
     /// The bytes of the manifest.
@@ -46,8 +48,16 @@ impl Contents {
     ) -> Result<Self> {
         let (volume, records) = image.list()?;
         let kept_records = keep(&volume, &records);
-        let mut contents =
-            Self { volume, records, files: Vec::new(), manifest: None, signature: None, kept: Vec::new() };
+        let disagreement = image.check_trees(&records).err().map(|error| format!("{error:#}"));
+        let mut contents = Self {
+            volume,
+            records,
+            disagreement,
+            files: Vec::new(),
+            manifest: None,
+            signature: None,
+            kept: Vec::new(),
+        };
         let files: Vec<_> = contents.records.iter().filter(|record| record.kind == Kind::File).collect();
         check_tree(&contents.records, &files)?;
         progress.expect(files.iter().map(|record| record.len).sum());

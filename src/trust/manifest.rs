@@ -101,6 +101,12 @@ impl File {
     }
 }
 
+/// The run id of a boot that is told `content`.
+#[must_use]
+pub fn run_id_of(content: &[u8]) -> String {
+    hex(&Sha256::digest(content))[..RUN_ID_DIGITS].to_owned()
+}
+
 /// What a manifest says besides what is on the image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statement {
@@ -169,7 +175,7 @@ impl Manifest {
             volume_identifier: volume.identifier.trim_end_matches(' ').to_owned(),
         };
         // Of the content alone: what is attached later does not change it.
-        let derived = || hex(&Sha256::digest(manifest.to_bytes()))[..RUN_ID_DIGITS].to_owned();
+        let derived = || run_id_of(&manifest.to_bytes());
         manifest.run_id = statement.run_id.unwrap_or_else(derived);
         manifest.audience = statement.audience;
         manifest.not_after = statement.not_after;

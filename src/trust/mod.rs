@@ -8,5 +8,8 @@ pub mod allowed_signers;
 pub mod contents;
 pub mod manifest;
 pub mod moment;
+pub mod policy;
+#[cfg(feature = "policy")]
+pub mod rego;
 pub mod signature;
 pub mod verify;

@@ -27,6 +27,12 @@ impl Moment {
         Self::from_seconds(since.as_secs()).context("reading the clock")
     }
 
+    /// Now, to the nanosecond, as RFC 3339 has it, for logs.
+    #[must_use]
+    pub fn precise_now() -> String {
+        format!("{:.9}", Timestamp::now())
+    }
+
     /// So many seconds after the start of 1970, UTC.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use super::{
     moment::Moment,
     signature::{NAMESPACE, Signature},
 };
-use crate::image::{Image, Tree};
+use crate::image::Tree;
 
 /// What an image must satisfy.
 #[derive(Clone, Debug)]
@@ -37,13 +37,13 @@ pub struct Signer {
     pub key: String,
 }
 
-/// Checks `contents`, which have been read from `image`. What was kept of them may be believed afterwards, and nothing that
-/// is read from the image later.
+/// Checks what has been read from an image. What was kept of it may be believed afterwards, and nothing that is read from
+/// the image later.
 ///
 /// # Errors
 /// The image is not signed, or not by whom the terms name, not for here or now, or it is not what was signed; or its trees
 /// do not agree on what that is.
-pub fn verify(image: &mut Image, contents: &Contents, terms: &Terms) -> Result<(Manifest, Signer)> {
+pub fn verify(contents: &Contents, terms: &Terms) -> Result<(Manifest, Signer)> {
     let Some(bytes) = &contents.manifest else {
         bail!("it is not signed: there is no {}", manifest::NAME);
     };
@@ -54,7 +54,9 @@ pub fn verify(image: &mut Image, contents: &Contents, terms: &Terms) -> Result<(
         contents.volume.read == Tree::RockRidge,
         "it has no Rock Ridge tree that can be read, and a signed image has one"
     );
-    image.check_trees(&contents.records)?;
+    if let Some(why) = &contents.disagreement {
+        bail!("{why}");
+    }
     let signer = check_signature(signature, bytes, terms)
         .with_context(|| format!("checking {}", manifest::SIGNATURE_NAME))?;
     let manifest = Manifest::parse(bytes)?;

@@ -12,6 +12,8 @@ use super::{
 /// What meta-data says of the instance, as far as an agent applies it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetaData {
+    /// The instance id, as it is written.
+    pub instance_id: Option<String>,
     /// The value of `local-hostname`, as it is written.
     pub local_hostname: Option<String>,
     /// The public keys of `public-keys`, each a line as in `authorized_keys`.
@@ -43,6 +45,9 @@ pub fn parse(text: &str, id: &str, findings: &mut Vec<Finding>) -> MetaData {
             findings.push(Finding::new(Code::HostName, bytes_of(text, span.clone()), message));
         }
         match (key.as_str(), value) {
+            (key, Value::Scalar(name)) if key == id && !value.is_null() => {
+                said.instance_id = Some(name.clone());
+            }
             ("local-hostname", Value::Scalar(name)) if !value.is_null() => {
                 said.local_hostname = Some(name.clone());
             }
@@ -100,7 +105,8 @@ mod tests {
             assert_eq!(said(keys).public_keys, ["a 1", "b 2"], "{keys}");
         }
         for keys in ["", "null", "[]", "{}", "''"] {
-            assert_eq!(said(keys), MetaData::default(), "{keys}");
+            let expected = MetaData { instance_id: Some("i".to_owned()), ..MetaData::default() };
+            assert_eq!(said(keys), expected, "{keys}");
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use metadata_image::{
-    agent::{Options, Outcome, Report, run},
+    agent::{Options, Outcome, Report, Trust, run},
     provider::{Level, Provider, aws::Aws, cdrom::Cdrom},
 };
 use serde_json::Value;
@@ -554,7 +554,13 @@ impl Machine {
 
 fn options(root: &Path, wait: u64) -> Options {
     let seconds = Duration::from_secs;
-    Options { root: root.to_owned(), set_hostname: false, timeout: seconds(600), wait: seconds(wait) }
+    Options {
+        root: root.to_owned(),
+        set_hostname: false,
+        timeout: seconds(600),
+        wait: seconds(wait),
+        trust: Trust::default(),
+    }
 }
 
 #[test]

@@ -17,6 +17,8 @@ mod imds;
 mod interruption;
 mod manifest;
 mod memory;
+#[cfg(feature = "policy")]
+mod policy;
 mod properties;
 mod readme;
 mod sharing;

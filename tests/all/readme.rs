@@ -37,6 +37,7 @@ fn with_real_output(text: &str) -> String {
 }
 
 #[test]
+#[cfg_attr(not(feature = "policy"), ignore = "shows policies")]
 fn examples_print_what_readme_says() {
     let readme = fs::read_to_string(README).unwrap();
     let real = with_real_output(&readme);

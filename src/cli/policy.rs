@@ -1,0 +1,124 @@
+//! `metadata policy`, and the process that evaluates a policy.
+
+use std::{
+    env,
+    ffi::OsStr,
+    io::{stdin, stdout},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use anyhow::{Context, Result, bail};
+use metadata_image::{
+    agent::{Trust, admit},
+    provider::{
+        Level,
+        cdrom::{self, Reading},
+    },
+    trust::{
+        moment::Moment,
+        policy::{Policy, Worker},
+        rego,
+        verify::verify,
+    },
+};
+
+use super::{log, print, read_bounded, say, signers::Trusted};
+
+/// Evaluate an initialization policy for an image, as the agent in a guest does
+///
+/// A policy is a file in Rego with the rules allow, deny or sample in any
+/// package. It denies the image when deny is not empty, when allow is there and
+/// not true, when there is none of the three, and when anything goes wrong.
+/// With sample the decision is logged on standard error, as one line of JSON.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The image, or a block device
+    image: PathBuf,
+
+    /// A file of the policy (repeatable)
+    #[arg(long = "policy", value_name = "PATH", required_unless_present = "print_input")]
+    policies: Vec<PathBuf>,
+
+    /// Print what the policy sees, for 'opa eval --input', and do not evaluate
+    #[arg(long, conflicts_with_all = ["policies", "allow_exec"])]
+    print_input: bool,
+
+    /// Give the policy a function exec that runs programs
+    #[arg(long)]
+    allow_exec: bool,
+
+    #[command(flatten)]
+    trusted: Trusted,
+
+    /// The moment for which the signature is checked [default: now]
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse, requires = "allowed_signers")]
+    at: Option<Moment>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  metadata policy meta.iso --policy approvals.rego
+  metadata policy meta.iso --policy signed.rego \\
+      --allowed-signers allowed_signers
+  metadata policy meta.iso --print-input | opa eval -I -d signed.rego data";
+
+/// The hidden subcommand that evaluates a policy.
+const WORKER: &str = "policy-worker";
+
+/// Bytes of a policy at most, as many as the engine takes.
+const POLICY_BYTES_MAX: u64 = 1 << 20;
+
+/// Evaluates one policy, which it reads from standard input
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub(crate) struct WorkerArgs {}
+
+impl WorkerArgs {
+    #[expect(clippy::unused_self, reason = "as every command")]
+    pub(crate) fn run(self) -> Result<()> {
+        rego::serve(&mut stdin().lock(), &mut stdout().lock())
+    }
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Result<()> {
+        let terms = self.trusted.terms(self.at)?;
+        let mut tell = |level, text: &str| match level {
+            Level::Log => log(text),
+            Level::Detail => {}
+            Level::Step | Level::Warning => say(text),
+        };
+        let found = cdrom::read_from(&self.image, Reading::All, &mut tell)?;
+        let Some(contents) = &found.contents else {
+            bail!("reading image {:?}: it has no data for a guest", self.image);
+        };
+        let context = || format!("refusing {:?}", self.image);
+        if self.print_input {
+            let signer = terms.map(|terms| verify(contents, &terms)).transpose().with_context(context)?;
+            let input =
+                admit::input(&found, signer.as_ref().map(|(_, signer)| signer)).with_context(context)?;
+            return print(&(serde_json::to_string_pretty(&input)? + "\n"));
+        }
+        let policy = Some(load(&self.policies, self.allow_exec)?);
+        Trust { terms, policy }.admit(&found, &mut tell).with_context(context)?;
+        say(&format!("{}: allowed", self.image.display()));
+        Ok(())
+    }
+}
+
+/// Reads a policy, for this program to evaluate.
+pub(super) fn load(paths: &[PathBuf], allow_exec: bool) -> Result<Arc<(Policy, Worker)>> {
+    let read = |path: &PathBuf| {
+        let bytes = read_bounded(path, "policy", POLICY_BYTES_MAX)?;
+        let text = String::from_utf8(bytes)
+            .ok()
+            .with_context(|| format!("reading policy {path:?}: it is not UTF-8"))?;
+        let name = path.file_name().unwrap_or(OsStr::new("policy")).to_string_lossy();
+        Ok((name.into_owned(), text))
+    };
+    let files = paths.iter().map(read).collect::<Result<_>>()?;
+    let program = env::current_exe().context("finding this program, to evaluate the policy")?;
+    Ok(Arc::new((Policy { files, allow_exec }, Worker { program, argument: WORKER })))
+}

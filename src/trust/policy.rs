@@ -1,0 +1,306 @@
+//! What a policy in Rego says of a boot.
+//!
+//! A policy has rules called `allow`, `deny` and `sample`, in any package. What it does not clearly allow is denied: `deny`
+//! is not empty, `allow` is there and not true, there is none of the three, or something went wrong.
+//!
+//! An evaluation can take any time and any memory, and can end the process that does it (regorus 0.14.1: `numbers.range`,
+//! recursion, `sprintf` with a width). No bound in the process holds, so another process does it, under limits of the system,
+//! and its death is a denial.
+
+use std::{
+    io::{self, Read, Write},
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow, ensure};
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Bytes of an answer at most.
+const ANSWER_BYTES_MAX: u64 = 1 << 20;
+
+/// How long an evaluation may take.
+const TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How long it may take with programs that it runs.
+const TIME_WITH_PROGRAMS_MAX: Duration = Duration::from_secs(30);
+
+/// The files of a policy.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    /// Their names, for errors, and their texts.
+    pub files: Vec<(String, String)>,
+    /// Whether it may run programs.
+    pub allow_exec: bool,
+}
+
+/// The program that evaluates policies: it calls [`crate::trust::rego::serve`].
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// Its path.
+    pub program: PathBuf,
+    /// Its only argument.
+    pub argument: &'static str,
+}
+
+/// What a worker is asked, as JSON.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Request {
+    pub(super) files: Vec<(String, String)>,
+    pub(super) allow_exec: bool,
+    pub(super) input: Value,
+}
+
+/// What it answers: every rule of the three that a file declares, with its value.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Answer {
+    pub(super) rules: Vec<(Rule, Evaluation)>,
+    /// Why the policy as a whole cannot be evaluated.
+    pub(super) error: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Rule {
+    Allow,
+    Deny,
+    Sample,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Evaluation {
+    Undefined,
+    Value(Value),
+    Error(String),
+}
+
+/// What a policy says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Why the boot is denied, a line each. None: it is allowed.
+    pub denials: Vec<String>,
+    /// What went wrong, which denies as well.
+    pub error: Option<String>,
+    /// The values of `deny`, `sample` and, where there is one, `allow`.
+    pub results: Value,
+    /// Whether the policy asks for a line in the log.
+    pub sample: bool,
+}
+
+impl Decision {
+    /// Whether the boot is allowed.
+    #[must_use]
+    pub fn allows(&self) -> bool {
+        self.denials.is_empty() && self.error.is_none()
+    }
+
+    fn failed(error: String) -> Self {
+        let results = json!({ "deny": [], "sample": false });
+        Self { denials: Vec::new(), error: Some(error), results, sample: false }
+    }
+
+    fn of(answer: Answer) -> Self {
+        let mut errors = Vec::from_iter(answer.error);
+        let (mut deny, mut allow, mut sample) = (Vec::new(), None, false);
+        if answer.rules.is_empty() && errors.is_empty() {
+            errors.push("it defines none of allow, deny and sample".to_owned());
+        }
+        for (rule, evaluation) in answer.rules {
+            match (rule, evaluation) {
+                (_, Evaluation::Error(error)) => errors.push(error),
+                (Rule::Allow, evaluation) => {
+                    let is_true = matches!(evaluation, Evaluation::Value(Value::Bool(true)));
+                    allow = Some(allow.unwrap_or(true) && is_true);
+                }
+                (Rule::Sample, evaluation) => {
+                    sample |= matches!(evaluation, Evaluation::Value(Value::Bool(true)));
+                }
+                (Rule::Deny, Evaluation::Undefined) => {}
+                (Rule::Deny, Evaluation::Value(value)) => match value {
+                    Value::Null | Value::Bool(false) => {}
+                    Value::Array(values) => deny.extend(values),
+                    Value::Object(members) => deny.extend(members.into_iter().map(|(_, value)| value)),
+                    value => deny.push(value),
+                },
+            }
+        }
+        let text = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            Value::Bool(true) => "deny is true".to_owned(),
+            value => value.to_string(),
+        };
+        let mut denials: Vec<_> = deny.iter().map(text).collect();
+        if allow == Some(false) {
+            denials.push("allow is not true".to_owned());
+        }
+        let mut results = json!({ "deny": deny, "sample": sample });
+        if let Some(allow) = allow {
+            results["allow"] = allow.into();
+        }
+        let error = (!errors.is_empty()).then(|| errors.join("; "));
+        Self { denials, error, results, sample }
+    }
+}
+
+impl Policy {
+    /// What it says of `input`.
+    #[must_use]
+    pub fn decide(&self, input: &Value, worker: &Worker) -> Decision {
+        match self.ask(input, worker) {
+            Ok(answer) => Decision::of(answer),
+            Err(error) => Decision::failed(format!("{error:#}")),
+        }
+    }
+
+    fn ask(&self, input: &Value, worker: &Worker) -> Result<Answer> {
+        ensure!(cfg!(feature = "policy"), "this program was built without policies");
+        let request =
+            Request { files: self.files.clone(), allow_exec: self.allow_exec, input: input.clone() };
+        let request = serde_json::to_vec(&request)?;
+        let child = Command::new(&worker.program)
+            .arg(worker.argument)
+            .env_clear()
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let mut group = Group { child: child.context("starting the evaluation")? };
+        let (stdin, stdout) = (group.child.stdin.take(), group.child.stdout.take());
+        let (mut stdin, stdout) = stdin.zip(stdout).context("the evaluation has pipes")?;
+        let (sender, receiver) = mpsc::channel();
+        // What the worker does not read, because it has ended, is no loss.
+        thread::spawn(move || stdin.write_all(&request));
+        thread::spawn(move || {
+            let mut answer = Vec::new();
+            let read = stdout.take(ANSWER_BYTES_MAX + 1).read_to_end(&mut answer);
+            sender.send(read.map(|_| answer))
+        });
+        let limit = if self.allow_exec { TIME_WITH_PROGRAMS_MAX } else { TIME_MAX };
+        let answer = receiver.recv_timeout(limit);
+        let status = group.end().context("ending the evaluation")?;
+        let answer = answer.map_err(|_| anyhow!("it took more than {} seconds", limit.as_secs()))??;
+        ensure!(!answer.is_empty(), "its evaluation did not come to an end ({status})");
+        ensure!(
+            answer.len() as u64 <= ANSWER_BYTES_MAX,
+            "its results are longer than {ANSWER_BYTES_MAX} bytes"
+        );
+        serde_json::from_slice(&answer).map_err(|_| anyhow!("its evaluation broke off ({status})"))
+    }
+
+    /// The text of all files.
+    fn body(&self) -> String {
+        self.files.iter().map(|(_, text)| text.as_str()).collect()
+    }
+
+    /// The line about a decision for the log: JSON without a newline, and without characters that a terminal obeys.
+    ///
+    /// `ts`: now, as RFC 3339 has it.
+    #[must_use]
+    pub fn sample_line(&self, decision: &Decision, input: &Value, run_id: &str, ts: &str) -> String {
+        let outcome = if decision.allows() { "allow" } else { "deny" };
+        let line = json!({
+            "caller": concat!("policy.rs:", line!()),
+            "level": "info",
+            "msg": format!("Sample 0/INITIALIZATION/{run_id}/{outcome}"),
+            "sample": {
+                "body": self.body(),
+                "input": input,
+                "outcome": outcome,
+                "results": decision.results,
+                "error": decision.error.as_deref().unwrap_or_default(),
+            },
+            "ts": ts,
+        });
+        let obeyed =
+            |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        let escape = |c: char| if obeyed(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
+        line.to_string().chars().map(escape).collect()
+    }
+}
+
+/// A process and all that it has started, which end together.
+struct Group {
+    child: Child,
+}
+
+impl Group {
+    /// Ends all of them, and says how the first one ended if it was done by itself.
+    fn end(&mut self) -> io::Result<std::process::ExitStatus> {
+        let killed = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+        match killed {
+            // A zombie alone is a group that nobody can signal.
+            Ok(()) | Err(rustix::io::Errno::SRCH | rustix::io::Errno::PERM) => self.child.wait(),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // After `end` there is nothing to wait for.
+        if matches!(self.child.try_wait(), Ok(None)) {
+            drop(self.end());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decide(rules: Vec<(Rule, Evaluation)>) -> Decision {
+        Decision::of(Answer { rules, error: None })
+    }
+
+    #[test]
+    fn what_is_not_clearly_allowed_is_denied() {
+        use Evaluation::{Error, Undefined};
+        let value = |value: Value| Evaluation::Value(value);
+        for (rules, denials) in [
+            (vec![(Rule::Deny, value(json!([])))], vec![]),
+            (vec![(Rule::Deny, value(json!(["a", "b\nc"])))], vec!["a", "b\nc"]),
+            (vec![(Rule::Deny, value(json!({"x": "a"})))], vec!["a"]),
+            (vec![(Rule::Deny, value(json!(true)))], vec!["deny is true"]),
+            (vec![(Rule::Deny, value(json!("no")))], vec!["no"]),
+            (vec![(Rule::Deny, value(json!([{"a": 1}])))], vec!["{\"a\":1}"]),
+            (vec![(Rule::Deny, value(json!(false)))], vec![]),
+            (vec![(Rule::Deny, Undefined)], vec![]),
+            (vec![(Rule::Allow, value(json!(true)))], vec![]),
+            (vec![(Rule::Allow, value(json!(false)))], vec!["allow is not true"]),
+            (vec![(Rule::Allow, value(json!("true")))], vec!["allow is not true"]),
+            (vec![(Rule::Allow, value(json!([true])))], vec!["allow is not true"]),
+            (vec![(Rule::Allow, Undefined)], vec!["allow is not true"]),
+            (vec![(Rule::Allow, value(json!(true))), (Rule::Allow, Undefined)], vec!["allow is not true"]),
+            (vec![(Rule::Allow, value(json!(true))), (Rule::Deny, value(json!(["a"])))], vec!["a"]),
+            (vec![(Rule::Sample, value(json!(true)))], vec![]),
+        ] {
+            let text = format!("{rules:?}");
+            let decision = decide(rules);
+            assert_eq!(decision.denials, denials, "{text}");
+            assert_eq!(decision.allows(), denials.is_empty(), "{text}");
+        }
+        assert_eq!(decide(vec![]).error.as_deref(), Some("it defines none of allow, deny and sample"));
+        let decision = decide(vec![(Rule::Allow, value(json!(true))), (Rule::Sample, Error("x".to_owned()))]);
+        assert!(!decision.allows() && decision.error.as_deref() == Some("x"));
+    }
+
+    #[test]
+    fn a_line_for_the_log_has_nothing_that_a_terminal_obeys() {
+        let policy = Policy { files: vec![("p".to_owned(), "package p\n".to_owned())], allow_exec: false };
+        let input = json!({ "a": "\u{1b}[2J\u{9b}\u{202e}ä\"" });
+        let line =
+            policy.sample_line(&Decision::failed("x".to_owned()), &input, "r1", "2026-01-01T00:00:00Z");
+        assert!(!line.contains(|c: char| c.is_control() || c == '\u{202e}'), "{line}");
+        let parsed: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(parsed["sample"]["input"], input);
+        assert_eq!(parsed["msg"], "Sample 0/INITIALIZATION/r1/deny");
+    }
+}

@@ -1,0 +1,395 @@
+//! Policies: what they see, what they say, and that nothing they do ends in being allowed.
+
+use serde_json::{Value, json};
+
+use crate::support::{Ran, Sandbox, done, failed};
+
+/// What a policy in `p.rego` makes of `meta.iso`.
+fn decide(sandbox: &Sandbox, policy: &str, more: &[&str]) -> Ran {
+    sandbox.write("p.rego", policy);
+    sandbox.run([&["policy", "meta.iso", "--policy", "p.rego"], more].concat())
+}
+
+fn image(strings: &[&str]) -> Sandbox {
+    let sandbox = Sandbox::new();
+    let strings = strings.iter().flat_map(|string| ["--run-metadata", string]);
+    let create = ["create", "--quiet", "meta.iso", r#"{"hostname":{"content":"web"}}"#];
+    sandbox.succeed(create.into_iter().chain(strings));
+    sandbox
+}
+
+fn allowed() -> Ran {
+    done("metadata: meta.iso: allowed\n")
+}
+
+fn denied(messages: &[&str]) -> Ran {
+    let lines = messages.iter().map(|message| format!("metadata: denied: {message}\n"));
+    let stderr = lines.collect::<String>() + "metadata: refusing \"meta.iso\": the policy denies it\n";
+    Ran { status: Some(1), stdout: String::new(), stderr }
+}
+
+fn broken(why: &str) -> Ran {
+    failed(1, &format!("refusing \"meta.iso\": the policy failed, which denies: {why}"))
+}
+
+#[test]
+fn a_policy_sees_the_boot_and_its_image() {
+    let sandbox = Sandbox::new();
+    sandbox.write("user", "#cloud-config\n");
+    sandbox.succeed([
+        "create",
+        "--quiet",
+        "meta.iso",
+        "--data-file",
+        "user",
+        "--layout",
+        "nocloud",
+        "--hostname",
+        "web",
+        "--instance-id",
+        "i-1",
+        "--run-metadata",
+        "deploy",
+        "--run-id",
+        "r1",
+    ]);
+    let printed = sandbox.succeed(["policy", "meta.iso", "--print-input"]);
+    let digest = |text: &str| {
+        let summed = assert_cmd::Command::new("sha256sum").write_stdin(text).output().unwrap().stdout;
+        String::from_utf8(summed).unwrap()[..64].to_owned()
+    };
+    let meta_data = "instance-id: \"i-1\"\nlocal-hostname: \"web\"\n";
+    assert_eq!(
+        serde_json::from_slice::<Value>(&printed).unwrap(),
+        json!({
+            "run": {
+                "id": "r1",
+                "created_at": 315_532_800_000_000_000_u64,
+                "state": "PREPARING",
+                "triggered_by": "cdrom",
+                "user_provided_metadata": ["deploy"],
+            },
+            "image": {
+                "volume_identifier": "CIDATA",
+                "files": [
+                    { "name": "meta-data", "size": 41, "sha256": digest(meta_data) },
+                    { "name": "user-data", "size": 14, "sha256": digest("#cloud-config\n") },
+                ],
+            },
+            "signature": null,
+            "static_run_environment": { "host_name": "web", "instance_id": "i-1" },
+            "worker_version": env!("CARGO_PKG_VERSION"),
+        })
+    );
+    assert_eq!(
+        decide(&sandbox, "package p\nallow if input.run.created_at == 315532800000000000", &[]),
+        allowed()
+    );
+}
+
+#[test]
+fn rego_of_version_1_is_read_and_else_of_version_0() {
+    let sandbox = image(&["one"]);
+    for policy in [
+        "package p\nallow if { input.run.user_provided_metadata[0] == \"one\" }",
+        "package p\nimport rego.v1\nallow if count(input.run.user_provided_metadata) == 1",
+        "package p\nallow { input.run.user_provided_metadata[_] == \"one\" }",
+        "package p\ndeny[\"no\"] { input.run.user_provided_metadata[_] == \"two\" }",
+        "package p\ndefault allow = false\nallow = true { true }",
+        "package a[\"b.c\"]\nallow := true",
+        "package p\r\nallow := true\r\n",
+        "package p\nimport future.keywords\nallow if { true }\nx { true }",
+    ] {
+        assert_eq!(decide(&sandbox, policy, &[]), allowed(), "{policy}");
+    }
+}
+
+#[test]
+fn what_a_policy_denies_is_said_a_line_each() {
+    let sandbox = image(&["one"]);
+    for (policy, messages) in [
+        ("package p\ndeny contains \"one\" if true\ndeny contains \"two\" if true", &["one", "two"][..]),
+        ("package p\ndeny[\"one\"] { true }", &["one"]),
+        ("package p\ndeny := true", &["deny is true"]),
+        ("package p\ndeny := \"a\\u001b[2Jb\"", &["a\\u{1b}[2Jb"]),
+        ("package p\nallow := false", &["allow is not true"]),
+        ("package p\nallow if { false }", &["allow is not true"]),
+        ("package p\nallow := \"true\"", &["allow is not true"]),
+        ("package p\nallow := true\ndeny := {\"x\"}", &["x"]),
+        ("package p\nallow(x) := true", &["allow is not true"]),
+    ] {
+        assert_eq!(decide(&sandbox, policy, &[]), denied(messages), "{policy}");
+    }
+}
+
+#[test]
+fn a_policy_that_fails_denies() {
+    let sandbox = image(&["one"]);
+    for (policy, why) in [
+        ("", "reading policy \"p.rego\": p.rego:1:1: expecting `package` Missing package declaration."),
+        ("package p\nallow if {", "reading policy \"p.rego\": p.rego:2:11: expecting expression"),
+        ("package p\n", "it defines none of allow, deny and sample"),
+        ("package p\npermit := true", "it defines none of allow, deny and sample"),
+        ("package p\nallow := true\ndeny.a := 1", "not a valid rule path"),
+        ("package p\nallow := to_number(\"x\") == 1", "p.rego:2:21: could not parse string as number"),
+        (
+            "package p\nallow := true\nsample := to_number(\"x\")",
+            "p.rego:3:22: could not parse string as number",
+        ),
+        (
+            "package p\nallow if exec({\"command\": [\"/bin/true\"]})",
+            "p.rego:2:14: could not find function exec",
+        ),
+        (
+            "package p\nallow if not exec({\"command\": [\"/bin/true\"]})",
+            "p.rego:2:18: could not find function exec",
+        ),
+        (
+            "package p\nallow if http.send({\"url\": \"http://127.0.0.1\"})",
+            "p.rego:2:19: could not find function http.send",
+        ),
+        // What version 0 would take for `allow` and a rule `if`.
+        (
+            "package p\nallow if { false }\nx { true }",
+            "reading policy \"p.rego\": p.rego:3:3: `if` keyword is required before rule body",
+        ),
+    ] {
+        assert_eq!(decide(&sandbox, policy, &[]), broken(why), "{policy}");
+    }
+    assert_eq!(
+        sandbox.run(["policy", "meta.iso", "--policy", "none.rego"]),
+        failed(1, "reading policy \"none.rego\": No such file or directory (os error 2)")
+    );
+    sandbox.write("large.rego", " ".repeat((1 << 20) + 1));
+    assert_eq!(
+        sandbox.run(["policy", "meta.iso", "--policy", "large.rego"]),
+        failed(1, "reading policy \"large.rego\": it has more than 1048576 bytes")
+    );
+}
+
+#[test]
+fn a_policy_that_takes_too_much_denies() {
+    let sandbox = image(&["one"]);
+    let brackets = format!("{}1{}", "[".repeat(30), "]".repeat(30));
+    for policy in [
+        "allow if count(numbers.range(0, 100000000)) > 0".to_owned(),
+        "allow if count(numbers.range(0, 4000000000000000000)) > 0".to_owned(),
+        "f(n) := f(n + 1)\nallow if f(1)".to_owned(),
+        "allow if { some i in numbers.range(0, 3000); some j in numbers.range(0, 3000); i + j == -1 }"
+            .to_owned(),
+        "allow if sprintf(\"%1000000000d\", [1]) != \"\"".to_owned(),
+        format!("allow if {{ x := {brackets}; true }}"),
+        "allow := true\ndeny := [x | some i in numbers.range(0, 30000); x := sprintf(\"%060d\", [i])]"
+            .to_owned(),
+    ] {
+        let Ran { status, stderr, .. } = decide(&sandbox, &format!("package p\n{policy}"), &[]);
+        assert_eq!(status, Some(1), "{policy}: {stderr}");
+        let why = "the policy failed, which denies: it";
+        assert!(stderr.contains(why), "{policy}: {stderr}");
+    }
+}
+
+#[test]
+fn a_policy_is_logged_when_it_asks_for_that_in_the_shape_of_the_reference() {
+    let sandbox = image(&["deploy-metadata"]);
+    let body = "package spacelift\nsample { true }\n";
+    let Ran { status, stderr, .. } = decide(&sandbox, body, &[]);
+    assert_eq!(status, Some(0), "{stderr}");
+    let lines: Vec<_> = stderr.lines().collect();
+    assert_eq!(lines[1..], ["metadata: meta.iso: allowed"]);
+    let mut line: Value = serde_json::from_str(lines[0]).unwrap();
+    let input: Value =
+        serde_json::from_slice(&sandbox.succeed(["policy", "meta.iso", "--print-input"])).unwrap();
+    let ts = line["ts"].take().as_str().unwrap().to_owned();
+    assert!(ts.len() == "2021-09-02T13:17:37.785219048Z".len() && ts.ends_with('Z'), "{ts}");
+    let caller = line["caller"].take().as_str().unwrap().to_owned();
+    assert!(caller.starts_with("policy.rs:"), "{caller}");
+    let id = input["run"]["id"].as_str().unwrap();
+    assert_eq!(
+        line,
+        json!({
+            "caller": null,
+            "level": "info",
+            "msg": format!("Sample 0/INITIALIZATION/{id}/allow"),
+            "sample": {
+                "body": body,
+                "input": input,
+                "outcome": "allow",
+                "results": { "deny": [], "sample": true },
+                "error": "",
+            },
+            "ts": null,
+        })
+    );
+    let Ran { status, stderr, .. } =
+        decide(&sandbox, "package p\nsample := true\nallow if to_number(\"x\") == 1", &[]);
+    let line: Value = serde_json::from_str(stderr.lines().next().unwrap()).unwrap();
+    assert_eq!(status, Some(1));
+    assert_eq!(line["sample"]["error"], "p.rego:3:21: could not parse string as number");
+    assert_eq!(line["sample"]["outcome"], "deny");
+}
+
+#[test]
+fn every_file_of_a_policy_counts() {
+    let sandbox = image(&["one"]);
+    sandbox.write("a/p.rego", "package a\nimport data.lib\nallow if lib.one");
+    sandbox.write("b/p.rego", "package lib\none if input.run.user_provided_metadata[0] == \"one\"");
+    sandbox.write("c/p.rego", "package c\ndeny[\"no\"] { true }");
+    let files = ["--policy", "a/p.rego", "--policy", "b/p.rego"];
+    let policy = [&["policy", "meta.iso"], &files[..]].concat();
+    assert_eq!(sandbox.run(&policy), allowed());
+    assert_eq!(sandbox.run([&policy[..], &["--policy", "c/p.rego"]].concat()), denied(&["no"]));
+}
+
+#[test]
+fn programs_run_only_where_that_is_allowed_and_only_so_long() {
+    let sandbox = image(&["one"]);
+    let run = |policy: &str| decide(&sandbox, &format!("package p\n{policy}"), &["--allow-exec"]);
+    let cat = r#"allow if exec({"command": ["/bin/cat", "-"], "stdin": input.run.user_provided_metadata[0]}) ==
+        {"status": 0, "stdout": "one", "stderr": ""}"#;
+    assert_eq!(run(cat), allowed());
+    let shell = |script: &str| format!(r#"exec({{"command": ["/bin/sh", "-c", {}]}})"#, json!(script));
+    assert_eq!(run(&format!("allow if {}.status == 3", shell("exit 3"))), allowed());
+    assert_eq!(run(&format!("allow if {}.stderr == \"x\\n\"", shell("echo x >&2"))), allowed());
+    assert_eq!(
+        run(&format!(
+            "allow if {}.stdout == \"\"",
+            shell("env | grep -v ^PWD= | grep -v ^_=; ulimit -v | grep -v unlimited")
+        )),
+        allowed()
+    );
+    let running = |program: &str, why: &str| broken(&format!("p.rego:2:14: running {program:?}: {why}"));
+    assert_eq!(
+        run(&format!("allow if {}.status == 0", shell("kill -9 $$"))),
+        running("/bin/sh", "it ended by signal: 9 (SIGKILL)")
+    );
+    assert_eq!(
+        run(&format!("allow if {}.status == 0", shell("head -c 1048577 /dev/zero"))),
+        running("/bin/sh", "it writes more than 1048576 bytes")
+    );
+    assert_eq!(
+        run(r#"allow if exec({"command": ["/nothing"]}).status == 0"#),
+        running("/nothing", "No such file or directory (os error 2)")
+    );
+    let what = |call: &str, why: &str| {
+        let Ran { status, stderr, .. } = run(&format!("allow if {call}"));
+        assert!(status == Some(1) && stderr.contains(why), "{call}: {stderr}");
+    };
+    what(r#"exec({"command": ["true"]})"#, "which is no absolute path");
+    what(r#"exec({"command": []})"#, "exec has no program");
+    what(r#"exec({"command": ["/bin/true"], "shell": true})"#, "unknown field");
+    what(r#"exec("true")"#, "reading what exec shall run");
+    what(r#"not exec({"command": ["/nothing"]})"#, "No such file or directory");
+    what(r"exec(1, 2)", "incorrect number of parameters");
+    assert_eq!(sandbox.run(["policy", "meta.iso", "--print-input", "--allow-exec"]).status, Some(2));
+}
+
+#[test]
+#[ignore = "takes 10 seconds"]
+fn a_program_of_a_policy_ends_with_it() {
+    let sandbox = image(&["one"]);
+    let pid = sandbox.path("pid");
+    let script = format!("sleep 1000 & echo $! > {}; wait", pid.display());
+    let policy =
+        format!("package p\nallow if exec({{\"command\": [\"/bin/sh\", \"-c\", {}]}})", json!(script));
+    let Ran { status, stderr, .. } = decide(&sandbox, &policy, &["--allow-exec"]);
+    assert_eq!(status, Some(1));
+    assert!(stderr.contains("running \"/bin/sh\": it took more than 10 seconds"), "{stderr}");
+    let pid = String::from_utf8(sandbox.read("pid")).unwrap();
+    let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    assert!(state.is_empty() || state.contains(" Z "), "{state}");
+}
+
+#[test]
+fn an_image_that_is_not_what_its_manifest_says_is_refused_by_every_policy() {
+    let sandbox = image(&["one"]);
+    let mut bytes = sandbox.read("meta.iso");
+    let at = bytes.windows(5).position(|bytes| bytes == b"\"web\"").unwrap();
+    bytes[at + 1] = b'W';
+    sandbox.write("meta.iso", bytes);
+    let Ran { status, stderr, .. } = decide(&sandbox, "package p\nallow := true", &[]);
+    assert_eq!(status, Some(1));
+    assert!(
+        stderr.starts_with("metadata: refusing \"meta.iso\": comparing the image with its manifest.json"),
+        "{stderr}"
+    );
+}
+
+/// The policies in `testdata/policies`, whose directory README shows.
+fn example(sandbox: &Sandbox, name: &str, trusted: bool) -> Ran {
+    let path = format!("{}/testdata/policies/{name}.rego", env!("CARGO_MANIFEST_DIR"));
+    let signers = if trusted { &["--allowed-signers", "allowed"][..] } else { &[] };
+    let mut ran = sandbox.run([&["policy", "meta.iso", "--policy", &path], signers].concat());
+    ran.stderr = ran.stderr.split_inclusive('\n').filter(|line| !line.starts_with('{')).collect();
+    ran
+}
+
+fn write_key(sandbox: &Sandbox, identity: &str) {
+    let key = ssh_key::PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&[1; 32]));
+    sandbox.write("key", key.to_openssh(ssh_key::LineEnding::LF).unwrap().as_bytes());
+    sandbox.write("allowed", format!("{identity} {}\n", key.public_key().to_openssh().unwrap()));
+}
+
+/// What the examples say, but for the line about who signed.
+fn after_signer(ran: Ran) -> Ran {
+    let stderr = ran.stderr.split_inclusive('\n').filter(|line| !line.contains(": signed by "));
+    Ran { stderr: stderr.collect(), ..ran }
+}
+
+#[test]
+fn the_example_for_signed_runs_allows_the_release_team_only() {
+    let sandbox = image(&["deploy"]);
+    write_key(&sandbox, "release@example.com");
+    assert_eq!(example(&sandbox, "signed", false), denied(&["allow is not true"]), "no signature");
+    assert_eq!(
+        example(&sandbox, "signed", true),
+        failed(1, "refusing \"meta.iso\": it is not signed: there is no manifest.json.sig")
+    );
+    sandbox.succeed(["sign", "--quiet", "meta.iso", "--key", "key"]);
+    assert_eq!(
+        example(&sandbox, "signed", false),
+        denied(&["allow is not true"]),
+        "nobody checked the signature"
+    );
+    assert_eq!(after_signer(example(&sandbox, "signed", true)), allowed());
+    write_key(&sandbox, "intern@example.com");
+    assert_eq!(after_signer(example(&sandbox, "signed", true)), denied(&["allow is not true"]));
+}
+
+#[test]
+fn the_example_for_approvals_asks_for_two_teams_and_a_signature() {
+    let sandbox = image(&["deploy", "approved by release"]);
+    write_key(&sandbox, "release@example.com");
+    let sign = || sandbox.succeed(["sign", "--quiet", "meta.iso", "--key", "key"]);
+    let confirm = |string| sandbox.succeed(["confirm", "--quiet", "meta.iso", "--run-metadata", string]);
+    let decided = || after_signer(example(&sandbox, "approvals", true));
+    sign();
+    assert_eq!(decided(), denied(&["allow is not true"]), "one");
+    confirm("approved by release");
+    sign();
+    assert_eq!(decided(), denied(&["allow is not true"]), "the same one twice");
+    confirm("approved by interns");
+    sign();
+    assert_eq!(decided(), denied(&["allow is not true"]), "one that may not");
+    confirm("approved by security");
+    assert_eq!(example(&sandbox, "approvals", false), denied(&["allow is not true"]), "nobody signed it");
+    sign();
+    assert_eq!(decided(), allowed());
+}
+
+#[test]
+fn a_policy_that_only_denies_allows_what_has_no_metadata() {
+    let deny = "package p\ndeny contains \"bad token\" if {
+        token := input.run.user_provided_metadata[0]
+        not endswith(token, input.static_run_environment.host_name)
+    }";
+    assert_eq!(decide(&image(&["token web"]), deny, &[]), allowed());
+    assert_eq!(decide(&image(&["token db"]), deny, &[]), denied(&["bad token"]));
+    assert_eq!(decide(&image(&[]), deny, &[]), allowed(), "it fails open");
+    let allow = "package p\ndefault allow := false\nallow if {
+        endswith(input.run.user_provided_metadata[0], input.static_run_environment.host_name)
+    }";
+    assert_eq!(decide(&image(&["token web"]), allow, &[]), allowed());
+    assert_eq!(decide(&image(&["token db"]), allow, &[]), denied(&["allow is not true"]));
+    assert_eq!(decide(&image(&[]), allow, &[]), denied(&["allow is not true"]));
+}
