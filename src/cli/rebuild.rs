@@ -57,6 +57,7 @@ impl<'a> Rebuild<'a> {
         progress: &mut Bar,
     ) -> Result<()> {
         let building = || format!("building image {:?}", self.path);
+        let signed = signature.is_some();
         let lost = signature.is_none() && self.contents.signature.is_some();
         let key = signature.as_ref().map(Signature::describe_key);
         let recipe = Recipe {
@@ -69,6 +70,12 @@ impl<'a> Rebuild<'a> {
         let mode = self.target.mode().context("it is gone").with_context(building)?;
         let file = self.target.create(mode).with_context(building)?;
         let written = recipe.draft()?.write_to_file(file.file(), progress).with_context(building)?;
+        if signed {
+            // Names that no tree but one has, and directories that are deeper than ISO 9660 has them.
+            let mut image = Image::in_file(file.file().try_clone().with_context(building)?, self.path)?;
+            let (_, records) = image.list()?;
+            image.check_trees(&records).context("nobody could verify it").with_context(building)?;
+        }
         file.commit(false).with_context(building)?;
         if lost {
             say(&format!("warning: {}: its signature no longer fits and was removed", self.path.display()));

@@ -61,14 +61,18 @@ impl Image {
     pub fn open(path: &Path) -> Result<Self> {
         let open = || {
             ensure!(!path.is_dir(), "it is a directory");
-            let device = Bounded::new(peek::open(path)?)?;
-            ensure!(device.len() > FIRST_DESCRIPTOR, NO_IMAGE);
-            let iso = IsoFs::mount(device, MountOptions::new().read_only())
-                .map_err(|error| broken(error.into_error()))?;
-            ensure!(u64::from(iso.info().block_size()) == SECTOR_BYTES, "its blocks are not of 2048 bytes");
-            Ok(iso.with_cache(CacheOptions::new()))
+            mount(peek::open(path)?)
         };
         let iso = open().with_context(|| format!("reading image {path:?}"))?;
+        Ok(Self { path: path.to_path_buf(), iso })
+    }
+
+    /// Reads the image in `file`, which will be called `path`.
+    ///
+    /// # Errors
+    /// As [`Image::open`].
+    pub fn in_file(file: File, path: &Path) -> Result<Self> {
+        let iso = mount(file).with_context(|| format!("reading image {path:?}"))?;
         Ok(Self { path: path.to_path_buf(), iso })
     }
 
@@ -180,6 +184,15 @@ impl Image {
         let records: Vec<_> = sectors.flat_map(lenient_records).collect();
         Ok((!records.is_empty()).then_some(records))
     }
+}
+
+fn mount(file: File) -> Result<IsoFs<Bounded>> {
+    let device = Bounded::new(file)?;
+    ensure!(device.len() > FIRST_DESCRIPTOR, NO_IMAGE);
+    let iso =
+        IsoFs::mount(device, MountOptions::new().read_only()).map_err(|error| broken(error.into_error()))?;
+    ensure!(u64::from(iso.info().block_size()) == SECTOR_BYTES, "its blocks are not of 2048 bytes");
+    Ok(iso.with_cache(CacheOptions::new()))
 }
 
 /// Every record of the tree that `iso` reads, or those in its root that are wanted only.

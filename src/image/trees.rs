@@ -45,7 +45,7 @@ pub(super) fn check(iso: &IsoFs<Bounded>, records: &[Record]) -> Result<()> {
 struct Files<'a> {
     /// Paths with the case that they have.
     exact: BTreeMap<&'a [u8], &'a [Extent]>,
-    /// Paths in lower case.
+    /// Paths with what ISO 9660's own names tell apart: letters in one case, digits, dots.
     folded: BTreeMap<Vec<u8>, Vec<&'a [Extent]>>,
     /// How often which extents are named.
     extents: BTreeMap<Vec<(u64, u64)>, usize>,
@@ -66,7 +66,7 @@ impl<'a> Files<'a> {
                 "file {:?} is there twice",
                 name()
             );
-            files.folded.entry(record.path.to_ascii_lowercase()).or_default().push(&record.extents);
+            files.folded.entry(fold(&record.path)).or_default().push(&record.extents);
             *files.extents.entry(numbers(&record.extents)).or_default() += 1;
         }
         Ok(files)
@@ -77,13 +77,17 @@ impl<'a> Files<'a> {
         let other = Files::new(records)?;
         for (path, extents) in &other.exact {
             let name = || String::from_utf8_lossy(path);
-            let folded = path.to_ascii_lowercase();
+            let folded = fold(path);
             let means_the_same = match (self.exact.get(path), self.folded.get(&folded)) {
                 (Some(one), _) if !one_case => one == extents,
                 (_, Some(several)) => several.contains(extents),
                 (_, None) => !is_looked_for(&folded),
             };
             ensure!(means_the_same, "it has another file {:?}", name());
+        }
+        for path in self.exact.keys().filter(|path| !one_case && is_plain(path)) {
+            let name = String::from_utf8_lossy(path);
+            ensure!(other.exact.contains_key(path), "it has no file {name:?}");
         }
         for (extents, count) in &other.extents {
             ensure!(self.extents.get(extents) == Some(count), "it names other bytes");
@@ -97,9 +101,32 @@ fn numbers(extents: &[Extent]) -> Vec<(u64, u64)> {
     extents.iter().map(|extent| (extent.offset, extent.len)).collect()
 }
 
-/// Whether some agent looks for a file of this name, which is in lower case.
+/// Whether Joliet can have a path as it is: its parts have 64 characters of UCS-2 at most, and none that it reserves (Joliet
+/// specification, "Allowed Character Set").
+fn is_plain(path: &[u8]) -> bool {
+    const CHARACTERS_MAX: usize = 64;
+    let fits = |part: &str| {
+        part.chars().count() <= CHARACTERS_MAX
+            && part.chars().all(|c| !c.is_control() && !"*:;?\\".contains(c) && u32::from(c) < 0x1_0000)
+    };
+    str::from_utf8(path).is_ok_and(|path| path.split('/').all(fits))
+}
+
+/// A path as a tree with few characters would call it.
+fn fold(path: &[u8]) -> Vec<u8> {
+    let fold = |byte: &u8| match byte {
+        b'/' | b'.' => *byte,
+        byte if byte.is_ascii_alphanumeric() => byte.to_ascii_lowercase(),
+        _ => b'_',
+    };
+    path.iter().map(fold).collect()
+}
+
+/// Whether some agent looks for a file of this name, which is folded.
 fn is_looked_for(name: &[u8]) -> bool {
-    Layout::ALL.iter().any(|layout| layout.uses(name))
+    // No agent tells a dash from a folded one by anything else.
+    let with_dashes = name.iter().map(|&byte| if byte == b'_' { b'-' } else { byte }).collect::<Vec<_>>();
+    Layout::ALL.iter().any(|layout| layout.uses(name) || layout.uses(&with_dashes))
 }
 
 #[cfg(test)]
@@ -117,9 +144,11 @@ mod tests {
 
     #[test]
     fn trees_may_differ_in_names_that_nobody_looks_for() {
-        let read = [file("config", 1), file("a long name", 2)];
-        assert_eq!(compare(&read, &[file("CONFIG", 1), file("a_long_n", 2)], false), Ok(()));
+        let read = [file("config", 1), file("a long name?", 2)];
+        assert_eq!(compare(&read, &[file("CONFIG", 1), file("a_long_n", 2)], true), Ok(()));
+        assert_eq!(compare(&read, &[file("config", 1), file("a long name_", 2)], false), Ok(()));
         let read = [file("config", 1), file("CONFIG", 2)];
+        assert_eq!(compare(&[file("user-data", 1)], &[file("user_data", 1)], true), Ok(()));
         let swapped = [file("config", 2), file("config_1", 1)];
         assert_eq!(compare(&read, &swapped, true), Ok(()));
         assert_eq!(compare(&read, &swapped, false), Err("it has another file \"config\"".to_owned()));
@@ -131,15 +160,14 @@ mod tests {
         let another = |name: &str| Err(format!("it has another file {name:?}"));
         assert_eq!(compare(&read, &[file("config", 2), file("x", 1)], false), another("config"));
         assert_eq!(compare(&read, &[file("config", 1), file("user-data", 2)], false), another("user-data"));
-        assert_eq!(
-            compare(&read, &[file("config", 1), file("y", 3)], false),
-            Err("it names other bytes".to_owned())
-        );
-        assert_eq!(compare(&read, &[file("config", 1)], false), Err("it names fewer files".to_owned()));
-        assert_eq!(
-            compare(&read, &[file("config", 1), file("x", 2), file("y", 2)], false),
-            Err("it names other bytes".to_owned())
-        );
+        assert_eq!(compare(&read, &[file("config", 1), file("user_data", 2)], true), another("user_data"));
+        let missing = |name: &str| Err(format!("it has no file {name:?}"));
+        assert_eq!(compare(&read, &[file("config", 1), file("y", 3)], false), missing("x"));
+        assert_eq!(compare(&read, &[file("Config", 1), file("x", 2)], false), missing("config"));
+        let other_bytes = Err("it names other bytes".to_owned());
+        assert_eq!(compare(&read, &[file("config", 1), file("y", 3)], true), other_bytes);
+        assert_eq!(compare(&read, &[file("config", 1)], true), Err("it names fewer files".to_owned()));
+        assert_eq!(compare(&read, &[file("config", 1), file("x", 2), file("y", 2)], false), other_bytes);
         let twice = Files::new(&[file("config", 1), file("config", 1)]).map(|_| ());
         assert_eq!(twice.unwrap_err().to_string(), "file \"config\" is there twice");
     }

@@ -3,6 +3,7 @@
 mod isofs;
 mod machine;
 mod network;
+mod trust;
 
 use std::fs::OpenOptions;
 

@@ -2,6 +2,8 @@
 //!
 //! Those that need a foreign program, or root, are ignored by `cargo test` and run by `scripts/test`.
 
+#[cfg(feature = "policy")]
+mod admission;
 mod agent;
 mod apply;
 mod attach;

@@ -426,6 +426,42 @@ fn trees_that_do_not_agree_are_refused() {
 }
 
 #[test]
+fn an_image_with_names_that_nobody_could_verify_is_not_signed() {
+    let sandbox = Sandbox::new();
+    write_key(&sandbox, "key", 1);
+    sandbox.write("allowed", format!("a@b {}\n", public(1)));
+    let long = "x".repeat(100);
+    let sign = |names: &[&str]| {
+        let files = names.iter().enumerate().flat_map(|(number, name)| {
+            sandbox.write(&number.to_string(), name);
+            ["--file".to_owned(), format!("{name}={number}")]
+        });
+        let create = ["create", "--quiet", "meta.iso", "hello"].map(str::to_owned);
+        sandbox.succeed(create.into_iter().chain(files));
+        let image = sandbox.read("meta.iso");
+        let ran = sandbox.run(["sign", "--quiet", "meta.iso", "--key", "key"]);
+        if ran == done("") {
+            assert_eq!(verify_image(&sandbox, &[]), done(""), "{names:?}");
+        } else {
+            assert!(sandbox.read("meta.iso") == image, "the image is as it was");
+        }
+        ran
+    };
+    for names in [
+        &["A_B", "a_b", "CONFIG", "Config", "user_data", "meta_data", "a b", "ä", "😀", "c?d", "c*d"][..],
+        &[&format!("{long}1"), &format!("{long}2"), "rr_moved/x", "1/2/3/4/5/6/7"],
+    ] {
+        assert_eq!(sign(names), done(""), "{names:?}");
+    }
+    let refused = |tree: &str, why: &str| {
+        let why = format!("its tree {tree} is not the one that is read: {why}");
+        failed(1, &format!("building image \"meta.iso\": nobody could verify it: {why}"))
+    };
+    assert_eq!(sign(&["a:b", "a_b"]), refused("Joliet", "it has another file \"a_b\""));
+    assert_eq!(sign(&["1/2/3/4/5/6/7/8/9"]), refused("ISO 9660", "it names other bytes"));
+}
+
+#[test]
 fn a_manifest_that_is_there_twice_is_refused() {
     let sandbox = Sandbox::new();
     write_key(&sandbox, "key", 1);
