@@ -38,8 +38,8 @@ impl Contents {
     /// have `keep_bytes` at most.
     ///
     /// # Errors
-    /// The image cannot be read, a file is there twice, or it holds what no manifest can describe: a link or a device, a
-    /// name that is not UTF-8, a directory without files.
+    /// The image cannot be read, a file is there twice, files overlap to be larger than the image, or it holds what no
+    /// manifest can describe: a link or a device, a name that is not UTF-8, a directory without files.
     pub fn read(
         image: &mut Image,
         keep: impl Fn(&Volume, &[Record]) -> Vec<Record>,
@@ -60,7 +60,10 @@ impl Contents {
         };
         let files: Vec<_> = contents.records.iter().filter(|record| record.kind == Kind::File).collect();
         check_tree(&contents.records, &files)?;
-        progress.expect(files.iter().map(|record| record.len).sum());
+        // Many records of the same bytes would take for ever.
+        let bytes = files.iter().fold(0, |sum: u64, record| sum.saturating_add(record.len));
+        ensure!(bytes <= image.bytes(), "its files have {bytes} bytes in all, more than the image");
+        progress.expect(bytes);
         for record in files {
             if record.path == manifest::NAME.as_bytes() {
                 contents.manifest = Some(image.read(record, manifest::BYTES_MAX)?);

@@ -36,8 +36,8 @@ pub const NAME: &str = "manifest.json";
 /// The signature's name on an image.
 pub const SIGNATURE_NAME: &str = "manifest.json.sig";
 
-/// Bytes of a manifest at most: what the names of all files, and as much again, can take.
-pub const BYTES_MAX: u64 = 16 << 20;
+/// Bytes of a manifest at most: twice what as many files as an image holds take, with the longest names.
+pub const BYTES_MAX: u64 = 8 << 20;
 
 /// The only version there is.
 const VERSION: u32 = 1;

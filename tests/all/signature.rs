@@ -12,7 +12,11 @@ use metadata_image::{
         verify::{Terms, verify},
     },
 };
-use ssh_key::{HashAlg, LineEnding, PrivateKey, private::Ed25519Keypair};
+use sha2::{Digest, Sha256};
+use ssh_key::{
+    Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey, Signature, SigningKey, SshSig,
+    private::Ed25519Keypair, public::KeyData,
+};
 
 use crate::support::{Ran, Sandbox, done, failed, noise};
 
@@ -426,6 +430,22 @@ fn trees_that_do_not_agree_are_refused() {
 }
 
 #[test]
+fn files_that_overlap_are_not_read_again_and_again() {
+    let sandbox = signed();
+    let mut image = sandbox.read("meta.iso");
+    let [small, large] = ["CA.PEM;1", "LARGE.;1"].map(|name| places(&image, name.as_bytes())[0] - 33);
+    image.copy_within(large + 2..large + 18, small + 2);
+    let bytes = image.len();
+    sandbox.write("meta.iso", image);
+    let sum = 2 * 1_200_000 + 14 + 19 + taken_off(&sandbox).0.len() + taken_off(&sandbox).1.len();
+    assert!(sum > bytes);
+    assert_eq!(
+        verify_image(&sandbox, &[]),
+        refused(&format!("its files have {sum} bytes in all, more than the image"))
+    );
+}
+
+#[test]
 fn an_image_with_names_that_nobody_could_verify_is_not_signed() {
     let sandbox = Sandbox::new();
     write_key(&sandbox, "key", 1);
@@ -583,6 +603,55 @@ fn signatures_go_both_ways_between_us_and_ssh_keygen() {
             )
         );
     }
+}
+
+fn sign<K: SigningKey>(key: &K, message: &[u8]) -> Signature {
+    key.try_sign(message).unwrap()
+}
+
+/// A signature by a key on a FIDO token, which signs digests of its own (PROTOCOL.u2f), of `text`; and the public key.
+fn token_signature(text: &str) -> (String, String) {
+    let pair = Ed25519Keypair::from_seed(&[3; 32]);
+    let public = ssh_key::public::SkEd25519::new(pair.public, "ssh:");
+    let signed = SshSig::signed_data("metadata-image", HashAlg::Sha512, text.as_bytes()).unwrap();
+    // Somebody touched it, and it has signed six times before.
+    let state = [1, 0, 0, 0, 7];
+    let message = [&Sha256::digest(b"ssh:")[..], &state, &Sha256::digest(signed)].concat();
+    let signature = sign(&PrivateKey::from(pair), &message);
+    let signature = Signature::new(Algorithm::SkEd25519, [signature.as_bytes(), &state].concat()).unwrap();
+    let signature = SshSig::new(public.clone().into(), "metadata-image", HashAlg::Sha512, signature).unwrap();
+    let public = PublicKey::new(KeyData::SkEd25519(public), "");
+    (signature.to_pem(LineEnding::LF).unwrap(), public.to_openssh().unwrap())
+}
+
+#[test]
+fn a_signature_by_a_key_on_a_token_is_taken() {
+    let sandbox = Sandbox::new();
+    sandbox.succeed(["create", "--quiet", "meta.iso", "hello"]);
+    sandbox.succeed(["sign", "--quiet", "meta.iso", "--manifest-only"]);
+    let manifest = sandbox.succeed(["extract", "meta.iso", "manifest.json"]);
+    let (signature, public) = token_signature(str::from_utf8(&manifest).unwrap());
+    sandbox.write("signature", signature);
+    sandbox.write("allowed", format!("a@b {public}\n"));
+    sandbox.succeed(["sign", "--quiet", "meta.iso", "--signature", "signature"]);
+    assert_eq!(verify_image(&sandbox, &[]), done(""));
+    let (signature, _) = token_signature("something else");
+    sandbox.write("signature", signature);
+    assert_eq!(
+        sandbox.run(["sign", "meta.iso", "--signature", "signature"]),
+        failed(1, "signing image \"meta.iso\": checking signature \"signature\": it is one of another text")
+    );
+}
+
+#[test]
+#[ignore = "needs ssh-keygen"]
+fn a_signature_by_a_key_on_a_token_is_one_to_ssh_keygen_too() {
+    let sandbox = Sandbox::new();
+    let (signature, public) = token_signature("text");
+    sandbox.write("signature", signature);
+    sandbox.write("allowed", format!("a@b {public}\n"));
+    let verify = "printf text | ssh-keygen -Y verify -f allowed -I a@b -n metadata-image -s signature";
+    sandbox.tool("sh", ["-c", verify]);
 }
 
 #[test]
