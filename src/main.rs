@@ -4,7 +4,7 @@ mod cli;
 
 use std::{env, process::ExitCode};
 
-use clap::{Parser, error::ErrorKind};
+use clap::error::ErrorKind;
 
 use cli::{Cli, Usage};
 use metadata_image::recipe::Contradiction;
@@ -16,7 +16,7 @@ const EXIT_FAILED: u8 = 1;
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse_from(cli::with_two_dashes(env::args_os())) {
+    let cli = match Cli::parse_from(env::args_os()) {
         Ok(cli) => cli,
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             drop(error.print());
