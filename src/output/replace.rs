@@ -110,10 +110,6 @@ impl Target {
         if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
             bail!("it is the name of a directory");
         }
-        // What a link in /dev or /proc leads to may have no path.
-        if let Ok(found) = fs::metadata(path) {
-            check_regular(&found)?;
-        }
         let mut path = path.to_path_buf();
         for _ in 0..LINKS_MAX {
             let metadata = match fs::symlink_metadata(&path) {
@@ -130,6 +126,10 @@ impl Target {
             };
             let kind = metadata.file_type();
             if kind.is_symlink() {
+                // What a link in /dev or /proc leads to may have no path.
+                if let Ok(found) = fs::metadata(&path) {
+                    check_regular(&found)?;
+                }
                 path = directory_of(&path).join(fs::read_link(&path)?);
             } else {
                 check_regular(&metadata)?;
