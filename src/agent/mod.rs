@@ -62,6 +62,9 @@ pub struct Report {
     pub left: Vec<String>,
     /// The host name that was set.
     pub hostname: Option<String>,
+    /// Why nothing was done at all, where that is so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// A file or directory that was written.

@@ -52,7 +52,7 @@ pub(super) fn write<T>(
     match new.name().with_context(building)? {
         Named::Done => Ok((None, built)),
         Named::Taken(taken) => {
-            if let Some(path) = sources.iter().find(|path| taken.is_same_file(path)) {
+            if let Some(path) = sources.iter().chain(&options.lines).find(|path| taken.is_same_file(path)) {
                 return Err(anyhow!("it is the same file as {path:?}")).with_context(building);
             }
             built.replaced = true;

@@ -79,8 +79,12 @@ pub(super) struct Lines<R> {
     seconds: Option<u64>,
     number: u64,
     text: Vec<u8>,
+    /// Whether the rest of a line that is too long is still to be skipped.
+    in_long_line: bool,
     /// Digests of all images so far, those of other shards included: eight bytes each, whatever their names.
     images: HashSet<u64>,
+    /// Likewise of the directories that they are in.
+    directories: HashSet<u64>,
     /// What they are made with: others in each process, so that nobody can make two of them equal.
     digests: RandomState,
 }
@@ -94,7 +98,9 @@ impl<R: Read> Lines<R> {
             seconds,
             number: 0,
             text: Vec::new(),
+            in_long_line: false,
             images: HashSet::new(),
+            directories: HashSet::new(),
             digests: RandomState::new(),
         }
     }
@@ -106,9 +112,7 @@ impl<R: Read> Lines<R> {
     pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
         while self.read()? {
             if self.text.len() > LINE_BYTES_MAX {
-                if !self.text.ends_with(b"\n") {
-                    self.from.skip_until(b'\n')?;
-                }
+                self.in_long_line = !self.text.ends_with(b"\n");
                 if self.shard.has(self.number) {
                     let fault = anyhow!("it is longer than {LINE_BYTES_MAX} bytes; data_file takes more");
                     return Ok(Some(self.line(None, Err(fault))));
@@ -119,15 +123,13 @@ impl<R: Read> Lines<R> {
                     Ok(task) => Some(task.image.clone()),
                     Err(_) => image_of(&self.text),
                 };
-                let is_new = image.as_deref().is_none_or(|image| self.is_new(image));
-                let task = if is_new {
-                    task
-                } else {
-                    task.and_then(|task| bail!("image {:?} is that of an earlier line", task.image))
+                let task = match image.as_deref().and_then(|image| self.taken(image)) {
+                    None => task,
+                    Some(why) => task.and_then(|task| bail!("image {:?} {why}", task.image)),
                 };
                 return Ok(Some(self.line(image, task)));
             } else if let Some(image) = image_of(&self.text) {
-                self.is_new(&image);
+                self.taken(&image);
             }
         }
         Ok(None)
@@ -140,6 +142,9 @@ impl<R: Read> Lines<R> {
 
     /// Reads a line, or as much of it as tells that it is too long.
     fn read(&mut self) -> io::Result<bool> {
+        if std::mem::take(&mut self.in_long_line) {
+            self.from.skip_until(b'\n')?;
+        }
         self.text.clear();
         // One longer than usual needs no more room for ever.
         self.text.shrink_to(BUFFER_BYTES);
@@ -149,8 +154,20 @@ impl<R: Read> Lines<R> {
         Ok(read > 0)
     }
 
-    fn is_new(&mut self, image: &str) -> bool {
-        self.images.insert(self.digests.hash_one(image))
+    /// Takes the path of an image, or says why an earlier line does not let it.
+    fn taken(&mut self, image: &str) -> Option<&'static str> {
+        let digest = |path: &str| self.digests.hash_one(path);
+        let above = || image.match_indices('/').map(|(end, _)| digest(&image[..end]));
+        if above().any(|directory| self.images.contains(&directory)) {
+            return Some("is below that of an earlier line");
+        }
+        if self.directories.contains(&digest(image)) {
+            return Some("is a directory of an earlier line");
+        }
+        let directories: Vec<_> = above().collect();
+        self.directories.extend(directories);
+        let new = self.images.insert(digest(image));
+        (!new).then_some("is that of an earlier line")
     }
 
     fn line(&self, image: Option<String>, task: Result<Task>) -> Line {
@@ -219,6 +236,31 @@ mod tests {
             numbers.sort_unstable();
             assert_eq!(numbers, (4..=14).collect::<Vec<_>>());
         }
+        Ok(())
+    }
+
+    #[test]
+    fn an_image_is_no_directory_of_another() -> Result<()> {
+        let line = |image: &str| format!("{{\"image\":\"{image}\",\"data\":\"\"}}\n");
+        let text: String = ["a/b", "a", "c", "c/d/e", "a/c", "c", "ab"].map(line).concat();
+        let mut lines = Lines::new(text.as_bytes(), Shard::ALL, None);
+        let mut faults = Vec::new();
+        while let Some(line) = lines.next()? {
+            faults.extend(line.task.err().map(|error| error.to_string()));
+        }
+        let expected = [
+            "image \"a\" is a directory of an earlier line",
+            "image \"c/d/e\" is below that of an earlier line",
+            "image \"c\" is that of an earlier line",
+        ];
+        assert_eq!(faults, expected);
+        Ok(())
+    }
+
+    #[test]
+    fn a_line_that_does_not_end_is_a_fault_at_once() -> Result<()> {
+        let mut lines = Lines::new(io::repeat(b'x'), Shard::ALL, None);
+        assert!(lines.next()?.is_some_and(|line| line.task.is_err()));
         Ok(())
     }
 

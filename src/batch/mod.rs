@@ -1,7 +1,7 @@
 //! Many recipes on all cores: a line of JSON for each image.
 //!
 //! One thread reads and checks the lines, others build the images, and the caller's gets the results in the order of the
-//! lines. What is in memory does not depend on how many lines there are, but for eight bytes of each image's name: the
+//! lines. What is in memory does not depend on how many lines there are, but for eight bytes of each image's name and directory: the
 //! reader waits when it is some thousand lines ahead of the oldest that is not done.
 
 mod build;
@@ -35,6 +35,8 @@ use threads::build_all;
 pub struct Options {
     /// The directory for the images.
     pub into: PathBuf,
+    /// The file that the lines come from, which no image may replace; `None`: it has no path.
+    pub lines: Option<PathBuf>,
     /// Images that are built at the same time.
     pub jobs: NonZero<usize>,
     /// The lines to take.

@@ -19,8 +19,8 @@ pub(super) struct TrustArgs {
     #[command(flatten)]
     trusted: Trusted,
 
-    /// A policy in Rego that must not deny the metadata; otherwise the one that
-    /// the environment names
+    /// A policy in Rego that must not deny the metadata; the environment may
+    /// name it instead
     #[arg(long, value_name = "PATH")]
     initialization_policy: Option<PathBuf>,
 
@@ -47,7 +47,13 @@ impl TrustArgs {
     }
 
     fn policy(&self) -> Result<Option<Arc<(Policy, Worker)>>> {
-        let path = self.initialization_policy.clone().or_else(|| env::var_os(POLICY).map(PathBuf::from));
+        let named = env::var_os(POLICY).map(PathBuf::from);
+        if let (Some(option), Some(variable)) = (&self.initialization_policy, &named) {
+            let message =
+                format!("--initialization-policy is {option:?}, and {POLICY} is {variable:?}: give one");
+            return Err(Usage(message).into());
+        }
+        let path = self.initialization_policy.clone().or(named);
         let Some(path) = path else {
             if self.allow_exec {
                 return Err(Usage("--allow-exec is for a policy, and there is none".to_owned()).into());

@@ -160,6 +160,7 @@ impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let options = Options {
             into: self.into.clone(),
+            lines: self.file.clone().filter(|path| !is_dash(path.as_os_str())),
             jobs: self
                 .jobs
                 .map_or_else(|| available_parallelism().unwrap_or(NonZero::<usize>::MIN), NonZero::from),

@@ -12,6 +12,7 @@ pub mod layout;
 mod payload;
 pub mod peek;
 pub mod read;
+mod same;
 pub mod source;
 mod stored;
 mod template;

@@ -44,12 +44,15 @@ impl AllowedSigners {
         }
     }
 
-    /// The principals of the first line that lets `key` sign for `namespace` at the time `at`. With an `identity`, that is
-    /// what they must match, and what is returned.
+    /// The principal of the first line that lets `key` sign for `namespace` at the time `at`. With an `identity`, that is
+    /// what its principals must match, and what is returned; without, they must be one name.
     ///
     /// # Errors
     /// There is no such line. The error says why those for the key do not match.
     pub fn find(&self, key: &KeyData, identity: Option<&str>, namespace: &str, at: Moment) -> Result<String> {
+        if let Some(identity) = identity {
+            ensure!(is_name(identity), "the identity {identity:?} is not one name");
+        }
         let mut reasons = Vec::new();
         for (number, line) in &self.lines {
             let refused = match line {
@@ -71,8 +74,18 @@ impl AllowedSigners {
 
 impl Line {
     fn check(&self, identity: Option<&str>, namespace: &str, at: Moment) -> Result<(), String> {
-        if identity.is_some_and(|identity| !matches_list(identity, &self.principals)) {
-            return Err(format!("it is for {:?}", self.principals));
+        match identity {
+            Some(identity) if !matches_list(identity, &self.principals) => {
+                return Err(format!("it is for {:?}", self.principals));
+            }
+            // A policy would take a list or a pattern for a name.
+            None if !is_name(&self.principals) => {
+                return Err(format!(
+                    "{:?} is not one name, so that an identity must be given",
+                    self.principals
+                ));
+            }
+            _ => {}
         }
         if let Some(namespaces) = &self.namespaces
             && !matches_list(namespace, namespaces)
@@ -87,6 +100,13 @@ impl Line {
         }
         Ok(())
     }
+}
+
+/// Whether a text is one principal, and no list or pattern of them.
+fn is_name(principals: &str) -> bool {
+    !principals.is_empty()
+        && !principals.contains([',', '*', '?', '!'])
+        && !principals.contains(char::is_control)
 }
 
 fn parse_line(line: &str) -> Result<Line> {
@@ -289,7 +309,7 @@ mod tests {
             assert_eq!(find(&line, Some("a@b")), Ok("a@b".to_owned()), "{line}");
         }
         assert_eq!(find(&format!("*@b,!c@* {KEY}"), Some("a@b")), Ok("a@b".to_owned()));
-        assert_eq!(find(&format!("*@b,!c@* {KEY}"), None), Ok("*@b,!c@*".to_owned()));
+        assert!(find(&format!("*@b,!c@* {KEY}"), None).is_err_and(|why| why.contains("is not one name")));
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! All that is on an image, read once: what is checked is what is used.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
@@ -9,7 +12,10 @@ use super::{
     manifest::{self, File, Manifest},
     moment::Moment,
 };
-use crate::image::{Image, Kind, Layout, Progress, Record, Volume};
+use crate::image::{
+    Image, Kind, Layout, Progress, Record, Volume,
+    write::{self, Described, Draft, Summary},
+};
 
 /// Bytes of a signature at most: one by an RSA key of 16,384 bits takes less than 8 KiB.
 const SIGNATURE_BYTES_MAX: u64 = 64 << 10;
@@ -21,7 +27,8 @@ pub struct Contents {
     pub volume: Volume,
     /// Its records, those of the manifest and the signature as well.
     pub records: Vec<Record>,
-    /// Why its trees do not agree, where they do not.
+    /// Why readers may find something else on it, where they may: its trees do not agree, or it has a signature and is not the
+    /// image that this program builds of what is on it.
     pub disagreement: Option<String>,
     /// Every other file, by name.
     pub files: Vec<File>,
@@ -80,7 +87,30 @@ impl Contents {
             }
         }
         contents.files.sort();
+        if contents.disagreement.is_none()
+            && let (Some(manifest), Some(_)) = (&contents.manifest, &contents.signature)
+        {
+            let same = contents.rebuild(image, manifest.clone()).and_then(|draft| image.check_is(draft));
+            contents.disagreement = same.err().map(|error| format!("{error:#}"));
+        }
         Ok(contents)
+    }
+
+    /// The image that this program builds of the same files.
+    fn rebuild(&self, image: &Image, manifest: Vec<u8>) -> Result<Draft> {
+        let created = self.volume.created.as_deref().context("it has no valid date")?;
+        let files = self
+            .records
+            .iter()
+            .filter(|record| record.kind == Kind::File && record.path != manifest::NAME.as_bytes());
+        let files = files.map(|record| Ok((record.path.clone(), image.source(record)?)));
+        Draft::new(write::Volume {
+            identifier: self.volume.identifier.clone(),
+            seconds: Moment::parse(created)?.seconds(),
+            files: files.collect::<Result<_>>()?,
+            instance: None,
+            summary: Some((manifest::NAME, Arc::new(Finished(manifest)))),
+        })
     }
 
     /// The bytes of the file of that name, which were asked for.
@@ -137,6 +167,16 @@ fn check_tree(records: &[Record], files: &[&Record]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A manifest that is made already. The writer never gives it a place among large files.
+#[derive(Debug)]
+struct Finished(Vec<u8>);
+
+impl Summary for Finished {
+    fn render(&self, _: &[Described]) -> Result<Vec<u8>> {
+        Ok(self.0.clone())
+    }
 }
 
 /// Digests what is written to it.

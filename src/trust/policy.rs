@@ -124,7 +124,7 @@ impl Decision {
                 }
                 (Rule::Deny, Evaluation::Undefined) => {}
                 (Rule::Deny, Evaluation::Value(value)) => match value {
-                    Value::Null | Value::Bool(false) => {}
+                    Value::Bool(false) => {}
                     Value::Array(values) => deny.extend(values),
                     Value::Object(members) => deny.extend(members.into_iter().map(|(_, value)| value)),
                     value => deny.push(value),

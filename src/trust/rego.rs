@@ -1,6 +1,7 @@
 //! The evaluation of a policy, in a process of its own.
 
 use std::{
+    collections::BTreeSet,
     io::{Read, Write},
     process::{Command, Stdio},
     sync::mpsc::{self, Receiver},
@@ -77,7 +78,14 @@ fn evaluate(request: &Request) -> Result<Answer> {
     }
     engine.set_input(Value::from_json_str(&request.input.to_string())?);
     let mut answer = Answer::default();
-    for package in engine.get_policy_package_components()? {
+    let packages = engine.get_policy_package_components()?;
+    // Rules of one package and name are joined, so that one file would allow what the other does not.
+    let mut seen = BTreeSet::new();
+    for package in &packages {
+        let name = package.components.join(".");
+        ensure!(seen.insert(name.clone()), "two files are of the package {name:?}, each needs its own");
+    }
+    for package in packages {
         for (rule, name) in [(Rule::Allow, "allow"), (Rule::Deny, "deny"), (Rule::Sample, "sample")] {
             if engine.has_declared_rule_rooted_at(&package.source_file, name)? {
                 let components = package.components.iter().map(|component| format!("[{}]", json!(component)));
@@ -97,11 +105,30 @@ fn evaluate_rule(engine: &mut Engine, path: String) -> Evaluation {
     evaluated.unwrap_or_else(|error| Evaluation::Error(text(&error)))
 }
 
+/// Refuses rules that look like one of the three and are none: functions, and rules below another name. They would not be
+/// looked at, and what was meant to deny would not.
+fn check_heads(body: &str) -> Result<()> {
+    // What is indented is the body of a rule.
+    let heads = (1..).zip(body.lines()).filter(|(_, line)| !line.starts_with([' ', '\t']));
+    for (number, line) in heads {
+        let line = line.strip_prefix("default ").unwrap_or(line).trim_start_matches(' ');
+        let end =
+            line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.')).unwrap_or(line.len());
+        let (head, rest) = line.split_at(end);
+        let (above, last) = head.rsplit_once('.').unwrap_or(("", head));
+        if matches!(last, "allow" | "deny" | "sample") && (!above.is_empty() || rest.starts_with('(')) {
+            bail!("line {number}: {head:?} is not looked at, since it is no rule {last:?} of its package");
+        }
+    }
+    Ok(())
+}
+
 /// Adds a file: as Rego v1, or, if it is none, as v0.
 ///
 /// What v1 calls `if` and `contains` are names to v0, so that it takes `allow if { … }` for two rules, of which the first one
 /// is true. A file with such a mistake elsewhere must not come to mean that.
 fn add(engine: &mut Engine, name: &str, body: &str) -> Result<()> {
+    check_heads(body)?;
     engine.set_rego_v0(false);
     let Err(error) = engine.add_policy(name.to_owned(), body.to_owned()) else { return Ok(()) };
     engine.set_rego_v0(true);

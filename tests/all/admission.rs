@@ -358,5 +358,6 @@ fn the_environment_names_a_policy() {
         failed(1, "reading policy \"none.rego\": No such file or directory (os error 2)")
     );
     assert_eq!(agent("", &[]), failed(1, "reading policy \"\": No such file or directory (os error 2)"));
-    assert_eq!(agent("deny.rego", &["--initialization-policy", "allow.rego"]).status, Some(0));
+    let why = "--initialization-policy is \"allow.rego\", and METADATA_RUN_INITIALIZATION_POLICY is \"deny.rego\": give one";
+    assert_eq!(agent("deny.rego", &["--initialization-policy", "allow.rego"]), failed(2, why));
 }

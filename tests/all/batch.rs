@@ -437,7 +437,7 @@ fn nothing_is_written_outside_of_the_directory() {
 {"image": "directory", "data": "x"}
 {"image": "fifo", "data": "x"}
 {"image": "source", "data_file": "source"}
-{"image": "image/x", "data": "x"}
+{"image": "link/y", "data": "x"}
 "#,
     );
     assert_eq!(
@@ -447,7 +447,7 @@ fn nothing_is_written_outside_of_the_directory() {
             "metadata: line 4: building image \"directory\": it is a directory",
             "metadata: line 5: building image \"fifo\": it is not a regular file",
             "metadata: line 6: building image \"source\": it is the same file as \"source\"",
-            "metadata: line 7: building image \"image/x\": opening directory \"image\": it is a symbolic link",
+            "metadata: line 7: building image \"link/y\": opening directory \"link\": it is a symbolic link",
             "metadata: 5 lines with a fault; 2 images built in \"out\"",
         ]
     );

@@ -116,10 +116,38 @@ fn what_a_policy_denies_is_said_a_line_each() {
         ("package p\nallow if { false }", &["allow is not true"]),
         ("package p\nallow := \"true\"", &["allow is not true"]),
         ("package p\nallow := true\ndeny := {\"x\"}", &["x"]),
-        ("package p\nallow(x) := true", &["allow is not true"]),
+        ("package p\nallow := true\ndeny := null", &["null"]),
     ] {
         assert_eq!(decide(&sandbox, policy, &[]), denied(messages), "{policy}");
     }
+}
+
+#[test]
+fn what_only_looks_like_a_rule_denies() {
+    let sandbox = image(&[]);
+    for (policy, head, rule) in [
+        ("package p\nallow := true\ndeny(x) := true", "deny", "deny"),
+        ("package p\nallow := true\na.deny contains \"no\"", "a.deny", "deny"),
+        ("package p\nallow := true\ndefault a.b.allow := false", "a.b.allow", "allow"),
+    ] {
+        let ran = decide(&sandbox, policy, &[]);
+        let why =
+            format!("line 3: \"{head}\" is not looked at, since it is no rule \"{rule}\" of its package\n");
+        assert!(ran.status == Some(1) && ran.stderr.ends_with(&why), "{ran:?}");
+    }
+    // What is indented is a condition.
+    let policy = "package p\nallow if {\n  x := {\"allow\": true}\n  x.allow\n}";
+    assert_eq!(decide(&sandbox, policy, &[]).status, Some(0));
+}
+
+#[test]
+fn two_files_of_one_package_are_refused() {
+    let sandbox = image(&[]);
+    sandbox.write("one.rego", "package p\nallow := false");
+    sandbox.write("two.rego", "package p\nallow := true");
+    let ran = sandbox.run(["policy", "meta.iso", "--policy", "one.rego", "--policy", "two.rego"]);
+    let why = "two files are of the package \"p\", each needs its own\n";
+    assert!(ran.status == Some(1) && ran.stderr.ends_with(why), "{ran:?}");
 }
 
 #[test]
