@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Ran, Sandbox, done, failed, noise};
+use crate::{
+    interruption::heeding_signals,
+    support::{Ran, Sandbox, done, failed, noise},
+};
 
 /// The paths of all files beneath a directory, sorted.
 fn files(directory: &Path) -> Vec<String> {
@@ -531,7 +534,7 @@ fn start(sandbox: &Sandbox) -> Child {
         .collect::<Vec<_>>()
         .concat();
     sandbox.write("lines", [&input, hang, &after].concat());
-    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("metadata"))
+    let mut child = heeding_signals(&Command::new(assert_cmd::cargo::cargo_bin!("metadata")))
         .current_dir(sandbox.path(""))
         .args(["batch", "lines", "--into", "out", "--json", "--jobs", "2"])
         .stdout(Stdio::piped())

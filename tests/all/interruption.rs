@@ -12,9 +12,16 @@ use std::{
 
 use crate::support::{Ran, Sandbox, noise};
 
+/// The same command where the tests were started with signals ignored, as in the background of a script.
+pub(crate) fn heeding_signals(command: &Command) -> Command {
+    let mut env = Command::new("env");
+    env.arg("--default-signal=HUP,INT,TERM").arg(command.get_program());
+    env
+}
+
 /// Starts `metadata create` with a pipe as its data, and comes back when it waits for more of it.
 fn start(sandbox: &Sandbox) -> Child {
-    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("metadata"))
+    let mut child = heeding_signals(&Command::new(assert_cmd::cargo::cargo_bin!("metadata")))
         .current_dir(sandbox.path(""))
         .args(["create", "meta.iso", "--data-file", "-"])
         .stdin(Stdio::piped())
