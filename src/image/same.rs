@@ -3,66 +3,62 @@
 //! Then no reader finds anything else there: no second descriptor, no name that readers take differently, nothing in a gap
 //! or behind the end.
 
-use std::{
-    fs::File,
-    io::{self, Write},
-    os::unix::fs::FileExt,
+use std::{fs::File, os::unix::fs::FileExt};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{
+    Image, SYSTEM_AREA_BYTES,
+    write::{Draft, Written},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+/// Bytes that are compared at once.
+const STEP_BYTES: usize = 64 << 10;
 
-use super::{Image, write::Draft};
+const NOT_SAME: &str = "it is not the image that is built of what is on it";
 
 impl Image {
-    /// Compares the image with the one that `draft` would be.
+    /// Compares the image with the one that `draft` would be, whose sources are the files of this image and whose summary does
+    /// not depend on digests.
+    ///
+    /// The head says where every file is. Where it is the same, the large files are at their places, and need not be read.
     ///
     /// # Errors
     /// It is another one, or cannot be read. The error names the path.
     pub fn check_is(&self, draft: Draft) -> Result<()> {
         let check = || {
-            let mut comparison = Comparison { image: self.file(), at: 0, differs: false, buffer: Vec::new() };
-            let written = draft.write_forward(&mut comparison, &mut ());
-            if comparison.differs {
-                bail!(
-                    "it is not the image that is built of what is on it: bytes from {} on differ",
-                    comparison.at
-                );
+            let (head, Written { bytes, files }) = draft.outline()?;
+            ensure!(bytes == self.bytes(), "{NOT_SAME}: it has {} bytes instead of {bytes}", self.bytes());
+            let start = SYSTEM_AREA_BYTES as u64;
+            check_zeros(self.file(), 0, start)?;
+            for (at, piece) in (start..).step_by(STEP_BYTES).zip(head.chunks(STEP_BYTES)) {
+                check_bytes(self.file(), at, piece)?;
             }
-            let bytes = written?.bytes;
-            ensure!(
-                bytes == self.bytes(),
-                "it is not the image that is built of what is on it: it has {} bytes instead of {bytes}",
-                self.bytes()
-            );
-            Ok(())
+            let behind = start + head.len() as u64;
+            let mut at = behind;
+            for extent in files.iter().map(|file| file.extent).filter(|extent| extent.offset >= behind) {
+                check_zeros(self.file(), at, extent.offset)?;
+                at = extent.offset + extent.len;
+            }
+            check_zeros(self.file(), at, bytes)
         };
         check().with_context(|| format!("reading image {:?}", self.path()))
     }
 }
 
-/// Takes bytes and compares them with those of an image, from its first one on.
-struct Comparison<'a> {
-    image: &'a File,
-    /// Bytes that are the same.
-    at: u64,
-    differs: bool,
-    buffer: Vec<u8>,
+fn check_zeros(file: &File, from: u64, to: u64) -> Result<()> {
+    let mut at = from;
+    while at < to {
+        let step = usize::try_from(to - at).unwrap_or(STEP_BYTES).min(STEP_BYTES);
+        check_bytes(file, at, &vec![0; step])?;
+        at += step as u64;
+    }
+    Ok(())
 }
 
-impl Write for Comparison<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.resize(bytes.len(), 0);
-        // The position of the file belongs to the sources of the draft.
-        let read = self.image.read_exact_at(&mut self.buffer, self.at);
-        if read.is_err() || self.buffer != bytes {
-            self.differs = true;
-            return Err(io::Error::other("it differs"));
-        }
-        self.at += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+fn check_bytes(file: &File, at: u64, expected: &[u8]) -> Result<()> {
+    let mut found = vec![0; expected.len()];
+    file.read_exact_at(&mut found, at)?;
+    ensure!(found == expected, "{NOT_SAME}: bytes from {at} on differ");
+    Ok(())
 }

@@ -267,6 +267,24 @@ impl Draft {
         Ok(written)
     }
 
+    /// What the image would be but for the bytes of its large files, of which none is read: the bytes of the head behind the
+    /// system area, and where everything is. All else is zero. The summary is made for digests of zeros.
+    ///
+    /// # Errors
+    /// A source is a pipe, or the files are too large for one image.
+    pub(super) fn outline(mut self) -> Result<(Vec<u8>, Written)> {
+        let mut at = self.payload_start();
+        let mut places = Vec::new();
+        for (_, body) in &mut self.files {
+            let Some(payload) = body.take_large() else { continue };
+            let len = payload.len().context("a pipe has no length")?;
+            places.push(Extent { offset: at, len });
+            at = (at + len).next_multiple_of(ALIGNMENT_BYTES);
+        }
+        let found = Found { large: vec![[0; DIGEST_BYTES]; places.len()], ..Found::default() };
+        self.head(&found, &places)
+    }
+
     /// Writes the image to `out` from its first byte to its last, which a pipe asks for.
     ///
     /// A source that is a pipe as well is first copied to a temporary file, since the head needs its length.

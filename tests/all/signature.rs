@@ -515,6 +515,34 @@ fn what_only_other_readers_find_is_refused() {
 }
 
 #[test]
+fn gaps_around_a_large_file_are_looked_at() {
+    let sandbox = Sandbox::new();
+    write_key(&sandbox, "key", 1);
+    sandbox.write("allowed", format!("a@b {}\n", public(1)));
+    let large = noise(1_200_001);
+    sandbox.write("large", &large);
+    sandbox.succeed(["create", "--quiet", "meta.iso", "hello", "--file", "large=large"]);
+    sandbox.succeed(["sign", "--quiet", "meta.iso", "--key", "key"]);
+    let image = sandbox.read("meta.iso");
+    assert_eq!(verify_image(&sandbox, &[]), done(""));
+    let start = places(&image, &large[..64])[0];
+    let end = start + large.len();
+    for (at, why) in [
+        (start - 1, "it is not the image that is built of what is on it"),
+        (start, "comparing the image with its manifest.json"),
+        (end - 1, "comparing the image with its manifest.json"),
+        (end, "it is not the image that is built of what is on it"),
+        (image.len() - 1, "it is not the image that is built of what is on it"),
+    ] {
+        let mut changed = image.clone();
+        changed[at] ^= 1;
+        sandbox.write("meta.iso", changed);
+        let ran = verify_image(&sandbox, &[]);
+        assert!(ran.status == Some(1) && ran.stderr.contains(why), "byte {at}: {ran:?}");
+    }
+}
+
+#[test]
 fn a_list_of_principals_is_no_identity() {
     let sandbox = Sandbox::new();
     write_key(&sandbox, "key", 1);
