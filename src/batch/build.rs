@@ -8,8 +8,9 @@ use super::{Built, Options, line::Task};
 use crate::{
     check::{Checked, Prepared},
     image::{
+        digests::digests,
         source::Source,
-        write::{Heads, Written, digests},
+        write::{Heads, Written},
     },
     output::many::{Many, Named, Place, Taken},
     userdata::{

@@ -19,10 +19,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::image::{
-    Layout,
-    write::{Digests, Placed},
-};
+use crate::image::{Layout, digests::Digests, write::Placed};
 
 pub use input::{LINE_BYTES_MAX, Shard};
 

@@ -17,9 +17,10 @@ use metadata_image::{
     check::{Checked, Prepared},
     image::{
         Layout,
+        digests::digests,
         layout::hex,
         source::Source,
-        write::{Draft, Placed, Written, digests},
+        write::{Draft, Placed, Written},
     },
     output::replace::{Replacement, Target, clean_up_on_signals, standard_output},
     recipe::{self, Recipe},

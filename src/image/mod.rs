@@ -7,6 +7,7 @@
 
 mod copy;
 mod device;
+pub mod digests;
 mod head;
 pub mod layout;
 mod payload;
