@@ -94,6 +94,7 @@ impl Report {
 /// then nothing has been applied. What is lost otherwise is in the report.
 pub fn run(providers: &[Arc<dyn Provider>], options: &Options, say: &mut Say) -> Result<Report> {
     let mut report = Report::default();
+    let is_new = !options.root.exists();
     // Whoever binds it into a container wants it even if it is empty.
     let root = Directory::open_or_create_all(&options.root, ROOT_MODE)?;
     let Some(found) = ask::find(providers, options, &mut report.probes, say) else {
@@ -104,17 +105,32 @@ pub fn run(providers: &[Arc<dyn Provider>], options: &Options, say: &mut Say) ->
             say(Level::Step, &format!("no metadata found (asked {asked})"));
         }
         ensure!(options.trust.is_none(), "there is no metadata that could be verified");
-        report_left(&root, &[], &mut report, say);
+        if !is_new {
+            report_left(&root, &[], &mut report, say);
+        }
         return Ok(report);
     };
     options.trust.admit(&found, say).with_context(|| format!("refusing {}", found.origin))?;
-    apply(&found, &root, options, &mut report, say);
+    let plan = apply(&found, &root, options, &mut report, say);
+    if !is_new {
+        // What was skipped may be of an earlier run, too, but it is in the metadata.
+        report_left(&root, &plan.list(), &mut report, say);
+    }
+    if options.set_hostname {
+        apply_hostname(&plan, &mut report, say);
+    }
     report.provider = Some(found.origin);
     Ok(report)
 }
 
 /// Writes what was found.
-fn apply(found: &Metadata, root: &Directory, options: &Options, report: &mut Report, say: &mut Say) {
+fn apply<'a>(
+    found: &'a Metadata,
+    root: &Directory,
+    options: &Options,
+    report: &mut Report,
+    say: &mut Say,
+) -> Plan<'a> {
     let plan = Plan::new(found.userdata.as_deref(), found.entries.clone());
     let mut shown = 0;
     for (severity, line) in plan.lines("user data") {
@@ -141,20 +157,20 @@ fn apply(found: &Metadata, root: &Directory, options: &Options, report: &mut Rep
     let files = report.written.iter().filter(|written| written.size.is_some()).count();
     let plural = if files == 1 { "" } else { "s" };
     say(Level::Step, &format!("{:?}: {files} file{plural} written", options.root));
-    // What was skipped may be of an earlier run, too, but it is in the metadata.
-    report_left(root, &plan.list(), report, say);
-    if options.set_hostname
-        && let Some(name) = plan.hostname()
-    {
-        match set_hostname(name) {
-            Ok(()) => {
-                say(Level::Step, &format!("the host name is {name:?}"));
-                report.hostname = Some(name.to_owned());
-            }
-            Err(error) => {
-                say(Level::Warning, &format!("{error:#}"));
-                report.skipped.push(Loss::new("hostname", format!("{error:#}")));
-            }
+    plan
+}
+
+/// Sets the host name, if there is one.
+fn apply_hostname(plan: &Plan, report: &mut Report, say: &mut Say) {
+    let Some(name) = plan.hostname() else { return };
+    match set_hostname(name) {
+        Ok(()) => {
+            say(Level::Step, &format!("the host name is {name:?}"));
+            report.hostname = Some(name.to_owned());
+        }
+        Err(error) => {
+            say(Level::Warning, &format!("{error:#}"));
+            report.skipped.push(Loss::new("hostname", format!("{error:#}")));
         }
     }
 }

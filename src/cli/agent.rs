@@ -97,7 +97,10 @@ impl Args {
         let reading = if trust.is_none() { Reading::Data } else { Reading::All };
         let mut tell = |level, text: &str| match level {
             Level::Log => log(text),
-            _ if verbose => say(&format!("{:.3} {}", start.elapsed().as_secs_f64(), cut(text))),
+            _ if verbose => {
+                let since = start.elapsed();
+                say(&format!("{}.{:03} {}", since.as_secs(), since.subsec_millis(), cut(text)));
+            }
             Level::Detail => {}
             Level::Step | Level::Warning => say(&cut(text)),
         };

@@ -35,16 +35,11 @@ pub fn is_image(file: &mut File) -> bool {
     back.is_ok() && matches!(identifier, Ok(Some(_)))
 }
 
-/// The volume identifier of the image at `path`, as of [`volume_identifier`].
+/// Opens a file or a block device, and nothing else: a FIFO would wait for somebody to write to it.
 ///
 /// # Errors
-/// It is no regular file or block device, or cannot be read.
-pub fn identify(path: &Path) -> io::Result<Option<String>> {
-    volume_identifier(&mut open(path)?)
-}
-
-/// Opens a file or a block device, and nothing else: a FIFO would wait for somebody to write to it.
-pub(super) fn open(path: &Path) -> io::Result<File> {
+/// It is no regular file or block device, or cannot be opened.
+pub fn open(path: &Path) -> io::Result<File> {
     let kind = fs::metadata(path)?.file_type();
     if kind.is_file() || kind.is_block_device() {
         File::open(path)

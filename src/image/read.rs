@@ -131,7 +131,8 @@ impl Image {
     }
 
     /// Its path, for errors.
-    pub(super) fn path(&self) -> &Path {
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 

@@ -4,11 +4,13 @@
 //! hide `config`, as it does from LinuxKit's agent. NoCloud's `meta-data` gives the host name and public keys.
 //!
 //! A disk is taken when its volume is called `CIDATA` or `cidata`, a CD-ROM whatever its volume is called, but after
-//! those. Nothing is mounted: the devices are read with the reader of [`crate::image`], one after the other.
+//! those. Nothing is mounted: the devices are read with the reader of [`crate::image`], one after the other, and none
+//! after the one that serves.
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -56,11 +58,20 @@ pub enum Reading {
     All,
 }
 
-/// A device with an ISO 9660 volume that is or may be meant for the guest.
+/// A device with an ISO 9660 volume.
 struct Candidate {
     /// As in `/dev`.
     name: String,
     volume: String,
+}
+
+/// What came of looking at the devices so far.
+#[derive(Default)]
+struct Looked {
+    /// Metadata, with or without user data.
+    served: Option<Metadata>,
+    /// Devices that could not be read, by name.
+    broken: Vec<(String, Error)>,
 }
 
 /// Takes what there is to say of a device, by its name.
@@ -102,46 +113,11 @@ impl Cdrom {
         blocks.is_ok_and(|blocks| blocks.trim().parse().is_ok_and(|blocks: u64| blocks < SMALLEST_BLOCKS))
     }
 
-    /// Looks at every device once, and reads those with a volume `CIDATA` first, then the other CD-ROMs. A broken one is
-    /// told of where another one serves, and else is the error.
+    /// Looks at the devices until one has user data: those with a volume `CIDATA` as they come, then the other CD-ROMs. A
+    /// broken one is told of where another one serves, and else is the error.
     fn look(&self, tell: &mut Tell) -> Result<Option<Metadata>> {
-        let mut broken = Vec::new();
-        let mut served = None;
-        for Candidate { name, volume } in self.candidates(&mut broken, tell) {
-            let path = self.devices.join(&name);
-            let found = read_from(&path, self.reading, &mut |level, text| tell(&name, level, text));
-            match found {
-                Err(error) => broken.push((name, error)),
-                Ok(found) if found.is_empty() => {
-                    tell(
-                        &name,
-                        Level::Step,
-                        &format!("volume {volume:?} has no user-data, config or meta-data"),
-                    );
-                }
-                Ok(found) => {
-                    tell(&name, Level::Detail, &format!("volume {volume:?}"));
-                    let has_userdata = found.userdata.is_some();
-                    if has_userdata || served.is_none() {
-                        served = Some(Metadata { origin: format!("CDROM /dev/{name}"), ..found });
-                    }
-                    if has_userdata {
-                        break;
-                    }
-                }
-            }
-        }
-        let mut broken = broken.into_iter();
-        let first = if served.is_some() { None } else { broken.next() };
-        for (name, error) in broken {
-            tell(&name, Level::Warning, &format!("{error:#}"));
-        }
-        first.map_or(Ok(served), |(name, error)| Err(error.context(format!("/dev/{name}"))))
-    }
-
-    /// The devices to read, the best first.
-    fn candidates(&self, broken: &mut Vec<(String, Error)>, tell: &mut Tell) -> Vec<Candidate> {
-        let (mut candidates, mut cdroms) = (Vec::new(), Vec::new());
+        let mut looked = Looked::default();
+        let mut others = Vec::new();
         for name in self.names() {
             let cdrom = is_cdrom(&name);
             if !cdrom && self.is_too_small(&name) {
@@ -150,23 +126,71 @@ impl Cdrom {
             }
             // The kernel writes a slash in a name like this.
             let name = name.replace('!', "/");
-            match peek::identify(&self.devices.join(&name)) {
+            match identify(&self.devices.join(&name)) {
                 // Who may not look does not know whether there is something.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    broken.push((name, error.into()));
+                    looked.broken.push((name, error.into()));
                 }
                 // An empty drive has an error, too.
                 Err(error) => tell(&name, Level::Detail, &error.to_string()),
-                Ok(None) => tell(&name, Level::Detail, "no ISO 9660 volume"),
-                Ok(Some(volume)) if layout::is_cidata(&volume) => candidates.push(Candidate { name, volume }),
-                Ok(Some(volume)) if cdrom => cdroms.push(Candidate { name, volume }),
-                Ok(Some(volume)) => {
+                Ok((_, None)) => tell(&name, Level::Detail, "no ISO 9660 volume"),
+                Ok((file, Some(volume))) if layout::is_cidata(&volume) => {
+                    // A drive takes its time to be opened once more.
+                    let open = |path: &Path| Image::in_file(file, path);
+                    if self.read(Candidate { name, volume }, open, &mut looked, tell) {
+                        return looked.end(tell);
+                    }
+                }
+                Ok((_, Some(volume))) if cdrom => others.push(Candidate { name, volume }),
+                Ok((_, Some(volume))) => {
                     tell(&name, Level::Detail, &format!("a disk with volume {volume:?} instead of CIDATA"));
                 }
             }
         }
-        candidates.extend(cdroms);
-        candidates
+        for candidate in others {
+            if self.read(candidate, Image::open, &mut looked, tell) {
+                break;
+            }
+        }
+        looked.end(tell)
+    }
+
+    /// Reads a device. Whether it has user data, so that no other one need be looked at.
+    fn read(
+        &self,
+        Candidate { name, volume }: Candidate,
+        open: impl FnOnce(&Path) -> Result<Image>,
+        looked: &mut Looked,
+        tell: &mut Tell,
+    ) -> bool {
+        let image = open(&self.devices.join(&name));
+        match image.and_then(|image| read(image, self.reading, &mut |level, text| tell(&name, level, text))) {
+            Err(error) => looked.broken.push((name, error)),
+            Ok(found) if found.is_empty() => {
+                let text = format!("volume {volume:?} has no user-data, config or meta-data");
+                tell(&name, Level::Step, &text);
+            }
+            Ok(found) => {
+                tell(&name, Level::Detail, &format!("volume {volume:?}"));
+                let has_userdata = found.userdata.is_some();
+                if has_userdata || looked.served.is_none() {
+                    looked.served = Some(Metadata { origin: format!("CDROM /dev/{name}"), ..found });
+                }
+                return has_userdata;
+            }
+        }
+        false
+    }
+}
+
+impl Looked {
+    fn end(self, tell: &mut Tell) -> Result<Option<Metadata>> {
+        let mut broken = self.broken.into_iter();
+        let first = if self.served.is_some() { None } else { broken.next() };
+        for (name, error) in broken {
+            tell(&name, Level::Warning, &format!("{error:#}"));
+        }
+        first.map_or(Ok(self.served), |(name, error)| Err(error.context(format!("/dev/{name}"))))
     }
 }
 
@@ -203,6 +227,13 @@ fn is_cdrom(name: &str) -> bool {
     name.strip_prefix("sr").is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
+/// An open device, and the identifier of the volume on it, if there is one.
+fn identify(path: &Path) -> io::Result<(File, Option<String>)> {
+    let mut file = peek::open(path)?;
+    let volume = peek::volume_identifier(&mut file)?;
+    Ok((file, volume))
+}
+
 /// Reads the image at `path`, a file or a block device. The origin is the path.
 ///
 /// # Errors
@@ -216,10 +247,15 @@ pub fn fetch_from(path: &Path, say: &mut Say) -> Result<Metadata> {
 /// # Errors
 /// Those of [`fetch_from`]; and those of [`Contents::read`] where all of it is read.
 pub fn read_from(path: &Path, reading: Reading, say: &mut Say) -> Result<Metadata> {
-    let mut image = Image::open(path)?;
+    let found = read(Image::open(path)?, reading, say)?;
+    Ok(Metadata { origin: path.display().to_string(), ..found })
+}
+
+/// What an image tells a guest, without where it comes from.
+fn read(mut image: Image, reading: Reading, say: &mut Say) -> Result<Metadata> {
     let wanted = |path: &[u8]| matches!(path, b"user-data" | b"config") || path == METADATA_NAME;
     let (volume, records) = image.list_root(&wanted)?;
-    let mut found = Metadata { origin: path.display().to_string(), ..Metadata::default() };
+    let mut found = Metadata::default();
     let metadata;
     if reading == Reading::Data {
         let read = |record: &Record| image.read(record, DATA_BYTES_MAX);
@@ -231,7 +267,7 @@ pub fn read_from(path: &Path, reading: Reading, say: &mut Say) -> Result<Metadat
             wanted.into_iter().flatten().cloned().collect()
         };
         let all = Contents::read(&mut image, wanted, DATA_BYTES_MAX, &mut ());
-        let mut all = all.with_context(|| format!("reading image {path:?}"))?;
+        let mut all = all.with_context(|| format!("reading image {:?}", image.path()))?;
         let userdata = userdata_of(&all.volume, &all.records).cloned();
         found.userdata = userdata.and_then(|record| all.take(&record.path));
         metadata = all.take(METADATA_NAME);

@@ -597,6 +597,19 @@ fn every_bus_is_looked_at_and_cidata_comes_first() {
 }
 
 #[test]
+fn no_drive_is_looked_at_once_user_data_has_been_found() {
+    let machine = Machine::new();
+    machine.device("sda", &machine.image(&["--layout", "nocloud", "", "--hostname", "web"]));
+    machine.device("sr0", &machine.image(&["hello"]));
+    machine.sysfs("sr1", 1000);
+    let (report, said) = machine.run(&[]);
+    assert_eq!(report.provider.as_deref(), Some("CDROM /dev/sr0"));
+    let about = |name: &str| said.iter().any(|line| line.contains(name));
+    assert!(about("/dev/sda"), "it has no user data, so that a better one was looked for: {said:?}");
+    assert!(!about("/dev/sr1"), "it cannot even be opened: {said:?}");
+}
+
+#[test]
 fn without_sysfs_the_cdrom_drives_are_looked_at() {
     let machine = Machine::new();
     machine.device("sr1", &linuxkit_image(b"hello"));
