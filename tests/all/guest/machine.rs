@@ -24,11 +24,12 @@ pub(crate) struct Guest {
     pub(crate) sandbox: Sandbox,
     devices: Vec<String>,
     drives: usize,
+    runc: bool,
 }
 
 impl Guest {
     pub(crate) fn new() -> Self {
-        Self { sandbox: Sandbox::new(), devices: Vec::new(), drives: 0 }
+        Self { sandbox: Sandbox::new(), devices: Vec::new(), drives: 0, runc: false }
     }
 
     /// A CD-ROM on ATA, of which there are four at most.
@@ -74,6 +75,11 @@ impl Guest {
         self.devices.extend(arguments.map(str::to_owned));
     }
 
+    /// The program `runc`, which runs containers.
+    pub(crate) fn runc(&mut self) {
+        self.runc = true;
+    }
+
     /// Runs steps, in the words of `testdata/guest/init`, in an ordinary guest whose drives are there.
     #[track_caller]
     pub(crate) fn boot(self, steps: &str) -> Report {
@@ -84,10 +90,13 @@ impl Guest {
     /// Runs steps in a guest that has /dev and /sys and nothing else.
     #[track_caller]
     pub(crate) fn boot_bare(self, steps: &str) -> Report {
-        let Self { sandbox, devices, .. } = self;
+        let Self { sandbox, devices, runc, .. } = self;
         let init = fs::read("testdata/guest/init").unwrap();
         let program = fs::read(variable("GUEST_PROGRAM")).unwrap();
         let mut initramfs = fs::read(variable("GUEST_INITRAMFS")).unwrap();
+        if runc {
+            initramfs.extend(fs::read(variable("GUEST_RUNC")).unwrap());
+        }
         initramfs.extend(archive(&[
             ("init", 0o755, &init),
             ("bin/metadata", 0o755, &program),
