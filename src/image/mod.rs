@@ -8,6 +8,7 @@
 mod copy;
 mod device;
 pub mod digests;
+mod files;
 mod head;
 pub mod layout;
 mod payload;
