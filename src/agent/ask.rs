@@ -92,7 +92,8 @@ fn ask_network(
 ) -> Option<Metadata> {
     let (sender, receiver) = mpsc::channel();
     let asked: Vec<_> = providers.iter().map(|provider| Asked::new(&**provider)).collect();
-    let mut deadline = Instant::now() + timeout;
+    let end = Instant::now() + timeout;
+    let mut deadline = end;
     for (index, provider) in providers.iter().enumerate() {
         spawn(index, Arc::clone(provider), deadline, sender.clone());
     }
@@ -103,7 +104,10 @@ fn ask_network(
             Message::Said(level, text) => asked[index].say(level, &text, say),
             Message::Answered(fetched) => {
                 answers[index] = Answer::None;
-                if let Some(found) = asked[index].answered(fetched, probes, say) {
+                if matches!(fetched, Ok(None)) && Instant::now() >= end {
+                    // It has waited for an answer itself.
+                    asked[index].gave_none(probes, say);
+                } else if let Some(found) = asked[index].answered(fetched, probes, say) {
                     answers[index] = Answer::Found(found);
                     deadline = deadline.min(Instant::now() + HOLD);
                 }

@@ -6,7 +6,7 @@ mod ask;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
 
 pub use admit::Trust;
@@ -83,44 +83,65 @@ impl Report {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         let broken = self.probes.iter().any(|probe| probe.outcome == Outcome::Broken);
-        self.skipped.is_empty() && (self.provider.is_some() || !broken)
+        self.error.is_none() && self.skipped.is_empty() && (self.provider.is_some() || !broken)
     }
 }
 
 /// Asks `providers`, in this order, and applies what the first one has that serves.
 ///
-/// # Errors
-/// The directory cannot be made or opened; or something is asked of the metadata, and there is none that satisfies it:
-/// then nothing has been applied. What is lost otherwise is in the report.
-pub fn run(providers: &[Arc<dyn Provider>], options: &Options, say: &mut Say) -> Result<Report> {
+/// Nothing is applied where the directory cannot be made or opened, or where something is asked of the metadata and there is
+/// none that satisfies it: the report's error says why. What is lost otherwise is in the report as well.
+pub fn run(providers: &[Arc<dyn Provider>], options: &Options, say: &mut Say) -> Report {
     let mut report = Report::default();
+    if let Err(error) = find_and_apply(providers, options, &mut report, say) {
+        report.error = Some(format!("{error:#}"));
+    }
+    report
+}
+
+fn find_and_apply(
+    providers: &[Arc<dyn Provider>],
+    options: &Options,
+    report: &mut Report,
+    say: &mut Say,
+) -> Result<()> {
     let is_new = !options.root.exists();
     // Whoever binds it into a container wants it even if it is empty.
     let root = Directory::open_or_create_all(&options.root, ROOT_MODE)?;
-    let Some(found) = ask::find(providers, options, &mut report.probes, say) else {
-        let names: Vec<_> = providers.iter().map(|provider| provider.name()).collect();
-        let asked = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
-        // Otherwise the error says so.
-        if report.is_whole() {
-            say(Level::Step, &format!("no metadata found (asked {asked})"));
-        }
-        ensure!(options.trust.is_none(), "there is no metadata that could be verified");
-        if !is_new {
-            report_left(&root, &[], &mut report, say);
-        }
-        return Ok(report);
+    let found = ask::find(providers, options, &mut report.probes, say);
+    // The error says so otherwise.
+    if found.is_none() && report.is_whole() {
+        say(Level::Step, &nothing_found(providers, &report.probes));
+    }
+    let admitted = match &found {
+        None if options.trust.is_none() => Ok(()),
+        None => Err(anyhow!("there is no metadata that could be verified")),
+        Some(found) => options.trust.admit(found, say).with_context(|| format!("refusing {}", found.origin)),
     };
-    options.trust.admit(&found, say).with_context(|| format!("refusing {}", found.origin))?;
-    let plan = apply(&found, &root, options, &mut report, say);
+    let found = found.filter(|_| admitted.is_ok());
+    let plan = found.as_ref().map(|found| apply(found, &root, options, report, say));
     if !is_new {
         // What was skipped may be of an earlier run, too, but it is in the metadata.
-        report_left(&root, &plan.list(), &mut report, say);
+        let listed = plan.as_ref().map(Plan::list).unwrap_or_default();
+        report_left(&root, &listed, report, say);
     }
-    if options.set_hostname {
-        apply_hostname(&plan, &mut report, say);
+    if let (Some(plan), true) = (&plan, options.set_hostname) {
+        apply_hostname(plan, report, say);
     }
-    report.provider = Some(found.origin);
-    Ok(report)
+    report.provider = found.map(|found| found.origin);
+    admitted
+}
+
+/// That nothing was found, whom it was looked for at, and who may only have been too slow.
+fn nothing_found(providers: &[Arc<dyn Provider>], probes: &[Probe]) -> String {
+    let names: Vec<_> = providers.iter().map(|provider| provider.name()).collect();
+    let asked = if names.is_empty() { "nobody".to_owned() } else { names.join(", ") };
+    let silent = probes.iter().filter(|probe| probe.outcome == Outcome::Unanswered);
+    let silent: Vec<_> = silent.map(|probe| probe.provider).collect();
+    match silent.len() {
+        0 => format!("no metadata found (asked {asked})"),
+        _ => format!("no metadata found (asked {asked}; no answer from {})", silent.join(", ")),
+    }
 }
 
 /// Writes what was found.

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use metadata_image::{
-    agent::{self, Options, Report},
+    agent::{self, Options},
     provider::{
         Choice, Level, Provider,
         aws::{self, Aws},
@@ -122,13 +122,13 @@ impl Args {
         let set_hostname = self.set_hostname || self.root == Path::new(ROOT);
         let options =
             Options { root: self.root, set_hostname, timeout: self.timeout, wait: self.wait, trust };
-        let ran = agent::run(&providers, &options, &mut tell);
+        let report = agent::run(&providers, &options, &mut tell);
         if self.json {
-            let failed = |error| Report { error: Some(format!("{error:#}")), ..Report::default() };
-            let report = ran.as_ref().map_or_else(failed, Report::clone);
             print(&(serde_json::to_string_pretty(&report).context("describing what was done")? + "\n"))?;
         }
-        let report = ran?;
+        if let Some(error) = report.error {
+            bail!(error);
+        }
         if report.is_whole() {
             return Ok(());
         }

@@ -129,7 +129,7 @@ impl Cdrom {
             match identify(&self.devices.join(&name)) {
                 // Who may not look does not know whether there is something.
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    looked.broken.push((name, error.into()));
+                    looked.broken.push((name, Error::new(error).context("it may not be opened")));
                 }
                 // An empty drive has an error, too.
                 Err(error) => tell(&name, Level::Detail, &error.to_string()),

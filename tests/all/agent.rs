@@ -103,13 +103,28 @@ fn who_is_not_ec2_is_not_taken_for_it() {
         Service::start(page),
         Service::start(google),
         Service::start(|_| Answer::status(302).with("Location: http://127.0.0.1:1/")),
-        Service::silent(),
     ] {
-        let (sandbox, said) = ask_aws(&service, "0.3");
+        let (sandbox, said) = ask_aws(&service, "60");
         assert_eq!(said, ran(0, NOTHING), "{:?}", service.log());
         assert_eq!(tree_of(&sandbox.path("out")), "", "the directory is there, and empty");
         assert!(!service.log().is_empty());
     }
+}
+
+#[test]
+fn who_gives_no_answer_is_named() {
+    let silent = Service::silent();
+    let address = silent.url();
+    let ran_with = |arguments: &[&str]| {
+        let sandbox = Sandbox::new();
+        let said = agent(&sandbox, &address, &silent.host(), &[&["--timeout", "0.3"], arguments].concat());
+        (said, tree_of(&sandbox.path("out")))
+    };
+    let says = |text: &str| (ran(0, &format!("metadata: no metadata found ({text})\n")), String::new());
+    assert_eq!(ran_with(&["aws"]), says("asked aws; no answer from aws"));
+    assert_eq!(ran_with(&["gcp"]), says("asked gcp; no answer from gcp"));
+    let (both, _) = ran_with(&["gcp", "file=absent", "aws"]);
+    assert!(both.stderr.contains("(asked gcp, file, aws; no answer from "), "{both:?}");
 }
 
 #[test]
@@ -287,9 +302,8 @@ fn only_who_answers_as_google_is_google() {
         Service::start(|_| Answer::ok("hello")),
         Service::start(|_| Answer::ok("hello").with("Metadata-Flavor: Vanilla")),
         Service::start(|question| ec2(question, "hello")),
-        Service::silent(),
     ] {
-        let (sandbox, said) = ask_gcp(&service, "0.3");
+        let (sandbox, said) = ask_gcp(&service, "60");
         assert_eq!(said, nothing);
         assert_eq!(tree_of(&sandbox.path("out")), "");
         assert!(!service.log().is_empty());
@@ -402,6 +416,20 @@ metadata: left as they were before: \"d/in the way\", \"old\"
 metadata: applying FILE data: 2 things were skipped
 ";
     assert_eq!((said.status, &*said.stderr), (Some(1), stderr));
+}
+
+#[test]
+fn a_report_of_a_refusal_names_who_was_asked_and_what_is_left() {
+    let sandbox = Sandbox::new();
+    sandbox.write("signers", "");
+    sandbox.write("out/userdata", "old");
+    let said = agent(&sandbox, "", "", &["--json", "--allowed-signers", "signers", "cdrom"]);
+    let report: Value = serde_json::from_str(&said.stdout).unwrap();
+    assert_eq!(report["probes"][0]["provider"], "cdrom", "{report}");
+    assert_eq!(report["left"], serde_json::json!(["userdata"]));
+    assert_eq!(report["error"], "there is no metadata that could be verified");
+    assert!(said.stderr.contains("metadata: left as they were before: \"userdata\"\n"), "{said:?}");
+    assert_eq!(said.status, Some(1));
 }
 
 #[test]
@@ -548,7 +576,8 @@ impl Machine {
         let report = run(&providers, &options(&self.sandbox.path("out"), 0), &mut |_, text| {
             said.push(text.to_owned());
         });
-        (report.unwrap(), said)
+        assert_eq!(report.error, None);
+        (report, said)
     }
 }
 
@@ -747,7 +776,7 @@ fn a_device_that_appears_late_is_waited_for() {
         }
         said.push((level, text.to_owned()));
     });
-    assert_eq!(report.unwrap().provider.as_deref(), Some("CDROM /dev/sr0"));
+    assert_eq!(report.provider.as_deref(), Some("CDROM /dev/sr0"));
     let about_vda = said.iter().filter(|(level, text)| *level == Level::Detail && text.contains("/dev/vda"));
     assert_eq!(about_vda.count(), 1, "{said:?}");
 }
