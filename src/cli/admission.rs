@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf, sync::Arc};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use metadata_image::{
     agent::Trust,
     provider::Choice,
@@ -54,6 +54,9 @@ impl TrustArgs {
             return Err(Usage(message).into());
         }
         let path = self.initialization_policy.clone().or(named);
+        if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+            bail!("{POLICY} and --initialization-policy name no file");
+        }
         let Some(path) = path else {
             if self.allow_exec {
                 return Err(Usage("--allow-exec is for a policy, and there is none".to_owned()).into());

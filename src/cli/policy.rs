@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    ffi::OsStr,
     io::{stdin, stdout},
     path::PathBuf,
     sync::Arc,
@@ -115,8 +114,7 @@ pub(super) fn load(paths: &[PathBuf], allow_exec: bool) -> Result<Arc<(Policy, W
         let text = String::from_utf8(bytes)
             .ok()
             .with_context(|| format!("reading policy {path:?}: it is not UTF-8"))?;
-        let name = path.file_name().unwrap_or(OsStr::new("policy")).to_string_lossy();
-        Ok((name.into_owned(), text))
+        Ok((path.to_string_lossy().into_owned(), text))
     };
     let files = paths.iter().map(read).collect::<Result<_>>()?;
     let program = env::current_exe().context("finding this program, to evaluate the policy")?;

@@ -1,11 +1,14 @@
 //! What `confirm` and `sign` share: an image that is built again from itself, with another manifest.
 
-use std::path::Path;
+use std::{fs::File, io, path::Path};
 
 use anyhow::{Context, Result, anyhow};
 use metadata_image::{
-    image::Image,
-    output::replace::{Target, clean_up_on_signals},
+    image::{Image, peek},
+    output::{
+        lock::lock,
+        replace::{Target, clean_up_on_signals},
+    },
     recipe::Recipe,
     trust::{
         contents::Contents,
@@ -33,7 +36,8 @@ impl<'a> Rebuild<'a> {
         let context = || format!("{doing} image {path:?}");
         let target = Target::resolve(path).with_context(context)?;
         clean_up_on_signals().context("preparing for signals")?;
-        let mut image = Image::open(path)?;
+        let file = open_alone(path).with_context(|| format!("reading image {path:?}"))?;
+        let mut image = Image::in_file(file, path)?;
         let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, progress).with_context(context)?;
         let manifest = contents.manifest().with_context(context)?;
         let layout = manifest.as_ref().map(|manifest| manifest.layout);
@@ -69,7 +73,9 @@ impl<'a> Rebuild<'a> {
         recipe.check().map_err(|error| anyhow!("{error}")).with_context(building)?;
         let mode = self.target.mode().context("it is gone").with_context(building)?;
         let file = self.target.create(mode).with_context(building)?;
-        let written = recipe.draft()?.write_to_file(file.file(), progress).with_context(building)?;
+        let draft = recipe.draft()?;
+        let warnings = draft.warnings().to_vec();
+        let written = draft.write_to_file(file.file(), progress).with_context(building)?;
         if signed {
             // Names that no tree but one has, and directories that are deeper than ISO 9660 has them.
             let mut image = Image::in_file(file.file().try_clone().with_context(building)?, self.path)?;
@@ -81,7 +87,10 @@ impl<'a> Rebuild<'a> {
             say(&format!("warning: {}: its signature no longer fits and was removed", self.path.display()));
         }
         if !quiet {
-            let signed = key.map_or(String::new(), |key| format!(", signed by {key}"));
+            for warning in warnings {
+                say(&format!("warning: {}: {warning}", self.path.display()));
+            }
+            let signed = key.map_or(String::new(), |key| format!(", signed by {key}{}", limits(manifest)));
             let (path, bytes) = (self.path.display(), written.bytes);
             say(&format!(
                 "{path}: {bytes} bytes, layout {}, run {}{signed}",
@@ -89,5 +98,25 @@ impl<'a> Rebuild<'a> {
             ));
         }
         Ok(())
+    }
+}
+
+/// When and by whom an image with `manifest` may be accepted, where that is limited.
+fn limits(manifest: &Manifest) -> String {
+    let Statement { not_before, not_after, audience, .. } = manifest.statement();
+    let since = not_before.map(|time| format!(" from {time}"));
+    let until = not_after.map(|time| format!(" until {time}"));
+    let audience = audience.map(|name| format!(" for {name:?}"));
+    [since, until, audience].into_iter().flatten().collect()
+}
+
+/// Opens the image at `path` for this process alone, as long as the file is open: of two that change an image at once, the
+/// second one waits, so that it does not undo what the first one did.
+fn open_alone(path: &Path) -> io::Result<File> {
+    loop {
+        let file = peek::open(path)?;
+        if lock(&file, path)? {
+            return Ok(file);
+        }
     }
 }

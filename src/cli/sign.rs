@@ -16,7 +16,8 @@ use super::{progress::Bar, read_bounded, rebuild::Rebuild};
 ///
 /// The signature is one of 'ssh-keygen -Y sign' over the manifest, which lists
 /// every file with its digest. The image is built again with the same files,
-/// name and date, in one step. A key in ssh-agent or on hardware, or one with
+/// name and date, in one step, and keep the limits of an earlier signature that
+/// are not given anew. A key in ssh-agent or on hardware, or one with
 /// a passphrase, signs with ssh-keygen itself; the second example shows how.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, override_usage = USAGE, group = ArgGroup::new("with").required(true))]
@@ -42,7 +43,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", value_parser = Moment::parse, conflicts_with = "signature")]
     not_before: Option<Moment>,
 
-    /// The last one
+    /// The last one; a date alone is its first second
     #[arg(long, value_name = "TIME", value_parser = Moment::parse, conflicts_with = "signature")]
     not_after: Option<Moment>,
 
@@ -101,13 +102,22 @@ impl Args {
         let key = read_bounded(path, "key", KEY_BYTES_MAX)?;
         Signature::new(&key, &manifest.to_bytes()).map_err(|error| {
             let image = &self.image;
+            let limits = self.limits();
             anyhow!(
-                "key {path:?}: {error:#}; ssh-keygen can sign instead: metadata sign {image:?} --manifest-only && \
+                "key {path:?}: {error:#}; ssh-keygen can sign instead: metadata sign {image:?} --manifest-only{limits} && \
                  metadata extract {image:?} manifest.json > manifest.json && \
                  ssh-keygen -Y sign -n {NAMESPACE} -f {path:?} manifest.json && \
                  metadata sign {image:?} --signature manifest.json.sig"
             )
         })
+    }
+
+    /// The options that limit who may accept the image and when, to be given once more.
+    fn limits(&self) -> String {
+        let since = self.not_before.map(|time| format!(" --not-before {time}"));
+        let until = self.not_after.map(|time| format!(" --not-after {time}"));
+        let audience = self.audience.as_ref().map(|name| format!(" --audience {name:?}"));
+        [since, until, audience].into_iter().flatten().collect()
     }
 }
 

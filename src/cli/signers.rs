@@ -50,7 +50,7 @@ impl Trusted {
             Revoked::parse(&bytes).with_context(|| format!("reading revoked keys {path:?}"))
         };
         Ok(Some(Terms {
-            allowed: AllowedSigners::parse(&text),
+            allowed: AllowedSigners::parse(&path.to_string_lossy(), &text),
             revoked: self.revoked.as_ref().map(revoked).transpose()?,
             identity: self.identity.clone(),
             audience: self.audience.clone(),

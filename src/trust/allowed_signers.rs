@@ -18,6 +18,8 @@ const REASONS_MAX: usize = 5;
 /// The lines of an `allowed_signers` file.
 #[derive(Clone, Debug)]
 pub struct AllowedSigners {
+    /// What errors call the file.
+    name: String,
     lines: Vec<(usize, Result<Line, String>)>,
 }
 
@@ -32,12 +34,13 @@ struct Line {
 }
 
 impl AllowedSigners {
-    /// Parses the content of a file. A line that is malformed matches nothing.
+    /// Parses the content of a file that errors call `name`. A line that is malformed matches nothing.
     #[must_use]
-    pub fn parse(text: &str) -> Self {
+    pub fn parse(name: &str, text: &str) -> Self {
         let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
         let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
         Self {
+            name: name.to_owned(),
             lines: lines
                 .map(|(number, line)| (number, parse_line(line).map_err(|why| format!("{why:#}"))))
                 .collect(),
@@ -66,9 +69,10 @@ impl AllowedSigners {
                 (Ok(()), Err(_)) => {}
             }
         }
-        ensure!(!reasons.is_empty(), "its key is none of an allowed signer");
+        let name = &self.name;
+        ensure!(!reasons.is_empty(), "its key is none of an allowed signer in {name:?}");
         reasons.truncate(REASONS_MAX);
-        bail!("its key is none of an allowed signer ({})", reasons.join("; "))
+        bail!("its key is none of an allowed signer in {name:?} ({})", reasons.join("; "))
     }
 }
 
@@ -110,6 +114,7 @@ fn is_name(principals: &str) -> bool {
 }
 
 fn parse_line(line: &str) -> Result<Line> {
+    ensure!(!line.starts_with('\u{feff}'), "it begins with a byte order mark");
     let (principals, rest) = if let Some(quoted) = line.strip_prefix('"') {
         quoted.split_once('"').context("its quotes do not end")?
     } else {
@@ -151,6 +156,10 @@ impl Line {
             ensure!(!given, "its option {name} is given twice");
             Ok(())
         };
+        let time = |text| {
+            let time = Moment::parse_openssh(text).ok();
+            time.with_context(|| format!("its option {option:?} gives no time"))
+        };
         match name.to_ascii_lowercase().as_str() {
             "namespaces" => {
                 once(self.namespaces.is_some())?;
@@ -158,11 +167,11 @@ impl Line {
             }
             "valid-after" => {
                 once(self.valid_after.is_some())?;
-                self.valid_after = Some(Moment::parse_openssh(value()?)?);
+                self.valid_after = Some(time(value()?)?);
             }
             "valid-before" => {
                 once(self.valid_before.is_some())?;
-                self.valid_before = Some(Moment::parse_openssh(value()?)?);
+                self.valid_before = Some(time(value()?)?);
             }
             _ => bail!("its option {name:?} is not implemented"),
         }
@@ -288,7 +297,7 @@ mod tests {
     fn find(lines: &str, identity: Option<&str>) -> Result<String, String> {
         let key = parse_key(KEY).unwrap();
         let at = Moment::parse("2026-06-01T12:00:00Z").unwrap();
-        let found = AllowedSigners::parse(lines).find(&key, identity, "metadata-image", at);
+        let found = AllowedSigners::parse("signers", lines).find(&key, identity, "metadata-image", at);
         found.map_err(|error| error.to_string())
     }
 
@@ -314,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_line_with_something_that_is_not_implemented_does_not_match() {
-        let none = "its key is none of an allowed signer";
+        let none = "its key is none of an allowed signer in \"signers\"";
         for (line, why) in [
             (String::new(), none.to_owned()),
             (format!("a@b {OTHER}"), none.to_owned()),
@@ -326,6 +335,11 @@ mod tests {
                 format!("a@b verify-required,namespaces=\"*\" {KEY}"),
                 format!("{none} (line 1: its option \"verify-required\" is not implemented)"),
             ),
+            (
+                format!("a@b valid-after=\"20261399\" {KEY}"),
+                format!("{none} (line 1: its option \"valid-after=\\\"20261399\\\"\" gives no time)"),
+            ),
+            (format!("\u{feff}a@b {KEY}"), format!("{none} (line 1: it begins with a byte order mark)")),
             (
                 format!("a@b namespaces=\"file,git\" {KEY}"),
                 format!("{none} (line 1: it is for namespaces \"file,git\")"),
@@ -356,7 +370,10 @@ mod tests {
                 format!("a@b valid-before=\"20260601115959Z\" {KEY}"),
                 format!("{none} (line 1: it was valid before 2026-06-01T11:59:59Z)"),
             ),
-            (format!("a@b valid-before=\"soon\" {KEY}"), format!("{none} (line 1: it is no number)")),
+            (
+                format!("a@b valid-before=\"soon\" {KEY}"),
+                format!("{none} (line 1: its option \"valid-before=\\\"soon\\\"\" gives no time)"),
+            ),
             (
                 format!("a@b valid-before=\"20270101Z\",valid-after=\"20270101Z\" {KEY}"),
                 format!(

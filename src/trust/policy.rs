@@ -9,9 +9,9 @@
 
 use std::{
     io::{self, Read, Write},
-    os::unix::process::CommandExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread,
     time::Duration,
@@ -24,6 +24,12 @@ use serde_json::{Value, json};
 
 /// Bytes of an answer at most.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
+
+/// Bytes of address space that a worker may take; 5 MB are resident for a small policy.
+pub(super) const MEMORY_BYTES_MAX: u64 = 256 << 20;
+
+/// Seconds of a processor that it may take.
+pub(super) const PROCESSOR_SECONDS_MAX: u64 = 2;
 
 /// How long an evaluation may take.
 const TIME_MAX: Duration = Duration::from_secs(10);
@@ -187,12 +193,13 @@ impl Policy {
         let answer = receiver.recv_timeout(limit);
         let status = group.end().context("ending the evaluation")?;
         let answer = answer.map_err(|_| anyhow!("it took more than {} seconds", limit.as_secs()))??;
-        ensure!(!answer.is_empty(), "its evaluation did not come to an end ({status})");
+        ensure!(!answer.is_empty(), "its evaluation did not come to an end: {}", why_ended(status));
         ensure!(
             answer.len() as u64 <= ANSWER_BYTES_MAX,
             "its results are longer than {ANSWER_BYTES_MAX} bytes"
         );
-        serde_json::from_slice(&answer).map_err(|_| anyhow!("its evaluation broke off ({status})"))
+        serde_json::from_slice(&answer)
+            .map_err(|_| anyhow!("its evaluation broke off: {}", why_ended(status)))
     }
 
     /// The text of all files.
@@ -226,6 +233,20 @@ impl Policy {
     }
 }
 
+/// Why a worker ended without its whole answer.
+fn why_ended(status: ExitStatus) -> String {
+    match status.signal().and_then(Signal::from_named_raw) {
+        Some(Signal::XCPU) => {
+            format!("it took more than {PROCESSOR_SECONDS_MAX} seconds of a processor")
+        }
+        // What an allocation that fails ends with.
+        Some(Signal::ABORT) => {
+            format!("it took more than {} MiB of memory, or failed", MEMORY_BYTES_MAX >> 20)
+        }
+        _ => status.to_string(),
+    }
+}
+
 /// A process and all that it has started, which end together.
 struct Group {
     child: Child,
@@ -233,7 +254,7 @@ struct Group {
 
 impl Group {
     /// Ends all of them, and says how the first one ended if it was done by itself.
-    fn end(&mut self) -> io::Result<std::process::ExitStatus> {
+    fn end(&mut self) -> io::Result<ExitStatus> {
         let killed = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
         match killed {
             // A zombie alone is a group that nobody can signal.

@@ -15,13 +15,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::policy::{Answer, Evaluation, Request, Rule};
-
-/// Bytes of address space at most: 5 MB are resident for a small policy.
-const MEMORY_BYTES_MAX: u64 = 256 << 20;
-
-/// Seconds of processor time at most.
-const PROCESSOR_SECONDS_MAX: u64 = 2;
+use super::policy::{Answer, Evaluation, MEMORY_BYTES_MAX, PROCESSOR_SECONDS_MAX, Request, Rule};
 
 /// How long a program may take that a policy runs.
 const PROGRAM_TIME_MAX: Duration = Duration::from_secs(10);

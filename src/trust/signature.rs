@@ -73,6 +73,10 @@ impl Signature {
     pub fn check(&self, message: &[u8]) -> Result<()> {
         let namespace = self.parsed.namespace();
         ensure!(namespace == NAMESPACE, "its namespace is {namespace:?}, not {NAMESPACE:?}");
+        ensure!(
+            !matches!(self.key(), KeyData::Certificate(_)),
+            "it is by a certificate, which is not supported"
+        );
         let key = PublicKey::from(self.key().clone());
         key.verify(NAMESPACE, message, &self.parsed).ok().context("it is one of another text")
     }

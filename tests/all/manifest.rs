@@ -1,6 +1,6 @@
 //! Strings attached to a boot: `create --run-metadata`, `confirm`, and what `show` says of them.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, os::unix::fs::PermissionsExt, thread};
 
 use crate::support::{Ran, Sandbox, done, failed, linuxkit_image, noise};
 
@@ -95,6 +95,23 @@ fn confirming_makes_the_image_that_creating_with_all_strings_makes() {
         sandbox.succeed(["confirm", "meta.iso", "--run-metadata", "two", "--run-metadata", "three"]);
         assert!(sandbox.read("meta.iso") == sandbox.read("all.iso"), "{options:?}");
     }
+}
+
+#[test]
+fn of_those_who_confirm_at_once_none_is_lost() {
+    let sandbox = Sandbox::new();
+    sandbox.succeed(["create", "meta.iso", "hello"]);
+    let strings: Vec<_> = (0..8).map(|number| number.to_string()).collect();
+    thread::scope(|scope| {
+        for string in &strings {
+            scope.spawn(|| sandbox.succeed(["confirm", "meta.iso", "--run-metadata", string]));
+        }
+    });
+    let manifest = sandbox.succeed(["extract", "meta.iso", "manifest.json"]);
+    let manifest: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    let mut attached: Vec<_> = manifest["user_provided_metadata"].as_array().unwrap().iter().collect();
+    attached.sort_by_key(|string| string.as_str());
+    assert_eq!(attached, strings.iter().collect::<Vec<_>>());
 }
 
 #[test]

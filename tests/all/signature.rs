@@ -104,7 +104,8 @@ fn signing_says_what_it_did() {
             "web"
         ]),
         done(&format!(
-            "metadata: meta.iso: 372736 bytes, layout linuxkit, run {id}, signed by ED25519 {print}\n"
+            "metadata: meta.iso: 372736 bytes, layout linuxkit, run {id}, signed by ED25519 {print} \
+             until 2027-01-01T00:00:00Z for \"web\"\n"
         ))
     );
     let shown = String::from_utf8(sandbox.succeed(["show", "meta.iso"])).unwrap();
@@ -245,7 +246,7 @@ fn a_changed_manifest_or_signature_is_refused() {
     assert_eq!(
         verify_image(&sandbox, &[]),
         refused(&format!(
-            "checking manifest.json.sig: it is by ED25519 {other}: its key is none of an allowed signer"
+            "checking manifest.json.sig: it is by ED25519 {other}: its key is none of an allowed signer in \"allowed\""
         ))
     );
     for nothing in [&b""[..], b"signed", &signature[1..], &signature[..signature.len() - 40]] {
@@ -283,7 +284,9 @@ fn a_signature_counts_for_whom_where_and_when_it_is_meant() {
     let (key, print) = (public(1), key(1).fingerprint(HashAlg::Sha256));
     let checking = |why: &str| refused(&format!("checking manifest.json.sig: {why}"));
     let none = |why: &str| {
-        checking(&format!("it is by ED25519 {print}: its key is none of an allowed signer ({why})"))
+        checking(&format!(
+            "it is by ED25519 {print}: its key is none of an allowed signer in \"allowed\" ({why})"
+        ))
     };
 
     assert_eq!(verify_image(&sandbox, &["--identity", "release@example.com"]), done(""));
@@ -319,7 +322,7 @@ fn a_signature_counts_for_whom_where_and_when_it_is_meant() {
     sandbox.write("allowed", "");
     assert_eq!(
         verify_image(&sandbox, &[]),
-        checking(&format!("it is by ED25519 {print}: its key is none of an allowed signer"))
+        checking(&format!("it is by ED25519 {print}: its key is none of an allowed signer in \"allowed\""))
     );
 
     sandbox.write("allowed", format!("a@b {key}\n"));
@@ -604,7 +607,7 @@ fn every_changed_byte_is_refused() {
     let image = sandbox.read("meta.iso");
     let path = sandbox.path("meta.iso");
     let terms = Terms {
-        allowed: AllowedSigners::parse(&format!("a@b {}", public(1))),
+        allowed: AllowedSigners::parse("signers", &format!("a@b {}", public(1))),
         revoked: None,
         identity: None,
         audience: None,
