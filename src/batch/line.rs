@@ -75,6 +75,7 @@ impl Task {
     pub(super) fn parse(line: &[u8], seconds: Option<u64>) -> Result<Self> {
         let line = line.trim_ascii_end();
         // serde would take an array with a value for each field.
+        ensure!(!line.starts_with("\u{feff}".as_bytes()), "it begins with a byte order mark");
         ensure!(line.trim_ascii_start().starts_with(b"{"), "it is no JSON object");
         let fields: Fields = serde_json::from_slice(line).map_err(|error| json_fault(&error))?;
         let Fields { image, .. } = &fields;

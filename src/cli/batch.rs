@@ -277,13 +277,17 @@ impl<'a> Teller<'a> {
             }
             return Ok(());
         }
+        let lines = match &args.file {
+            Some(path) if !is_dash(path.as_os_str()) => format!("{path:?}"),
+            _ => "standard input".to_owned(),
+        };
         if args.keep_going || !building {
             if faults > FAULTS_SHOWN_MAX && !building {
                 say(&format!("{} more lines have faults; --json has all", faults - FAULTS_SHOWN_MAX));
             }
-            bail!("{} with a fault; {built} built in {into:?}", count(faulty, "line"));
+            bail!("{lines}: {} with a fault; {built} built in {into:?}", count(faulty, "line"));
         }
-        bail!("ended by the first fault; {built} built in {into:?}")
+        bail!("{lines}: ended by the first fault; {built} built in {into:?}")
     }
 }
 

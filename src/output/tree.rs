@@ -231,6 +231,7 @@ impl AsFd for Directory {
 /// # Errors
 /// A component of `path` is not a normal name.
 pub fn check_path(path: &[u8]) -> Result<()> {
+    ensure!(!path.starts_with(b"/"), "it is not relative");
     path.split(|&byte| byte == b'/').try_for_each(check_name)
 }
 

@@ -3,9 +3,9 @@
 //! Source: the Compute Engine documents "About VM metadata" and "Add SSH keys to VMs". The server is asked by its address, so
 //! that no name server is needed.
 
-use std::time::Instant;
+use std::{net::Ipv6Addr, time::Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, ensure};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -33,6 +33,11 @@ impl Gcp {
     /// # Errors
     /// It is something else.
     pub fn new(host: &str) -> Result<Self> {
+        ensure!(!host.contains("://"), "it is a URL, and a host is wanted, perhaps with a port");
+        ensure!(
+            host.parse::<Ipv6Addr>().is_err(),
+            "it is an IPv6 address without the brackets that go around it"
+        );
         Ok(Self { base: http::check_address(&format!("http://{host}"))? + "/computeMetadata/v1" })
     }
 }

@@ -491,7 +491,16 @@ fn an_address_that_is_none_is_a_fault_of_usage() {
             "AWS_EC2_METADATA_SERVICE_ENDPOINT=\"127.0.0.1:80\": it does not begin with http://",
         ),
         ("", "a/b", "GCE_METADATA_HOST=\"a/b\": it has more than a host and a port"),
-        ("", "http://a", "GCE_METADATA_HOST=\"http://a\": it has a port that is none"),
+        (
+            "",
+            "http://a",
+            "GCE_METADATA_HOST=\"http://a\": it is a URL, and a host is wanted, perhaps with a port",
+        ),
+        (
+            "",
+            "::1",
+            "GCE_METADATA_HOST=\"::1\": it is an IPv6 address without the brackets that go around it",
+        ),
     ] {
         assert_eq!(agent(&sandbox, aws, gcp, &["aws", "gcp"]), ran(2, &format!("metadata: {why}\n")));
     }

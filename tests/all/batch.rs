@@ -182,7 +182,7 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
     let faults = [
         ("{", "column 1: EOF while parsing an object"),
         ("[]", "it is no JSON object"),
-        ("\u{feff}{}", "it is no JSON object"),
+        ("\u{feff}{}", "it begins with a byte order mark"),
         (r#"{"data": "x"}"#, "column 13: missing field `image`"),
         (r#"{"image": "a"}"#, "there is no data: one of data, data_file and data_dir"),
         (
@@ -198,7 +198,7 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
         ),
         (r#"{"image": "d", "data": "x"} x"#, "column 29: trailing characters"),
         (r#"{"image": "../d", "data": "x"}"#, "image \"../d\": a name is empty, '.' or '..'"),
-        (r#"{"image": "/d", "data": "x"}"#, "image \"/d\": a name is empty, '.' or '..'"),
+        (r#"{"image": "/d", "data": "x"}"#, "image \"/d\": it is not relative"),
         (r#"{"image": "d/", "data": "x"}"#, "image \"d/\": a name is empty, '.' or '..'"),
         (r#"{"image": "", "data": "x"}"#, "image \"\": a name is empty, '.' or '..'"),
         (r#"{"image": "e\u0000", "data": "x"}"#, "image \"e\\0\": a name has a NUL character"),
@@ -231,7 +231,7 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
             status: Some(1),
             stdout: String::new(),
             stderr: format!(
-                "metadata: line 3: {said}\nmetadata: 1 line with a fault; 0 images built in \"out\"\n"
+                "metadata: line 3: {said}\nmetadata: \"lines\": 1 line with a fault; 0 images built in \"out\"\n"
             ),
         };
         assert_eq!(sandbox.run(["batch", "lines", "--into", "out"]), expected);
@@ -241,7 +241,7 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
     let ran = sandbox.run(["batch", "lines", "--into", "out"]);
     assert_eq!(lines(&ran).len(), 22);
     assert_eq!(lines(&ran)[20], "metadata: 10 more lines have faults; --json has all");
-    assert_eq!(lines(&ran)[21], "metadata: 30 lines with a fault; 0 images built in \"out\"");
+    assert_eq!(lines(&ran)[21], "metadata: \"lines\": 30 lines with a fault; 0 images built in \"out\"");
     let ran = sandbox.run(["batch", "lines", "--into", "out", "--json"]);
     assert_eq!(ran.stdout.lines().count(), 30);
     assert_eq!(
@@ -260,13 +260,16 @@ fn the_first_fault_is_the_end_and_what_is_in_front_of_it_is_done() {
     }
     sandbox.write("lines", &input);
     let fault = "line 60: reading data file \"absent\": No such file or directory (os error 2)";
-    for (into, arguments) in [("file", &["lines"] as &[_]), ("pipe", &[])] {
+    for (into, arguments, name) in
+        [("file", &["lines"] as &[_], "\"lines\""), ("pipe", &[], "standard input")]
+    {
         let arguments = [&["batch", "--into", into], arguments].concat();
         let ran = sandbox.run_with_input(&arguments, input.clone());
         assert_eq!((ran.status, lines(&ran)[0]), (Some(1), &*format!("metadata: {fault}")));
         assert_eq!(lines(&ran).len(), 2, "{ran:?}");
         let made = files(&sandbox.path(into));
-        let last = format!("metadata: ended by the first fault; {} images built in {into:?}", made.len());
+        let last =
+            format!("metadata: {name}: ended by the first fault; {} images built in {into:?}", made.len());
         assert_eq!(lines(&ran)[1], last);
         assert!(
             made.len() >= 59
@@ -274,7 +277,7 @@ fn the_first_fault_is_the_end_and_what_is_in_front_of_it_is_done() {
         );
 
         let ran = sandbox.run_with_input([&arguments[..], &["--keep-going"]].concat(), input.clone());
-        let last = format!("metadata: 1 line with a fault; 99 images built in {into:?}\n");
+        let last = format!("metadata: {name}: 1 line with a fault; 99 images built in {into:?}\n");
         assert_eq!(ran.stderr, format!("metadata: {fault}\n{last}"));
         assert_eq!((ran.status, files(&sandbox.path(into)).len()), (Some(1), 99));
     }
@@ -451,7 +454,7 @@ fn nothing_is_written_outside_of_the_directory() {
             "metadata: line 5: building image \"fifo\": it is not a regular file",
             "metadata: line 6: building image \"source\": it is the same file as \"source\"",
             "metadata: line 7: building image \"link/y\": opening directory \"link\": it is a symbolic link",
-            "metadata: 5 lines with a fault; 2 images built in \"out\"",
+            "metadata: standard input: 5 lines with a fault; 2 images built in \"out\"",
         ]
     );
     assert_eq!(sandbox.read("outside/file"), b"old");
@@ -475,7 +478,7 @@ fn what_is_likely_a_mistake_is_said_and_fails_if_strict() {
     let expected = format!("metadata: line 1: warning: {finding}\nmetadata: line 2: warning: {warning}\n");
     assert_eq!(ran, done(&expected));
     let ran = sandbox.run_with_input(["batch", "--into", "strict", "--strict", "--keep-going"], input);
-    let last = "metadata: 2 lines with a fault; 0 images built in \"strict\"";
+    let last = "metadata: standard input: 2 lines with a fault; 0 images built in \"strict\"";
     assert_eq!(
         lines(&ran),
         [&*format!("metadata: line 1: {finding}"), &*format!("metadata: line 2: {warning}"), last]
