@@ -322,6 +322,10 @@ impl Recipe {
             warnings
                 .push(format!("volume identifier {identifier:?}: agents look for {upper:?} or {lower:?}"));
         }
+        let manifest = self.files.iter().any(|(name, _)| name == manifest::NAME.as_bytes());
+        if manifest && self.statement.is_none() {
+            warnings.push(format!("file {:?}: it is taken for what --run-metadata makes", manifest::NAME));
+        }
         warnings
     }
 

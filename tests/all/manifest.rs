@@ -48,6 +48,15 @@ fn an_image_without_strings_has_no_manifest() {
 }
 
 #[test]
+fn a_file_that_is_called_as_a_manifest_is_warned_about() {
+    let sandbox = Sandbox::new();
+    sandbox.write("f", "1");
+    let ran = sandbox.run(["create", "--quiet", "meta.iso", "hello", "--file", "manifest.json=f"]);
+    let warning = "file \"manifest.json\": it is taken for what --run-metadata makes";
+    assert_eq!((ran.status, ran.stderr), (Some(0), format!("metadata: warning: {warning}\n")));
+}
+
+#[test]
 fn a_manifest_does_not_change_the_instance_id() {
     let sandbox = Sandbox::new();
     sandbox.write("large", noise(3_000_000));
