@@ -14,7 +14,8 @@ use rustix::{
 /// The system refuses. That a file system has no locks is no error.
 pub fn lock(file: &File, path: &Path) -> io::Result<bool> {
     match retry_on_intr(|| flock(file, FlockOperation::LockExclusive)) {
-        Ok(()) | Err(Errno::NOTSUP | Errno::NOLCK | Errno::NOSYS) => {}
+        // NFS locks only what is open for writing.
+        Ok(()) | Err(Errno::NOTSUP | Errno::NOLCK | Errno::NOSYS | Errno::BADF) => {}
         Err(error) => return Err(error.into()),
     }
     let (locked, named) = (fstat(file)?, stat(path)?);

@@ -7,15 +7,6 @@ use serde_json::{Value, json};
 
 use super::{TREE, applied_tree, machine::Guest};
 
-/// The first container under `onboot` in README.
-fn documented() -> Yaml<'static> {
-    let readme = fs::read_to_string("README.md").unwrap();
-    let start = readme.find("onboot:\n").expect("README has an example for LinuxKit");
-    let example = readme[start..].split("```").next().unwrap().to_owned();
-    let mut documents = Yaml::load_from_str(Box::leak(example.into_boxed_str())).unwrap();
-    documents.remove(0)["onboot"][0].clone()
-}
-
 fn texts(list: &Yaml) -> Vec<String> {
     list.as_sequence().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
 }
@@ -24,7 +15,10 @@ fn texts(list: &Yaml) -> Vec<String> {
 /// to their place, namespaces of its own for processes, mounts and control groups, and no device that the entry does not
 /// name (linuxkit, `src/cmd/linuxkit/moby/config.go`).
 fn oci(entry: &Yaml) -> Value {
-    let mount = |place: &str, kind: &str, source: &str, options: &[&str]| json!({"destination": place, "type": kind, "source": source, "options": options});
+    let mount = |place: &str, kind: &str, source: &str, options: &[&str]| {
+        let options = options.to_vec();
+        json!({"destination": place, "type": kind, "source": source, "options": options})
+    };
     let mut mounts = vec![
         mount("/dev", "tmpfs", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
         mount(
@@ -75,10 +69,13 @@ fn in_a_container_of_linuxkit_the_entry_that_readme_has_is_enough() {
     guest.sandbox.succeed(["create", "meta.iso", TREE]);
     guest.cdrom("meta.iso");
     guest.runc();
-    let entry = documented();
+    let readme = fs::read_to_string("README.md").unwrap();
+    let start = readme.find("onboot:\n").expect("README has an example for LinuxKit");
+    let example = Yaml::load_from_str(readme[start..].split("```").next().unwrap()).unwrap();
+    let entry = &example[0]["onboot"][0];
     let command = texts(&entry["command"]);
     assert_eq!(command[0], "/usr/bin/metadata", "where README puts the program");
-    let mut without = oci(&entry);
+    let mut without = oci(entry);
     without["linux"]["resources"] = json!({});
     let report = guest.boot(&format!(
         "mount -t cgroup2 cgroup /sys/fs/cgroup
@@ -90,7 +87,7 @@ fn in_a_container_of_linuxkit_the_entry_that_readme_has_is_enough() {
         rm -r /run/config
         echo '{with}' >/bundle/config.json
         run with runc run --no-pivot --bundle /bundle with",
-        with = oci(&entry)
+        with = oci(entry)
     ));
 
     let why = "/dev/sr0: it may not be opened: Operation not permitted (os error 1)";
