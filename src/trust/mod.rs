@@ -8,6 +8,7 @@ pub mod allowed_signers;
 pub mod contents;
 pub mod manifest;
 pub mod moment;
+mod patterns;
 pub mod policy;
 #[cfg(feature = "policy")]
 pub mod rego;

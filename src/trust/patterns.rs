@@ -1,0 +1,67 @@
+//! Patterns as OpenSSH has them for names: `*`, `?`, and `!` in front of those that exclude.
+
+/// Whether a list of patterns, separated by commas, matches: one of them does, and none with a `!` before it does
+/// (`ssh_config(5)`, PATTERNS).
+pub(super) fn matches_list(text: &str, patterns: &str) -> bool {
+    let mut found = false;
+    for pattern in patterns.split(',') {
+        match pattern.strip_prefix('!') {
+            Some(pattern) if matches(text.as_bytes(), pattern.as_bytes()) => return false,
+            Some(_) => {}
+            None => found |= matches(text.as_bytes(), pattern.as_bytes()),
+        }
+    }
+    found
+}
+
+/// Whether `pattern`, with `*` for any bytes and `?` for one, is all of `text`. Takes at most their product in steps.
+fn matches(text: &[u8], pattern: &[u8]) -> bool {
+    let (mut at, mut next) = (0, 0);
+    // Where the last `*` is, and what it leaves over.
+    let mut star = None;
+    while at < text.len() {
+        match pattern.get(next) {
+            Some(b'*') => {
+                star = Some((next, at));
+                next += 1;
+            }
+            Some(&byte) if byte == b'?' || byte == text[at] => {
+                at += 1;
+                next += 1;
+            }
+            _ => {
+                let Some((before, from)) = star else { return false };
+                star = Some((before, from + 1));
+                at = from + 1;
+                next = before + 1;
+            }
+        }
+    }
+    pattern[next..].iter().all(|&byte| byte == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_those_of_openssh() {
+        for (text, pattern, expected) in [
+            ("", "", true),
+            ("", "*", true),
+            ("a", "", false),
+            ("abc", "a?c", true),
+            ("abc", "a*", true),
+            ("abc", "*b*", true),
+            ("abc", "*bc*c", false),
+            ("aXbXc", "a*b*c", true),
+            ("abc", "A*", false),
+            ("a", "a?", false),
+        ] {
+            assert_eq!(matches(text.as_bytes(), pattern.as_bytes()), expected, "{text} {pattern}");
+        }
+        assert!(!matches(&[b'a'; 300], format!("{}b", "*a".repeat(200)).as_bytes()));
+        assert!(!matches_list("a", ""));
+        assert!(!matches_list("a", "!b"));
+    }
+}
