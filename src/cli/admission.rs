@@ -55,7 +55,7 @@ impl TrustArgs {
         }
         let path = self.initialization_policy.clone().or(named);
         if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
-            bail!("{POLICY} and --initialization-policy name no file");
+            bail!("the path of the policy, {POLICY} or --initialization-policy, is empty");
         }
         let Some(path) = path else {
             if self.allow_exec {

@@ -16,8 +16,8 @@ use super::{progress::Bar, read_bounded, rebuild::Rebuild};
 ///
 /// The signature is one of 'ssh-keygen -Y sign' over the manifest, which lists
 /// every file with its digest. The image is built again with the same files,
-/// name and date, in one step, and keep the limits of an earlier signature that
-/// are not given anew. A key in ssh-agent or on hardware, or one with
+/// name and date, in one step; limits that it has and that are not given anew
+/// stay. A key in ssh-agent or on hardware, or one with
 /// a passphrase, signs with ssh-keygen itself; the second example shows how.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, override_usage = USAGE, group = ArgGroup::new("with").required(true))]

@@ -361,7 +361,10 @@ fn the_environment_names_a_policy() {
     );
     assert_eq!(
         agent("", &[]),
-        failed(1, "METADATA_RUN_INITIALIZATION_POLICY and --initialization-policy name no file")
+        failed(
+            1,
+            "the path of the policy, METADATA_RUN_INITIALIZATION_POLICY or --initialization-policy, is empty"
+        )
     );
     let why = "--initialization-policy is \"allow.rego\", and METADATA_RUN_INITIALIZATION_POLICY is \"deny.rego\": give one";
     assert_eq!(agent("deny.rego", &["--initialization-policy", "allow.rego"]), failed(2, why));
