@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read, Seek, SeekFrom},
+    io::{self, BufReader, Read, Seek, SeekFrom},
     os::unix::fs::FileTypeExt,
     path::Path,
 };
@@ -12,8 +12,15 @@ use super::SECTOR_BYTES;
 /// Where the first descriptor is, in bytes (ECMA-119, 6.2.1).
 pub(super) const FIRST_DESCRIPTOR: u64 = 16 * SECTOR_BYTES;
 
+/// Bytes in a descriptor (ECMA-119, 8).
+const DESCRIPTOR_BYTES: usize = 2048;
+
 /// Descriptors that are looked at.
-const DESCRIPTORS_MAX: u64 = 16;
+const DESCRIPTORS_MAX: usize = 16;
+
+/// Bytes that are read at a time. A small image has nothing behind them that a guest reads, and from a drive one piece
+/// comes faster than several.
+const READ_BYTES: usize = DESCRIPTORS_MAX * DESCRIPTOR_BYTES;
 
 /// The standard identifier of every descriptor, after its type (ECMA-119, 8.1.2).
 const STANDARD_IDENTIFIER: &[u8; 5] = b"CD001";
@@ -30,9 +37,9 @@ const VOLUME_IDENTIFIER: std::ops::Range<usize> = 40..72;
 /// Whether a file looks like an image. What can only be read from its start is none. The file stands at its start
 /// afterwards.
 pub fn is_image(file: &mut File) -> bool {
-    let identifier = read_descriptor(file, 0);
+    let descriptor = file.seek(SeekFrom::Start(FIRST_DESCRIPTOR)).and_then(|_| read_descriptor(file));
     let back = file.seek(SeekFrom::Start(0));
-    back.is_ok() && matches!(identifier, Ok(Some(_)))
+    back.is_ok() && matches!(descriptor, Ok(Some(_)))
 }
 
 /// Opens a file or a block device, and nothing else: a FIFO would wait for somebody to write to it.
@@ -54,8 +61,10 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// # Errors
 /// It cannot be read. A file that is too short is no error.
 pub fn volume_identifier(file: &mut (impl Read + Seek)) -> io::Result<Option<String>> {
-    for index in 0..DESCRIPTORS_MAX {
-        match read_descriptor(file, index)? {
+    file.seek(SeekFrom::Start(FIRST_DESCRIPTOR))?;
+    let mut file = BufReader::with_capacity(READ_BYTES, file);
+    for _ in 0..DESCRIPTORS_MAX {
+        match read_descriptor(&mut file)? {
             None => break,
             Some(descriptor) if descriptor[0] == PRIMARY => {
                 let identifier = String::from_utf8_lossy(&descriptor[VOLUME_IDENTIFIER]);
@@ -68,13 +77,9 @@ pub fn volume_identifier(file: &mut (impl Read + Seek)) -> io::Result<Option<Str
     Ok(None)
 }
 
-/// The descriptor of this number, if there is one.
-fn read_descriptor(
-    file: &mut (impl Read + Seek),
-    index: u64,
-) -> io::Result<Option<[u8; VOLUME_IDENTIFIER.end]>> {
-    let mut descriptor = [0; VOLUME_IDENTIFIER.end];
-    file.seek(SeekFrom::Start(FIRST_DESCRIPTOR + index * SECTOR_BYTES))?;
+/// The descriptor that comes next, if there is one.
+fn read_descriptor(file: &mut impl Read) -> io::Result<Option<[u8; DESCRIPTOR_BYTES]>> {
+    let mut descriptor = [0; DESCRIPTOR_BYTES];
     match file.read_exact(&mut descriptor) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
         Err(error) => Err(error),
@@ -86,7 +91,7 @@ fn read_descriptor(
 mod tests {
     use super::*;
 
-    fn identifier(descriptors: &[(u8, &[u8; 5], &str)]) -> Option<String> {
+    fn image(descriptors: &[(u8, &[u8; 5], &str)]) -> Vec<u8> {
         let mut image = vec![0; usize::try_from(FIRST_DESCRIPTOR).unwrap()];
         for (kind, standard, volume) in descriptors {
             let mut sector = vec![b' '; usize::try_from(SECTOR_BYTES).unwrap()];
@@ -95,7 +100,47 @@ mod tests {
             sector[40..40 + volume.len()].copy_from_slice(volume.as_bytes());
             image.extend(sector);
         }
-        volume_identifier(&mut io::Cursor::new(image)).unwrap()
+        image
+    }
+
+    fn identifier(descriptors: &[(u8, &[u8; 5], &str)]) -> Option<String> {
+        volume_identifier(&mut io::Cursor::new(image(descriptors))).unwrap()
+    }
+
+    /// A drive of which the sectors from `faulty` on cannot be read.
+    struct Drive {
+        image: io::Cursor<Vec<u8>>,
+        faulty: u64,
+        reads: usize,
+    }
+
+    impl Read for Drive {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            self.reads += 1;
+            match (self.faulty * SECTOR_BYTES).saturating_sub(self.image.position()) {
+                0 => Err(io::Error::other("it is scratched")),
+                readable => (&mut self.image).take(readable).read(buf),
+            }
+        }
+    }
+
+    impl Seek for Drive {
+        fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+            self.image.seek(position)
+        }
+    }
+
+    #[test]
+    fn a_drive_is_read_once_and_where_it_can_be_read() {
+        let image = image(&[(0, b"CD001", "boot"), (1, b"CD001", "x"), (255, b"CD001", "")]);
+        let read = |faulty| {
+            let mut drive = Drive { image: io::Cursor::new(image.clone()), faulty, reads: 0 };
+            let volume = volume_identifier(&mut drive).map_err(|error| error.to_string());
+            (volume, drive.reads)
+        };
+        assert_eq!(read(99), (Ok(Some("x".to_owned())), 1));
+        assert_eq!(read(18), (Ok(Some("x".to_owned())), 1));
+        assert_eq!(read(17).0, Err("it is scratched".to_owned()));
     }
 
     #[test]
