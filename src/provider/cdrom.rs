@@ -12,6 +12,7 @@ use std::{
     fs::{self, File},
     io,
     path::{Path, PathBuf},
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -42,11 +43,14 @@ const POLL: Duration = Duration::from_millis(20);
 const METADATA_NAME: &[u8] = b"meta-data";
 
 /// The block devices of a guest.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Cdrom {
     devices: PathBuf,
     blocks: PathBuf,
     reading: Reading,
+    /// The image that served, which stays open as long as this: a drive takes its time to be closed, and what was read is
+    /// applied the sooner.
+    served: OnceLock<Image>,
 }
 
 /// How much of an image is read.
@@ -81,7 +85,7 @@ impl Cdrom {
     /// The provider of the devices in `devices`, `/dev`, that `blocks`, `/sys/class/block`, lists.
     #[must_use]
     pub fn new(devices: PathBuf, blocks: PathBuf) -> Self {
-        Self { devices, blocks, reading: Reading::Data }
+        Self { devices, blocks, reading: Reading::Data, served: OnceLock::new() }
     }
 
     /// The same, reading so much of an image that has data for the guest.
@@ -163,16 +167,22 @@ impl Cdrom {
         looked: &mut Looked,
         tell: &mut Tell,
     ) -> bool {
-        let image = open(&self.devices.join(&name));
-        match image.and_then(|image| read(image, self.reading, &mut |level, text| tell(&name, level, text))) {
+        let image = open(&self.devices.join(&name)).and_then(|mut image| {
+            let found = read(&mut image, self.reading, &mut |level, text| tell(&name, level, text))?;
+            Ok((image, found))
+        });
+        match image {
             Err(error) => looked.broken.push((name, error)),
-            Ok(found) if found.is_empty() => {
+            Ok((_, found)) if found.is_empty() => {
                 let text = format!("volume {volume:?} has no user-data, config or meta-data");
                 tell(&name, Level::Step, &text);
             }
-            Ok(found) => {
+            Ok((image, found)) => {
                 tell(&name, Level::Detail, &format!("volume {volume:?}"));
                 let has_userdata = found.userdata.is_some();
+                if has_userdata {
+                    drop(self.served.set(image));
+                }
                 if has_userdata || looked.served.is_none() {
                     looked.served = Some(Metadata { origin: format!("CDROM /dev/{name}"), ..found });
                 }
@@ -247,12 +257,12 @@ pub fn fetch_from(path: &Path, say: &mut Say) -> Result<Metadata> {
 /// # Errors
 /// Those of [`fetch_from`]; and those of [`Contents::read`] where all of it is read.
 pub fn read_from(path: &Path, reading: Reading, say: &mut Say) -> Result<Metadata> {
-    let found = read(Image::open(path)?, reading, say)?;
+    let found = read(&mut Image::open(path)?, reading, say)?;
     Ok(Metadata { origin: path.display().to_string(), ..found })
 }
 
 /// What an image tells a guest, without where it comes from.
-fn read(mut image: Image, reading: Reading, say: &mut Say) -> Result<Metadata> {
+fn read(image: &mut Image, reading: Reading, say: &mut Say) -> Result<Metadata> {
     let wanted = |path: &[u8]| matches!(path, b"user-data" | b"config") || path == METADATA_NAME;
     let (volume, records) = image.list_root(&wanted)?;
     let mut found = Metadata::default();
@@ -266,7 +276,7 @@ fn read(mut image: Image, reading: Reading, say: &mut Say) -> Result<Metadata> {
             let wanted = [userdata_of(volume, records), metadata_of(records)];
             wanted.into_iter().flatten().cloned().collect()
         };
-        let all = Contents::read(&mut image, wanted, DATA_BYTES_MAX, &mut ());
+        let all = Contents::read(image, wanted, DATA_BYTES_MAX, &mut ());
         let mut all = all.with_context(|| format!("reading image {:?}", image.path()))?;
         let userdata = userdata_of(&all.volume, &all.records).cloned();
         found.userdata = userdata.and_then(|record| all.take(&record.path));
