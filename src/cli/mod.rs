@@ -26,6 +26,7 @@ use std::{
     fmt,
     fs::File,
     io::{self, IsTerminal, Read, Write},
+    mem,
     path::Path,
 };
 
@@ -107,7 +108,11 @@ impl Cli {
         let wanted = arguments.get(1).and_then(|first| COMMANDS.iter().find(|(name, _)| first == name));
         match wanted {
             Some((name, augment)) => {
-                Self::from_arg_matches(&only(name, *augment).try_get_matches_from(arguments)?)
+                let mut command = only(name, *augment);
+                let matches = command.try_get_matches_from_mut(arguments);
+                // It is wanted no more, and to take it apart is 1/18 of the instructions of a small `create`.
+                mem::forget(command);
+                Self::from_arg_matches_mut(&mut matches?)
             }
             None => Self::try_parse_from(arguments),
         }
@@ -167,7 +172,7 @@ fn with_two_dashes(arguments: impl Iterator<Item = OsString>) -> impl Iterator<I
     let mut options = true;
     let mut value = false;
     arguments.map(move |argument| {
-        if !options || std::mem::take(&mut value) {
+        if !options || mem::take(&mut value) {
             return argument;
         }
         options = argument != "--";
