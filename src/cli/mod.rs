@@ -255,8 +255,15 @@ fn colours_are_wanted(out: &impl IsTerminal) -> bool {
 /// the direction of text and hide what it says.
 fn printable(text: &str) -> String {
     let hides = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let escape = |c: char| if c.is_control() || hides(c) { c.escape_default().collect() } else { vec![c] };
-    text.chars().flat_map(escape).collect()
+    let mut printed = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() || hides(c) {
+            printed.extend(c.escape_default());
+        } else {
+            printed.push(c);
+        }
+    }
+    printed
 }
 
 #[cfg(test)]
