@@ -20,6 +20,9 @@ pub const HOST: &str = "169.254.169.254";
 /// The value of the header `Metadata-Flavor` that question and answer carry.
 pub(super) const FLAVOUR: &str = "Google";
 
+/// The file that public keys go to.
+const KEYS: &str = "ssh/authorized_keys";
+
 /// The server at one address.
 #[derive(Clone, Debug)]
 pub struct Gcp {
@@ -94,25 +97,35 @@ impl Server {
     }
 
     /// The lines with the keys of the instance, and of the project where the instance does not block them: by a flag, or by
-    /// having keys under the old name.
+    /// having keys under the old name. Where that cannot be told, they may log in nowhere.
     fn key_lines(&mut self, instance: &mut Instance, say: &mut Say) -> String {
-        let mut lines = self.keys("/instance/attributes/ssh-keys", instance, say);
+        let lines = self.keys("/instance/attributes/ssh-keys", instance, say);
         let old = self.keys("/instance/attributes/sshKeys", instance, say);
         let blocked = self.keys("/instance/attributes/block-project-ssh-keys", instance, say);
-        if is_true(blocked.trim()) || !old.is_empty() {
-            say(Level::Detail, "the keys of the project are blocked");
-        } else {
-            lines = lines + "\n" + &self.keys("/project/attributes/ssh-keys", instance, say);
-        }
-        lines + "\n" + &old
+        let project = match (&old, blocked) {
+            (Some(old), Some(blocked)) if old.is_empty() && !is_true(blocked.trim()) => {
+                self.keys("/project/attributes/ssh-keys", instance, say)
+            }
+            (Some(_), Some(_)) => {
+                say(Level::Detail, "the keys of the project are blocked");
+                None
+            }
+            _ => {
+                let why = "leaving out the keys of the project, which the instance may block";
+                instance.lose(KEYS, why, say);
+                None
+            }
+        };
+        [lines, project, old].map(Option::unwrap_or_default).join("\n")
     }
 
-    fn keys(&mut self, path: &str, instance: &mut Instance, say: &mut Say) -> String {
+    /// The text at `path`. `None`: it is lost.
+    fn keys(&mut self, path: &str, instance: &mut Instance, say: &mut Say) -> Option<String> {
         match self.get(path, Weight::Useful, say) {
-            Ok(bytes) => String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned(),
+            Ok(bytes) => Some(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()),
             Err(failure) => {
-                instance.lose("ssh/authorized_keys", &failure.into_text(), say);
-                String::new()
+                instance.lose(KEYS, &failure.into_text(), say);
+                None
             }
         }
     }
@@ -141,11 +154,15 @@ fn is_true(flag: &str) -> bool {
 }
 
 /// The public keys in lines such as `user:ssh-ed25519 AAAA…`, without the user, and without those that have expired at
-/// `now`. One of which that cannot be told is lost.
+/// `now` and what is commented out. One of which that cannot be told, and one of nobody, is lost.
 fn public_keys(lines: &str, now: Timestamp, instance: &mut Instance, say: &mut Say) -> Vec<String> {
     let mut keys = Vec::new();
-    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (user, key) = match line.split_once(':') {
+            Some(("", _)) => {
+                instance.lose(KEYS, "leaving out a public key without a user", say);
+                continue;
+            }
             Some((user, key)) if !user.contains(char::is_whitespace) => (user, key.trim()),
             _ => ("", line),
         };
@@ -159,7 +176,7 @@ fn public_keys(lines: &str, now: Timestamp, instance: &mut Instance, say: &mut S
             }
             Some(Err(why)) => {
                 let why = format!("leaving out a public key of {user:?}: {why} cannot be read");
-                instance.lose("ssh/authorized_keys", &why, say);
+                instance.lose(KEYS, &why, say);
             }
             _ => keys.push(key.to_owned()),
         }
@@ -195,7 +212,9 @@ mod tests {
             bob:ssh-rsa F google-ssh {"userName":"bob"}
             bob:ssh-rsa G google-ssh {"userName":
             bob:ssh-rsa H google-ssh {"userName":"bob","expireOn":"tomorrow"}
-            bob:"#;
+            bob:
+            #carol:ssh-rsa I
+            :ssh-rsa J"#;
         let mut said = Vec::new();
         let mut instance = Instance::default();
         let keys = public_keys(lines, now, &mut instance, &mut |level, _| said.push(level));
@@ -208,7 +227,8 @@ mod tests {
                 r#"ssh-rsa F google-ssh {"userName":"bob"}"#,
             ]
         );
-        assert_eq!(instance.losses.len(), 2);
-        assert_eq!(said, [Level::Detail, Level::Detail, Level::Warning, Level::Warning]);
+        assert_eq!(instance.losses.len(), 3);
+        let [detail, warning] = [Level::Detail, Level::Warning];
+        assert_eq!(said, [detail, detail, warning, warning, warning]);
     }
 }
