@@ -93,10 +93,10 @@ fn ask_network(
     let (sender, receiver) = mpsc::channel();
     let asked: Vec<_> = providers.iter().map(|provider| Asked::new(&**provider)).collect();
     let end = Instant::now() + timeout;
-    let mut deadline = end;
     for (index, provider) in providers.iter().enumerate() {
-        spawn(index, Arc::clone(provider), deadline, sender.clone());
+        spawn(index, Arc::clone(provider), end, sender.clone());
     }
+    let mut deadline = end + grace(timeout);
     let mut answers: Vec<_> = providers.iter().map(|_| Answer::Missing).collect();
     while !is_decided(&answers) {
         let Some((index, message)) = receive(&receiver, deadline) else { break };
@@ -147,10 +147,14 @@ fn is_decided(answers: &[Answer]) -> bool {
 
 /// The next message, if there is one before the deadline.
 fn receive(receiver: &Receiver<(usize, Message)>, deadline: Instant) -> Option<(usize, Message)> {
-    // A provider that keeps to the deadline says itself what it waited for.
-    const GRACE: Duration = Duration::from_millis(100);
-    let left = deadline.saturating_duration_since(Instant::now());
-    receiver.recv_timeout(left + GRACE).ok()
+    receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
+}
+
+/// How long after the time for all has ended a provider is still listened to, which says itself what it has and what it
+/// waited for in vain. Linux ends a wait on a socket up to an eighth late (`kernel/time/timer.c`), and what has been answered
+/// before must not be lost with it.
+fn grace(timeout: Duration) -> Duration {
+    timeout / 8 + Duration::from_millis(100)
 }
 
 /// A provider that has been asked.
@@ -181,7 +185,7 @@ impl Asked {
             Err(error) => (None, Outcome::Broken, Some(format!("{error:#}"))),
         };
         match &error {
-            Some(error) => self.say(Level::Warning, &format!("found, but broken: {error}"), say),
+            Some(error) => self.say(Level::Warning, &format!("broken: {error}"), say),
             None if found.is_none() => self.say(Level::Detail, "nothing found", say),
             None => self.say(Level::Detail, "found", say),
         }

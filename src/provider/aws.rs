@@ -35,6 +35,9 @@ const FILES: [(&str, &str); 6] = [
     ("local_hostname", "local-hostname"),
 ];
 
+/// Public keys that are asked for at most. The service gives one to an instance that starts.
+const KEYS_MAX: usize = 100;
+
 /// How long the token is waited for, of the time that there is. In a container its answer may be a hop too far, and version 1
 /// still be there.
 const TOKEN_SHARE: f64 = 0.25;
@@ -129,11 +132,20 @@ impl Session {
     fn public_keys(&mut self, instance: &mut Instance, say: &mut Say) -> Vec<String> {
         const FILE: &str = "ssh/authorized_keys";
         let listing = self.value(FILE, "public-keys/", instance, say).unwrap_or_default();
-        let mut keys = Vec::new();
         // A line such as "0=name".
-        for number in listing.lines().filter_map(|line| line.split('=').next()) {
-            if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
-                continue;
+        let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let numbers: Vec<_> =
+            listing.lines().filter_map(|line| line.split('=').next()).filter(is_number).collect();
+        let mut keys = Vec::new();
+        for (index, number) in numbers.iter().enumerate() {
+            let left = numbers.len() - index;
+            if index == KEYS_MAX {
+                instance.lose(FILE, &format!("there are {left} public keys more than {KEYS_MAX}"), say);
+                break;
+            }
+            if self.client.left().is_zero() {
+                instance.lose(FILE, &format!("no time is left to ask for {left} public keys"), say);
+                break;
             }
             let key = self.value(FILE, &format!("public-keys/{number}/openssh-key"), instance, say);
             let key = key.unwrap_or_default();

@@ -34,7 +34,7 @@ const REPETITIONS: usize = 3;
 pub(super) enum Weight {
     /// It is repeated until the deadline.
     Needed,
-    /// It is repeated a few times.
+    /// It is repeated a few times, and each time waited for half the time that is left, so that others are asked as well.
     Useful,
 }
 
@@ -113,7 +113,8 @@ impl Client {
     ) -> Result<Answer, Failure> {
         let mut delay = FIRST_DELAY;
         for repetition in 0.. {
-            let (passing, why) = match self.ask_once(question, self.left()) {
+            let wait = if weight == Weight::Useful { self.left() / 2 } else { self.left() };
+            let (passing, why) = match self.ask_once(question, wait) {
                 Ok(answer) if !is_passing(answer.status) => {
                     let Answer { status, body, .. } = &answer;
                     say(Level::Detail, &format!("{question}: {status}, {} bytes", body.len()));
@@ -150,7 +151,8 @@ impl Client {
         }
     }
 
-    fn left(&self) -> Duration {
+    /// The time until the deadline.
+    pub(super) fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
