@@ -19,15 +19,14 @@ use crate::{
         finding::Severity,
         hostname,
         plan::{Loss, Plan},
-        unpack::Listed,
     },
 };
 
 /// Permission bits of the directory, which containers look into.
 const ROOT_MODE: u32 = 0o755;
 
-/// Faults of user data that are shown at most, so that a console is not kept busy with them.
-const LINES_MAX: usize = 20;
+/// Warnings that everybody is shown at most, so that a console is not kept busy with them. Who looks for a fault sees all.
+const WARNINGS_MAX: usize = 20;
 
 /// Files of an earlier run that are reported at most.
 const LEFT_MAX: usize = 1000;
@@ -93,8 +92,18 @@ impl Report {
 /// none that satisfies it: the report's error says why. What is lost otherwise is in the report as well.
 pub fn run(providers: &[Arc<dyn Provider>], options: &Options, say: &mut Say) -> Report {
     let mut report = Report::default();
-    if let Err(error) = find_and_apply(providers, options, &mut report, say) {
+    let mut warnings = 0;
+    let mut say_limited = |level, text: &str| {
+        warnings += usize::from(level == Level::Warning);
+        let excess = level == Level::Warning && warnings > WARNINGS_MAX;
+        say(if excess { Level::Detail } else { level }, text);
+    };
+    if let Err(error) = find_and_apply(providers, options, &mut report, &mut say_limited) {
         report.error = Some(format!("{error:#}"));
+    }
+    if warnings > WARNINGS_MAX {
+        let more = warnings - WARNINGS_MAX;
+        say(Level::Warning, &format!("{more} more faults, which --verbose shows"));
     }
     report
 }
@@ -122,8 +131,9 @@ fn find_and_apply(
     let plan = found.as_ref().map(|found| apply(found, &root, options, report, say));
     if !is_new {
         // What was skipped may be of an earlier run, too, but it is in the metadata.
-        let listed = plan.as_ref().map(Plan::list).unwrap_or_default();
-        report_left(&root, &listed, report, say);
+        let mut expected: Vec<_> = plan.iter().flat_map(Plan::list).map(|listed| listed.path).collect();
+        expected.extend(plan.is_some().then(|| "provider".to_owned()));
+        report_left(&root, expected, report, say);
     }
     if let (Some(plan), true) = (&plan, options.set_hostname) {
         apply_hostname(plan, report, say);
@@ -153,15 +163,8 @@ fn apply<'a>(
     say: &mut Say,
 ) -> Plan<'a> {
     let plan = Plan::new(found.userdata.as_deref(), found.entries.clone());
-    let mut shown = 0;
     for (severity, line) in plan.lines("user data") {
-        shown += usize::from(severity == Severity::Error);
-        let level =
-            if severity == Severity::Error && shown <= LINES_MAX { Level::Warning } else { Level::Detail };
-        say(level, &line);
-    }
-    if shown > LINES_MAX {
-        say(Level::Warning, &format!("user data: {} more faults like these", shown - LINES_MAX));
+        say(if severity == Severity::Error { Level::Warning } else { Level::Detail }, &line);
     }
     report.skipped.extend(found.losses.iter().cloned().chain(plan.losses()));
     plan.write(root, Some(&found.origin), &mut |listed, written| match written {
@@ -196,12 +199,8 @@ fn apply_hostname(plan: &Plan, report: &mut Report, say: &mut Say) {
     }
 }
 
-/// Reports files that are there and not in the metadata.
-fn report_left(root: &Directory, listed: &[Listed], report: &mut Report, say: &mut Say) {
-    let mut expected: Vec<_> = listed.iter().map(|listed| listed.path.clone()).collect();
-    if report.written.iter().any(|written| written.path == "provider") {
-        expected.push("provider".to_owned());
-    }
+/// Reports files that are there and not among those that are `expected`.
+fn report_left(root: &Directory, mut expected: Vec<String>, report: &mut Report, say: &mut Say) {
     expected.sort_unstable();
     report.left = root.files(LEFT_MAX + expected.len());
     report.left.retain(|path| expected.binary_search(path).is_err());

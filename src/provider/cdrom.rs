@@ -132,11 +132,11 @@ impl Cdrom {
             let name = name.replace('!', "/");
             match identify(&self.devices.join(&name)) {
                 // Who may not look does not know whether there is something.
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    looked.broken.push((name, Error::new(error).context("it may not be opened")));
-                }
-                // An empty drive has an error, too.
-                Err(error) => tell(&name, Level::Detail, &error.to_string()),
+                Err(error) => match hint(&error) {
+                    Some(hint) => looked.broken.push((name, Error::new(error).context(hint))),
+                    // An empty drive has an error, too.
+                    None => tell(&name, Level::Detail, &error.to_string()),
+                },
                 Ok((_, None)) => tell(&name, Level::Detail, "no ISO 9660 volume"),
                 Ok((file, Some(volume))) if layout::is_cidata(&volume) => {
                     // A drive takes its time to be opened once more.
@@ -174,7 +174,7 @@ impl Cdrom {
         match image {
             Err(error) => looked.broken.push((name, error)),
             Ok((_, found)) if found.is_empty() => {
-                let text = format!("volume {volume:?} has no user-data, config or meta-data");
+                let text = format!("volume {volume:?} has nothing in user-data, config or meta-data");
                 tell(&name, Level::Step, &text);
             }
             Ok((image, found)) => {
@@ -232,6 +232,17 @@ impl Provider for Cdrom {
     }
 }
 
+/// What to do about a device that is there and cannot be looked at.
+fn hint(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            Some("it may not be opened (a container has to have it among its devices)")
+        }
+        io::ErrorKind::NotFound => Some("the kernel has it, but not there (is devtmpfs mounted on /dev?)"),
+        _ => None,
+    }
+}
+
 /// Whether the kernel calls a CD-ROM drive like this.
 fn is_cdrom(name: &str) -> bool {
     name.strip_prefix("sr").is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
@@ -286,6 +297,10 @@ fn read(image: &mut Image, reading: Reading, say: &mut Say) -> Result<Metadata> 
         metadata = None;
     }
     let mut instance = Instance::default();
+    for link in records.iter().filter(|record| record.kind == Kind::SymbolicLink) {
+        let name = link.display_path();
+        instance.lose(&name, &format!("{name:?} is a symbolic link, which is not followed"), say);
+    }
     if let Some(metadata) = metadata {
         found.instance_id = take_metadata(&metadata, &mut instance, say);
     }

@@ -1,6 +1,6 @@
 //! Images of ours read by other programs, and theirs read by us.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::symlink, path::Path};
 
 use metadata_image::provider::cdrom;
 
@@ -156,6 +156,20 @@ fn images_of_linuxkit_are_read() {
         assert_eq!(provider_reads(&image), (data.to_owned(), "{}".to_owned()));
         assert_eq!(sandbox.succeed(["extract", "meta.iso", "config"]), data.as_bytes());
     }
+}
+
+#[test]
+#[ignore = "needs genisoimage"]
+fn user_data_behind_a_symbolic_link_is_lost_and_said() {
+    let sandbox = Sandbox::new();
+    sandbox.write("disc/data", "hello");
+    symlink("data", sandbox.path("disc/user-data")).unwrap();
+    sandbox.tool("genisoimage", ["-quiet", "-V", "CIDATA", "-R", "-o", "meta.iso", "disc"]);
+    let mut said = Vec::new();
+    let found =
+        cdrom::fetch_from(&sandbox.path("meta.iso"), &mut |_, text| said.push(text.to_owned())).unwrap();
+    assert_eq!((found.userdata, found.losses.len()), (None, 1));
+    assert_eq!(said, ["\"user-data\" is a symbolic link, which is not followed"]);
 }
 
 #[test]
