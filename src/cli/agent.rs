@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use metadata_image::{
     agent::{self, Options},
+    output::tree,
     provider::{
         Choice, Level, Provider,
         aws::{self, Aws},
@@ -119,7 +120,7 @@ impl Args {
                 None => tell(Level::Warning, &format!("skipping {choice}, which only LinuxKit's agent has")),
             }
         }
-        let set_hostname = self.set_hostname || self.root == Path::new(ROOT);
+        let set_hostname = self.set_hostname || tree::leads_to(&self.root, Path::new(ROOT));
         let options =
             Options { root: self.root, set_hostname, timeout: self.timeout, wait: self.wait, trust };
         let report = agent::run(&providers, &options, &mut tell);

@@ -71,7 +71,9 @@ impl Provider for Aws {
         let wait = deadline.saturating_duration_since(Instant::now()).mul_f64(TOKEN_SHARE);
         match Session::open(Client::new(self.endpoint.clone(), deadline), wait, say) {
             Err(Failure::Nobody(why)) => {
-                say(Level::Detail, &why);
+                // Who gave an address expects somebody there.
+                let is_given = self.endpoint != ENDPOINT && self.endpoint != ENDPOINT_IPV6;
+                say(if is_given { Level::Step } else { Level::Detail }, &why);
                 Ok(None)
             }
             Err(Failure::Broken(error)) => Err(error),

@@ -60,7 +60,9 @@ impl Provider for Gcp {
         match server.get("/instance/hostname", Weight::Needed, say) {
             Ok(hostname) => server.fetch(hostname, say).map(Some),
             Err(Failure::Nobody(why)) => {
-                say(Level::Detail, &why);
+                // Who gave an address expects somebody there.
+                let is_given = Self::new(HOST).is_ok_and(|default| default.base != self.base);
+                say(if is_given { Level::Step } else { Level::Detail }, &why);
                 Ok(None)
             }
             Err(Failure::Broken(error)) => Err(error),

@@ -97,15 +97,18 @@ fn ec2_without_version_2_is_asked_with_version_1() {
 fn who_is_not_ec2_is_not_taken_for_it() {
     let google = |question: &crate::imds::Question| google(question, "hello");
     let page = |_: &crate::imds::Question| Answer::ok("<html>\nWelcome, please log in\n</html>");
-    for service in [
-        Service::start(|_| Answer::status(404)),
-        Service::start(|_| Answer::ok("")),
-        Service::start(page),
-        Service::start(google),
-        Service::start(|_| Answer::status(302).with("Location: http://127.0.0.1:1/")),
+    let no_id = "its meta-data has no instance-id";
+    let redirect = |_: &crate::imds::Question| Answer::status(302).with("Location: http://127.0.0.1:1/");
+    for (service, why) in [
+        (Service::start(|_| Answer::status(404)), "the answer to /latest/meta-data/ is 404"),
+        (Service::start(|_| Answer::ok("")), no_id),
+        (Service::start(page), no_id),
+        (Service::start(google), "Google answers"),
+        (Service::start(redirect), "the answer to /latest/meta-data/ is 302"),
     ] {
         let (sandbox, said) = ask_aws(&service, "60");
-        assert_eq!(said, ran(0, NOTHING), "{:?}", service.log());
+        let why = format!("metadata: aws: this is not EC2: {why}\n");
+        assert_eq!(said, ran(0, &(why + NOTHING)), "{:?}", service.log());
         assert_eq!(tree_of(&sandbox.path("out")), "", "the directory is there, and empty");
         assert!(!service.log().is_empty());
     }
@@ -120,9 +123,11 @@ fn who_gives_no_answer_is_named() {
         let said = agent(&sandbox, &address, &silent.host(), &[&["--timeout", "0.3"], arguments].concat());
         (said, tree_of(&sandbox.path("out")))
     };
-    let says = |text: &str| (ran(0, &format!("metadata: no metadata found ({text})\n")), String::new());
-    assert_eq!(ran_with(&["aws"]), says("asked aws; no answer from aws"));
-    assert_eq!(ran_with(&["gcp"]), says("asked gcp; no answer from gcp"));
+    for (name, path) in [("aws", "latest/meta-data/"), ("gcp", "computeMetadata/v1/instance/hostname")] {
+        let why = format!("metadata: {name}: asking {address}/{path}: no answer in time\n");
+        let nothing = format!("metadata: no metadata found (asked {name}; no answer from {name})\n");
+        assert_eq!(ran_with(&[name]), (ran(0, &(why + &nothing)), String::new()));
+    }
     let (both, _) = ran_with(&["gcp", "file=absent", "aws"]);
     assert!(both.stderr.contains("(asked gcp, file, aws; no answer from "), "{both:?}");
 }
@@ -357,14 +362,15 @@ fn google_gives_a_host_name_keys_and_user_data() {
 
 #[test]
 fn only_who_answers_as_google_is_google() {
-    let nothing = ran(0, "metadata: no metadata found (asked gcp)\n");
     for service in [
         Service::start(|_| Answer::ok("hello")),
         Service::start(|_| Answer::ok("hello").with("Metadata-Flavor: Vanilla")),
         Service::start(|question| ec2(question, "hello")),
     ] {
         let (sandbox, said) = ask_gcp(&service, "60");
-        assert_eq!(said, nothing);
+        let why = "computeMetadata/v1/instance/hostname: the answer has no header Metadata-Flavor: Google";
+        let why = format!("metadata: gcp: asking {}/{why}\n", service.url());
+        assert_eq!(said, ran(0, &(why + "metadata: no metadata found (asked gcp)\n")));
         assert_eq!(tree_of(&sandbox.path("out")), "");
         assert!(!service.log().is_empty());
     }
