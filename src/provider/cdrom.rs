@@ -298,8 +298,12 @@ fn read(image: &mut Image, reading: Reading, say: &mut Say) -> Result<Metadata> 
     }
     let mut instance = Instance::default();
     for link in records.iter().filter(|record| record.kind == Kind::SymbolicLink) {
-        let name = link.display_path();
-        instance.lose(&name, &format!("{name:?} is a symbolic link, which is not followed"), say);
+        // One beside a file that serves instead is not missed.
+        let served = if link.path == METADATA_NAME { metadata.is_some() } else { found.userdata.is_some() };
+        if !served {
+            let name = link.display_path();
+            instance.lose(&name, &format!("{name:?} is a symbolic link, which is not followed"), say);
+        }
     }
     if let Some(metadata) = metadata {
         found.instance_id = take_metadata(&metadata, &mut instance, say);

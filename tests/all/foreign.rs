@@ -170,6 +170,14 @@ fn user_data_behind_a_symbolic_link_is_lost_and_said() {
         cdrom::fetch_from(&sandbox.path("meta.iso"), &mut |_, text| said.push(text.to_owned())).unwrap();
     assert_eq!((found.userdata, found.losses.len()), (None, 1));
     assert_eq!(said, ["\"user-data\" is a symbolic link, which is not followed"]);
+
+    // Beside the file that it leads to, for agents that look for the other name.
+    fs::remove_file(sandbox.path("disc/user-data")).unwrap();
+    fs::rename(sandbox.path("disc/data"), sandbox.path("disc/user-data")).unwrap();
+    symlink("user-data", sandbox.path("disc/config")).unwrap();
+    sandbox.tool("genisoimage", ["-quiet", "-V", "CIDATA", "-R", "-o", "meta.iso", "disc"]);
+    let found = cdrom::fetch_from(&sandbox.path("meta.iso"), &mut |_, _| {}).unwrap();
+    assert_eq!((found.userdata.as_deref(), found.losses.len()), (Some(&b"hello"[..]), 0));
 }
 
 #[test]
