@@ -4,7 +4,11 @@
 pub mod admit;
 mod ask;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
@@ -22,6 +26,9 @@ use crate::{
     },
 };
 
+/// Where LinuxKit's containers look.
+pub const ROOT: &str = "/run/config";
+
 /// Permission bits of the directory, which containers look into.
 const ROOT_MODE: u32 = 0o755;
 
@@ -36,7 +43,7 @@ const LEFT_MAX: usize = 1000;
 pub struct Options {
     /// The directory to write into, which is made if it is not there.
     pub root: PathBuf,
-    /// Whether to set the host name.
+    /// Whether to set the host name whatever the directory is; it is set where that is [`ROOT`].
     pub set_hostname: bool,
     /// How long to wait for the network, in all.
     pub timeout: Duration,
@@ -103,7 +110,7 @@ pub fn run(providers: &[Arc<dyn Provider>], options: &Options, say: &mut Say) ->
     }
     if warnings > WARNINGS_MAX {
         let more = warnings - WARNINGS_MAX;
-        say(Level::Warning, &format!("{more} more faults, which --verbose shows"));
+        say(Level::Warning, &format!("{more} more faults, shown with --verbose only"));
     }
     report
 }
@@ -135,11 +142,18 @@ fn find_and_apply(
         expected.extend(plan.is_some().then(|| "provider".to_owned()));
         report_left(&root, expected, report, say);
     }
-    if let (Some(plan), true) = (&plan, options.set_hostname) {
+    if let Some(plan) = &plan
+        && (options.set_hostname || is_default(&options.root))
+    {
         apply_hostname(plan, report, say);
     }
     report.provider = found.map(|found| found.origin);
     admitted
+}
+
+/// Whether a directory is the default one, however it is written.
+fn is_default(root: &Path) -> bool {
+    root == Path::new(ROOT) || root.canonicalize().is_ok_and(|root| root == Path::new(ROOT))
 }
 
 /// That nothing was found, whom it was looked for at, and who may only have been too slow.

@@ -3,15 +3,14 @@
 use std::{
     borrow::Cow,
     env,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
 use metadata_image::{
-    agent::{self, Options},
-    output::tree,
+    agent::{self, Options, ROOT},
     provider::{
         Choice, Level, Provider,
         aws::{self, Aws},
@@ -22,9 +21,6 @@ use metadata_image::{
 };
 
 use super::{Usage, admission::TrustArgs, log, print, say};
-
-/// Where LinuxKit's containers look.
-const ROOT: &str = "/run/config";
 
 /// Overrides the address of EC2's metadata service, as in Amazon's SDKs.
 const AWS_ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
@@ -120,9 +116,13 @@ impl Args {
                 None => tell(Level::Warning, &format!("skipping {choice}, which only LinuxKit's agent has")),
             }
         }
-        let set_hostname = self.set_hostname || tree::leads_to(&self.root, Path::new(ROOT));
-        let options =
-            Options { root: self.root, set_hostname, timeout: self.timeout, wait: self.wait, trust };
+        let options = Options {
+            root: self.root,
+            set_hostname: self.set_hostname,
+            timeout: self.timeout,
+            wait: self.wait,
+            trust,
+        };
         let report = agent::run(&providers, &options, &mut tell);
         if self.json {
             print(&(serde_json::to_string_pretty(&report).context("describing what was done")? + "\n"))?;

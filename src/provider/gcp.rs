@@ -99,7 +99,7 @@ impl Server {
     }
 
     /// The lines with the keys of the instance, and of the project where the instance does not block them: by a flag, or by
-    /// having keys under the old name. Where that cannot be told, they may log in nowhere.
+    /// having keys under the old name. Where that cannot be told, those of the project are left out.
     fn key_lines(&mut self, instance: &mut Instance, say: &mut Say) -> String {
         let lines = self.keys("/instance/attributes/ssh-keys", instance, say);
         let old = self.keys("/instance/attributes/sshKeys", instance, say);

@@ -76,8 +76,13 @@ fn a_virtio_disk_is_applied() {
     let mut guest = Guest::new();
     guest.sandbox.succeed(["create", "meta.iso", TREE]);
     guest.virtio_disk("meta.iso");
-    let report = guest.boot("run agent metadata agent cdrom");
+    let report = guest.boot(
+        "run agent metadata agent cdrom
+        hostname other
+        run roundabout metadata agent --root /run/../run/config cdrom",
+    );
     assert_eq!(report.run("agent"), applied_tree("CDROM /dev/vda"));
+    assert_eq!(report.run("roundabout").changes, ["+ hostname web", "- hostname other"]);
 }
 
 #[test]
