@@ -12,6 +12,7 @@ use crate::{
     },
     recipe::Recipe,
     userdata::{
+        binary::{self, Reader, Verdict},
         finding::{Code, Finding},
         meta_data, nocloud, parse,
     },
@@ -127,15 +128,10 @@ pub fn check(data: &[u8], subject: Subject, target: Option<Target>) -> Checked {
     checked
 }
 
-/// Whether there is anything to check in data that begins like this: it is text, or a config tree in a wrong encoding.
-#[must_use]
-pub fn is_of_interest(beginning: &[u8]) -> bool {
-    let text = match str::from_utf8(beginning) {
-        Ok(_) => true,
-        // A character may be cut.
-        Err(error) => error.error_len().is_none(),
-    };
-    text || parse::is_meant(beginning)
+/// Whether data that begins like this is worth reading to its end: it is text, or a config tree in a wrong encoding. What is
+/// to say about other data can be told from its beginning.
+fn is_of_interest(beginning: &[u8]) -> bool {
+    !binary::is_binary(beginning) || parse::is_meant(beginning)
 }
 
 fn check_userdata(data: &[u8], layout: Option<Layout>) -> Checked {
@@ -143,20 +139,28 @@ fn check_userdata(data: &[u8], layout: Option<Layout>) -> Checked {
         let parsed = parse::parse(data);
         return Checked { name: None, text: parsed.text.into_owned(), findings: parsed.findings };
     }
-    if nocloud::is_compressed(data) {
-        return Checked::default();
+    let reader = match layout {
+        None => Reader::Unknown,
+        Some(Layout::LinuxKit) => Reader::LinuxKit,
+        Some(Layout::NoCloud | Layout::ConfigDrive) => Reader::CloudInit,
+    };
+    match binary::judge(data, reader) {
+        Verdict::Text => {}
+        Verdict::CompressedText => return Checked::default(),
+        Verdict::Binary(finding) => return Checked { findings: vec![finding], ..Checked::default() },
     }
-    let for_cloud_init = layout.is_some_and(|layout| layout != Layout::LinuxKit);
-    // Any bytes will do where nobody reads them as text.
-    if !for_cloud_init && str::from_utf8(data).is_err() {
-        return Checked::default();
-    }
+    let for_cloud_init = reader == Reader::CloudInit;
     check_text(data, |text, findings| nocloud::check_userdata(text, for_cloud_init, findings))
 }
 
 fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> Checked {
     let text = String::from_utf8_lossy(data).into_owned();
     let mut findings = Vec::new();
+    if let Some(at) = binary::find_nul(data) {
+        let message = format!("byte {at} is a NUL character, which no text has");
+        findings.push(Finding::new(Code::Binary, 0..0, message));
+        return Checked { findings, ..Checked::default() };
+    }
     if let Err(error) = str::from_utf8(data) {
         let at = error.valid_up_to();
         let end = at + '\u{fffd}'.len_utf8();
@@ -224,7 +228,14 @@ impl Prepared {
     /// A source cannot be read, or `each` fails.
     pub fn check(&mut self, mut each: impl FnMut(Checked) -> Result<()>) -> Result<()> {
         for (name, subject) in &self.subjects {
-            if let Some(content) = self.draft.content(name, PREPARED_BYTES_MAX, is_of_interest)? {
+            let mut beginning = None;
+            let wanted = |start: &[u8]| {
+                let wanted = is_of_interest(start);
+                beginning = (!wanted).then(|| start.to_vec());
+                wanted
+            };
+            let content = self.draft.content(name, PREPARED_BYTES_MAX, wanted)?;
+            if let Some(content) = content.or(beginning) {
                 each(Checked { name: Some((*name).to_owned()), ..check(&content, *subject, None) })?;
             }
         }

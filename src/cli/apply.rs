@@ -1,21 +1,15 @@
 //! `metadata apply`.
 
-use std::{
-    fmt::Write as _,
-    fs::File,
-    io::{self, Read},
-    path::PathBuf,
-};
+use std::{fmt::Write as _, path::PathBuf};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 use metadata_image::{
-    image::peek::is_image,
     output::tree::Directory,
     provider::{Level, Metadata, cdrom},
     userdata::{finding::Severity, plan::Plan, unpack::Listed},
 };
 
-use super::{is_dash, print, printable, say};
+use super::{input::Input, print, printable, say};
 
 /// Write what the guest would have under /run/config
 ///
@@ -75,29 +69,17 @@ impl Args {
 
     /// The user data, and what its image adds to it.
     fn read(&self) -> Result<Metadata> {
-        let context = || format!("reading {:?}", self.source);
-        let mut data = Vec::new();
-        if is_dash(self.source.as_os_str()) {
-            io::stdin().read_to_end(&mut data).context("reading standard input")?;
+        if let Input::Data(data) = Input::read(&self.source, false)? {
             return Ok(Metadata { userdata: Some(data), ..Metadata::default() });
         }
-        let mut file = File::open(&self.source).with_context(context)?;
-        if file.metadata().with_context(context)?.is_dir() {
-            return Err(anyhow!("it is a directory (metadata pack makes user data of one)"))
-                .with_context(context);
-        }
-        if is_image(&mut file) {
-            let tell = &mut |level, text: &str| {
-                if level != Level::Detail {
-                    say(text);
-                }
-            };
-            let found = cdrom::fetch_from(&self.source, tell)?;
-            ensure!(!found.is_empty(), "there is no user data on image {:?}", self.source);
-            return Ok(found);
-        }
-        file.read_to_end(&mut data).with_context(context)?;
-        Ok(Metadata { userdata: Some(data), ..Metadata::default() })
+        let tell = &mut |level, text: &str| {
+            if level != Level::Detail {
+                say(text);
+            }
+        };
+        let found = cdrom::fetch_from(&self.source, tell)?;
+        ensure!(!found.is_empty(), "there is no user data on image {:?}", self.source);
+        Ok(found)
     }
 }
 

@@ -1,23 +1,23 @@
 //! `metadata check`.
 
 use std::{
-    fs::File,
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use clap::{
     ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use metadata_image::{
     check::{Checked, Subject, TARGETS, Target, check, check_image},
-    image::{Layout, peek::is_image},
+    image::Layout,
 };
 
 use super::{
-    is_dash, print,
+    input::Input,
+    print,
     render::{Count, json_lines, paragraphs},
 };
 
@@ -65,6 +65,9 @@ Examples:
 enum What {
     /// JSON for LinuxKit, or any text
     UserData,
+    /// User data for LinuxKit: JSON, text or any bytes
+    #[value(name = "linuxkit")]
+    LinuxKit,
     /// User data for cloud-init
     CloudInit,
     /// Meta-data of cloud-init
@@ -111,21 +114,10 @@ impl Args {
 
     /// What was found, and what it was taken for.
     fn check(&self) -> Result<(Vec<Checked>, String)> {
-        let context = || format!("reading {:?}", self.path);
-        let mut data = Vec::new();
-        if is_dash(self.path.as_os_str()) {
-            io::stdin().read_to_end(&mut data).context("reading standard input")?;
-        } else {
-            let mut file = File::open(&self.path).with_context(context)?;
-            if file.metadata().with_context(context)?.is_dir() {
-                return Err(anyhow!("it is a directory (metadata pack makes user data of one)"))
-                    .with_context(context);
-            }
-            if self.kind.is_none() && is_image(&mut file) {
-                return Ok((check_image(&self.path, self.target)?, "image".to_owned()));
-            }
-            file.read_to_end(&mut data).with_context(context)?;
-        }
+        let data = match Input::read(&self.path, self.kind.is_some())? {
+            Input::Image => return Ok((check_image(&self.path, self.target)?, "image".to_owned())),
+            Input::Data(data) => data,
+        };
         let subject = self.subject(&self.path);
         Ok((vec![check(&data, subject, self.target)], subject.to_string()))
     }
@@ -134,6 +126,7 @@ impl Args {
         match self.kind {
             None => Subject::of_name(&path.to_string_lossy()),
             Some(What::UserData) => Subject::UserData(None),
+            Some(What::LinuxKit) => Subject::UserData(Some(Layout::LinuxKit)),
             Some(What::CloudInit) => Subject::UserData(Some(Layout::NoCloud)),
             Some(What::MetaData) => Subject::MetaData(Layout::NoCloud),
             Some(What::NetworkConfig) => Subject::NetworkConfig,

@@ -9,6 +9,7 @@ mod check;
 mod confirm;
 mod create;
 mod extract;
+mod input;
 mod pack;
 #[cfg(feature = "policy")]
 mod policy;

@@ -73,7 +73,7 @@ pub(super) fn paragraphs<'a>(
             Severity::Error => Level::ERROR,
             Severity::Warning => Level::WARNING,
         };
-        let title = match finding.path.as_str() {
+        let title = match &*finding.path {
             "" => finding.message.clone(),
             path => format!("{}: {}", printable(path), finding.message),
         };

@@ -34,12 +34,59 @@ const TERMINATOR: u8 = 255;
 /// Where a primary volume descriptor has its volume identifier (ECMA-119, 8.4.7).
 const VOLUME_IDENTIFIER: std::ops::Range<usize> = 40..72;
 
-/// Whether a file looks like an image. What can only be read from its start is none. The file stands at its start
-/// afterwards.
-pub fn is_image(file: &mut File) -> bool {
-    let descriptor = file.seek(SeekFrom::Start(FIRST_DESCRIPTOR)).and_then(|_| read_descriptor(file));
-    let back = file.seek(SeekFrom::Start(0));
-    back.is_ok() && matches!(descriptor, Ok(Some(_)))
+/// A file system that an image may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileSystem {
+    /// ISO 9660.
+    Iso9660,
+    /// FAT, in any of its sizes.
+    Fat,
+}
+
+/// The file system in a file, by its first sectors; `None`: there is neither, or the file can only be read from its start.
+/// The file stands at its start afterwards.
+///
+/// # Errors
+/// It cannot be read. A file that is too short is no error.
+pub fn file_system(file: &mut (impl Read + Seek)) -> io::Result<Option<FileSystem>> {
+    let descriptor = match file.seek(SeekFrom::Start(FIRST_DESCRIPTOR)) {
+        // A FIFO.
+        Err(error) if error.kind() == io::ErrorKind::NotSeekable => return Ok(None),
+        sought => sought.and_then(|_| read_descriptor(file))?,
+    };
+    file.seek(SeekFrom::Start(0))?;
+    if descriptor.is_some() {
+        return Ok(Some(FileSystem::Iso9660));
+    }
+    let mut sector = Vec::new();
+    file.take(BOOT_SECTOR_BYTES).read_to_end(&mut sector)?;
+    file.seek(SeekFrom::Start(0))?;
+    Ok(is_fat(&sector).then_some(FileSystem::Fat))
+}
+
+/// Bytes of a FAT boot sector that are looked at, whatever the sector size.
+const BOOT_SECTOR_BYTES: u64 = 512;
+
+/// Whether a boot sector has a plausible BIOS parameter block and its signature (Microsoft, "FAT: General Overview of
+/// On-Disk Format", 1.03).
+fn is_fat(sector: &[u8]) -> bool {
+    const JUMPS: [u8; 2] = [0xeb, 0xe9];
+    const BYTES_PER_SECTOR: usize = 11;
+    const SECTORS_PER_CLUSTER: usize = 13;
+    const RESERVED_SECTORS: usize = 14;
+    const FATS: usize = 16;
+    const SIGNATURE: usize = 510;
+
+    if sector.len() as u64 != BOOT_SECTOR_BYTES {
+        return false;
+    }
+    let number = |at: usize| u16::from_le_bytes([sector[at], sector[at + 1]]);
+    JUMPS.contains(&sector[0])
+        && matches!(number(BYTES_PER_SECTOR), 512 | 1024 | 2048 | 4096)
+        && sector[SECTORS_PER_CLUSTER].is_power_of_two()
+        && number(RESERVED_SECTORS) > 0
+        && matches!(sector[FATS], 1 | 2)
+        && sector[SIGNATURE..] == [0x55, 0xaa]
 }
 
 /// Opens a file or a block device, and nothing else: a FIFO would wait for somebody to write to it.
@@ -141,6 +188,38 @@ mod tests {
         assert_eq!(read(99), (Ok(Some("x".to_owned())), 1));
         assert_eq!(read(18), (Ok(Some("x".to_owned())), 1));
         assert_eq!(read(17).0, Err("it is scratched".to_owned()));
+    }
+
+    #[test]
+    fn a_read_error_is_no_answer() {
+        let image = image(&[(1, b"CD001", "x"), (255, b"CD001", "")]);
+        let look = |faulty, bytes: &[u8]| {
+            let mut drive = Drive { image: io::Cursor::new(bytes.to_vec()), faulty, reads: 0 };
+            let found = file_system(&mut drive).map_err(|error| error.to_string());
+            assert!(found.is_err() || drive.image.position() == 0);
+            found
+        };
+        assert_eq!(look(99, &image), Ok(Some(FileSystem::Iso9660)));
+        assert_eq!(look(16, &image), Err("it is scratched".to_owned()));
+        assert_eq!(look(0, b"text"), Err("it is scratched".to_owned()));
+        assert_eq!(look(99, b"text"), Ok(None));
+        assert_eq!(look(99, &vec![0; 40_000]), Ok(None));
+    }
+
+    #[test]
+    fn a_fat_boot_sector_is_told_from_others() {
+        let mut sector = [0; 512];
+        sector[..3].copy_from_slice(b"\xeb\x3c\x90");
+        sector[11..17].copy_from_slice(&[0, 2, 4, 1, 0, 2]);
+        sector[510..].copy_from_slice(&[0x55, 0xaa]);
+        assert!(is_fat(&sector));
+        assert!(!is_fat(&sector[..511]));
+        // A boot loader of a partitioned disk has zeros in place of the parameters, NTFS no FATs.
+        for at in [0, 11, 13, 14, 16, 510] {
+            let mut other = sector;
+            other[at..=at + 1].fill(0);
+            assert!(!is_fat(&other), "{at}");
+        }
     }
 
     #[test]

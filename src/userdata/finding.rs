@@ -1,6 +1,6 @@
 //! What is wrong, or likely wrong, with data for a guest, and where.
 
-use std::{cell::Cell, fmt, ops::Range};
+use std::{cell::Cell, fmt, ops::Range, sync::Arc};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +61,8 @@ codes! {
     ByteOrderMark "byte-order-mark" Error "A byte order mark in front; a guest stores the data as plain text."
     Utf16 "utf-16" Error "UTF-16 instead of UTF-8."
     NotUtf8 "not-utf-8" Error "Bytes that are not UTF-8; in JSON they become U+FFFD."
+    Binary "binary" Error "Binary data where text is wanted; cloud-init ignores it."
+    RawBytes "raw-bytes" Warning "Data that is not text; LinuxKit's agent stores it as it is."
     CarriageReturn "crlf" Warning "Lines end with a carriage return."
     RootNoObject "root-no-object" Error "A JSON array, of which no files come."
     WrongType "wrong-type" Error "A value of another type than the field has; LinuxKit's agent rejects the whole document."
@@ -76,10 +78,11 @@ codes! {
     DuplicateKey "duplicate-key" Warning "The same key twice; the last one counts."
     BadName "bad-name" Error "A name that cannot be one of a file in the directory."
     ReservedName "reserved-name" Error "A file of the agent's own."
-    TooDeep "too-deep" Error "Directories in more than 128 levels."
+    TooDeep "too-deep" Error "Directories or YAML in more than 128 levels, or a path that is too long to open."
     HostName "bad-hostname" Error "A host name that cannot be set."
     HostNameNewline "hostname-newline" Warning "A host name with a newline at its end, which LinuxKit's agent makes part of the name."
     YamlSyntax "yaml-syntax" Error "It is no YAML."
+    AliasExpansion "alias-expansion" Error "YAML aliases that stand for far more than the document holds."
     NoMapping "no-mapping" Error "The YAML is no mapping at its top."
     NoHeader "no-header" Error "cloud-init does not know the first line, and ignores the data."
     Template "template" Warning "Braces of a template without the header of one, by which YAML is lost."
@@ -96,8 +99,9 @@ codes! {
 pub struct Finding {
     /// What kind of fault it is.
     pub code: Code,
-    /// The entry's path in the config tree, or empty.
-    pub path: String,
+    /// The entry's path in the config tree, or empty. It is shared by all findings about the entry, and of a long one the
+    /// middle is left out ([`shown_path`]), since there may be as many findings as the path has bytes.
+    pub path: Arc<str>,
     /// The bytes of the text that it is about.
     pub span: Range<usize>,
     /// What is wrong, in a sentence without a full stop.
@@ -109,7 +113,7 @@ pub struct Finding {
 impl Finding {
     /// A finding about the bytes `span`, without a path or a hint.
     pub fn new(code: Code, span: Range<usize>, message: impl Into<String>) -> Self {
-        Self { code, path: String::new(), span, message: message.into(), hint: None }
+        Self { code, path: Arc::default(), span, message: message.into(), hint: None }
     }
 
     /// One line with its place in `file`, the lines of which are given.
@@ -126,6 +130,46 @@ impl Finding {
         self.hint = Some(hint.into());
         self
     }
+}
+
+/// Bytes of a path that a finding shows at most.
+const SHOWN_PATH_BYTES: usize = 1024;
+
+/// The path of an entry, whose names from the top down are `names`. Of one that is longer than 1024 bytes the middle is
+/// left out.
+#[must_use]
+pub fn shown_path(names: &[String]) -> Arc<str> {
+    const HALF: usize = SHOWN_PATH_BYTES / 2;
+    let len = names.iter().map(|name| name.len() + 1).sum::<usize>();
+    if len <= SHOWN_PATH_BYTES {
+        return names.join("/").into();
+    }
+    let mut start = String::new();
+    for name in names {
+        start.push_str(&name[..floor_char_boundary(name, HALF)]);
+        start.push('/');
+        if start.len() > HALF || name.len() > HALF {
+            break;
+        }
+    }
+    let mut end = Vec::new();
+    let mut left = HALF;
+    for name in names.iter().rev() {
+        let cut = ceil_char_boundary(name, name.len().saturating_sub(left));
+        end.push(&name[cut..]);
+        left = left.saturating_sub(name.len() + 1);
+        if left == 0 {
+            break;
+        }
+    }
+    end.reverse();
+    let start = &start[..floor_char_boundary(&start, HALF)];
+    format!("{start}…{}", end.join("/")).into()
+}
+
+/// The start of the first character at or behind byte `at` of `text`.
+fn ceil_char_boundary(text: &str, at: usize) -> usize {
+    (at..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len())
 }
 
 /// The start of the character that byte `at` of `text` belongs to; past the end it is the end.
@@ -194,6 +238,21 @@ impl<'a> Lines<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_long_path_the_middle_is_left_out() {
+        let shown =
+            |names: &[&str]| shown_path(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+        assert_eq!(&*shown(&[]), "");
+        assert_eq!(&*shown(&["a", "é"]), "a/é");
+        let long = "é".repeat(2000);
+        let half = "é".repeat(256);
+        assert_eq!(*shown(&["a", &long]), *format!("a/{}…{half}", "é".repeat(255)));
+        assert_eq!(*shown(&[&long, "b"]), *format!("{half}…{}/b", "é".repeat(255)));
+        let deep = shown(&["abc"; 1000]);
+        assert!(deep.starts_with("abc/abc/") && deep.ends_with("/abc/abc") && deep.len() < 1100, "{deep}");
+        assert_eq!(shown(&["x"; 512]).len(), 1023);
+    }
 
     #[test]
     fn positions_are_the_same_in_any_order() {

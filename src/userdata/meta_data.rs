@@ -6,7 +6,7 @@ use super::{
     finding::{Code, Finding},
     hostname,
     nocloud::check_line_ends,
-    yaml::{Member, Value, bytes_of, check_mapping},
+    yaml::{Member, Value, check_mapping},
 };
 
 /// What meta-data says of the instance, as far as an agent applies it.
@@ -28,28 +28,29 @@ pub fn parse(text: &str, id: &str, findings: &mut Vec<Finding>) -> MetaData {
         return MetaData::default();
     }
     let Some(mapping) = check_mapping(text, "meta-data", findings) else { return MetaData::default() };
-    if !mapping.iter().any(|member| member.key == id && !member.value.is_null()) {
+    let members = mapping.members();
+    if !members.iter().any(|member| member.key == id && !member.value.is_null()) {
         findings.push(no_instance_id(id));
     }
     let mut said = MetaData::default();
-    for Member { key, span, value } in &mapping {
+    for Member { key, span, value } in members {
         if key == "seedfrom" {
             let message = "with seedfrom cloud-init replaces the user data with what it downloads";
-            findings.push(Finding::new(Code::SeedFrom, bytes_of(text, span.clone()), message));
+            findings.push(Finding::new(Code::SeedFrom, span.clone(), message));
         }
         if (key == "local-hostname" || key == "hostname")
-            && let Value::Scalar(name) = value
+            && let Value::Scalar(name) = &**value
             && let Err(why) = hostname::check(name)
         {
             let message = format!("the host name {why}");
-            findings.push(Finding::new(Code::HostName, bytes_of(text, span.clone()), message));
+            findings.push(Finding::new(Code::HostName, span.clone(), message));
         }
-        match (key.as_str(), value) {
+        match (key.as_ref(), &**value) {
             (key, Value::Scalar(name)) if key == id && !value.is_null() => {
-                said.instance_id = Some(name.clone());
+                said.instance_id = Some(name.clone().into_owned());
             }
             ("local-hostname", Value::Scalar(name)) if !value.is_null() => {
-                said.local_hostname = Some(name.clone());
+                said.local_hostname = Some(name.clone().into_owned());
             }
             ("public-keys", keys) => said.public_keys = lines_of(keys),
             _ => {}
@@ -59,12 +60,12 @@ pub fn parse(text: &str, id: &str, findings: &mut Vec<Finding>) -> MetaData {
 }
 
 /// The keys in the value of `public-keys`: a text of lines, a list of such, or a mapping from names to either.
-fn lines_of(keys: &Value) -> Vec<String> {
+fn lines_of(keys: &Value<'_>) -> Vec<String> {
     match keys {
         Value::Scalar(text) if !keys.is_null() => {
             text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
         }
-        Value::Sequence(list) => list.iter().flat_map(lines_of).collect(),
+        Value::Sequence(list) => list.iter().flat_map(|value| lines_of(value)).collect(),
         Value::Mapping(members) => members.iter().flat_map(|member| lines_of(&member.value)).collect(),
         Value::Scalar(_) | Value::Other => Vec::new(),
     }

@@ -1,5 +1,6 @@
 //! What a guest is told, whatever carries it.
 
+pub mod binary;
 pub mod config_tree;
 pub mod finding;
 pub mod hostname;

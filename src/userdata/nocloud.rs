@@ -44,12 +44,6 @@ const KEYS: [&str; 14] = [
 /// The header of a template, which comes before another one.
 const TEMPLATE: &str = "## template: jinja";
 
-/// Whether user data is compressed, so that there is nothing to look at.
-#[must_use]
-pub fn is_compressed(data: &[u8]) -> bool {
-    data.starts_with(&[0x1f, 0x8b])
-}
-
 /// Whether user data begins with a header that cloud-init knows.
 #[must_use]
 pub fn has_header(data: &[u8]) -> bool {

@@ -6,11 +6,11 @@
 //!
 //! There is one parser, so that those who check and those who apply cannot disagree.
 
-use std::{borrow::Cow, collections::BTreeMap, ops::Range};
+use std::{borrow::Cow, collections::BTreeMap, ops::Range, sync::Arc};
 
 use super::{
     config_tree::{ConfigTree, DEPTH_MAX, Entry, Mode, Node, RESERVED},
-    finding::{Code, Finding},
+    finding::{Code, Finding, shown_path},
     hostname,
     json::{Cursor, check_syntax, first_of, type_of},
     nocloud,
@@ -57,6 +57,10 @@ fn behind_comments(mut data: &[u8]) -> &[u8] {
     }
 }
 
+/// Bytes of a path below the guest's directory at most: Linux opens no path longer than `PATH_MAX` in `limits.h`, and the
+/// directory is `/run/config/`.
+const PATH_BYTES_MAX: usize = 4096 - 1 - 12;
+
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Parses user data.
@@ -96,7 +100,8 @@ fn parse_text(text: &str, findings: &mut Vec<Finding>) -> Option<ConfigTree> {
         return None;
     }
     nocloud::check_line_ends(text, findings);
-    let mut walk = Walk { cursor: Cursor::new(text), path: Vec::new(), findings };
+    let mut walk =
+        Walk { cursor: Cursor::new(text), path: Vec::new(), path_bytes: 0, shown_path: None, findings };
     if walk.cursor.peek() != b'{' {
         let span = walk.cursor.skip_value();
         let what = type_of(text.as_bytes()[span.start]);
@@ -113,15 +118,34 @@ struct Walk<'a, 'f> {
     cursor: Cursor<'a>,
     /// The names down to the present entry.
     path: Vec<String>,
+    /// Bytes in that path, with a slash behind every name.
+    path_bytes: usize,
+    /// That path as findings show it, once there is one.
+    shown_path: Option<Arc<str>>,
     findings: &'f mut Vec<Finding>,
 }
 
 impl Walk<'_, '_> {
     fn find(&mut self, code: Code, span: Range<usize>, message: impl Into<String>) -> &mut Finding {
         let mut finding = Finding::new(code, span, message);
-        finding.path = self.path.join("/");
+        finding.path = Arc::clone(self.shown_path.get_or_insert_with(|| shown_path(&self.path)));
         self.findings.push(finding);
         self.findings.last_mut().expect("one has been pushed")
+    }
+
+    /// Enters the entry `name`.
+    fn descend(&mut self, name: String) {
+        self.path_bytes += name.len() + 1;
+        self.path.push(name);
+        self.shown_path = None;
+    }
+
+    /// Leaves the present entry. Its name.
+    fn ascend(&mut self) -> String {
+        let name = self.path.pop().unwrap_or_default();
+        self.path_bytes -= name.len() + 1;
+        self.shown_path = None;
+        name
     }
 
     fn decode(&mut self, span: Range<usize>) -> Option<String> {
@@ -145,14 +169,15 @@ impl Walk<'_, '_> {
                 self.cursor.skip_value();
                 continue;
             };
-            self.path.push(name);
+            let is_duplicate = entries.contains_key(&name);
+            self.descend(name);
             let entry = self.entry(key.clone());
-            let name = self.path.pop().unwrap_or_default();
-            if entries.contains_key(&name) {
-                self.path.push(name.clone());
-                self.find(Code::DuplicateKey, key, format!("{name:?} is here twice; the last one counts"));
-                self.path.pop();
+            if is_duplicate {
+                let name = self.path.last().map(String::as_str).unwrap_or_default();
+                let message = format!("{name:?} is here twice; the last one counts");
+                self.find(Code::DuplicateKey, key, message);
             }
+            let name = self.ascend();
             // An entry that is skipped leaves nothing of an earlier one either: the last one counts.
             match entry {
                 Some(entry) => drop(entries.insert(name, entry)),
@@ -209,14 +234,14 @@ impl Walk<'_, '_> {
 
     fn fields(&mut self) -> Fields {
         let mut fields = Fields::default();
-        let mut seen = Vec::new();
+        let mut seen = [false; FIELDS.len()];
         self.cursor.enter();
         while let Some(key) = self.cursor.next_key() {
             let Some(name) = self.decode(key.clone()) else {
                 self.cursor.skip_value();
                 continue;
             };
-            let Some(field) = FIELDS.into_iter().find(|field| field.eq_ignore_ascii_case(&name)) else {
+            let Some(index) = FIELDS.iter().position(|field| field.eq_ignore_ascii_case(&name)) else {
                 let is_object = self.cursor.peek() == b'{';
                 self.cursor.skip_value();
                 let finding = self.find(Code::UnknownField, key, format!("nobody reads a field {name:?}"));
@@ -227,15 +252,15 @@ impl Walk<'_, '_> {
                 };
                 continue;
             };
+            let field = FIELDS[index];
             if field != name {
                 let message = format!("the field is {field:?}; LinuxKit's agent takes {name:?} by accident");
                 self.find(Code::FieldCase, key.clone(), message);
             }
-            if seen.contains(&field) {
+            if std::mem::replace(&mut seen[index], true) {
                 let which = if field == "entries" { "both count, as one" } else { "the last one counts" };
                 self.find(Code::DuplicateKey, key, format!("{field:?} is here twice; {which}"));
             }
-            seen.push(field);
             fields.take(self, field);
         }
         fields
@@ -271,6 +296,11 @@ impl Walk<'_, '_> {
             _ if name.contains('/') => "a name with '/', which would lead elsewhere",
             _ if name.contains('\0') => "a name with a NUL character",
             _ if name.len() > NAME_BYTES => "a name longer than 255 bytes",
+            _ if self.path_bytes > PATH_BYTES_MAX + 1 => {
+                let message = format!("a path longer than {PATH_BYTES_MAX} bytes; the entry is skipped");
+                self.find(Code::TooDeep, key.clone(), message);
+                return false;
+            }
             reserved if self.path.len() == 1 && RESERVED.contains(&reserved) => {
                 let message = format!("{reserved:?} is a file of the agent's own; the entry is skipped");
                 self.find(Code::ReservedName, key.clone(), message);

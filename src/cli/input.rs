@@ -1,0 +1,62 @@
+//! What a command is given to look at: an image, or the bytes of a file or of standard input.
+
+use std::{
+    fs::File,
+    io::{self, Cursor, Read},
+    path::Path,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use metadata_image::image::peek::{FileSystem, file_system};
+
+use super::is_dash;
+
+/// Bytes that are not an image at most.
+const DATA_BYTES_MAX: u64 = 64 << 20;
+
+/// What is at a path.
+pub(super) enum Input {
+    /// An ISO 9660 image.
+    Image,
+    /// Something else, and its bytes.
+    Data(Vec<u8>),
+}
+
+impl Input {
+    /// Looks at the file `path`; `-` is standard input. `as_data`: an image is read as data as well.
+    pub(super) fn read(path: &Path, as_data: bool) -> Result<Self> {
+        if is_dash(path.as_os_str()) {
+            return read_standard_input(as_data).context("reading standard input");
+        }
+        read_file(path, as_data).with_context(|| format!("reading {path:?}"))
+    }
+}
+
+fn read_file(path: &Path, as_data: bool) -> Result<Input> {
+    let mut file = File::open(path)?;
+    if file.metadata()?.is_dir() {
+        bail!("it is a directory (metadata pack makes user data of one)");
+    }
+    if !as_data {
+        match file_system(&mut file)? {
+            Some(FileSystem::Iso9660) => return Ok(Input::Image),
+            Some(FileSystem::Fat) => bail!("it is a FAT image, and only ISO 9660 images can be read"),
+            None => {}
+        }
+    }
+    Ok(Input::Data(read_data(file)?))
+}
+
+fn read_standard_input(as_data: bool) -> Result<Input> {
+    let data = read_data(io::stdin().lock())?;
+    let is_image = !as_data && file_system(&mut Cursor::new(&data))?.is_some();
+    ensure!(!is_image, "it is an image; save it to a file and give its path");
+    Ok(Input::Data(data))
+}
+
+fn read_data(from: impl Read) -> Result<Vec<u8>> {
+    let mut data = Vec::new();
+    from.take(DATA_BYTES_MAX + 1).read_to_end(&mut data)?;
+    ensure!(data.len() as u64 <= DATA_BYTES_MAX, "it is larger than 64 MiB");
+    Ok(data)
+}

@@ -1,0 +1,176 @@
+//! Data that is not text, which LinuxKit's agent stores as it is and cloud-init ignores, unless it is compressed text.
+
+use std::io::{self, ErrorKind, Read};
+
+use flate2::read::MultiGzDecoder;
+
+use super::finding::{Code, Finding};
+
+/// Bytes of compressed data that are decompressed to see whether it is text.
+const DECOMPRESSED_BYTES: u64 = 64 << 10;
+
+/// The format that cloud-init decompresses.
+const GZIP: &str = "gzip";
+
+/// How formats begin that end up in place of user data.
+const FORMATS: [(&[u8], &str); 8] = [
+    (b"\x1f\x8b", GZIP),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\xfd7zXZ\0", "xz"),
+    (b"BZh", "bzip2"),
+    (b"PK\x03\x04", "zip"),
+    (b"QFI\xfb", "qcow2"),
+    (b"\x7fELF", "ELF"),
+    (b"KDMV", "VMDK"),
+];
+
+/// Who reads user data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// LinuxKit's agent, for which any bytes will do.
+    LinuxKit,
+    /// cloud-init.
+    CloudInit,
+    /// One of the two.
+    Unknown,
+}
+
+/// What data turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Text, or what is meant to be text in a wrong encoding.
+    Text,
+    /// Text that is compressed, in a way that its reader knows.
+    CompressedText,
+    /// Something else, and what is to say about it.
+    Binary(Finding),
+}
+
+/// Whether data is not text: it is not UTF-8, or it holds a NUL character. The last character may be cut off.
+#[must_use]
+pub fn is_binary(data: &[u8]) -> bool {
+    find_nul(data).is_some() || str::from_utf8(data).is_err_and(|error| error.error_len().is_some())
+}
+
+/// Where data has its first NUL character, which no text has.
+pub(crate) fn find_nul(data: &[u8]) -> Option<usize> {
+    data.iter().position(|&byte| byte == 0)
+}
+
+/// Tells text from other data. The data may be cut off.
+#[must_use]
+pub fn judge(data: &[u8], reader: Reader) -> Verdict {
+    if !is_binary(data) {
+        return Verdict::Text;
+    }
+    let raw = || {
+        let message = format!("{}; LinuxKit's agent stores it as it is", describe(data));
+        Verdict::Binary(Finding::new(Code::RawBytes, 0..0, message))
+    };
+    let format = format_of(data);
+    if reader == Reader::LinuxKit {
+        return raw();
+    }
+    let what = match format {
+        Some(GZIP) => match decompress(data) {
+            Ok(text) if text.is_empty() => "gzip data with nothing in it".to_owned(),
+            Ok(text) if is_binary(&text) => format!("gzip data, and what it holds is {}", describe(&text)),
+            Ok(_) => return Verdict::CompressedText,
+            Err(_) => "damaged gzip data".to_owned(),
+        },
+        None if find_nul(data).is_none() && reader == Reader::CloudInit => return Verdict::Text,
+        None if find_nul(data).is_none() => return raw(),
+        _ => describe(data),
+    };
+    let finding = Finding::new(Code::Binary, 0..0, format!("{what}; cloud-init ignores it"));
+    Verdict::Binary(match reader {
+        Reader::Unknown => finding.with_hint("raw bytes are fine for LinuxKit: metadata check --as linuxkit"),
+        Reader::LinuxKit | Reader::CloudInit => finding,
+    })
+}
+
+/// The beginning of what gzip data holds. That the data ends too early is no error.
+fn decompress(data: &[u8]) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    match MultiGzDecoder::new(data).take(DECOMPRESSED_BYTES).read_to_end(&mut text) {
+        Err(error) if error.kind() != ErrorKind::UnexpectedEof => Err(error),
+        _ => Ok(text),
+    }
+}
+
+/// What binary data is, in words that can begin a sentence.
+fn describe(data: &[u8]) -> String {
+    match format_of(data) {
+        Some(format) => format!("binary data ({format})"),
+        None if data.iter().all(|&byte| byte == 0) => "nothing but zeros".to_owned(),
+        None => "binary data".to_owned(),
+    }
+}
+
+fn format_of(data: &[u8]) -> Option<&'static str> {
+    FORMATS.iter().find(|(start, _)| data.starts_with(start)).map(|(_, name)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::{Compression, write::GzEncoder};
+
+    use super::*;
+
+    fn gzip(data: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(data).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn said(data: &[u8], reader: Reader) -> String {
+        match judge(data, reader) {
+            Verdict::Binary(finding) => format!("{}: {}", finding.code.name(), finding.message),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn text_is_told_from_bytes() {
+        for text in ["", "a\tb\r\nö\u{1b}[0m"] {
+            assert!(!is_binary(text.as_bytes()), "{text:?}");
+        }
+        assert!(!is_binary(&"ö".as_bytes()[..1]), "a character may be cut off");
+        for bytes in [&b"a\0b"[..], b"\xff", b"gr\xfcn", &[0; 9]] {
+            assert!(is_binary(bytes), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn each_reader_has_its_own_judgement() {
+        use Reader::{CloudInit, LinuxKit, Unknown};
+        let elf = b"\x7fELF\x02\0";
+        let latin = b"gr\xfcn";
+        assert_eq!(said(elf, LinuxKit), "raw-bytes: binary data (ELF); LinuxKit's agent stores it as it is");
+        assert_eq!(said(elf, CloudInit), "binary: binary data (ELF); cloud-init ignores it");
+        assert_eq!(said(elf, Unknown), said(elf, CloudInit));
+        assert_eq!(said(latin, LinuxKit), "raw-bytes: binary data; LinuxKit's agent stores it as it is");
+        assert_eq!(said(latin, Unknown), said(latin, LinuxKit));
+        // Its place is told by who checks the text.
+        assert_eq!(said(latin, CloudInit), "Text");
+        assert_eq!(said(&[0; 9], CloudInit), "binary: nothing but zeros; cloud-init ignores it");
+        assert_eq!(said(b"hello", CloudInit), "Text");
+    }
+
+    #[test]
+    fn compressed_text_passes_and_nothing_else_that_is_compressed() {
+        let compressed = gzip("#cloud-config\n".repeat(100_000).as_bytes());
+        let said = |data: &[u8]| said(data, Reader::CloudInit);
+        assert_eq!(said(&compressed), "CompressedText");
+        assert_eq!(said(&compressed[..100]), "CompressedText", "it may be cut off");
+        let held = |data| said(&gzip(data)).replace("binary: gzip data, and what it holds is ", "");
+        assert_eq!(held(&[0; 9000]), "nothing but zeros; cloud-init ignores it");
+        assert_eq!(held(b"QFI\xfb\0"), "binary data (qcow2); cloud-init ignores it");
+        assert_eq!(said(&gzip(b"")), "binary: gzip data with nothing in it; cloud-init ignores it");
+        let mut damaged = compressed;
+        damaged[12] ^= 0xff;
+        assert_eq!(said(&damaged), "binary: damaged gzip data; cloud-init ignores it");
+    }
+}
