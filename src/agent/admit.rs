@@ -32,11 +32,12 @@ impl Trust {
         self.terms.is_none() && self.policy.is_none()
     }
 
-    /// Whether `found` may be applied. A policy that asks for it has its decision logged.
+    /// Whether `found` may be applied. A policy that asks for it has its decision logged. Nothing in the files of an image is
+    /// parsed before its signature has been checked, where one is asked for.
     ///
     /// # Errors
     /// It may not. What a policy has against it is said before.
-    pub fn admit(&self, found: &Metadata, say: &mut Say) -> Result<()> {
+    pub fn admit(&self, found: &mut Metadata, say: &mut Say) -> Result<()> {
         let signed = match (&self.terms, &found.contents) {
             (None, _) => None,
             (Some(_), None) => bail!("it does not come from an image, and only an image can be signed"),
@@ -45,6 +46,7 @@ impl Trust {
         if let Some(signer) = &signed {
             say(Level::Step, &format!("{}: signed by {} with {}", found.origin, signer.identity, signer.key));
         }
+        found.parse_meta_data(say);
         let Some(policy) = &self.policy else { return Ok(()) };
         let (policy, worker) = &**policy;
         let input = input(found, signed.as_ref())?;
@@ -88,7 +90,7 @@ pub fn input(found: &Metadata, signer: Option<&Signer>) -> Result<Value> {
             "id": run_id(found, manifest.as_ref()),
             "created_at": created_at(found)?,
             "state": "PREPARING",
-            "triggered_by": found.provider(),
+            "triggered_by": found.provider,
             "user_provided_metadata": strings,
         },
         "image": found.contents.as_ref().map(|contents| json!({

@@ -124,12 +124,12 @@ fn find_and_apply(
     let is_new = !options.root.exists();
     // Whoever binds it into a container wants it even if it is empty.
     let root = Directory::open_or_create_all(&options.root, ROOT_MODE)?;
-    let found = ask::find(providers, options, &mut report.probes, say);
+    let mut found = ask::find(providers, options, &mut report.probes, say);
     // The error says so otherwise.
     if found.is_none() && report.is_whole() {
         say(Level::Step, &nothing_found(providers, &report.probes));
     }
-    let admitted = match &found {
+    let admitted = match &mut found {
         None if options.trust.is_none() => Ok(()),
         None => Err(anyhow!("there is no metadata that could be verified")),
         Some(found) => options.trust.admit(found, say).with_context(|| format!("refusing {}", found.origin)),

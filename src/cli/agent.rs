@@ -145,7 +145,7 @@ impl Args {
 fn provider(choice: &Choice, reading: Reading) -> Result<Option<Arc<dyn Provider>>> {
     Ok(Some(match choice {
         Choice::Cdrom => Arc::new(Cdrom::new("/dev".into(), "/sys/class/block".into()).reading(reading)),
-        Choice::File(path) => Arc::new(File::new(path.clone())),
+        Choice::File(path) => Arc::new(File::new(path.clone()).reading(reading)),
         Choice::Aws => Arc::new(match variable(AWS_ENDPOINT) {
             Some(endpoint) => Aws::new(&endpoint).with_context(|| format!("{AWS_ENDPOINT}={endpoint:?}"))?,
             None => Aws::new(aws_endpoint()?)?,

@@ -89,19 +89,20 @@ impl Args {
             Level::Detail => {}
             Level::Step | Level::Warning => say(text),
         };
-        let found = cdrom::read_from(&self.image, Reading::All, &mut tell)?;
+        let mut found = cdrom::read_from(&self.image, Reading::All, &mut tell)?;
         let Some(contents) = &found.contents else {
             bail!("reading image {:?}: it has no data for a guest", self.image);
         };
         let context = || format!("refusing {:?}", self.image);
         if self.print_input {
             let signer = terms.map(|terms| verify(contents, &terms)).transpose().with_context(context)?;
+            found.parse_meta_data(&mut tell);
             let input =
                 admit::input(&found, signer.as_ref().map(|(_, signer)| signer)).with_context(context)?;
             return print(&(serde_json::to_string_pretty(&input)? + "\n"));
         }
         let policy = Some(load(&self.policies, self.allow_exec)?);
-        Trust { terms, policy }.admit(&found, &mut tell).with_context(context)?;
+        Trust { terms, policy }.admit(&mut found, &mut tell).with_context(context)?;
         say(&format!("{}: allowed", self.image.display()));
         Ok(())
     }

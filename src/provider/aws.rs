@@ -127,7 +127,14 @@ impl Session {
             }
         }
         let Instance { entries, losses } = instance;
-        Ok(Metadata { origin: "AWS".to_owned(), userdata, entries, losses, ..Metadata::default() })
+        Ok(Metadata {
+            provider: "aws",
+            origin: "AWS".to_owned(),
+            userdata,
+            entries,
+            losses,
+            ..Metadata::default()
+        })
     }
 
     /// The public keys that the instance was started with, and those given to it later.

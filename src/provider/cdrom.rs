@@ -23,11 +23,10 @@ use super::{Instance, Level, Metadata, Provider, Say};
 use crate::{
     image::{Image, Kind, Record, Volume, layout, peek},
     trust::contents::Contents,
-    userdata::{
-        finding::{Code, Lines, Severity},
-        meta_data,
-    },
 };
+
+/// The provider's name on the command line.
+const NAME: &str = "cdrom";
 
 /// Bytes of user data, and of meta-data, at most.
 const DATA_BYTES_MAX: u64 = 64 << 20;
@@ -58,7 +57,8 @@ pub struct Cdrom {
 pub enum Reading {
     /// What a guest is told.
     Data,
-    /// Every file, to see whether it may be believed.
+    /// Every file, to see whether it may be believed. What is in the files is not parsed
+    /// ([`Metadata::parse_meta_data`] does that).
     All,
 }
 
@@ -206,7 +206,7 @@ impl Looked {
 
 impl Provider for Cdrom {
     fn name(&self) -> &'static str {
-        "cdrom"
+        NAME
     }
 
     fn is_local(&self) -> bool {
@@ -276,12 +276,11 @@ pub fn read_from(path: &Path, reading: Reading, say: &mut Say) -> Result<Metadat
 fn read(image: &mut Image, reading: Reading, say: &mut Say) -> Result<Metadata> {
     let wanted = |path: &[u8]| matches!(path, b"user-data" | b"config") || path == METADATA_NAME;
     let (volume, records) = image.list_root(&wanted)?;
-    let mut found = Metadata::default();
-    let metadata;
+    let mut found = Metadata { provider: NAME, ..Metadata::default() };
     if reading == Reading::Data {
         let read = |record: &Record| image.read(record, DATA_BYTES_MAX);
         found.userdata = userdata_of(&volume, &records).map(read).transpose()?;
-        metadata = metadata_of(&records).map(read).transpose()?;
+        found.meta_data = metadata_of(&records).map(read).transpose()?;
     } else if userdata_of(&volume, &records).or(metadata_of(&records)).is_some() {
         let wanted = |volume: &Volume, records: &[Record]| {
             let wanted = [userdata_of(volume, records), metadata_of(records)];
@@ -291,25 +290,25 @@ fn read(image: &mut Image, reading: Reading, say: &mut Say) -> Result<Metadata> 
         let mut all = all.with_context(|| format!("reading image {:?}", image.path()))?;
         let userdata = userdata_of(&all.volume, &all.records).cloned();
         found.userdata = userdata.and_then(|record| all.take(&record.path));
-        metadata = all.take(METADATA_NAME);
+        found.meta_data = all.take(METADATA_NAME);
         found.contents = Some(Box::new(all));
-    } else {
-        metadata = None;
     }
     let mut instance = Instance::default();
     for link in records.iter().filter(|record| record.kind == Kind::SymbolicLink) {
         // One beside a file that serves instead is not missed.
-        let served = if link.path == METADATA_NAME { metadata.is_some() } else { found.userdata.is_some() };
+        let served =
+            if link.path == METADATA_NAME { found.meta_data.is_some() } else { found.userdata.is_some() };
         if !served {
             let name = link.display_path();
             instance.lose(&name, &format!("{name:?} is a symbolic link, which is not followed"), say);
         }
     }
-    if let Some(metadata) = metadata {
-        found.instance_id = take_metadata(&metadata, &mut instance, say);
+    found.losses = instance.losses;
+    // Nothing that is in a file is looked at before somebody has checked who signed it.
+    if reading == Reading::Data {
+        found.parse_meta_data(say);
     }
-    let Instance { entries, losses } = instance;
-    Ok(Metadata { entries, losses, ..found })
+    Ok(found)
 }
 
 fn userdata_of<'a>(volume: &Volume, records: &'a [Record]) -> Option<&'a Record> {
@@ -318,26 +317,4 @@ fn userdata_of<'a>(volume: &Volume, records: &'a [Record]) -> Option<&'a Record>
 
 fn metadata_of(records: &[Record]) -> Option<&Record> {
     records.iter().find(|record| record.kind == Kind::File && record.path == METADATA_NAME)
-}
-
-/// Takes what NoCloud's `meta-data` says of the instance, and gives the instance id.
-fn take_metadata(data: &[u8], instance: &mut Instance, say: &mut Say) -> Option<String> {
-    let text = String::from_utf8_lossy(data);
-    let mut findings = Vec::new();
-    let said = meta_data::parse(&text, "instance-id", &mut findings);
-    let lines = Lines::of(&text);
-    for finding in findings {
-        let line = finding.in_one_line("meta-data", &lines);
-        match finding.code.severity() {
-            // It is said below.
-            _ if finding.code == Code::HostName => {}
-            Severity::Error => instance.lose("", &line, say),
-            Severity::Warning => say(Level::Detail, &line),
-        }
-    }
-    if let Some(name) = said.local_hostname {
-        instance.hostname(&name, say);
-    }
-    instance.public_keys(said.public_keys);
-    said.instance_id
 }

@@ -90,7 +90,14 @@ impl Server {
         let keys = public_keys(&lines, Timestamp::now(), &mut instance, say);
         instance.public_keys(keys);
         let Instance { entries, losses } = instance;
-        Ok(Metadata { origin: "GCP".to_owned(), userdata, entries, losses, ..Metadata::default() })
+        Ok(Metadata {
+            provider: "gcp",
+            origin: "GCP".to_owned(),
+            userdata,
+            entries,
+            losses,
+            ..Metadata::default()
+        })
     }
 
     fn userdata(&mut self, key: &str, say: &mut Say) -> Result<Option<Vec<u8>>> {

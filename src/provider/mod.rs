@@ -9,7 +9,7 @@ pub mod file;
 pub mod gcp;
 mod http;
 
-use std::{collections::HashSet, fmt, path::PathBuf, str::FromStr, time::Instant};
+use std::{collections::HashSet, fmt, mem, path::PathBuf, str::FromStr, time::Instant};
 
 use anyhow::Result;
 
@@ -17,7 +17,8 @@ use crate::{
     trust::contents::Contents,
     userdata::{
         config_tree::{ConfigTree, Entry, Mode},
-        hostname,
+        finding::{Code, Lines, Severity},
+        hostname, meta_data,
         plan::Loss,
     },
 };
@@ -40,10 +41,14 @@ pub trait Provider: Send + Sync {
 /// What a provider found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
+    /// The provider's name.
+    pub provider: &'static str,
     /// What is logged and written to `provider`, such as `CDROM /dev/sr0`.
     pub origin: String,
     /// The user data; `None` where there is none or it is empty.
     pub userdata: Option<Vec<u8>>,
+    /// NoCloud's meta-data as it is on the image, until [`Metadata::parse_meta_data`] has taken it.
+    pub meta_data: Option<Vec<u8>>,
     /// What the provider adds to the config tree: the host name, public keys. User data goes before it.
     pub entries: ConfigTree,
     /// What it has and cannot give.
@@ -56,19 +61,39 @@ pub struct Metadata {
 }
 
 impl Metadata {
-    /// The name of the provider, without the device or the path.
-    #[must_use]
-    pub fn provider(&self) -> String {
-        if self.contents.is_some() {
-            return "cdrom".to_owned();
-        }
-        self.origin.split(' ').next().unwrap_or_default().to_ascii_lowercase()
-    }
-
     /// Whether there is nothing in it, and nothing is lost.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.userdata.is_none() && self.entries.entries.is_empty() && self.losses.is_empty()
+        let has_data = self.userdata.is_some() || self.meta_data.is_some();
+        !has_data && self.entries.entries.is_empty() && self.losses.is_empty()
+    }
+
+    /// Takes the host name, the public keys and the instance id out of NoCloud's meta-data, if there is any. Where a signature
+    /// is asked for, this waits until it has been checked.
+    pub fn parse_meta_data(&mut self, say: &mut Say) {
+        let Some(data) = self.meta_data.take() else { return };
+        let text = String::from_utf8_lossy(&data);
+        let mut findings = Vec::new();
+        let said = meta_data::parse(&text, "instance-id", &mut findings);
+        findings.sort_by_key(|finding| finding.span.start);
+        let mut instance =
+            Instance { entries: mem::take(&mut self.entries), losses: mem::take(&mut self.losses) };
+        let lines = Lines::of(&text);
+        for finding in findings {
+            let line = finding.in_one_line("meta-data", &lines);
+            match finding.code.severity() {
+                // It is said below.
+                _ if finding.code == Code::HostName => {}
+                Severity::Error => instance.lose("", &line, say),
+                Severity::Warning => say(Level::Detail, &line),
+            }
+        }
+        if let Some(name) = said.local_hostname {
+            instance.hostname(&name, say);
+        }
+        instance.public_keys(said.public_keys);
+        Instance { entries: self.entries, losses: self.losses } = instance;
+        self.instance_id = said.instance_id;
     }
 }
 

@@ -133,7 +133,7 @@ impl Provider for Other {
     fn fetch(&self, _: Instant, _: &mut Say) -> anyhow::Result<Option<Metadata>> {
         *self.0.lock().unwrap() += 1;
         let userdata = Some(b"theirs".to_vec());
-        Ok(Some(Metadata { origin: "OTHER".to_owned(), userdata, ..Metadata::default() }))
+        Ok(Some(Metadata { provider: "other", origin: "OTHER".to_owned(), userdata, ..Metadata::default() }))
     }
 }
 
@@ -244,13 +244,33 @@ fn the_bytes_that_were_verified_are_those_that_are_applied() {
     let guest = Guest::signing();
     guest.device("sda", &["hello"], Some(&[]));
     let path = guest.sandbox.path("dev/sda");
-    let found = cdrom::read_from(&path, Reading::All, &mut |_, _| ()).unwrap();
+    let mut found = cdrom::read_from(&path, Reading::All, &mut |_, _| ()).unwrap();
     // Whoever has the device changes it once it has been read.
     fs::write(&path, "something else").unwrap();
-    assert!(guest.trust.admit(&found, &mut |_, _| ()).is_ok());
+    assert!(guest.trust.admit(&mut found, &mut |_, _| ()).is_ok());
     assert_eq!(found.userdata.as_deref(), Some(&b"hello"[..]));
     let contents = found.contents.unwrap();
     assert!(contents.kept.iter().all(|(_, bytes)| bytes.is_empty()), "there is no second copy");
+}
+
+#[test]
+fn nothing_in_a_file_is_parsed_before_the_signature_is_checked() {
+    let guest = Guest::signing();
+    // Whoever parses this has something to say about it.
+    guest.sandbox.write("meta", "local-hostname: a b\nlist: [1\n");
+    let create = ["hello", "--layout", "nocloud", "--meta-data", "meta"];
+    guest.device("sda", &create, None);
+    let (ran, said, tree) = guest.run(&[]);
+    assert_eq!(ran, Err("refusing CDROM /dev/sda: it is not signed: there is no manifest.json".to_owned()));
+    assert_eq!(
+        (said.as_slice(), tree.as_str()),
+        (&["CDROM /dev/sda: 5 bytes of user data".to_owned()][..], "")
+    );
+    guest.device("sda", &create, Some(&[]));
+    let (ran, said, tree) = guest.run(&[]);
+    assert_eq!(ran, Ok(()));
+    assert!(said.iter().any(|line| line.contains("[yaml-syntax]")), "{said:?}");
+    assert!(tree.contains("userdata"), "{tree}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::{
     imds::{Answer, Service, TOKEN, ec2, ec2_v1, google},
-    support::{Ran, Sandbox, linuxkit_image},
+    support::{Ran, Sandbox, failed, fat_boot_sector, linuxkit_image},
     userdata::tree_of,
 };
 
@@ -586,6 +586,43 @@ fn user_data_may_come_from_standard_input() {
     assert_eq!(said.status, Some(0), "{said:?}");
     assert!(said.stderr.contains(" FILE -: 1 byte of user data\n"), "{said:?}");
     assert_eq!(sandbox.read("out/userdata"), b"x");
+}
+
+#[test]
+fn an_image_in_a_file_is_read_as_one() {
+    let sandbox = Sandbox::new();
+    sandbox.succeed(["create", "-q", "seed.iso", "hello", "--layout", "nocloud", "--hostname", "web"]);
+    let said = agent(&sandbox, "", "", &["file=seed.iso"]);
+    assert_eq!(
+        said,
+        ran(0, "metadata: FILE seed.iso: 5 bytes of user data\nmetadata: \"out\": 3 files written\n")
+    );
+    let expected = "0644 hostname \"web\"\n0644 provider \"FILE seed.iso\"\n0600 userdata \"hello\"\n";
+    assert_eq!(tree_of(&sandbox.path("out")), expected);
+    fs::remove_dir_all(sandbox.path("out")).unwrap();
+
+    sandbox.succeed(["create", "-q", "empty.iso", ""]);
+    let nothing = "\
+metadata: file: the image \"empty.iso\" has nothing in user-data, config or meta-data
+metadata: no metadata found (asked file)
+";
+    assert_eq!(agent(&sandbox, "", "", &["file=empty.iso"]), ran(0, nothing));
+
+    sandbox.write("fat.img", fat_boot_sector());
+    let fat = "reading \"fat.img\": it is a FAT image, and only ISO 9660 images can be read";
+    let broken = format!("metadata: file: broken: {fat}\n{BROKEN}");
+    assert_eq!(agent(&sandbox, "", "", &["file=fat.img"]), ran(1, &broken));
+    for arguments in [&["apply", "--dry-run", "fat.img"][..], &["check", "fat.img"]] {
+        assert_eq!(sandbox.run(arguments), failed(1, fat));
+    }
+    let image = sandbox.read("seed.iso");
+    for arguments in [&["apply", "--dry-run", "-"][..], &["check", "-"]] {
+        let line = "reading standard input: it is an image; save it to a file and give its path";
+        assert_eq!(sandbox.run_with_input(arguments, image.clone()), failed(1, line));
+    }
+    let ran = sandbox.run_with_input(["agent", "--root", "out2", "file=-"], image);
+    assert!(ran.stderr.contains("it is an image; give the path of a file that holds it"), "{ran:?}");
+    assert_eq!(ran.status, Some(1));
 }
 
 #[test]

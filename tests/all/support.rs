@@ -137,6 +137,15 @@ pub(crate) fn noise(len: usize) -> Vec<u8> {
     bytes
 }
 
+/// The first sector of a FAT image, as `mkfs.vfat` writes it.
+pub(crate) fn fat_boot_sector() -> Vec<u8> {
+    let mut sector = vec![0; 512];
+    sector[..11].copy_from_slice(b"\xeb\x3c\x90mkfs.fat");
+    sector[11..17].copy_from_slice(&[0, 2, 4, 1, 0, 2]);
+    sector[510..].copy_from_slice(&[0x55, 0xaa]);
+    sector
+}
+
 /// An image like those of `linuxkit metadata create`: the identifiers of its primary volume descriptor are all 32 bytes
 /// long, which displaces every field after them, and its directory records have an odd length.
 pub(crate) fn linuxkit_image(data: &[u8]) -> Vec<u8> {
