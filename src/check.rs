@@ -1,6 +1,6 @@
 //! Every finding about user data, meta-data, a network configuration, a recipe, or an image with them on it.
 
-use std::{fmt, path::Path, str::FromStr};
+use std::{collections::HashSet, fmt, path::Path, str::FromStr};
 
 use anyhow::Result;
 
@@ -272,8 +272,13 @@ pub fn check_image(path: &Path, target: Option<Target>) -> Result<Vec<Checked>> 
     }
     let layout = Layout::of(&volume, &records);
     let mut all = vec![about_image];
+    let mut seen = HashSet::new();
     for record in &records {
         let Some(subject) = subject_of(record, layout) else { continue };
+        // An agent takes the first file of a name, and a hostile image has many.
+        if !seen.insert(&record.path) {
+            continue;
+        }
         let data = image.read(record, CHECKED_BYTES_MAX)?;
         all.push(Checked { name: Some(record.display_path()), ..check(&data, subject, target) });
     }

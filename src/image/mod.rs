@@ -8,6 +8,7 @@
 mod copy;
 mod device;
 pub mod digests;
+pub mod extents;
 mod files;
 mod head;
 pub mod layout;
@@ -38,7 +39,7 @@ const SYSTEM_AREA_BYTES: usize = 16 * 2048;
 pub const ALIGNMENT_BYTES: u64 = 4096;
 
 /// A run of bytes in an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Extent {
     /// Bytes from the start of the image to the first one.
     pub offset: u64,
