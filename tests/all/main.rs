@@ -8,6 +8,7 @@ mod agent;
 mod apply;
 mod attach;
 mod batch;
+mod bounded;
 mod check;
 mod create;
 mod extract;

@@ -1,0 +1,276 @@
+//! Time, memory and stack grow with the bytes given: inputs that once cost the square of their size, or the stack.
+//!
+//! Each generator makes an input of about so many bytes. A child process of its own does all the work that user data,
+//! meta-data and a line of a batch ever cause, and says how much heap and processor time that took.
+
+use std::{
+    env, fmt,
+    fmt::Write as _,
+    io::Cursor,
+    num::NonZero,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use metadata_image::{
+    agent::admit,
+    batch,
+    check::{Subject, check},
+    image::Layout,
+    provider::Metadata,
+    trust::{
+        allowed_signers::{AllowedSigners, Revoked},
+        manifest::Manifest,
+        signature::Signature,
+    },
+    userdata::{config_tree::ConfigTree, finding::Lines, plan::Plan},
+};
+use peak_alloc::PeakAlloc;
+use rustix::time::{ClockId, clock_gettime};
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
+/// A name, and what makes an input of about so many bytes.
+type Generator = (&'static str, fn(usize) -> String);
+
+/// How deep a config tree may be.
+const LEVELS: usize = 127;
+
+const GENERATORS: &[Generator] = &[
+    // Every finding repeated the path of its entry.
+    ("a long name with many unknown fields", |size| {
+        format!("{{\"{}\":{{{}}}}}", "n".repeat(size / 2), list("\"\":0", size / 2))
+    }),
+    ("many levels of long names with many unknown fields", |size| {
+        let name = "n".repeat((size / 2 / LEVELS).saturating_sub(20).max(1));
+        nested(&name, &format!("{{\"a\":{{{}}}}}", list("\"\":0", size / 2)))
+    }),
+    ("many levels of long names with many files", |size| {
+        let name = "n".repeat((size / 2 / LEVELS).saturating_sub(20).clamp(1, 255));
+        let mut files = String::new();
+        for number in 0..size / 2 / 20 {
+            write!(files, "\"{number:x}\":{{\"content\":\"\"}},").unwrap();
+        }
+        nested(&name, &format!("{{{}}}", files.trim_end_matches(',')))
+    }),
+    // Every field was compared with all before it.
+    ("fields that are there again and again", |size| {
+        let [perms, contents] = ["\"perm\":\"\"", "\"content\":\"\""].map(|field| list(field, size / 2));
+        format!("{{\"a\":{{{perms},{contents}}}}}")
+    }),
+    ("names that are there again and again", |size| format!("{{{}}}", list("\"a\":0", size))),
+    ("wrong types", |size| format!("{{{}}}", list("\"a\":{\"content\":1,\"perm\":\"9\"}", size))),
+    // Aliases were expanded.
+    ("aliases of a long text", |size| {
+        let aliases = list("*a", size / 2);
+        format!("#cloud-config\npublic-keys: [&a \"{}\",{aliases}]\n", "k".repeat(size / 2))
+    }),
+    ("aliases of aliases", |size| {
+        let mut text = "#cloud-config\nk0: &k0 x\n".to_owned();
+        for number in 1..size / 25 {
+            let before = number - 1;
+            writeln!(text, "k{number}: &k{number} [*k{before}, *k{before}]").unwrap();
+        }
+        text
+    }),
+    ("aliases as keys", |size| {
+        let mut text = "#cloud-config\nk0: &k0 x\n".to_owned();
+        for number in 1..size / 30 {
+            let before = number - 1;
+            writeln!(text, "k{number}: &k{number} {{? [*k{before}] : *k{before}}}").unwrap();
+        }
+        text
+    }),
+    ("anchors within anchors", |size| {
+        format!("#cloud-config\na: {}{}{}\n", "&a [".repeat(120), list("x", size), "]".repeat(120))
+    }),
+    // Every finding counted the characters in front of it.
+    ("findings behind a letter of two bytes", |size| {
+        let mut text = "#cloud-config\né: 1\n".to_owned();
+        for number in 0..size / 18 {
+            writeln!(text, "!t{number} seedfrom: 1").unwrap();
+        }
+        text
+    }),
+    ("keys that are there again and again", |size| format!("#cloud-config\n{}", "a: 1\n".repeat(size / 5))),
+    ("keys without values", |size| format!("#cloud-config\n{}", "? a\n".repeat(size / 4))),
+    ("documents", |size| format!("#cloud-config\n{}", "--- {a: 1}\n".repeat(size / 11))),
+    ("templates", |size| format!("#cloud-config\n{}", "a: {{ x }}\n".repeat(size / 11))),
+    ("folded lines", |size| format!("#cloud-config\na: \"{}\"\n", "x\n ".repeat(size / 3))),
+    ("blank lines in a block", |size| {
+        format!("#cloud-config\na: |\n{}", format!("{:50}\n", "").repeat(size / 51))
+    }),
+    ("tag directives", |size| {
+        let mut text = "#cloud-config\n".to_owned();
+        for number in 0..size / 20 {
+            writeln!(text, "%TAG !e{number}! tag:x,{number}:").unwrap();
+        }
+        text + "---\na: 1\n"
+    }),
+    ("comments in front", |size| "# x\n".repeat(size / 4) + "{}"),
+    ("carriage returns", |size| "\r\n".repeat(size / 2)),
+    ("public keys", |size| format!("public-keys:\n{}", "- a b\n".repeat(size / 6))),
+    ("allowed signers", |size| "a,b*c*d ssh-ed25519 AAAA\n".repeat(size / 25)),
+    ("a manifest of strings", |size| {
+        format!("{{\"user_provided_metadata\":[{}],\"version\":1}}", list("\"\"", size))
+    }),
+];
+
+/// `item`, repeated with commas between up to about so many bytes.
+fn list(item: &str, bytes: usize) -> String {
+    vec![item; bytes / (item.len() + 1)].join(",")
+}
+
+/// A config tree of many levels with `inner` at the bottom.
+fn nested(name: &str, inner: &str) -> String {
+    format!("{}{inner}{}", format!("{{\"{name}\":{{\"entries\":").repeat(LEVELS), "}}".repeat(LEVELS))
+}
+
+/// Does all that a guest or a host does with text of others, and shows every finding in one line.
+fn work(text: &str) {
+    let subjects = [
+        Subject::UserData(None),
+        Subject::UserData(Some(Layout::LinuxKit)),
+        Subject::UserData(Some(Layout::NoCloud)),
+        Subject::MetaData(Layout::NoCloud),
+        Subject::MetaData(Layout::ConfigDrive),
+        Subject::NetworkConfig,
+    ];
+    let mut shown = 0;
+    for subject in subjects {
+        let checked = check(text.as_bytes(), subject, None);
+        let lines = Lines::of(&checked.text);
+        shown += checked.findings.iter().map(|finding| finding.in_one_line("f", &lines).len()).sum::<usize>();
+    }
+    let plan = Plan::new(Some(text.as_bytes()), ConfigTree::default());
+    shown += plan.lines("f").map(|(_, line)| line.len()).sum::<usize>() + plan.losses().len();
+    drop(plan.list());
+    let mut found = Metadata { meta_data: Some(text.into()), ..Metadata::default() };
+    found.parse_meta_data(&mut |_, line| shown += line.len());
+    drop(admit::input(&found, None));
+    drop((Manifest::parse(text.as_bytes()), Signature::parse(text.as_bytes())));
+    drop((AllowedSigners::parse("f", text), Revoked::parse(text.as_bytes())));
+    assert!(shown < usize::MAX);
+}
+
+/// Builds images of lines with `text` as data, as a line, and as every field.
+fn build(text: &str) {
+    let directory = tempfile::tempdir_in("/dev/shm").unwrap();
+    let data = serde_json::to_string(text).unwrap();
+    let line = |layout: &str| format!("{{\"image\":\"a-{layout}\",\"layout\":\"{layout}\",\"data\":{data}}}");
+    let lines = [line("linuxkit"), line("nocloud"), text.to_owned()].join("\n");
+    let options = batch::Options {
+        into: directory.path().to_owned(),
+        lines: None,
+        jobs: NonZero::<usize>::MIN,
+        shard: batch::Shard::ALL,
+        keep_going: true,
+        strict: false,
+        digests: false,
+        sync: false,
+        seconds: None,
+    };
+    let input = batch::Input::Stream(Box::new(Cursor::new(lines.into_bytes())));
+    let summary = batch::run(input, &options, &mut |_| Ok(())).unwrap();
+    assert!(summary.built + summary.faulty >= 2, "{summary:?}");
+}
+
+/// What an input cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Cost {
+    /// Bytes on the heap at most.
+    heap: usize,
+    processor_time: Duration,
+}
+
+impl Cost {
+    const VARIABLE: &str = "METADATA_TEST_BOUNDED";
+
+    /// That of an input of this size, in a process of its own.
+    fn of(generator: usize, size: usize) -> Self {
+        let child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", "bounded::cost_of_one_input", "--ignored", "--nocapture"])
+            .env(Self::VARIABLE, format!("{generator} {size}"))
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(child.stdout).unwrap();
+        assert!(child.status.success(), "{} of {size} bytes: {said}", GENERATORS[generator].0);
+        let line = said.lines().find_map(|line| line.strip_prefix("cost ")).unwrap();
+        let (heap, nanoseconds) = line.split_once(' ').unwrap();
+        Self {
+            heap: heap.parse().unwrap(),
+            processor_time: Duration::from_nanos(nanoseconds.parse().unwrap()),
+        }
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} kB, {:.3} s", self.heap / 1000, self.processor_time.as_secs_f64())
+    }
+}
+
+/// The child of [`Cost::of`].
+#[test]
+#[ignore = "the other tests here run it with an input"]
+fn cost_of_one_input() {
+    let Some(input) = env::var(Cost::VARIABLE).ok() else { return };
+    let (generator, size) = input.split_once(' ').unwrap();
+    let (_, generate) = GENERATORS[generator.parse::<usize>().unwrap()];
+    let text = generate(size.parse().unwrap());
+    let processor_time = || Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap();
+    HEAP.reset_peak_usage();
+    let (heap, time) = (HEAP.current_usage(), processor_time());
+    work(&text);
+    build(&text);
+    let time = processor_time().checked_sub(time).unwrap();
+    println!("cost {} {}", HEAP.peak_usage() - heap, time.as_nanos());
+}
+
+#[test]
+fn time_and_memory_grow_with_the_bytes_given() {
+    const SIZE: usize = 64 << 10;
+    // In a debug build, whose code is not optimised.
+    let slower = if cfg!(debug_assertions) { 10 } else { 1 };
+    for (index, (name, generate)) in GENERATORS.iter().enumerate() {
+        let made = generate(SIZE).len();
+        assert!((SIZE / 2..=SIZE + SIZE / 4).contains(&made), "{name}: {made} bytes");
+        let [small, large] = [SIZE / 4, SIZE].map(|size| Cost::of(index, size));
+        println!("{name}: {small}; {large}");
+        assert!(large.heap <= 100_000_000, "{name}: {large}");
+        assert!(large.processor_time <= slower * Duration::from_secs(1), "{name}: {large}");
+        // What any input takes is no growth.
+        let heap = small.heap.max(4 << 20);
+        let time = small.processor_time.max(slower * Duration::from_millis(20));
+        assert!(large.heap <= 5 * heap, "{name}: {small}; {large}");
+        assert!(large.processor_time <= 5 * time, "{name}: {small}; {large}");
+    }
+}
+
+#[test]
+fn nesting_takes_no_stack() {
+    const LEVELS: usize = 100_000;
+    let deep = [
+        format!("#cloud-config\n{}", "- ".repeat(LEVELS)),
+        format!("#cloud-config\n{}", "? ".repeat(LEVELS)),
+        format!("#cloud-config\n{}", "- ? ".repeat(LEVELS)),
+        format!("#cloud-config\na: {}", "[".repeat(LEVELS)),
+        format!("#cloud-config\na: {}", "{a: ".repeat(LEVELS)),
+        format!("#cloud-config\n{}x\n", "&a - ".repeat(LEVELS)),
+        format!("{}{}", "[".repeat(LEVELS), "]".repeat(LEVELS)),
+        format!("{{\"a\":{}{}}}", "[".repeat(LEVELS), "]".repeat(LEVELS)),
+        format!("{}{{}}{}", "{\"a\":{\"entries\":".repeat(LEVELS), "}}".repeat(LEVELS)),
+        nested("a", "{}"),
+    ];
+    // As small as that of a thread that builds images.
+    let work = move || {
+        for text in &deep {
+            work(text);
+            build(text);
+        }
+    };
+    thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap().join().unwrap();
+}
