@@ -19,14 +19,17 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, Stat, fchmod, fstat, mkdirat, statat},
+    fs::{AtFlags, Dir, FileType, Mode, Stat, fchmod, fstat, linkat, mkdirat, statat},
     io::Errno,
 };
 
 use super::{
     handle::{open_directory, open_readable, open_to_change},
+    leftover::{self, is_same},
     names::{component, components},
+    replace::open_regular,
     resolve::{self, Missing, WHILE_FILLED},
+    temporary::uninterrupted,
     unfinished::{Then, Unfinished},
 };
 
@@ -161,6 +164,36 @@ impl Directory {
         }
         let unfinished = Unfinished::create(&directory.handle, &name, WHILE_WRITTEN)?;
         write(unfinished, mode, content)?;
+        Ok(Outcome::Written)
+    }
+
+    /// Gives the file `from`, which this run wrote, the further name `to`, and makes the directories above that.
+    ///
+    /// What has that name is kept, unless `force` replaces it: a file or a link, never a directory.
+    ///
+    /// # Errors
+    /// A component of a path is not a normal name, a directory above `to` is none, `from` is no regular file, or the file
+    /// system refuses. It may have no links, or no more for one file: then the source of the error is an [`io::Error`], and
+    /// nothing has changed.
+    pub fn link_file(&self, from: &[u8], to: &[u8], force: bool) -> Result<Outcome> {
+        let (from_directory, from) = self.place(from)?;
+        let (directory, to) = self.place(to)?;
+        if directory.is_kept(&to, force)? {
+            return Ok(Outcome::Kept);
+        }
+        let file = open_regular(&from_directory.handle, &from)?.context("the file to link to is gone")?;
+        let link = |name: &OsStr| -> io::Result<()> {
+            Ok(linkat(&from_directory.handle, &from, &directory.handle, name, AtFlags::empty())?)
+        };
+        match link(&to) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            linked => return Ok(linked.map(|()| Outcome::Written)?),
+        }
+        // To rename one of two names of a file to the other does nothing, and leaves both (rename(2)).
+        let found = fstat(&file).map_err(io::Error::from)?;
+        if !directory.find(&to).is_some_and(|named| is_same(&named, &found)) {
+            uninterrupted(|| leftover::replace(&file, &directory.handle, &to, link))?;
+        }
         Ok(Outcome::Written)
     }
 
@@ -337,6 +370,40 @@ mod tests {
         assert!(super::write(create()?, 0o640, |_| bail!("no")).is_err());
         assert_eq!(fs::metadata(directory.path().join("file"))?.permissions().mode() & 0o7777, 0o640);
         assert_eq!(fs::read_dir(directory.path())?.count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_gets_a_further_name_where_it_may_be_written() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = |name: &str| directory.path().join(name);
+        let root = Directory::open_or_create(directory.path())?;
+        let link = |to: &str, force| root.link_file(b"a/file", to.as_bytes(), force);
+        let inode = |name: &str| fs::symlink_metadata(path(name)).map(|found| found.ino());
+        write(&root, "a/file", false)?;
+        assert_eq!(link("b/c/new", false)?, Outcome::Written);
+        fs::write(path("old"), "old")?;
+        symlink("old", path("link"))?;
+        for name in ["old", "link", "b"] {
+            assert_eq!(link(name, false)?, Outcome::Kept);
+        }
+        assert_eq!(fs::read(path("old"))?, b"old");
+        assert!(link("b", true).is_err(), "a directory");
+        // The second time it has the name already.
+        for name in ["link", "old", "old", "a/file"] {
+            assert_eq!(link(name, true)?, Outcome::Written);
+        }
+        for name in ["b/c/new", "old", "link"] {
+            assert_eq!(inode(name)?, inode("a/file")?, "{name}");
+        }
+        for path in ["../x", "/x", ""] {
+            assert!(link(path, true).is_err(), "{path:?}");
+        }
+        assert!(root.link_file(b"absent", b"x", false).is_err());
+        symlink("old", path("elsewhere"))?;
+        assert!(root.link_file(b"elsewhere", b"x", false).is_err());
+        let [names, below] = ["", "a"].map(|name| fs::read_dir(path(name)).unwrap().count());
+        assert_eq!((names, below), (5, 1), "no temporary is left");
         Ok(())
     }
 
