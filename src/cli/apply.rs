@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, ensure};
 use metadata_image::{
     image::peek::is_image,
-    output::tree::Directory,
+    output::{temporary::clean_up_on_signals, tree::Directory},
     provider::{Level, Metadata, cdrom},
     userdata::{finding::Severity, plan::Plan, unpack::Listed},
 };
@@ -56,6 +56,7 @@ impl Args {
         let mut skipped = plan.losses().len() + losses.len();
         match &self.directory {
             Some(directory) if !self.dry_run => {
+                clean_up_on_signals().context("preparing for signals")?;
                 let directory = Directory::open_or_create(directory)?;
                 plan.write(&directory, None, &mut |Listed { path, .. }, written| {
                     if let Err(error) = written {
