@@ -13,7 +13,7 @@ use serde::{
 
 use crate::{
     image::{Layout, source::Source},
-    output::tree::check_path,
+    output::names::check_path,
     recipe::{self, Recipe},
     trust::manifest::Statement,
 };

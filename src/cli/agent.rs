@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use metadata_image::{
     agent::{self, Options, ROOT},
+    output::temporary::clean_up_on_signals,
     provider::{
         Choice, Level, Provider,
         aws::{self, Aws},
@@ -123,6 +124,7 @@ impl Args {
             wait: self.wait,
             trust,
         };
+        clean_up_on_signals().context("preparing for signals")?;
         let report = agent::run(&providers, &options, &mut tell);
         if self.json {
             print(&(serde_json::to_string_pretty(&report).context("describing what was done")? + "\n"))?;

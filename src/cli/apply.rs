@@ -2,9 +2,9 @@
 
 use std::{fmt::Write as _, path::PathBuf};
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use metadata_image::{
-    output::tree::Directory,
+    output::{temporary::clean_up_on_signals, tree::Directory},
     provider::{Level, Metadata, cdrom},
     userdata::{finding::Severity, plan::Plan, unpack::Listed},
 };
@@ -50,6 +50,7 @@ impl Args {
         let mut skipped = plan.losses().len() + losses.len();
         match &self.directory {
             Some(directory) if !self.dry_run => {
+                clean_up_on_signals().context("preparing for signals")?;
                 let directory = Directory::open_or_create(directory)?;
                 plan.write(&directory, None, &mut |Listed { path, .. }, written| {
                     if let Err(error) = written {

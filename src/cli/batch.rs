@@ -13,7 +13,7 @@ use clap::builder::{StringValueParser, TypedValueParser};
 use metadata_image::{
     batch::{self, Built, Event, Input, Options, Outcome, Shard, Summary},
     image::{Layout, Progress, layout::hex},
-    output::replace::{clean_up_on_signals, standard_output},
+    output::{replace::standard_output, temporary::clean_up_on_signals},
 };
 use serde::Serialize;
 

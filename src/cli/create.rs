@@ -22,7 +22,10 @@ use metadata_image::{
         source::Source,
         write::{Draft, Placed, Written},
     },
-    output::replace::{Replacement, Target, clean_up_on_signals, standard_output},
+    output::{
+        replace::{Replacement, Target, standard_output},
+        temporary::clean_up_on_signals,
+    },
     recipe::{self, Recipe},
     trust::manifest::Statement,
 };

@@ -10,7 +10,8 @@ use clap::ArgGroup;
 use metadata_image::{
     image::{Image, Kind, Progress, Record},
     output::{
-        replace::{clean_up_on_signals, standard_output},
+        replace::standard_output,
+        temporary::clean_up_on_signals,
         tree::{Directory, Outcome},
     },
 };

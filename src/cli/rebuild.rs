@@ -5,10 +5,7 @@ use std::{fs::File, io, path::Path};
 use anyhow::{Context, Result, anyhow};
 use metadata_image::{
     image::{Image, peek},
-    output::{
-        lock::lock,
-        replace::{Target, clean_up_on_signals},
-    },
+    output::{lock::lock, replace::Target, temporary::clean_up_on_signals},
     recipe::Recipe,
     trust::{
         contents::Contents,

@@ -7,30 +7,30 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     fs::{self, File, Permissions},
     io,
-    os::{
-        fd::AsFd,
-        unix::{
-            ffi::OsStrExt,
-            fs::{MetadataExt, PermissionsExt},
-        },
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{MetadataExt, PermissionsExt},
     },
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, openat, renameat, statat, syncfs, unlinkat},
+    fs::{AtFlags, FileType, statat, syncfs},
+    io::Errno,
     process::{Resource, getrlimit, setrlimit},
 };
 
 use super::{
-    nameless,
-    replace::{handle_signals, temporaries, uninterrupted},
-    tree::{Directory, check_path},
+    names::check_path,
+    replace::open_regular,
+    resolve::check_regular,
+    tree::Directory,
+    unfinished::{Then, Unfinished},
 };
 
 /// Files that wait for one flush at most. More make the flush no cheaper for one of them.
@@ -44,8 +44,7 @@ const OTHER_FILES: u64 = 128;
 /// `T` is what the caller knows them by.
 #[derive(Debug)]
 pub struct Many<T> {
-    path: PathBuf,
-    root: Arc<Directory>,
+    root: Directory,
     waiting: Mutex<Waiting<T>>,
     /// Held while a group is flushed and named, so that there are no more than two of them.
     flushing: Mutex<()>,
@@ -77,7 +76,7 @@ pub struct Place {
 #[derive(Debug)]
 struct Last {
     path: Vec<u8>,
-    directory: Arc<Directory>,
+    directory: Directory,
     device: u64,
     /// Permission bits that files in it get as they are asked for.
     exact: Option<u32>,
@@ -91,11 +90,10 @@ impl<T> Many<T> {
     /// # Errors
     /// It is no directory, or cannot be made or opened.
     pub fn beneath(path: &Path) -> Result<Self> {
-        let root = Arc::new(Directory::open_or_create(path)?);
+        let root = Directory::open_or_create(path)?;
         // Two groups of files, each perhaps with a directory of its own.
         let files = raise_limit(4 * GROUP_MAX + OTHER_FILES).saturating_sub(OTHER_FILES) / 4;
         Ok(Self {
-            path: path.to_path_buf(),
             root,
             waiting: Mutex::default(),
             flushing: Mutex::default(),
@@ -113,21 +111,17 @@ impl<T> Many<T> {
         check_path(path)?;
         let end = path.iter().rposition(|byte| *byte == b'/');
         let (above, name) = end.map_or((&[][..], path), |end| (&path[..end], &path[end + 1..]));
-        let name = OsStr::from_bytes(name).to_owned();
         let last = self.enter(place, above)?;
-        let (directory, device) = (Arc::clone(&last.directory), last.device);
-        let (file, temporary) = match nameless::create(&*directory, mode) {
-            Some(file) => (file, None),
-            None => create_named(&directory, &self.path.join(OsStr::from_bytes(above)), mode)
-                .context("creating a file")?,
-        };
-        let new = New { file, temporary, directory, name, device };
+        let device = last.device;
+        let unfinished = Unfinished::create(last.directory.handle(), OsStr::from_bytes(name), mode)
+            .context("creating a file")?;
+        let new = New { unfinished, device };
         // The umask may have taken bits away, or an access control list of the directory.
         if last.exact != Some(mode) {
-            if new.file.metadata()?.mode() & 0o7777 == mode {
+            if new.file().metadata()?.mode() & 0o7777 == mode {
                 last.exact = Some(mode);
             } else {
-                new.file.set_permissions(Permissions::from_mode(mode))?;
+                new.file().set_permissions(Permissions::from_mode(mode))?;
             }
         }
         Ok(new)
@@ -137,8 +131,7 @@ impl<T> Many<T> {
         let last = match place.last.take() {
             Some(last) if last.path == path => last,
             _ => {
-                let directory =
-                    if path.is_empty() { Arc::clone(&self.root) } else { Arc::new(self.root.below(path)?) };
+                let directory = self.root.below(path)?;
                 let (device, handle) = directory.device()?;
                 lock(&self.devices).entry(device).or_insert(handle);
                 Last { path: path.to_vec(), directory, device, exact: None }
@@ -195,21 +188,8 @@ impl<T> Many<T> {
 /// A file that is being written, and the name that it will get.
 #[derive(Debug)]
 pub struct New {
-    file: File,
-    /// Where the file is meanwhile, if it has to be somewhere.
-    temporary: Option<Temporary>,
-    directory: Arc<Directory>,
-    name: OsString,
+    unfinished: Unfinished,
     device: u64,
-}
-
-/// A file that a signal must remove.
-#[derive(Debug)]
-struct Temporary {
-    directory: Arc<Directory>,
-    name: PathBuf,
-    path: PathBuf,
-    is_there: bool,
 }
 
 /// What became of a file that was given its name.
@@ -235,13 +215,25 @@ impl Taken {
     pub fn is_same_file(&self, path: &Path) -> bool {
         fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == self.old)
     }
+
+    /// Opens the file that has the name now for reading. It waits for nothing, whatever is there; `None`: nothing is, or a
+    /// symbolic link, which is replaced itself.
+    ///
+    /// # Errors
+    /// It is no regular file any more, or the system refuses.
+    pub fn open_old(&self) -> io::Result<Option<File>> {
+        match open_regular(self.new.unfinished.directory(), self.new.unfinished.name()) {
+            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Ok(None),
+            opened => opened,
+        }
+    }
 }
 
 impl New {
     /// The file to write to.
     #[must_use]
     pub fn file(&self) -> &File {
-        &self.file
+        &self.unfinished.file
     }
 
     /// Gives the file its name, unless a file or a symbolic link has it.
@@ -249,64 +241,26 @@ impl New {
     /// # Errors
     /// Something else has it, such as a directory, or the system refuses.
     pub fn name(mut self) -> Result<Named> {
-        let target = Path::new(&self.name);
-        if self.temporary.is_none() {
-            match nameless::name(&self.file, &*self.directory, target) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                named => return named.map(|()| Named::Done).context("naming it"),
-            }
+        match self.unfinished.take_name() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            named => return named.map(|()| Named::Done).context("naming it"),
         }
-        match statat(&*self.directory, target, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(found) => match FileType::from_raw_mode(found.st_mode) {
-                FileType::RegularFile | FileType::Symlink => {
-                    Ok(Named::Taken(Taken { new: self, old: (found.st_dev, found.st_ino) }))
+        match statat(self.unfinished.directory(), self.unfinished.name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => {
+                if FileType::from_raw_mode(found.st_mode) != FileType::Symlink {
+                    check_regular(&found)?;
                 }
-                FileType::Directory => bail!("it is a directory"),
-                FileType::BlockDevice | FileType::CharacterDevice => bail!("it is a device"),
-                _ => bail!("it is not a regular file"),
-            },
-            // A file without a name that is not taken after all, or a temporary.
-            Err(rustix::io::Errno::NOENT) => self.take_place().map(|()| Named::Done),
+                Ok(Named::Taken(Taken { new: self, old: (found.st_dev, found.st_ino) }))
+            }
+            // It is not taken after all, or the file system could not tell.
+            Err(Errno::NOENT) => self.take_place().map(|()| Named::Done),
             Err(error) => Err(io::Error::from(error)).context("naming it"),
         }
     }
 
     /// Gives the file its name, in place of what has it.
     fn take_place(&mut self) -> Result<()> {
-        let target = Path::new(&self.name);
-        let named = match &mut self.temporary {
-            None => uninterrupted(|| nameless::name_instead(&self.file, &*self.directory, target)),
-            Some(temporary) => uninterrupted(|| {
-                renameat(&*self.directory, &temporary.name, &*self.directory, target)?;
-                temporary.is_there = false;
-                Ok(())
-            }),
-        };
-        named.context("naming it")
-    }
-}
-
-/// The same where the file system knows no files without a name.
-fn create_named(directory: &Arc<Directory>, path: &Path, mode: u32) -> Result<(File, Option<Temporary>)> {
-    handle_signals()?;
-    let name = nameless::random_name();
-    let mut all = temporaries();
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let file = File::from(openat(directory.as_fd(), &name, flags, Mode::from_raw_mode(mode))?);
-    let temporary =
-        Temporary { directory: Arc::clone(directory), path: path.join(&name), name, is_there: true };
-    all.push(temporary.path.clone());
-    Ok((file, Some(temporary)))
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let mut all = temporaries();
-        if self.is_there {
-            // Nobody is left to tell if that fails.
-            let _ = unlinkat(&*self.directory, &self.name, AtFlags::empty());
-        }
-        all.retain(|path| *path != self.path);
+        self.unfinished.take_place(Then::GoOn).context("naming it")
     }
 }
 
@@ -332,13 +286,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::io::Write;
 
-    use super::*;
+    use anyhow::bail;
+
+    use super::{super::temporary::count_in, *};
 
     fn write(many: &Many<u32>, path: &str, content: &str, named: bool) -> Result<Vec<(u32, Result<()>)>> {
         let mut new = many.create(&mut Place::default(), path.as_bytes(), 0o640)?;
         if named {
             // As on a file system that knows no files without a name.
-            (new.file, new.temporary) = create_named(&new.directory, &many.path, 0o640)?;
+            new.unfinished = Unfinished::create_named(many.root.handle(), OsStr::new(path), 0o640)?;
         }
         new.file().write_all(content.as_bytes())?;
         match new.name()? {
@@ -378,9 +334,27 @@ mod tests {
                 assert_eq!(fs::metadata(directory.path().join(path))?.mode() & 0o7777, 0o640);
             }
             assert_eq!(names(directory.path()), ["a", "b", "c"]);
-            assert!(!temporaries().iter().any(|path| path.starts_with(directory.path())));
+            assert_eq!(count_in(directory.path()), 0);
             many.sync()?;
         }
+        Ok(())
+    }
+
+    #[test]
+    fn what_has_the_name_is_opened_and_a_link_is_not() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let many = Many::<u32>::beneath(directory.path())?;
+        let take = |path: &str| match many.create(&mut Place::default(), path.as_bytes(), 0o600)?.name()? {
+            Named::Taken(taken) => Ok(taken),
+            Named::Done => bail!("it had no name"),
+        };
+        fs::write(directory.path().join("file"), "old")?;
+        std::os::unix::fs::symlink("file", directory.path().join("link"))?;
+        let taken = take("file")?;
+        assert_eq!(io::read_to_string(taken.open_old()?.context("it is there")?)?, "old");
+        assert!(take("link")?.open_old()?.is_none());
+        fs::remove_file(directory.path().join("file"))?;
+        assert!(taken.open_old()?.is_none());
         Ok(())
     }
 

@@ -2,12 +2,11 @@
 //! of them stays.
 
 use std::{
-    collections::hash_map::RandomState,
+    ffi::OsStr,
     fs::{self, File},
-    hash::BuildHasher,
     io,
     os::fd::{AsFd, AsRawFd},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +14,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Mode, OFlags, linkat, openat, renameat, unlinkat},
+    fs::{AtFlags, CWD, Mode, OFlags, linkat, openat},
     io::Errno,
 };
 
@@ -40,7 +39,7 @@ fn path_of(file: &File) -> PathBuf {
 ///
 /// # Errors
 /// Something has that name, or the system refuses.
-pub(super) fn name(file: &File, directory: impl AsFd, name: &Path) -> io::Result<()> {
+pub(super) fn name(file: &File, directory: impl AsFd, name: &OsStr) -> io::Result<()> {
     /// Whether the system links an open file only by its path in /proc: before Linux 6.10, without privileges.
     static BY_PATH: AtomicBool = AtomicBool::new(false);
 
@@ -51,27 +50,4 @@ pub(super) fn name(file: &File, directory: impl AsFd, name: &Path) -> io::Result
         }
     }
     Ok(linkat(CWD, path_of(file), directory, name, AtFlags::SYMLINK_FOLLOW)?)
-}
-
-/// Gives `file` a name in the open directory, in place of what has it.
-///
-/// # Errors
-/// A directory has that name, or the system refuses.
-pub(super) fn name_instead(file: &File, directory: impl AsFd, target: &Path) -> io::Result<()> {
-    // A link does not replace, a rename does.
-    let temporary = random_name();
-    name(file, &directory, &temporary)?;
-    let renamed = renameat(&directory, &temporary, &directory, target);
-    if renamed.is_err() {
-        unlinkat(&directory, &temporary, AtFlags::empty())?;
-    }
-    Ok(renamed?)
-}
-
-/// How the name of a temporary begins.
-pub(super) const TEMPORARY_PREFIX: &str = ".metadata-";
-
-/// A name that no other file has.
-pub(super) fn random_name() -> PathBuf {
-    format!("{TEMPORARY_PREFIX}{:016x}", RandomState::new().hash_one(std::process::id())).into()
 }

@@ -1,150 +1,57 @@
 //! Replaces a file: written where nobody sees it, with its final mode from the start, and named at the end.
 //!
-//! Whatever happens on the way, the old file is whole, and no temporary stays. The new file has no name until it is
-//! complete, so that not even SIGKILL leaves anything. Only on a file system that knows no files without a name is it a
-//! temporary beside its target; signals remove it once [`clean_up_on_signals`] has been called, all but SIGKILL.
+//! Whatever happens on the way, the old file is whole. The new file has no name until it is complete. A file that replaces
+//! another one then has a temporary name for a moment, and on a file system that knows no files without a name from the
+//! start. Signals remove it once [`clean_up_on_signals`](super::temporary::clean_up_on_signals) has been called, all but
+//! SIGKILL; what that leaves is removed by the next run over the same target, but on a file system without locks.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File, Metadata, Permissions},
-    io::{self, Read},
+    io,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::fs::{FileTypeExt, MetadataExt, PermissionsExt},
+        unix::fs::{MetadataExt, PermissionsExt},
     },
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
+    sync::Arc,
 };
 
-use anyhow::{Context, Result, bail};
-use rustix::fs::{Mode, OFlags};
-use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ},
-    flag,
-    iterator::Signals,
-    low_level::emulate_default_handler,
+use anyhow::{Context, Result};
+use rustix::{
+    fs::{Mode, OFlags, Stat, fsync, openat},
+    io::Errno,
 };
-use tempfile::{Builder, NamedTempFile};
 
-use super::nameless::{self, TEMPORARY_PREFIX};
-
-/// How many symbolic links are followed to a target, as many as Linux follows.
-const LINKS_MAX: usize = 40;
-
-/// Temporaries that a signal must remove. Held while one is created or renamed, so that none is missed.
-static TEMPORARIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-
-pub(super) fn temporaries() -> MutexGuard<'static, Vec<PathBuf>> {
-    TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Whether signals shall remove temporaries.
-static CLEAN_UP: AtomicBool = AtomicBool::new(false);
-
-/// Whether the one file that the process was to make has been replaced, so that a signal is no longer heard.
-static DONE: AtomicBool = AtomicBool::new(false);
-
-/// From now on SIGHUP, SIGINT, SIGQUIT and SIGTERM remove the temporaries before they end the process, unless it was started
-/// with the signal ignored, as `nohup` does. Their handlers are set when there is a first temporary. A file that grows
-/// past the limit of the process is an error, no signal.
-///
-/// # Errors
-/// The system refuses a handler.
-pub fn clean_up_on_signals() -> io::Result<()> {
-    CLEAN_UP.store(true, Ordering::Relaxed);
-    flag::register(SIGXFSZ, Arc::default())?;
-    Ok(())
-}
-
-pub(super) fn handle_signals() -> io::Result<()> {
-    static STARTED: OnceLock<()> = OnceLock::new();
-    if !CLEAN_UP.load(Ordering::Relaxed) || STARTED.set(()).is_err() {
-        return Ok(());
-    }
-    let ignored = ignored_signals();
-    let signals =
-        [SIGHUP, SIGINT, SIGQUIT, SIGTERM].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
-    let mut signals = Signals::new(signals)?;
-    thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for signal in signals.forever() {
-            // Never released: nothing is created or renamed from here on.
-            let paths = temporaries();
-            if DONE.load(Ordering::Relaxed) {
-                continue;
-            }
-            for path in paths.iter() {
-                drop(fs::remove_file(path));
-            }
-            drop(emulate_default_handler(signal));
-        }
-    })?;
-    Ok(())
-}
-
-/// The signals that the process ignores, signal 1 in the lowest bit; none where the system does not say (proc(5)).
-fn ignored_signals() -> u64 {
-    // With room for all of it, it is read at once.
-    let mut status = String::with_capacity(8 << 10);
-    let read = File::open("/proc/self/status").and_then(|mut file| file.read_to_string(&mut status));
-    drop(read);
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
-}
+use super::{
+    handle::open_readable,
+    resolve::{self, Place},
+    unfinished::{Then, Unfinished},
+};
 
 /// A path that a file shall get, checked: not a directory or device, in a directory that exists.
 #[derive(Debug)]
 pub struct Target {
-    path: PathBuf,
-    old: Option<Metadata>,
+    place: Place,
 }
 
 impl Target {
-    /// Follows symbolic links from `path` to where the file is, or would be.
+    /// Follows symbolic links from `path` to where the file is, or would be. From then on that directory is meant, whatever
+    /// becomes of the path.
     ///
     /// # Errors
-    /// It is something else than a regular file, or its directory does not exist.
+    /// It is something else than a regular file, its directory does not exist, or a symbolic link on the way is in `/proc`,
+    /// or is another user's in a sticky directory that everybody may write to.
     pub fn resolve(path: &Path) -> Result<Self> {
-        if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
-            bail!("it is the name of a directory");
-        }
-        let mut path = path.to_path_buf();
-        for _ in 0..LINKS_MAX {
-            let metadata = match fs::symlink_metadata(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    let directory = directory_of(&path);
-                    if path.file_name().is_none()
-                        || !fs::metadata(directory).is_ok_and(|found| found.is_dir())
-                    {
-                        bail!("there is no directory {directory:?}");
-                    }
-                    return Ok(Self { path, old: None });
-                }
-                found => found?,
-            };
-            let kind = metadata.file_type();
-            if kind.is_symlink() {
-                // What a link in /dev or /proc leads to may have no path.
-                if let Ok(found) = fs::metadata(&path) {
-                    check_regular(&found)?;
-                }
-                path = directory_of(&path).join(fs::read_link(&path)?);
-            } else {
-                check_regular(&metadata)?;
-                return Ok(Self { path, old: Some(metadata) });
-            }
-        }
-        bail!("too many levels of symbolic links")
+        Ok(Self { place: resolve::file(path)? })
     }
 
     /// Whether `path` leads to the file that is there now.
     #[must_use]
     pub fn is_same_file(&self, path: &Path) -> bool {
-        let identity = |metadata: &Metadata| (metadata.dev(), metadata.ino());
-        match (&self.old, fs::metadata(path)) {
-            (Some(old), Ok(found)) => identity(old) == identity(&found),
+        let found = |found: Metadata, old: &Stat| (found.dev(), found.ino()) == (old.st_dev, old.st_ino);
+        match (&self.place.found, fs::metadata(path)) {
+            (Some(old), Ok(metadata)) => found(metadata, old),
             _ => false,
         }
     }
@@ -152,7 +59,15 @@ impl Target {
     /// The permission bits of the file that is there now.
     #[must_use]
     pub fn mode(&self) -> Option<u32> {
-        self.old.as_ref().map(|old| old.mode() & 0o777)
+        self.place.found.as_ref().map(|old| old.st_mode & 0o777)
+    }
+
+    /// Opens the file that is there now for reading. It waits for nothing, whatever is there; `None`: nothing is.
+    ///
+    /// # Errors
+    /// It is no regular file any more, or the system refuses.
+    pub fn open_old(&self) -> io::Result<Option<File>> {
+        open_regular(&self.place.directory, &self.place.name)
     }
 
     /// Creates the file that will take the path, with the permission bits `mode` whatever the umask.
@@ -160,67 +75,54 @@ impl Target {
     /// # Errors
     /// It cannot be created.
     pub fn create(self, mode: u32) -> Result<Replacement> {
-        let directory = directory_of(&self.path);
-        let context = || format!("creating a file in {directory:?}");
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let handle = rustix::fs::open(directory, flags, Mode::empty()).with_context(context)?;
-        let temporary = match nameless::create(&handle, mode) {
-            Some(file) => Temporary::Nameless(file),
-            None => create_named(directory, mode).map(Temporary::Named).with_context(context)?,
-        };
-        let replaces = self.old.is_some();
-        let replacement =
-            Replacement { target: self.path, replaces, directory: handle, temporary: Some(temporary) };
+        self.create_by(mode, Unfinished::create)
+    }
+
+    fn create_by(
+        self,
+        mode: u32,
+        create: impl Fn(&Arc<OwnedFd>, &OsStr, u32) -> io::Result<Unfinished>,
+    ) -> Result<Replacement> {
+        let Place { directory, name, path, found } = self.place;
+        let context = || format!("creating a file in {:?}", directory_of(&path));
+        let unfinished = create(&Arc::new(directory), &name, mode).with_context(context)?;
         // The umask may have taken bits away.
-        if replacement.file().metadata()?.mode() & 0o7777 != mode {
-            replacement.file().set_permissions(Permissions::from_mode(mode))?;
+        if unfinished.file.metadata()?.mode() & 0o7777 != mode {
+            unfinished.file.set_permissions(Permissions::from_mode(mode))?;
         }
-        Ok(replacement)
+        Ok(Replacement { path, replaces: found.is_some(), unfinished })
     }
 }
 
-fn create_named(directory: &Path, mode: u32) -> Result<NamedTempFile> {
-    handle_signals()?;
-    let mut temporaries = temporaries();
-    let file = Builder::new()
-        .prefix(TEMPORARY_PREFIX)
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(directory)
-        // tempfile adds the path, which says nothing to the user.
-        .map_err(|error| io::Error::from(error.kind()))?;
-    temporaries.push(file.path().to_path_buf());
-    Ok(file)
+/// Opens a regular file in a directory, if it is there. A symbolic link is an error.
+pub(super) fn open_regular(directory: impl AsFd, name: &OsStr) -> io::Result<Option<File>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = match openat(directory, name, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if file.metadata()?.is_file() {
+        Ok(Some(file))
+    } else {
+        Err(io::Error::other("it is not a regular file"))
+    }
 }
 
 /// A file that is being written and will take its target's path.
 #[derive(Debug)]
 pub struct Replacement {
-    target: PathBuf,
+    path: PathBuf,
     /// Whether there was a file when this one was begun.
     replaces: bool,
-    /// The directory of the target, to name things in only.
-    directory: OwnedFd,
-    /// There until it has its name.
-    temporary: Option<Temporary>,
-}
-
-#[derive(Debug)]
-enum Temporary {
-    Nameless(File),
-    Named(NamedTempFile),
+    unfinished: Unfinished,
 }
 
 impl Replacement {
     /// The file to write to.
-    ///
-    /// # Panics
-    /// Never: it is there until [`Replacement::commit`], which takes the replacement away.
     #[must_use]
     pub fn file(&self) -> &File {
-        match self.temporary.as_ref().expect("a replacement has its file until it is committed") {
-            Temporary::Nameless(file) => file,
-            Temporary::Named(file) => file.as_file(),
-        }
+        &self.unfinished.file
     }
 
     /// Gives the file its name.
@@ -231,88 +133,29 @@ impl Replacement {
     /// # Errors
     /// The file cannot be written back or named; the target is as it was.
     pub fn commit(mut self, sync: bool) -> Result<()> {
-        let mut synced = false;
-        if sync || self.replaces {
+        let is_synced = sync || self.replaces;
+        if is_synced {
             self.file().sync_data().context("writing to disk")?;
-            synced = true;
         }
-        let named = match self.temporary.take() {
-            Some(Temporary::Nameless(file)) => name(&file, &self.directory, &self.target, synced),
-            Some(Temporary::Named(file)) => rename(file, &self.target, synced),
-            None => Ok(()),
-        };
-        named.with_context(|| format!("naming it {:?}", self.target))?;
+        self.name(is_synced).with_context(|| format!("naming it {:?}", self.path))?;
         if sync {
-            let directory = File::open(directory_of(&self.target));
-            directory.and_then(|directory| directory.sync_all()).context("writing to disk")?;
+            let synced = open_readable(self.unfinished.directory()).and_then(fsync);
+            synced.map_err(io::Error::from).context("writing to disk")?;
         }
         Ok(())
     }
-}
 
-/// Gives `file`, which has no name, that of `target`, which is in `directory`.
-fn name(file: &File, directory: &OwnedFd, target: &Path, synced: bool) -> io::Result<()> {
-    let target = Path::new(target.file_name().unwrap_or_default());
-    match nameless::name(file, directory, target) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        linked => return linked,
-    }
-    // There is one, perhaps since a moment only.
-    if !synced {
-        file.sync_data()?;
-    }
-    finish(|| nameless::name_instead(file, directory, target))
-}
-
-fn rename(file: NamedTempFile, target: &Path, synced: bool) -> io::Result<()> {
-    if !synced {
-        file.as_file().sync_data()?;
-    }
-    let temporary = file.path().to_path_buf();
-    finish(|| file.persist(target).map(drop).map_err(|error| error.error))?;
-    temporaries().retain(|path| *path != temporary);
-    Ok(())
-}
-
-/// Does the last thing that the process was to do, a `rename`. When it is done, a signal comes too late to matter: nobody
-/// shall be told that it was interrupted.
-fn finish(rename: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-    uninterrupted(|| {
-        let renamed = rename();
-        DONE.store(renamed.is_ok(), Ordering::Relaxed);
-        renamed
-    })
-}
-
-/// Does `work`, during which a signal waits.
-pub(super) fn uninterrupted<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    handle_signals()?;
-    let temporaries = temporaries();
-    let done = work();
-    drop(temporaries);
-    done
-}
-
-impl Drop for Replacement {
-    fn drop(&mut self) {
-        if let Some(Temporary::Named(file)) = self.temporary.take() {
-            let mut temporaries = temporaries();
-            temporaries.retain(|path| path != file.path());
-            drop(file);
+    fn name(&mut self, is_synced: bool) -> io::Result<()> {
+        match self.unfinished.take_name() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            named => return named,
         }
+        // There is one, perhaps since a moment only.
+        if !is_synced {
+            self.file().sync_data()?;
+        }
+        self.unfinished.take_place(Then::Finish)
     }
-}
-
-fn check_regular(metadata: &Metadata) -> Result<()> {
-    let kind = metadata.file_type();
-    if kind.is_dir() {
-        bail!("it is a directory");
-    } else if kind.is_block_device() || kind.is_char_device() {
-        bail!("it is a device");
-    } else if !kind.is_file() {
-        bail!("it is not a regular file");
-    }
-    Ok(())
 }
 
 fn directory_of(path: &Path) -> &Path {
@@ -342,31 +185,24 @@ pub fn standard_output() -> io::Result<File> {
 mod tests {
     use std::io::Write;
 
-    use super::*;
-
-    /// As on a file system that knows no files without a name.
-    fn create_named_for(target: Target, mode: u32) -> Result<Replacement> {
-        let mut replacement = target.create(mode)?;
-        let directory = directory_of(&replacement.target).to_path_buf();
-        replacement.temporary = Some(Temporary::Named(create_named(&directory, mode)?));
-        Ok(replacement)
-    }
+    use super::{super::temporary::count_in, *};
 
     #[test]
     fn with_a_named_temporary_the_same_comes_out() -> Result<()> {
         let directory = tempfile::tempdir()?;
         let path = directory.path().join("file");
+        let create = |target: Target| target.create_by(0o640, Unfinished::create_named);
         for content in ["1", "2"] {
-            let replacement = create_named_for(Target::resolve(&path)?, 0o640)?;
+            let replacement = create(Target::resolve(&path)?)?;
             replacement.file().write_all(content.as_bytes())?;
-            assert_eq!(temporaries().iter().filter(|path| path.starts_with(directory.path())).count(), 1);
+            assert_eq!(count_in(directory.path()), 1);
             replacement.commit(false)?;
             assert_eq!(fs::read_to_string(&path)?, content);
             assert_eq!(fs::metadata(&path)?.mode() & 0o7777, 0o640);
         }
-        drop(create_named_for(Target::resolve(&path)?, 0o640)?);
+        drop(create(Target::resolve(&path)?)?);
         assert_eq!(fs::read_dir(directory.path())?.count(), 1);
-        assert!(!temporaries().iter().any(|path| path.starts_with(directory.path())));
+        assert_eq!(count_in(directory.path()), 0);
         Ok(())
     }
 
@@ -380,6 +216,41 @@ mod tests {
         replacement.commit(false)?;
         assert_eq!(fs::read_to_string(&path)?, "ours");
         assert_eq!(fs::read_dir(directory.path())?.count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_directory_that_is_moved_meanwhile_keeps_its_file() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let [before, after] = ["before", "after"].map(|name| directory.path().join(name));
+        fs::create_dir(&before)?;
+        for named in [false, true] {
+            let target = Target::resolve(&before.join("file"))?;
+            let create = if named { Unfinished::create_named } else { Unfinished::create };
+            let replacement = target.create_by(0o600, create)?;
+            fs::rename(&before, &after)?;
+            fs::create_dir(&before)?;
+            replacement.commit(true)?;
+            assert_eq!([&before, &after].map(|path| fs::read_dir(path).unwrap().count()), [0, 1]);
+            fs::remove_dir_all(&after)?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_old_file_is_opened_and_nothing_in_its_place() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = directory.path().join("file");
+        let target = Target::resolve(&path)?;
+        assert!(target.open_old()?.is_none());
+        fs::write(&path, "old")?;
+        assert_eq!(io::read_to_string(target.open_old()?.context("it is there")?)?, "old");
+        fs::rename(&path, directory.path().join("moved"))?;
+        std::os::unix::fs::symlink("moved", &path)?;
+        assert!(target.open_old().is_err(), "a link");
+        fs::remove_file(&path)?;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR, 0)?;
+        assert!(target.open_old().is_err(), "a FIFO, which nobody writes to");
         Ok(())
     }
 }

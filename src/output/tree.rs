@@ -4,31 +4,34 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs, io,
+    fs::{File, Permissions},
+    io,
     os::{
-        fd::{AsFd, BorrowedFd},
+        fd::{AsFd, OwnedFd},
         unix::{
             ffi::OsStrExt,
-            fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _},
+            fs::{MetadataExt as _, PermissionsExt as _},
         },
     },
     path::Path,
+    sync::Arc,
 };
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use cap_fs_ext::DirExt;
-use cap_std::{
-    ambient_authority,
-    fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt, Permissions, PermissionsExt},
+use anyhow::{Context, Result, anyhow, bail};
+use rustix::{
+    fs::{AtFlags, Dir, FileType, Mode, Stat, fchmod, fstat, linkat, mkdirat, statat},
+    io::Errno,
 };
 
-use super::nameless;
-
-/// Bytes in a name at most: Linux, `NAME_MAX` in `limits.h`.
-pub const NAME_BYTES: usize = 255;
-
-/// Permission bits of a directory while it is filled.
-const WHILE_FILLED: u32 = 0o700;
+use super::{
+    handle::{open_directory, open_readable, open_to_change},
+    leftover::{self, is_same},
+    names::{component, components},
+    replace::open_regular,
+    resolve::{self, Missing, WHILE_FILLED},
+    temporary::uninterrupted,
+    unfinished::{Then, Unfinished},
+};
 
 /// Permission bits of a file while it is written.
 const WHILE_WRITTEN: u32 = 0o600;
@@ -36,7 +39,7 @@ const WHILE_WRITTEN: u32 = 0o600;
 /// A directory to write beneath.
 #[derive(Debug)]
 pub struct Directory {
-    handle: Dir,
+    handle: Arc<OwnedFd>,
 }
 
 /// Whether a file was written.
@@ -52,16 +55,10 @@ impl Directory {
     /// Opens `path`, after it has made it if need be: with permission bits 0700, in a directory that exists.
     ///
     /// # Errors
-    /// It is no directory, or cannot be made or opened.
+    /// It is no directory, or cannot be made or opened. A symbolic link on the way is in `/proc`, or is another user's in a
+    /// sticky directory that everybody may write to. Another user exchanges it while it is made.
     pub fn open_or_create(path: &Path) -> Result<Self> {
-        let context = || format!("opening directory {path:?}");
-        if let Err(error) = fs::DirBuilder::new().mode(WHILE_FILLED).create(path)
-            && error.kind() != io::ErrorKind::AlreadyExists
-        {
-            return Err(error).with_context(context);
-        }
-        let handle = Dir::open_ambient_dir(path, ambient_authority()).with_context(context)?;
-        Ok(Self { handle })
+        Self::resolve(path, Missing::Last)
     }
 
     /// The same with the directories above it. Those that are made get the permission bits `mode`, whatever the umask.
@@ -69,15 +66,24 @@ impl Directory {
     /// # Errors
     /// Those of [`Directory::open_or_create`].
     pub fn open_or_create_all(path: &Path, mode: u32) -> Result<Self> {
-        make_all(path, mode)?;
-        Self::open_or_create(path)
+        Self::resolve(path, Missing::All(mode))
+    }
+
+    fn resolve(path: &Path, missing: Missing) -> Result<Self> {
+        let handle =
+            resolve::directory(path, missing).with_context(|| format!("opening directory {path:?}"))?;
+        Ok(Self { handle: Arc::new(handle) })
+    }
+
+    pub(super) fn handle(&self) -> &Arc<OwnedFd> {
+        &self.handle
     }
 
     /// The paths of files and links beneath the directory, at most so many. What cannot be read is left out.
     #[must_use]
     pub fn files(&self, max: usize) -> Vec<String> {
         let mut files = Vec::new();
-        list_files(&self.handle, "", max, &mut files);
+        list_files(&*self.handle, "", max, &mut files);
         files.sort_unstable();
         files
     }
@@ -88,12 +94,12 @@ impl Directory {
     /// # Errors
     /// Those of [`Directory::make_directories`].
     pub(super) fn below(&self, path: &[u8]) -> Result<Self> {
-        self.descend(if path.is_empty() { Vec::new() } else { components(path)? })
+        self.descend(&if path.is_empty() { Vec::new() } else { components(path)? })
     }
 
     /// The device that its file system is on, and a handle that syncfs(2) takes.
-    pub(super) fn device(&self) -> Result<(u64, fs::File)> {
-        let handle = self.handle.open(".")?.into_std();
+    pub(super) fn device(&self) -> io::Result<(u64, File)> {
+        let handle = File::from(open_readable(&self.handle)?);
         Ok((handle.metadata()?.dev(), handle))
     }
 
@@ -102,7 +108,7 @@ impl Directory {
     /// # Errors
     /// A component of `path` is not a normal name, or is there and no directory.
     pub fn make_directories(&self, path: &[u8]) -> Result<()> {
-        self.descend(components(path)?).map(drop)
+        self.descend(&components(path)?).map(drop)
     }
 
     /// Makes or opens the directory `name`, for which its owner has all rights until it is sealed.
@@ -111,31 +117,19 @@ impl Directory {
     /// `name` is not a normal name, or is there and no directory.
     pub fn make_directory(&self, name: &[u8]) -> Result<Self> {
         let name = component(name)?;
-        match self.open(&name) {
-            // Sealed by an earlier run.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && self.is_directory(&name) => {
-                self.handle.set_permissions(&name, Permissions::from_mode(WHILE_FILLED))?;
-                Ok(self.open(&name)?)
+        let below = self.open(&name).map_err(|error| match error {
+            Errno::NOTDIR if self.find(&name).is_some_and(|found| kind_of(&found) == FileType::Symlink) => {
+                anyhow!("there is a symbolic link of that name")
             }
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                match self.handle.symlink_metadata(&name) {
-                    Ok(found) if found.is_symlink() => bail!("there is a symbolic link of that name"),
-                    _ => bail!("there is a file of that name"),
-                }
-            }
-            opened => {
-                let below = opened?;
-                // Sealed against writing only; if it is somebody else's, writing will tell.
-                if below.handle.dir_metadata()?.permissions().mode() & WHILE_FILLED != WHILE_FILLED {
-                    let mode = || Permissions::from_mode(WHILE_FILLED);
-                    // Who may not enter it cannot change it from within.
-                    if below.handle.set_permissions(".", mode()).is_err() {
-                        drop(self.handle.set_permissions(&name, mode()));
-                    }
-                }
-                Ok(below)
-            }
+            Errno::NOTDIR => anyhow!("there is a file of that name"),
+            error => io::Error::from(error).into(),
+        })?;
+        let found = fstat(&below.handle).map_err(io::Error::from)?;
+        if found.st_mode & WHILE_FILLED != WHILE_FILLED {
+            // Sealed by an earlier run; if it is somebody else's, writing will tell.
+            let _ = below.set_mode(WHILE_FILLED);
         }
+        Ok(below)
     }
 
     /// Gives the directory the permission bits `mode`, after which nothing more may go into it.
@@ -143,8 +137,11 @@ impl Directory {
     /// # Errors
     /// The system refuses.
     pub fn seal(self, mode: u32) -> Result<()> {
-        // cap-std 4.0 would take some twenty system calls instead, to be sure of /proc.
-        Ok(self.handle.open(".")?.into_std().set_permissions(fs::Permissions::from_mode(mode))?)
+        Ok(self.set_mode(mode).map_err(io::Error::from)?)
+    }
+
+    fn set_mode(&self, mode: u32) -> Result<(), Errno> {
+        fchmod(open_to_change(&self.handle)?, Mode::from_raw_mode(mode))
     }
 
     /// Writes the file `path` with permission bits `mode`, and makes the directories above it.
@@ -159,151 +156,120 @@ impl Directory {
         path: &[u8],
         mode: u32,
         force: bool,
-        content: impl FnOnce(&mut fs::File) -> Result<()>,
+        content: impl FnOnce(&mut File) -> Result<()>,
     ) -> Result<Outcome> {
-        let mut directories = components(path)?;
-        let name = directories.pop().context("it has no name")?;
-        let Self { handle } = self.descend(directories)?;
-        match handle.symlink_metadata(&name) {
-            Ok(found) if found.is_dir() && force => bail!("there is a directory of that name"),
-            Ok(_) if !force => return Ok(Outcome::Kept),
-            _ => {}
+        let (directory, name) = self.place(path)?;
+        if directory.is_kept(&name, force)? {
+            return Ok(Outcome::Kept);
         }
-        match nameless::create(&handle, WHILE_WRITTEN) {
-            Some(file) => write_nameless(file, &handle, Path::new(&name), mode, content)?,
-            None => write_named(&handle, &name, mode, content)?,
+        let unfinished = Unfinished::create(&directory.handle, &name, WHILE_WRITTEN)?;
+        write(unfinished, mode, content)?;
+        Ok(Outcome::Written)
+    }
+
+    /// Gives the file `from`, which this run wrote, the further name `to`, and makes the directories above that.
+    ///
+    /// What has that name is kept, unless `force` replaces it: a file or a link, never a directory.
+    ///
+    /// # Errors
+    /// A component of a path is not a normal name, a directory above `to` is none, `from` is no regular file, or the file
+    /// system refuses. It may have no links, or no more for one file: then the source of the error is an [`io::Error`], and
+    /// nothing has changed.
+    pub fn link_file(&self, from: &[u8], to: &[u8], force: bool) -> Result<Outcome> {
+        let (from_directory, from) = self.place(from)?;
+        let (directory, to) = self.place(to)?;
+        if directory.is_kept(&to, force)? {
+            return Ok(Outcome::Kept);
+        }
+        let file = open_regular(&from_directory.handle, &from)?.context("the file to link to is gone")?;
+        let link = |name: &OsStr| -> io::Result<()> {
+            Ok(linkat(&from_directory.handle, &from, &directory.handle, name, AtFlags::empty())?)
+        };
+        match link(&to) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            linked => return Ok(linked.map(|()| Outcome::Written)?),
+        }
+        // To rename one of two names of a file to the other does nothing, and leaves both (rename(2)).
+        let found = fstat(&file).map_err(io::Error::from)?;
+        if !directory.find(&to).is_some_and(|named| is_same(&named, &found)) {
+            uninterrupted(|| leftover::replace(&file, &directory.handle, &to, link))?;
         }
         Ok(Outcome::Written)
     }
 
-    fn descend(&self, names: Vec<OsString>) -> Result<Self> {
-        let mut directory = Self { handle: self.handle.try_clone()? };
+    /// The directory of the file `path`, which is made if need be, and its name there.
+    fn place(&self, path: &[u8]) -> Result<(Self, OsString)> {
+        let mut directories = components(path)?;
+        let name = directories.pop().context("it has no name")?;
+        Ok((self.descend(&directories)?, name))
+    }
+
+    /// Whether what is called `name` stays there.
+    fn is_kept(&self, name: &OsStr, force: bool) -> Result<bool> {
+        let found = self.find(name);
+        if force && found.is_some_and(|found| kind_of(&found) == FileType::Directory) {
+            bail!("there is a directory of that name");
+        }
+        Ok(found.is_some() && !force)
+    }
+
+    /// What has that name, if something has.
+    fn find(&self, name: &OsStr) -> Option<Stat> {
+        statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW).ok()
+    }
+
+    fn descend(&self, names: &[OsString]) -> Result<Self> {
+        let mut directory = Self { handle: Arc::clone(&self.handle) };
         for name in names {
-            let below =
-                directory.open(&name).map_err(|error| match directory.handle.symlink_metadata(&name) {
-                    Ok(found) if found.is_symlink() => anyhow!("it is a symbolic link"),
-                    _ => error.into(),
-                });
+            let below = directory.open(name).map_err(|error| match directory.find(name) {
+                Some(found) if kind_of(&found) == FileType::Symlink => anyhow!("it is a symbolic link"),
+                _ => io::Error::from(error).into(),
+            });
             directory = below.with_context(|| format!("opening directory {name:?}"))?;
         }
         Ok(directory)
     }
 
     /// Opens the directory `name`, after it has made it if need be.
-    fn open(&self, name: &OsStr) -> io::Result<Self> {
-        let mut builder = DirBuilder::new();
-        builder.mode(WHILE_FILLED);
-        match self.handle.create_dir_with(name, &builder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+    fn open(&self, name: &OsStr) -> Result<Self, Errno> {
+        match mkdirat(&self.handle, name, Mode::from_raw_mode(WHILE_FILLED)) {
+            Err(error) if error != Errno::EXIST => return Err(error),
             _ => {}
         }
-        Ok(Self { handle: self.handle.open_dir_nofollow(name)? })
-    }
-
-    fn is_directory(&self, name: &OsStr) -> bool {
-        self.handle.symlink_metadata(name).is_ok_and(|found| found.is_dir())
+        Ok(Self { handle: Arc::new(open_directory(&self.handle, name)?) })
     }
 }
 
-fn make_all(path: &Path, mode: u32) -> Result<()> {
-    if path.as_os_str().is_empty() || path.is_dir() {
-        return Ok(());
-    }
-    if let Some(above) = path.parent() {
-        make_all(above, mode)?;
-    }
-    let make = || match fs::DirBuilder::new().mode(WHILE_FILLED).create(path) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        // Another one made it at the same time.
-        Err(_) => Ok(()),
-        Ok(()) => fs::set_permissions(path, fs::Permissions::from_mode(mode)),
-    };
-    make().with_context(|| format!("making directory {path:?}"))
-}
-
-impl AsFd for Directory {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.handle.as_fd()
-    }
-}
-
-/// Whether `path` can be one beneath a directory: names joined by `/`, each a normal one.
-///
-/// # Errors
-/// A component of `path` is not a normal name.
-pub fn check_path(path: &[u8]) -> Result<()> {
-    ensure!(!path.starts_with(b"/"), "it is not relative");
-    path.split(|&byte| byte == b'/').try_for_each(check_name)
-}
-
-fn list_files(directory: &Dir, above: &str, max: usize, files: &mut Vec<String>) {
-    for entry in directory.entries().into_iter().flatten().flatten() {
-        if files.len() == max {
-            return;
-        }
-        let path = format!("{above}{}", entry.file_name().to_string_lossy());
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            if let Ok(below) = directory.open_dir_nofollow(entry.file_name()) {
-                list_files(&below, &format!("{path}/"), max, files);
-            }
-        } else {
-            files.push(path);
-        }
-    }
-}
-
-fn write_nameless(
-    mut file: fs::File,
-    directory: &Dir,
-    name: &Path,
-    mode: u32,
-    content: impl FnOnce(&mut fs::File) -> Result<()>,
-) -> Result<()> {
-    content(&mut file)?;
-    file.set_permissions(fs::Permissions::from_mode(mode))?;
-    match nameless::name(&file, directory, name) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Ok(nameless::name_instead(&file, directory, name)?)
-        }
+/// Fills a file and gives it its name, in place of what has it.
+fn write(mut unfinished: Unfinished, mode: u32, content: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+    content(&mut unfinished.file)?;
+    unfinished.file.set_permissions(Permissions::from_mode(mode))?;
+    match unfinished.take_name() {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(unfinished.take_place(Then::GoOn)?),
         named => Ok(named?),
     }
 }
 
-/// The same where the file system, or a guest without /proc, has no files without a name.
-fn write_named(
-    directory: &Dir,
-    name: &OsStr,
-    mode: u32,
-    content: impl FnOnce(&mut fs::File) -> Result<()>,
-) -> Result<()> {
-    let temporary = nameless::random_name();
-    let mut options = OpenOptions::new();
-    let file = directory.open_with(&temporary, options.write(true).create_new(true).mode(WHILE_WRITTEN))?;
-    let mut file = file.into_std();
-    content(&mut file)
-        .and_then(|()| {
-            file.set_permissions(fs::Permissions::from_mode(mode))?;
-            Ok(directory.rename(&temporary, directory, name)?)
-        })
-        .inspect_err(|_| drop(directory.remove_file(&temporary)))
+fn list_files(directory: impl AsFd, above: &str, max: usize, files: &mut Vec<String>) {
+    let Ok(entries) = open_readable(&directory).and_then(Dir::read_from) else { return };
+    for entry in entries.flatten() {
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name == "." || name == ".." {
+            continue;
+        }
+        if files.len() == max {
+            return;
+        }
+        let path = format!("{above}{}", name.to_string_lossy());
+        match open_directory(&directory, name) {
+            Ok(below) => list_files(&below, &format!("{path}/"), max, files),
+            Err(_) => files.push(path),
+        }
+    }
 }
 
-/// The components of `path`, each of which is one normal name.
-fn components(path: &[u8]) -> Result<Vec<OsString>> {
-    path.split(|&byte| byte == b'/').map(component).collect()
-}
-
-fn component(name: &[u8]) -> Result<OsString> {
-    check_name(name)?;
-    Ok(OsStr::from_bytes(name).to_owned())
-}
-
-fn check_name(name: &[u8]) -> Result<()> {
-    ensure!(!matches!(name, b"" | b"." | b".."), "a name is empty, '.' or '..'");
-    ensure!(!name.contains(&b'/'), "a name has a '/'");
-    ensure!(!name.contains(&0), "a name has a NUL character");
-    ensure!(name.len() <= NAME_BYTES, "a name is longer than {NAME_BYTES} bytes");
-    Ok(())
+fn kind_of(found: &Stat) -> FileType {
+    FileType::from_raw_mode(found.st_mode)
 }
 
 #[cfg(test)]
@@ -396,15 +362,48 @@ mod tests {
     fn without_nameless_files_the_same_comes_out() -> Result<()> {
         let directory = tempfile::tempdir()?;
         let root = Directory::open_or_create(directory.path())?;
+        let create = || Unfinished::create_named(&root.handle, OsStr::new("file"), WHILE_WRITTEN);
         for content in ["1", "2"] {
-            write_named(&root.handle, OsStr::new("file"), 0o640, |file| {
-                Ok(file.write_all(content.as_bytes())?)
-            })?;
+            super::write(create()?, 0o640, |file| Ok(file.write_all(content.as_bytes())?))?;
             assert_eq!(fs::read_to_string(directory.path().join("file"))?, content);
         }
-        assert!(write_named(&root.handle, OsStr::new("file"), 0o640, |_| bail!("no")).is_err());
+        assert!(super::write(create()?, 0o640, |_| bail!("no")).is_err());
         assert_eq!(fs::metadata(directory.path().join("file"))?.permissions().mode() & 0o7777, 0o640);
         assert_eq!(fs::read_dir(directory.path())?.count(), 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_gets_a_further_name_where_it_may_be_written() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let path = |name: &str| directory.path().join(name);
+        let root = Directory::open_or_create(directory.path())?;
+        let link = |to: &str, force| root.link_file(b"a/file", to.as_bytes(), force);
+        let inode = |name: &str| fs::symlink_metadata(path(name)).map(|found| found.ino());
+        write(&root, "a/file", false)?;
+        assert_eq!(link("b/c/new", false)?, Outcome::Written);
+        fs::write(path("old"), "old")?;
+        symlink("old", path("link"))?;
+        for name in ["old", "link", "b"] {
+            assert_eq!(link(name, false)?, Outcome::Kept);
+        }
+        assert_eq!(fs::read(path("old"))?, b"old");
+        assert!(link("b", true).is_err(), "a directory");
+        // The second time it has the name already.
+        for name in ["link", "old", "old", "a/file"] {
+            assert_eq!(link(name, true)?, Outcome::Written);
+        }
+        for name in ["b/c/new", "old", "link"] {
+            assert_eq!(inode(name)?, inode("a/file")?, "{name}");
+        }
+        for path in ["../x", "/x", ""] {
+            assert!(link(path, true).is_err(), "{path:?}");
+        }
+        assert!(root.link_file(b"absent", b"x", false).is_err());
+        symlink("old", path("elsewhere"))?;
+        assert!(root.link_file(b"elsewhere", b"x", false).is_err());
+        let [names, below] = ["", "a"].map(|name| fs::read_dir(path(name)).unwrap().count());
+        assert_eq!((names, below), (5, 1), "no temporary is left");
         Ok(())
     }
 

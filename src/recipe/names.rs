@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Contradiction, Recipe};
-use crate::{image::read, output::tree::NAME_BYTES, trust::manifest};
+use crate::{image::read, output::names::NAME_BYTES, trust::manifest};
 
 impl Recipe {
     /// Finds names that no image of this layout can have.

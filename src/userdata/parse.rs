@@ -15,7 +15,7 @@ use super::{
     json::{Cursor, check_syntax, first_of, type_of},
     nocloud,
 };
-use crate::output::tree::NAME_BYTES;
+use crate::output::names::NAME_BYTES;
 
 /// What came of user data.
 #[derive(Debug)]

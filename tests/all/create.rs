@@ -451,7 +451,14 @@ fn bad_input_is_named_and_touches_nothing() {
         (&["create", "directory", "x"], r#"building image "directory": it is a directory"#),
         (&["create", "a/b.iso", "x"], r#"building image "a/b.iso": there is no directory "a""#),
         (&["create", "new/", "x"], r#"building image "new/": it is the name of a directory"#),
-        (&["create", "/dev/stdout", "x"], r#"building image "/dev/stdout": it is not a regular file"#),
+        (
+            &["create", "/dev/stdout", "x"],
+            r#"building image "/dev/stdout": it leads through /proc (use '-' for standard output)"#,
+        ),
+        (&["create", "absent/..", "x"], r#"building image "absent/..": there is no directory "absent""#),
+        (&["create", "text/.", "x"], r#"building image "text/.": Not a directory (os error 20)"#),
+        (&["create", "directory/.", "x"], r#"building image "directory/.": it is a directory"#),
+        (&["create", "directory/..", "x"], r#"building image "directory/..": it is a directory"#),
         (&["create", "text/b.iso", "x"], r#"building image "text/b.iso": Not a directory (os error 20)"#),
         (&["create", "/dev/null", "x"], r#"building image "/dev/null": it is a device"#),
         (

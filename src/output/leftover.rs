@@ -1,0 +1,306 @@
+//! Names of files that are on the way to their own, and what a killed process left of them.
+//!
+//! A link replaces nothing, and a rename needs a name to begin with: a file that replaces another one is a temporary for a
+//! moment at least, and SIGKILL in that moment leaves it. So that the next run over the same target finds it, its name is
+//! made of the target's, and it is locked (flock(2)) as long as somebody works on it: what has that name and is not locked
+//! is a leftover. Where two run at once, or the file system has no locks, the name is a random one.
+
+use std::{
+    collections::hash_map::RandomState,
+    ffi::{OsStr, OsString},
+    fs::File,
+    hash::BuildHasher,
+    io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::ffi::OsStrExt,
+    },
+};
+
+use rustix::{
+    fs::{
+        AtFlags, FileType, FlockOperation, Mode, OFlags, Stat, flock, fstat, openat, renameat, statat,
+        unlinkat,
+    },
+    io::Errno,
+    process::geteuid,
+};
+
+/// How the name of a temporary begins.
+const PREFIX: &str = ".metadata-";
+
+/// How often a name is tried whose leftover was removed: another process may be as fast.
+const TRIES_MAX: usize = 4;
+
+/// The name of a temporary that is to replace `target`, always the same: FNV-1a of 64 bits
+/// (Fowler, Noll and Vo, draft-eastlake-fnv).
+fn derived_name(target: &OsStr) -> OsString {
+    let hash = target.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{PREFIX}{hash:016x}").into()
+}
+
+/// A name that no other file has.
+fn random_name() -> OsString {
+    format!("{PREFIX}{:016x}", RandomState::new().hash_one(std::process::id())).into()
+}
+
+/// Whether a file was locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lock {
+    Held,
+    /// Somebody else has it.
+    Busy,
+    /// The file system has no locks.
+    Unsupported,
+}
+
+fn lock(file: impl AsFd) -> io::Result<Lock> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Lock::Held),
+        Err(Errno::WOULDBLOCK) => Ok(Lock::Busy),
+        // NFS locks only what is open for writing.
+        Err(Errno::NOTSUP | Errno::NOLCK | Errno::NOSYS | Errno::INVAL | Errno::BADF) => {
+            Ok(Lock::Unsupported)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Creates a file that is to replace `target`, under a name of its own.
+///
+/// # Errors
+/// The system refuses.
+pub(super) fn create(directory: &OwnedFd, target: &OsStr, mode: u32) -> io::Result<(File, OsString)> {
+    let create = |name: &OsStr| {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        openat(directory, name, flags, Mode::from_raw_mode(mode)).map(File::from)
+    };
+    let derived = derived_name(target);
+    for _ in 0..TRIES_MAX {
+        match create(&derived) {
+            Ok(file) => match lock(&file)? {
+                Lock::Held if is_named(directory, &derived, &fstat(&file)?) => return Ok((file, derived)),
+                // Another process took it for a leftover before it was locked.
+                Lock::Held | Lock::Busy => {}
+                Lock::Unsupported => {
+                    unlinkat(directory, &derived, AtFlags::empty())?;
+                    break;
+                }
+            },
+            Err(Errno::EXIST) if remove(directory, &derived) => {}
+            Err(Errno::EXIST) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let random = random_name();
+    Ok((create(&random)?, random))
+}
+
+/// Lets `file` take the place of `target`, after `link` has given it a name for the moment.
+///
+/// # Errors
+/// A directory has that name, or the system refuses.
+pub(super) fn replace(
+    file: &File,
+    directory: &OwnedFd,
+    target: &OsStr,
+    link: impl Fn(&OsStr) -> io::Result<()>,
+) -> io::Result<()> {
+    let temporary = link_temporarily(file, directory, target, link)?;
+    let renamed = renameat(directory, &temporary, directory, target);
+    if renamed.is_err() {
+        unlinkat(directory, &temporary, AtFlags::empty())?;
+    }
+    Ok(renamed?)
+}
+
+fn link_temporarily(
+    file: &File,
+    directory: &OwnedFd,
+    target: &OsStr,
+    link: impl Fn(&OsStr) -> io::Result<()>,
+) -> io::Result<OsString> {
+    if lock(file)? == Lock::Held {
+        let derived = derived_name(target);
+        for _ in 0..TRIES_MAX {
+            match link(&derived) {
+                Ok(()) => return Ok(derived),
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                Err(_) if remove(directory, &derived) => {}
+                Err(_) => break,
+            }
+        }
+    }
+    let random = random_name();
+    link(&random)?;
+    Ok(random)
+}
+
+/// Removes what a killed process left when it was to replace `target`.
+pub(super) fn remove_of(directory: &OwnedFd, target: &OsStr) {
+    remove(directory, &derived_name(target));
+}
+
+/// Removes the file `name` if it is a leftover. Whether the name is free.
+fn remove(directory: &OwnedFd, name: &OsStr) -> bool {
+    let found = match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) => found,
+        Err(error) => return error == Errno::NOENT,
+    };
+    // To open anything else might do something.
+    if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile || found.st_uid != geteuid().as_raw() {
+        return false;
+    }
+    let open = |access: OFlags| {
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        openat(directory, name, flags, Mode::empty())
+    };
+    let file = match open(OFlags::RDWR).or_else(|_| open(OFlags::RDONLY)) {
+        Ok(file) => file,
+        Err(error) => return error == Errno::NOENT,
+    };
+    match (lock(&file), fstat(&file)) {
+        (Ok(Lock::Held), Ok(opened)) if is_same(&opened, &found) => {
+            // Who renames it has it locked until it has its name.
+            !is_named(directory, name, &opened) || unlinkat(directory, name, AtFlags::empty()).is_ok()
+        }
+        _ => false,
+    }
+}
+
+fn is_named(directory: &OwnedFd, name: &OsStr, file: &Stat) -> bool {
+    statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|named| is_same(&named, file))
+}
+
+/// Whether two are the same file.
+pub(super) fn is_same(one: &Stat, other: &Stat) -> bool {
+    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Write, os::unix::fs::symlink, path::Path};
+
+    use tempfile::TempDir;
+
+    use super::{
+        super::{handle::open_directory, nameless},
+        *,
+    };
+
+    const TARGET: &str = "meta.iso";
+
+    fn sandbox() -> (TempDir, OwnedFd) {
+        let sandbox = TempDir::new().unwrap();
+        let handle = open_directory(rustix::fs::CWD, sandbox.path()).unwrap();
+        (sandbox, handle)
+    }
+
+    /// Replaces the target by a file with this content.
+    fn put(sandbox: &Path, directory: &OwnedFd, content: &str) -> io::Result<()> {
+        let mut file = tempfile::tempfile_in(sandbox)?;
+        file.write_all(content.as_bytes())?;
+        let link = |name: &OsStr| nameless::name(&file, directory, name);
+        replace(&file, directory, OsStr::new(TARGET), link)
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        let mut names: Vec<_> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_name_is_always_the_same() {
+        assert_eq!(derived_name(OsStr::new("")), ".metadata-cbf29ce484222325");
+        assert_eq!(derived_name(OsStr::new("foobar")), ".metadata-85944171f73967e8");
+    }
+
+    #[test]
+    fn a_leftover_is_removed_by_who_replaces_creates_or_names_the_same() -> io::Result<()> {
+        let (sandbox, directory) = sandbox();
+        let leftover = sandbox.path().join(derived_name(OsStr::new(TARGET)));
+        for mode in [0o600, 0o400, 0o200] {
+            fs::write(&leftover, "left")?;
+            fs::set_permissions(&leftover, std::os::unix::fs::PermissionsExt::from_mode(mode))?;
+            put(sandbox.path(), &directory, "new")?;
+            assert_eq!(names(sandbox.path()), [TARGET]);
+            assert_eq!(fs::read(sandbox.path().join(TARGET))?, b"new");
+        }
+        fs::write(&leftover, "left")?;
+        remove_of(&directory, OsStr::new(TARGET));
+        assert_eq!(names(sandbox.path()), [TARGET]);
+        fs::write(&leftover, "left")?;
+        let (file, name) = create(&directory, OsStr::new(TARGET), 0o600)?;
+        assert_eq!((file.metadata()?.len(), sandbox.path().join(name)), (0, leftover));
+        Ok(())
+    }
+
+    #[test]
+    fn what_somebody_works_on_stays_and_both_succeed() -> io::Result<()> {
+        let (sandbox, directory) = sandbox();
+        let (mut first, first_name) = create(&directory, OsStr::new(TARGET), 0o600)?;
+        let (_second, second_name) = create(&directory, OsStr::new(TARGET), 0o600)?;
+        assert_ne!(first_name, second_name);
+        put(sandbox.path(), &directory, "other")?;
+        remove_of(&directory, OsStr::new(TARGET));
+        first.write_all(b"first")?;
+        renameat(&directory, &first_name, &directory, TARGET)?;
+        assert_eq!(fs::read(sandbox.path().join(TARGET))?, b"first");
+        assert_eq!(names(sandbox.path()), [second_name.to_str().unwrap(), TARGET]);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_no_file_stays() -> io::Result<()> {
+        let (sandbox, directory) = sandbox();
+        let name = derived_name(OsStr::new(TARGET));
+        let path = sandbox.path().join(&name);
+        let outside = sandbox.path().join("outside");
+        fs::write(&outside, "precious")?;
+        symlink("outside", &path)?;
+        put(sandbox.path(), &directory, "1")?;
+        remove_of(&directory, OsStr::new(TARGET));
+        assert!(fs::symlink_metadata(&path)?.is_symlink());
+        fs::remove_file(&path)?;
+        fs::create_dir(&path)?;
+        put(sandbox.path(), &directory, "2")?;
+        assert_eq!(names(sandbox.path()), [name.to_str().unwrap(), TARGET, "outside"]);
+        assert_eq!(
+            (fs::read(&outside)?, fs::read(sandbox.path().join(TARGET))?),
+            (b"precious".into(), b"2".into())
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn a_rename_that_fails_leaves_nothing() -> io::Result<()> {
+        let (sandbox, directory) = sandbox();
+        fs::create_dir(sandbox.path().join(TARGET))?;
+        assert!(put(sandbox.path(), &directory, "new").is_err());
+        assert_eq!(names(sandbox.path()), [TARGET]);
+        Ok(())
+    }
+
+    #[test]
+    fn many_at_once_all_succeed_and_leave_one() {
+        let (sandbox, directory) = sandbox();
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let (sandbox, directory) = (sandbox.path(), &directory);
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        put(sandbox, directory, &number.to_string()).unwrap();
+                        let (_file, name) = create(directory, OsStr::new(TARGET), 0o600).unwrap();
+                        renameat(directory, name, directory, TARGET).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(names(sandbox.path()), [TARGET]);
+    }
+}
