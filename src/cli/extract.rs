@@ -1,14 +1,17 @@
 //! `metadata extract`.
 
 use std::{
+    collections::HashMap,
     ffi::{OsStr, OsString},
+    fs::File,
+    io,
     path::PathBuf,
 };
 
 use anyhow::{Context, Result, bail};
 use clap::ArgGroup;
 use metadata_image::{
-    image::{Image, Kind, Progress, Record},
+    image::{Image, Kind, Progress, Record, extents::sharing},
     output::{
         replace::standard_output,
         temporary::clean_up_on_signals,
@@ -24,7 +27,8 @@ use super::{progress::Bar, say};
 /// go into a directory and never outside of it, whatever the names on the
 /// image. What is there already is kept unless --force is given. Files are
 /// written with permission bits 0600 (0700 if they may be executed) and
-/// directories with 0700, since what is on an image may be secret.
+/// directories with 0700, since what is on an image may be secret. Files that
+/// share their bytes on the image become hard links.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, group = ArgGroup::new("what").required(true).multiple(true))]
 pub(crate) struct Args {
@@ -71,6 +75,7 @@ impl Args {
             if let Some(what) = what {
                 bail!("file {name:?} on image {:?} is a {what}", self.image);
             }
+            sharing(&[record]).with_context(|| format!("extracting {name:?} from image {:?}", self.image))?;
             progress.expect(record.len);
             let out = standard_output().context("writing to standard output")?;
             return image.copy_to_file(record, &out, &mut progress);
@@ -86,39 +91,33 @@ impl Args {
                     .collect()
             }
         };
+        let context = || format!("extracting from image {:?}", self.image);
+        let firsts = sharing(&wanted).with_context(context)?;
         clean_up_on_signals().context("preparing for signals")?;
         let root = Directory::open_or_create(directory)?;
-        progress.expect(wanted.iter().map(|record| record.len).sum());
+        let is_first = |(index, first): (usize, &usize)| (index == *first).then_some(wanted[index].len);
+        progress.expect(firsts.iter().enumerate().filter_map(is_first).sum());
+        let mut extraction = Extraction {
+            image: &image,
+            root,
+            force: self.force,
+            progress,
+            written: HashMap::new(),
+            copies_room: image.bytes(),
+        };
         let mut failed = 0;
-        for record in wanted {
-            let written = self.write(&image, record, &root, &mut progress);
+        for (record, first) in wanted.iter().zip(firsts) {
+            let written = extraction.write(record, first);
             if let Err(error) = written.with_context(|| format!("extracting {:?}", record.display_path())) {
                 say(&format!("{error:#}"));
                 failed += 1;
             }
         }
-        drop(progress);
+        drop(extraction);
         match failed {
             0 => Ok(()),
             1 => bail!("1 file was not extracted to {directory:?}"),
             _ => bail!("{failed} files were not extracted to {directory:?}"),
-        }
-    }
-
-    fn write(&self, image: &Image, record: &Record, root: &Directory, progress: &mut Bar) -> Result<()> {
-        match record.kind {
-            Kind::Directory => root.make_directories(&record.path),
-            Kind::SymbolicLink => bail!("it is a symbolic link, and those are not extracted"),
-            Kind::Other => bail!("it is no file or directory"),
-            Kind::File => {
-                let executable = record.mode.is_some_and(|mode| mode & 0o100 != 0);
-                let mode = if executable { 0o700 } else { 0o600 };
-                let fill = |file: &mut std::fs::File| image.copy_to_file(record, file, progress);
-                match root.write_file(&record.path, mode, self.force, fill)? {
-                    Outcome::Written => Ok(()),
-                    Outcome::Kept => bail!("it is there already (--force replaces it)"),
-                }
-            }
         }
     }
 
@@ -135,5 +134,54 @@ impl Args {
             found.next().filter(|_| found.next().is_none())
         };
         exact.or_else(similar).with_context(|| format!("there is no file {name:?} on image {:?}", self.image))
+    }
+}
+
+/// What goes into a directory.
+struct Extraction<'a> {
+    image: &'a Image,
+    root: Directory,
+    force: bool,
+    progress: Bar,
+    /// The paths of files that were written, by the first record with their extents and by their permission bits.
+    written: HashMap<(usize, u32), &'a [u8]>,
+    /// Bytes that may be written once more, where the file system has no links.
+    copies_room: u64,
+}
+
+impl<'a> Extraction<'a> {
+    /// `first`: the index of the first record with the same extents.
+    fn write(&mut self, record: &'a Record, first: usize) -> Result<()> {
+        match record.kind {
+            Kind::Directory => self.root.make_directories(&record.path),
+            Kind::SymbolicLink => bail!("it is a symbolic link, and those are not extracted"),
+            Kind::Other => bail!("it is no file or directory"),
+            Kind::File => match self.write_file(record, first)? {
+                Outcome::Written => Ok(()),
+                Outcome::Kept => bail!("it is there already (--force replaces it)"),
+            },
+        }
+    }
+
+    fn write_file(&mut self, record: &'a Record, first: usize) -> Result<Outcome> {
+        let executable = record.mode.is_some_and(|mode| mode & 0o100 != 0);
+        let mode = if executable { 0o700 } else { 0o600 };
+        if let Some(written) = self.written.get(&(first, mode)) {
+            match self.root.link_file(written, &record.path, self.force) {
+                // The file system has no links, or no more for this file.
+                Err(error) if error.is::<io::Error>() => {
+                    let room = self.copies_room.checked_sub(record.len);
+                    self.copies_room =
+                        room.with_context(|| format!("linking it to another name: {error}"))?;
+                }
+                linked => return linked,
+            }
+        }
+        let fill = |file: &mut File| self.image.copy_to_file(record, file, &mut self.progress);
+        let outcome = self.root.write_file(&record.path, mode, self.force, fill)?;
+        if outcome == Outcome::Written {
+            self.written.insert((first, mode), &record.path);
+        }
+        Ok(outcome)
     }
 }

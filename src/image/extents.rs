@@ -15,7 +15,7 @@ use super::{Extent, Kind, Record};
 ///
 /// # Errors
 /// Extents overlap, of one file or of two files, without being the same.
-pub fn sharing(records: &[Record]) -> Result<Vec<usize>> {
+pub fn sharing(records: &[&Record]) -> Result<Vec<usize>> {
     let mut first_with = HashMap::new();
     let mut firsts = Vec::with_capacity(records.len());
     let mut extents = Vec::new();
@@ -57,6 +57,10 @@ mod tests {
         let extents: Vec<_> = extents.iter().map(|&(offset, len)| Extent { offset, len }).collect();
         let len = extents.iter().map(|extent| extent.len).sum();
         Record { path: path.into(), kind: Kind::File, mode: None, len, extents }
+    }
+
+    fn sharing(records: &[Record]) -> Result<Vec<usize>> {
+        super::sharing(&records.iter().collect::<Vec<_>>())
     }
 
     #[test]

@@ -1,9 +1,9 @@
 use std::{
     fs,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
 };
 
-use crate::support::{Ran, Sandbox, done, failed, noise};
+use crate::support::{Ran, Sandbox, done, failed, noise, with_root};
 
 #[test]
 fn all_files_go_into_a_directory() {
@@ -127,4 +127,34 @@ fn two_at_once_into_one_directory_do_not_mix() {
     }
     assert_eq!(fs::read_dir(sandbox.path("out")).unwrap().count(), 3);
     assert_eq!(sandbox.read("out/.metadata-mine"), b"precious");
+}
+
+#[test]
+fn files_that_share_their_bytes_take_their_room_once() {
+    let sandbox = Sandbox::on_tmpfs();
+    let data = noise(4_000_000);
+    sandbox.write("large", &data);
+    sandbox.succeed(["create", "-q", "meta.iso", "--data-file", "large"]);
+    let at = sandbox.read("meta.iso").windows(64).position(|bytes| bytes == &data[..64]).unwrap();
+    let sector = u32::try_from(at / 2048).unwrap();
+    let records: Vec<_> = (0..8000).map(|number| (format!("F{number}"), sector, 4_000_000)).collect();
+    sandbox.write("many.iso", with_root(sandbox.read("meta.iso"), &records));
+    // Anything that writes them all would take 32 GB.
+    for force in [&[][..], &["--force"]] {
+        let ran = sandbox.run([&["extract", "-q", "many.iso", "--into", "out"], force].concat());
+        assert_eq!(ran, done(""));
+        let found = fs::metadata(sandbox.path("out/f7999")).unwrap();
+        assert_eq!((found.nlink(), found.len()), (8000, 4_000_000));
+        assert!(sandbox.read("out/f4711") == data);
+    }
+
+    // What overlaps in part could be as large, and is refused.
+    let (name, _, _) = &records[0];
+    let overlapping = [(name.clone(), sector, 4_000_000), ("G".to_owned(), sector + 1, 2048)];
+    sandbox.write("overlapping.iso", with_root(sandbox.read("meta.iso"), &overlapping));
+    let why = "\"f0\" and \"g\" share some of their bytes, and a file system has no such files";
+    let ran = sandbox.run(["extract", "overlapping.iso", "--into", "other"]);
+    assert_eq!(ran, failed(1, &format!("extracting from image \"overlapping.iso\": {why}")));
+    assert!(!sandbox.path("other").exists());
+    assert_eq!(sandbox.succeed(["extract", "overlapping.iso", "g"]), data[2048..4096]);
 }

@@ -137,6 +137,48 @@ pub(crate) fn noise(len: usize) -> Vec<u8> {
     bytes
 }
 
+/// An image whose root directory is other records: names of ISO 9660 itself, sectors and bytes. `image` is one that the
+/// program made, and the contents of its files stay where they are.
+pub(crate) fn with_root(mut image: Vec<u8>, records: &[(String, u32, u32)]) -> Vec<u8> {
+    const SECTOR: usize = 2048;
+    const DESCRIPTOR: usize = 16 * SECTOR;
+    let both = |number: u32| [number.to_le_bytes(), number.to_be_bytes()].concat();
+    let record = |name: &[u8], sector: u32, bytes: u32, flags: u8| {
+        let mut record =
+            [&[0, 0][..], &both(sector), &both(bytes), &[80, 1, 1, 0, 0, 0, 0, flags, 0, 0, 1, 0, 0, 1]]
+                .concat();
+        record.extend([&[u8::try_from(name.len()).unwrap()], name].concat());
+        record.resize(record.len().next_multiple_of(2), 0);
+        record[0] = u8::try_from(record.len()).unwrap();
+        record
+    };
+    let start = image.len().next_multiple_of(SECTOR);
+    let sector = u32::try_from(start / SECTOR).unwrap();
+    image.resize(start, 0);
+    // The length of the directory is not known before it is complete.
+    let mut directory = [record(&[0], sector, 0, 2), record(&[1], sector, 0, 2)].concat();
+    for (name, sector, bytes) in records {
+        let record = record(name.as_bytes(), *sector, *bytes, 0);
+        let left = directory.len().next_multiple_of(SECTOR) - directory.len();
+        if left < record.len() {
+            directory.resize(directory.len() + left, 0);
+        }
+        directory.extend(record);
+    }
+    directory.resize(directory.len().next_multiple_of(SECTOR), 0);
+    let bytes = both(u32::try_from(directory.len()).unwrap());
+    for own in [0, 34] {
+        directory[own + 10..own + 18].copy_from_slice(&bytes);
+    }
+    image.extend(directory);
+    let root = DESCRIPTOR + 156;
+    image[root + 2..root + 10].copy_from_slice(&both(sector));
+    image[root + 10..root + 18].copy_from_slice(&bytes);
+    // The terminator in place of the descriptor of Joliet.
+    image.copy_within(DESCRIPTOR + 2 * SECTOR..DESCRIPTOR + 3 * SECTOR, DESCRIPTOR + SECTOR);
+    image
+}
+
 /// The first sector of a FAT image, as `mkfs.vfat` writes it.
 pub(crate) fn fat_boot_sector() -> Vec<u8> {
     let mut sector = vec![0; 512];
