@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 
 use super::{Built, Options, line::Task};
 use crate::{
     check::{Checked, Prepared},
     image::{
         digests::digests,
+        peek::may_be_replaced,
         source::Source,
         write::{Heads, Written},
     },
@@ -56,10 +57,22 @@ pub(super) fn write<T>(
             if let Some(path) = sources.iter().chain(&options.lines).find(|path| taken.is_same_file(path)) {
                 return Err(anyhow!("it is the same file as {path:?}")).with_context(building);
             }
+            if !options.force {
+                check_old(&taken).with_context(building)?;
+            }
             built.replaced = true;
             Ok((Some(taken), built))
         }
     }
+}
+
+/// Whether an image may take the place of the file that has its name.
+fn check_old(taken: &Taken) -> Result<()> {
+    let old = taken.open_old().and_then(may_be_replaced);
+    let replaceable =
+        old.context("looking at the file that is there (--force replaces it whatever it is)")?;
+    ensure!(replaceable, "there is a file that is not an image (--force replaces it)");
+    Ok(())
 }
 
 /// The user data of a directory.

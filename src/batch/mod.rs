@@ -40,6 +40,8 @@ pub struct Options {
     pub shard: Shard,
     /// Whether the lines behind one with a fault are done as well.
     pub keep_going: bool,
+    /// Whether files that are no images are replaced.
+    pub force: bool,
     /// Whether warnings are errors, also where a line does not say so.
     pub strict: bool,
     /// Whether the images are read back for their digests.

@@ -56,6 +56,10 @@ pub(crate) struct Args {
     )]
     shard: Shard,
 
+    /// Replace files that are not images
+    #[arg(long)]
+    force: bool,
+
     /// Take warnings for errors
     #[arg(long)]
     strict: bool,
@@ -166,6 +170,7 @@ impl Args {
                 .map_or_else(|| available_parallelism().unwrap_or(NonZero::<usize>::MIN), NonZero::from),
             shard: self.shard,
             keep_going: self.keep_going,
+            force: self.force,
             strict: self.strict,
             digests: self.digests,
             sync: self.sync,

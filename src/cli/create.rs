@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io::{self, IsTerminal, Write},
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
@@ -19,6 +19,7 @@ use metadata_image::{
         Layout,
         digests::digests,
         layout::hex,
+        peek::may_be_replaced,
         source::Source,
         write::{Draft, Placed, Written},
     },
@@ -143,6 +144,10 @@ pub(crate) struct Args {
     #[arg(long)]
     sync: bool,
 
+    /// Replace a file that is not an image
+    #[arg(long)]
+    force: bool,
+
     /// Take warnings for errors
     #[arg(long)]
     strict: bool,
@@ -184,7 +189,7 @@ Examples:
 SOURCE_DATE_EPOCH, in seconds since 1970, dates the image; without it that is
 1980-01-01.";
 
-fn split(argument: &std::ffi::OsStr) -> Result<(Vec<u8>, PathBuf)> {
+fn split(argument: &OsStr) -> Result<(Vec<u8>, PathBuf)> {
     let bytes = argument.as_bytes();
     let middle = bytes.iter().position(|&byte| byte == b'=').context("it is not NAME=PATH")?;
     let path = &bytes[middle + 1..];
@@ -234,6 +239,7 @@ impl Args {
         if let Some(path) = recipe.paths().find(|path| target.is_same_file(path)) {
             return Err(anyhow!("it is the same file as {path:?}")).with_context(building);
         }
+        self.check_old(&target).with_context(building)?;
         clean_up_on_signals().context("preparing for signals")?;
         let identifier = recipe.volume_identifier().to_owned();
         let draft = self.draft(recipe)?;
@@ -249,6 +255,26 @@ impl Args {
         }
         self.report(written.bytes);
         Ok(())
+    }
+
+    /// Whether the image may take the place of what is there.
+    fn check_old(&self, target: &Target) -> Result<()> {
+        if self.force {
+            return Ok(());
+        }
+        let old = target.open_old().and_then(may_be_replaced);
+        if old.context("looking at the file that is there (--force replaces it whatever it is)")? {
+            return Ok(());
+        }
+        let data = self.data.as_deref().map(Path::new).or(self.data_file.as_deref());
+        match data.filter(|data| looks_like_image(data)) {
+            None => bail!("there is a file that is not an image (--force replaces it)"),
+            Some(data) => bail!(
+                "there is a file that is not an image, and {data:?} looks like one: \
+                 metadata create {data:?} --data-file {:?}? (--force replaces it)",
+                self.image
+            ),
+        }
     }
 
     /// Writes the image to standard output.
@@ -371,6 +397,13 @@ impl Args {
             say(&format!("{image}: {bytes} bytes, layout {}", self.layout));
         }
     }
+}
+
+/// Whether somebody who gives this path as data most likely means it as the image.
+fn looks_like_image(path: &Path) -> bool {
+    const ENDINGS: [&str; 2] = ["iso", "img"];
+    let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+    ENDINGS.iter().any(|image| ending.eq_ignore_ascii_case(image))
 }
 
 fn file_or_standard_input(path: &Path, role: &'static str) -> Source {

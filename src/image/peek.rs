@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use rustix::io::Errno;
+
 use super::SECTOR_BYTES;
 
 /// Where the first descriptor is, in bytes (ECMA-119, 6.2.1).
@@ -88,6 +90,39 @@ fn is_fat(sector: &[u8]) -> bool {
         && matches!(sector[FATS], 1 | 2)
         && sector[SIGNATURE..] == [0x55, 0xaa]
 }
+
+/// Whether an image may take the place of a file: there is none, or it is an image itself, is empty, or holds nothing but
+/// zeros, as one that was made to have some size. Anything else is likely somebody's data.
+///
+/// # Errors
+/// It cannot be read.
+pub fn may_be_replaced(file: Option<File>) -> io::Result<bool> {
+    let Some(mut file) = file else { return Ok(true) };
+    Ok(file_system(&mut file)?.is_some() || is_all_zeros(&mut file)?)
+}
+
+/// Whether all bytes of a file are zeros. Its holes are not read.
+fn is_all_zeros(file: &mut File) -> io::Result<bool> {
+    let mut buffer = vec![0; ZEROS_READ_BYTES];
+    let mut at = 0;
+    loop {
+        match rustix::fs::seek(&*file, rustix::fs::SeekFrom::Data(at)) {
+            // Nothing but a hole is left.
+            Err(Errno::NXIO) => return Ok(true),
+            // A file system without holes.
+            Err(Errno::INVAL) => drop(file.seek(SeekFrom::Start(at))?),
+            sought => drop(sought?),
+        }
+        let read = file.read(&mut buffer)?;
+        if read == 0 || buffer[..read].iter().any(|&byte| byte != 0) {
+            return Ok(read == 0);
+        }
+        at = file.stream_position()?;
+    }
+}
+
+/// Bytes that are looked at for zeros at a time.
+const ZEROS_READ_BYTES: usize = 64 << 10;
 
 /// Opens a file or a block device, and nothing else: a FIFO would wait for somebody to write to it.
 ///
@@ -204,6 +239,26 @@ mod tests {
         assert_eq!(look(0, b"text"), Err("it is scratched".to_owned()));
         assert_eq!(look(99, b"text"), Ok(None));
         assert_eq!(look(99, &vec![0; 40_000]), Ok(None));
+    }
+
+    #[test]
+    fn what_is_no_image_may_not_be_replaced() {
+        let replaceable = |bytes: &[u8], len: u64| {
+            let mut file = tempfile::tempfile().unwrap();
+            io::Write::write_all(&mut file, bytes).unwrap();
+            file.set_len(len).unwrap();
+            may_be_replaced(Some(file)).unwrap()
+        };
+        let image = image(&[(1, b"CD001", "x"), (255, b"CD001", "")]);
+        assert!(replaceable(&image, image.len() as u64));
+        assert!(replaceable(b"", 0));
+        assert!(replaceable(&[0; 9000], 9000));
+        assert!(replaceable(&[0; 5], 1 << 40), "holes are not read");
+        assert!(!replaceable(b"text", 4));
+        assert!(!replaceable(b"\0\0\0x", 1 << 30));
+        let mut late = vec![0; 3 * ZEROS_READ_BYTES];
+        late[3 * ZEROS_READ_BYTES - 1] = 1;
+        assert!(!replaceable(&late, late.len() as u64));
     }
 
     #[test]

@@ -424,6 +424,26 @@ fn old_images_are_replaced_as_a_whole() {
 }
 
 #[test]
+fn files_that_are_not_images_are_kept_unless_forced() {
+    let sandbox = Sandbox::new();
+    let input = "{\"image\": \"a\", \"data\": \"x\"}\n{\"image\": \"b.yaml\", \"data\": \"x\"}\n";
+    sandbox.write("out/a", [0; 5000]);
+    sandbox.write("out/b.yaml", "#cloud-config\n");
+    let ran = sandbox.run_with_input(["batch", "--into", "out"], input);
+    assert_eq!(
+        lines(&ran),
+        [
+            "metadata: line 2: building image \"b.yaml\": there is a file that is not an image (--force replaces it)",
+            "metadata: standard input: ended by the first fault; 1 image built in \"out\"",
+        ]
+    );
+    assert_eq!(sandbox.succeed(["extract", "out/a", "config"]), b"x");
+    assert_eq!(sandbox.read("out/b.yaml"), b"#cloud-config\n");
+    assert_eq!(sandbox.run_with_input(["batch", "--into", "out", "--force"], input).status, Some(0));
+    assert_eq!(sandbox.succeed(["extract", "out/b.yaml", "config"]), b"x");
+}
+
+#[test]
 fn nothing_is_written_outside_of_the_directory() {
     let sandbox = Sandbox::new();
     sandbox.write("outside/file", "old");

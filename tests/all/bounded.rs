@@ -167,6 +167,7 @@ fn build(text: &str) {
         jobs: NonZero::<usize>::MIN,
         shard: batch::Shard::ALL,
         keep_going: true,
+        force: false,
         strict: false,
         digests: false,
         sync: false,

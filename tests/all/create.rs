@@ -7,7 +7,7 @@ use std::{
     },
 };
 
-use crate::support::{Ran, Sandbox, done, failed, noise};
+use crate::support::{Ran, Sandbox, done, failed, fat_boot_sector, linuxkit_image, noise};
 
 const MADE: &str = "metadata: meta.iso: 372736 bytes, layout linuxkit\n";
 
@@ -228,9 +228,38 @@ fn an_old_image_is_replaced_as_a_whole() {
 }
 
 #[test]
+fn a_file_that_is_not_an_image_is_kept_unless_forced() {
+    let sandbox = Sandbox::new();
+    let refused = |arguments: &[&str], why: &str| {
+        let line = format!("building image \"my.yaml\": {why} (--force replaces it)");
+        assert_eq!(sandbox.run([&["create", "my.yaml"], arguments].concat()), failed(1, &line));
+        assert_eq!(sandbox.read("my.yaml"), b"#cloud-config\n");
+    };
+    sandbox.write("my.yaml", "#cloud-config\n");
+    let swapped = "there is a file that is not an image, and \"seed.iso\" looks like one: \
+                   metadata create \"seed.iso\" --data-file \"my.yaml\"?";
+    refused(&["seed.iso"], swapped);
+    refused(&["--data-file", "seed.iso"], swapped);
+    refused(&["hello"], "there is a file that is not an image");
+    refused(&["--data", "seed.iso"], "there is a file that is not an image");
+    assert_eq!(sandbox.names(), ["my.yaml"]);
+    sandbox.succeed(["create", "my.yaml", "hello", "--force"]);
+    assert_eq!(sandbox.succeed(["extract", "my.yaml", "config"]), b"hello");
+
+    // Images, those of other programs, and files that were made to have some size.
+    for old in [linuxkit_image(b"x"), fat_boot_sector(), Vec::new(), vec![0; 100_000]] {
+        sandbox.write("meta.iso", old);
+        sandbox.succeed(["create", "meta.iso", "hello"]);
+    }
+    sandbox.write("disk", [&b"QFI\xfb"[..], &[0; 9000]].concat());
+    let line = r#"building image "disk": there is a file that is not an image (--force replaces it)"#;
+    assert_eq!(sandbox.run(["create", "disk", "hello"]), failed(1, line));
+}
+
+#[test]
 fn a_symbolic_link_is_followed() {
     let sandbox = Sandbox::new();
-    sandbox.write("images/old.iso", "old");
+    sandbox.write("images/old.iso", "");
     symlink("images/old.iso", sandbox.path("meta.iso")).unwrap();
     symlink("images/new.iso", sandbox.path("new.iso")).unwrap();
     symlink("loop.iso", sandbox.path("loop.iso")).unwrap();
@@ -313,7 +342,7 @@ fn a_date_is_taken_from_the_environment() {
 #[test]
 fn usage_errors_are_one_line_and_touch_nothing() {
     let sandbox = Sandbox::new();
-    sandbox.write("meta.iso", "old");
+    sandbox.write("meta.iso", fat_boot_sector());
     sandbox.write("f", "file");
     let long = format!("{}=f", "x".repeat(256));
     let long_fault = format!("file name {:?} has a part longer than 255 bytes", "x".repeat(256));
@@ -409,7 +438,7 @@ fn usage_errors_are_one_line_and_touch_nothing() {
         (&["create", "meta.iso", "-data-file=-", "--file", "a=-"], "standard input can be read only once"),
     ] {
         assert_eq!(sandbox.run(arguments), failed(2, line), "{arguments:?}");
-        assert_eq!(sandbox.read("meta.iso"), b"old", "{arguments:?}");
+        assert_eq!(sandbox.read("meta.iso"), fat_boot_sector(), "{arguments:?}");
         assert_eq!(sandbox.names(), ["f", "meta.iso"], "{arguments:?}");
     }
 }
@@ -417,7 +446,7 @@ fn usage_errors_are_one_line_and_touch_nothing() {
 #[test]
 fn bad_input_is_named_and_touches_nothing() {
     let sandbox = Sandbox::new();
-    sandbox.write("meta.iso", "old");
+    sandbox.write("meta.iso", fat_boot_sector());
     sandbox.write("directory/x", "");
     sandbox.write("private", "-----BEGIN OPENSSH PRIVATE KEY-----\n");
     sandbox.write("text", "hello\n");
@@ -475,7 +504,7 @@ fn bad_input_is_named_and_touches_nothing() {
         ),
     ] {
         assert_eq!(sandbox.run(arguments), failed(1, line), "{arguments:?}");
-        assert_eq!(sandbox.read("meta.iso"), b"old", "{arguments:?}");
+        assert_eq!(sandbox.read("meta.iso"), fat_boot_sector(), "{arguments:?}");
         assert_eq!(sandbox.names(), names, "{arguments:?}");
     }
 }
@@ -549,14 +578,14 @@ help: put it in quotes: \"1\"
         sandbox.run_with_input(["create", "meta.iso", "-data-file=-"], data).stderr,
         format!("{finding}{MADE}")
     );
-    sandbox.write("meta.iso", "old");
+    sandbox.write("meta.iso", fat_boot_sector());
     let failed = Ran {
         status: Some(1),
         stdout: String::new(),
         stderr: format!("{finding}metadata: the data for \"meta.iso\" has 1 error, no warnings\n"),
     };
     assert_eq!(sandbox.run(["create", "meta.iso", data, "--strict"]), failed);
-    assert_eq!(sandbox.read("meta.iso"), b"old");
+    assert_eq!(sandbox.read("meta.iso"), fat_boot_sector());
 
     let arguments = ["--layout", "nocloud", "--network-config", "empty", "--meta-data", "meta", "--quiet"];
     let stderr = sandbox.run([&["create", "meta.iso", "hello"], &arguments[..]].concat()).stderr;

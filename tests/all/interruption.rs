@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{Ran, Sandbox, noise};
+use crate::support::{Ran, Sandbox, fat_boot_sector, noise};
 
 /// The same command where the tests were started with signals ignored, as in the background of a script.
 pub(crate) fn heeding_signals(command: &Command) -> Command {
@@ -43,7 +43,7 @@ fn a_signal_leaves_the_old_image_and_nothing_else() {
         for old in [true, false] {
             let sandbox = Sandbox::new();
             if old {
-                sandbox.write("meta.iso", "old");
+                sandbox.write("meta.iso", fat_boot_sector());
             }
             let mut child = start(&sandbox);
             signal(&child, name);
@@ -51,7 +51,7 @@ fn a_signal_leaves_the_old_image_and_nothing_else() {
             let expected: &[&str] = if old { &["meta.iso"] } else { &[] };
             assert_eq!(sandbox.names(), expected, "SIG{name}");
             if old {
-                assert_eq!(sandbox.read("meta.iso"), b"old");
+                assert_eq!(sandbox.read("meta.iso"), fat_boot_sector());
             }
         }
     }
@@ -69,7 +69,7 @@ fn even_when_killed_a_new_image_leaves_nothing() {
 #[test]
 fn a_signal_that_was_ignored_stays_ignored() {
     let sandbox = Sandbox::new();
-    sandbox.write("meta.iso", "old");
+    sandbox.write("meta.iso", fat_boot_sector());
     let metadata = assert_cmd::cargo::cargo_bin!("metadata");
     let mut child = Command::new("sh")
         .current_dir(sandbox.path(""))
@@ -112,7 +112,7 @@ fn a_full_disk_leaves_the_old_image_and_nothing_else() {
     sandbox.write("large", noise(3_000_000));
     let small = sandbox.path("small");
     let _mounted = Tmpfs::mount(&small, 2 << 20);
-    fs::write(small.join("meta.iso"), "old").unwrap();
+    fs::write(small.join("meta.iso"), fat_boot_sector()).unwrap();
     for image in ["small/meta.iso", "small/new.iso"] {
         for data in ["large", "-"] {
             let ran = sandbox.run_with_input(["create", image, "--data-file", data], noise(3_000_000));
@@ -125,7 +125,7 @@ fn a_full_disk_leaves_the_old_image_and_nothing_else() {
             let expected =
                 Ran { status: Some(1), stdout: String::new(), stderr: format!("metadata: {line}\n") };
             assert_eq!(ran, expected);
-            assert_eq!(fs::read(small.join("meta.iso")).unwrap(), b"old");
+            assert_eq!(fs::read(small.join("meta.iso")).unwrap(), fat_boot_sector());
             assert_eq!(fs::read_dir(&small).unwrap().count(), 1);
         }
     }
