@@ -29,6 +29,8 @@ use metadata_image::{
 use peak_alloc::PeakAlloc;
 use rustix::time::{ClockId, clock_gettime};
 
+use crate::support::Sandbox;
+
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
 
@@ -248,6 +250,37 @@ fn time_and_memory_grow_with_the_bytes_given() {
         let time = small.processor_time.max(slower * Duration::from_millis(20));
         assert!(large.heap <= 5 * heap, "{name}: {small}; {large}");
         assert!(large.processor_time <= 5 * time, "{name}: {small}; {large}");
+    }
+}
+
+#[test]
+#[ignore = "needs GNU time"]
+fn the_program_takes_no_more_for_what_it_prints() {
+    let sandbox = Sandbox::on_tmpfs();
+    for (name, generate) in GENERATORS {
+        sandbox.write("input", generate(64 << 10));
+        for arguments in [
+            &["check", "input"] as &[_],
+            &["check", "--json", "--as", "cloud-init", "input"],
+            &["check", "--as", "meta-data", "input"],
+            &["apply", "input", "out"],
+            &["agent", "--root", "out", "--json", "file=input"],
+            &["create", "--layout", "nocloud", "--data-file", "input", "--force", "out.iso"],
+            &["create", "x", "--layout", "nocloud", "--meta-data", "input", "--force", "out.iso"],
+            &["agent", "--root", "out", "--json", "file=out.iso"],
+        ] {
+            let program = assert_cmd::cargo::cargo_bin!("metadata").to_str().unwrap();
+            let time = ["-q", "-f", "%U %S %M", "-o", "cost", program];
+            let mut command = Command::new("time");
+            command.current_dir(sandbox.path("")).args(time).args(arguments);
+            let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
+            assert!(matches!(status.code(), Some(0 | 1)), "{name}: {arguments:?}: {status}");
+            let cost = String::from_utf8(sandbox.read("cost")).unwrap();
+            let cost: Vec<f64> = cost.split_whitespace().map(|number| number.parse().unwrap()).collect();
+            let slower = if cfg!(debug_assertions) { 10.0 } else { 1.0 };
+            assert!(cost[0] + cost[1] <= slower, "{name}: {arguments:?}: {cost:?}");
+            assert!(cost[2] <= 100_000.0, "{name}: {arguments:?}: {cost:?}");
+        }
     }
 }
 
