@@ -12,6 +12,8 @@ mod check;
 mod create;
 mod extract;
 mod foreign;
+mod fuzz;
+mod fuzz_targets;
 mod golden;
 mod guest;
 mod hostile;
@@ -19,6 +21,7 @@ mod imds;
 mod interruption;
 mod manifest;
 mod memory;
+mod mutants;
 #[cfg(feature = "policy")]
 mod policy;
 mod properties;
