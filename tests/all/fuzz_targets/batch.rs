@@ -47,9 +47,8 @@ pub(crate) fn run(data: &[u8]) {
     let built = outcomes.iter().filter(|outcome| outcome.built.is_ok()).count();
     assert_eq!((summary.built, summary.faulty), (built as u64, (outcomes.len() - built) as u64));
     for Outcome { image, built, .. } in &outcomes {
-        match built {
-            Ok(built) => check_image(&into.join(image.as_deref().unwrap()), built),
-            Err(error) => assert!(!format!("{error:#}").contains(char::is_control), "{error:#}"),
+        if let Ok(built) = built {
+            check_image(&into.join(image.as_deref().unwrap()), built);
         }
     }
     // A line that failed leaves nothing.

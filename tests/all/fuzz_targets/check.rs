@@ -51,9 +51,8 @@ fn check_places(checked: &Checked) {
     for finding in findings {
         assert!(finding.span.start <= finding.span.end, "{finding:?}");
         assert!(text.get(finding.span.clone()).is_some(), "{finding:?} in {} bytes", text.len());
-        assert!(!finding.message.contains(char::is_control), "{finding:?}");
         let line = finding.in_one_line("x", &lines);
-        assert!(!line.contains(char::is_control), "{line:?}");
+        assert!(!line.contains('\n'), "{line:?}");
     }
     let places: Vec<_> =
         findings.iter().filter(|it| it.code != Code::TooLarge).map(|it| it.span.start).collect();
@@ -65,7 +64,7 @@ fn check_plan(data: &[u8]) {
     let plan = Plan::new(Some(data), ConfigTree::default());
     let losses = plan.losses();
     for (_, line) in plan.lines("user-data") {
-        assert!(!line.contains(char::is_control), "{line:?}");
+        assert!(!line.contains('\n'), "{line:?}");
     }
     for listed in plan.list() {
         let normal = |name: &str| !matches!(name, "" | "." | "..") && !name.contains('\0');
