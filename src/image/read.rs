@@ -104,7 +104,10 @@ impl Image {
         let (records, malformed) = match walk(&mut self.iso, only) {
             Ok(records) => (records, false),
             Err(Stop::MalformedRoot(error)) => match self.lenient_root()? {
-                Some(records) => (records, true),
+                Some(mut records) => {
+                    records.retain(|record| only.is_none_or(|wanted| wanted(&record.path)));
+                    (records, true)
+                }
                 None => return Err(error),
             },
             Err(Stop::Broken(error)) => return Err(error),
@@ -353,10 +356,11 @@ fn lenient_records(sector: &[u8]) -> Vec<Record> {
 }
 
 /// A name of ISO 9660 itself as Linux shows it: lower case, without version and without a dot at the end (isofs,
-/// `map=normal`).
+/// `map=normal`). A name of which that would leave nothing, `.` or `..` keeps both.
 fn as_linux_shows(name: &[u8]) -> Vec<u8> {
-    let name = name.split(|&byte| byte == b';').next().unwrap_or_default();
-    name.strip_suffix(b".").unwrap_or(name).to_ascii_lowercase()
+    let base = name.split(|&byte| byte == b';').next().unwrap_or_default();
+    let base = base.strip_suffix(b".").unwrap_or(base);
+    if matches!(base, b"" | b"." | b"..") { name } else { base }.to_ascii_lowercase()
 }
 
 pub(super) fn tree(namespace: Namespace) -> Tree {

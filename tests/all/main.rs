@@ -13,6 +13,8 @@ mod check;
 mod create;
 mod extract;
 mod foreign;
+mod fuzz;
+mod fuzz_targets;
 mod golden;
 mod guest;
 mod hostile;
@@ -20,6 +22,7 @@ mod imds;
 mod interruption;
 mod manifest;
 mod memory;
+mod mutants;
 #[cfg(feature = "policy")]
 mod policy;
 mod properties;

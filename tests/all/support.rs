@@ -10,6 +10,8 @@ use std::{
 use assert_cmd::Command;
 use tempfile::TempDir;
 
+pub(crate) use crate::fuzz_targets::iso::linuxkit_image;
+
 /// A directory of its own for a test.
 pub(crate) struct Sandbox {
     directory: TempDir,
@@ -186,52 +188,4 @@ pub(crate) fn fat_boot_sector() -> Vec<u8> {
     sector[11..17].copy_from_slice(&[0, 2, 4, 1, 0, 2]);
     sector[510..].copy_from_slice(&[0x55, 0xaa]);
     sector
-}
-
-/// An image like those of `linuxkit metadata create`: the identifiers of its primary volume descriptor are all 32 bytes
-/// long, which displaces every field after them, and its directory records have an odd length.
-pub(crate) fn linuxkit_image(data: &[u8]) -> Vec<u8> {
-    const SECTOR: usize = 2048;
-    const ROOT: u32 = 20;
-    const FILE: u32 = 21;
-    let both = |number: u32| [number.to_le_bytes(), number.to_be_bytes()].concat();
-    let both_short = |number: u16| [number.to_le_bytes(), number.to_be_bytes()].concat();
-    let record = |sector: u32, len: usize, flags: u8, name: &[u8]| {
-        let mut record = vec![0, 0];
-        record.extend(both(sector));
-        record.extend(both(u32::try_from(len).unwrap()));
-        record.extend([126, 11, 20, 0, 0, 0, 0, flags, 0, 0]);
-        record.extend(both_short(1));
-        record.push(u8::try_from(name.len()).unwrap());
-        record.extend(name);
-        record[0] = u8::try_from(record.len()).unwrap();
-        record
-    };
-    let sectors = FILE as usize + data.len().div_ceil(SECTOR).max(1);
-    let root = record(ROOT, SECTOR, 2, &[0]);
-
-    let mut descriptor = b"\x01CD001\x01\0".to_vec();
-    descriptor.extend([b' '; 32]);
-    descriptor.extend(*b"config                          ");
-    descriptor.extend([0; 8]);
-    descriptor.extend(both(u32::try_from(sectors).unwrap()));
-    descriptor.extend([0; 32]);
-    descriptor.extend([1, 1, 2048].map(both_short).concat());
-    descriptor.extend(both(u32::try_from(SECTOR).unwrap()));
-    descriptor.extend(18_u32.to_le_bytes());
-    descriptor.extend([0; 4]);
-    descriptor.extend(19_u32.to_be_bytes());
-    descriptor.extend([0; 4]);
-    descriptor.extend(&root);
-    // Eight identifiers of 32 bytes, then the dates, too early by as much as the identifiers are too short.
-    descriptor.extend([b' '; 8 * 32 - 32]);
-    descriptor.extend(*b"2026112000000000");
-
-    let mut image = vec![0; sectors * SECTOR];
-    image[16 * SECTOR..][..descriptor.len()].copy_from_slice(&descriptor);
-    image[17 * SECTOR..][..7].copy_from_slice(b"\xffCD001\x01");
-    let directory = [root, record(ROOT, SECTOR, 2, &[1]), record(FILE, data.len(), 0, b"CONFIG")].concat();
-    image[ROOT as usize * SECTOR..][..directory.len()].copy_from_slice(&directory);
-    image[FILE as usize * SECTOR..][..data.len()].copy_from_slice(data);
-    image
 }

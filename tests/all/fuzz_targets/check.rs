@@ -1,0 +1,85 @@
+//! Checking a text, and planning what a guest would have of it. The input is the text.
+
+use metadata_image::{
+    check::{self, Checked, Subject, TARGETS},
+    image::Layout,
+    userdata::{
+        config_tree::ConfigTree,
+        finding::{Code, Lines, Severity},
+        pack, parse,
+        plan::Plan,
+    },
+};
+
+const SUBJECTS: [Subject; 6] = [
+    Subject::UserData(None),
+    Subject::UserData(Some(Layout::LinuxKit)),
+    Subject::UserData(Some(Layout::NoCloud)),
+    Subject::MetaData(Layout::NoCloud),
+    Subject::MetaData(Layout::ConfigDrive),
+    Subject::NetworkConfig,
+];
+
+pub(crate) fn run(data: &[u8]) {
+    for subject in SUBJECTS {
+        let target = TARGETS[data.len() % TARGETS.len()];
+        check_places(&check::check(data, subject, Some(target)));
+    }
+    check_plan(data);
+}
+
+pub(crate) fn seeds() -> Vec<Vec<u8>> {
+    [
+        r#"{"ssh": {"entries": {"sshd_config": {"perm": "0600", "content": "x\u00e9"}}}, "hostname": {"content": "a"}}"#,
+        "#cloud-config\nusers:\n- &a {name: b}\n- *a\n",
+        "instance-id: i-1\nlocal-hostname: web\npublic-keys:\n  - ssh-ed25519 AAAA\n",
+        "version: 2\nethernets:\n  eth0: {dhcp4: true}\n",
+        "## template: jinja\n#cloud-config\na: {{ b }}\n",
+        "Content-Type: multipart/mixed; boundary=x\n\n--x\n",
+        "#!/bin/sh\necho\r\n",
+        "\u{feff}// x\n{\"a\": {\"content\": \"\",}, /* */ }",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into()
+}
+
+/// Every finding is at a place in the text, in order.
+fn check_places(checked: &Checked) {
+    let Checked { text, findings, .. } = checked;
+    let lines = Lines::of(text);
+    for finding in findings {
+        assert!(finding.span.start <= finding.span.end, "{finding:?}");
+        assert!(text.get(finding.span.clone()).is_some(), "{finding:?} in {} bytes", text.len());
+        let line = finding.in_one_line("x", &lines);
+        assert!(!line.contains('\n'), "{line:?}");
+    }
+    let places: Vec<_> =
+        findings.iter().filter(|it| it.code != Code::TooLarge).map(|it| it.span.start).collect();
+    assert!(places.is_sorted(), "{places:?}");
+}
+
+/// A plan has what the text says and nothing else, and its tree is the same when it is written and read again.
+fn check_plan(data: &[u8]) {
+    let plan = Plan::new(Some(data), ConfigTree::default());
+    let losses = plan.losses();
+    for (_, line) in plan.lines("user-data") {
+        assert!(!line.contains('\n'), "{line:?}");
+    }
+    for listed in plan.list() {
+        let normal = |name: &str| !matches!(name, "" | "." | "..") && !name.contains('\0');
+        assert!(listed.path.split('/').all(normal), "{:?}", listed.path);
+    }
+    let _ = plan.hostname();
+    if !parse::is_meant(data) {
+        assert_eq!((losses.len(), plan.list().len()), (0, 1));
+        return;
+    }
+    let parsed = parse::parse(data);
+    let Some(tree) = parsed.tree else { return };
+    let text = pack::to_json(&tree).unwrap();
+    let again = parse::parse(&text);
+    let errors =
+        again.findings.iter().filter(|it| it.code.severity() == Severity::Error && it.code != Code::HostName);
+    assert_eq!(errors.collect::<Vec<_>>(), Vec::<&_>::new(), "{}", String::from_utf8_lossy(&text));
+    assert_eq!(again.tree, Some(tree));
+}
