@@ -159,9 +159,6 @@ impl BlockDevice for Bounded {
 
     fn read_blocks(&mut self, first: BlockIndex, buf: &mut [u8]) -> Result<(), Error<io::Error>> {
         let offset = first.get().checked_mul(SECTOR_BYTES).ok_or(ErrorKind::InvalidInput)?;
-        let there = usize::try_from(self.len.saturating_sub(offset)).unwrap_or(usize::MAX).min(buf.len());
-        let (stored, missing) = buf.split_at_mut(there);
-        missing.fill(0);
-        self.read_at(offset, stored).map_err(|error| Error::device(error, "reading the image"))
+        self.read_at(offset, buf).map_err(|error| Error::device(error, "reading the image"))
     }
 }

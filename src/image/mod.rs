@@ -38,6 +38,16 @@ const SYSTEM_AREA_BYTES: usize = 16 * 2048;
 /// QEMU on storage with 4096-byte blocks refuses an image of another size, and file systems share blocks of this size.
 pub const ALIGNMENT_BYTES: u64 = 4096;
 
+/// Bytes of a file that is worth a hole in front of it, of less than [`LONG_ALIGNMENT_BYTES`]: a sixteenth of it at most.
+const LONG_BYTES: u64 = 1 << 20;
+
+/// Bytes on a disk that divide the offset of a long file.
+///
+/// Linux copies within the kernel by pieces of 64 KiB, the pipe behind `copy_file_range`, and ext4 keeps each in one folio of
+/// its page cache where it is aligned. At a multiple of 4096 only, the copy of 1 GiB took 1.57 times the processor time,
+/// at one of 32 KiB 1.15 times; larger alignments brought no more (Linux 6.18).
+const LONG_ALIGNMENT_BYTES: u64 = 64 << 10;
+
 /// A run of bytes in an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Extent {

@@ -96,6 +96,19 @@ impl Payload {
         }
     }
 
+    /// Whether it has so many bytes or more. Of a stream it reads no more to find out.
+    pub(super) fn reaches(&mut self, bytes: u64) -> Result<bool> {
+        match (self.len(), self) {
+            (Some(len), _) => Ok(len >= bytes),
+            (None, Self::Stream { label, start, rest }) => {
+                let more = bytes.saturating_sub(start.len() as u64);
+                rest.take(more).read_to_end(start).with_context(|| format!("reading {label}"))?;
+                Ok(start.len() as u64 >= bytes)
+            }
+            (None, _) => Ok(false),
+        }
+    }
+
     /// Its first bytes, `limit` of them at most.
     pub(super) fn beginning(&self, limit: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();

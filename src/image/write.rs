@@ -1,7 +1,7 @@
 //! The writer: the head in memory, every large file at its own place.
 //!
-//! A large file goes to an offset that is a multiple of [`ALIGNMENT_BYTES`], after the head and in the order of the
-//! files' names; the head is then told where. There is no other way through: equal files give equal bytes, wherever
+//! A large file goes to an offset that is a multiple of [`ALIGNMENT_BYTES`], one of a mebibyte or more to a multiple of
+//! [`LONG_ALIGNMENT_BYTES`], after the head and in the order of the files' names; the head is then told where. There is no other way through: equal files give equal bytes, wherever
 //! they come from and wherever the image goes.
 
 use std::{
@@ -13,11 +13,11 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::{
-    ALIGNMENT_BYTES, Extent, Layout, SECTOR_BYTES, SYSTEM_AREA_BYTES,
+    ALIGNMENT_BYTES, Extent, LONG_ALIGNMENT_BYTES, LONG_BYTES, Layout, SECTOR_BYTES, SYSTEM_AREA_BYTES,
     files::{Files, Found},
     head::{Head, Place, Plan},
     layout::Instance,
-    payload::{Progress, read_pieces, takes_holes, write_at},
+    payload::{Payload, Progress, read_pieces, takes_holes, write_at},
     source::Source,
     template::{self, SECTORS_MIN},
 };
@@ -141,10 +141,11 @@ impl Draft {
         let mut at = self.payload_start();
         let mut places = Vec::new();
         self.files.announce(progress);
-        for payload in self.files.take_large() {
-            let len = payload.place(out, at, progress)?;
-            places.push(Extent { offset: at, len });
-            at = (at + len).next_multiple_of(ALIGNMENT_BYTES);
+        for mut payload in self.files.take_large() {
+            let offset = offset_for(&mut payload, at)?;
+            let len = payload.place(out, offset, progress)?;
+            places.push(Extent { offset, len });
+            at = offset + len;
         }
         let found = self.files.look(&places, |number, each| {
             let Extent { offset, len } = places[number];
@@ -184,10 +185,11 @@ impl Draft {
     pub(super) fn outline(mut self) -> Result<(Vec<u8>, Written)> {
         let mut at = self.payload_start();
         let mut places = Vec::new();
-        for payload in self.files.take_large() {
+        for mut payload in self.files.take_large() {
+            let offset = offset_for(&mut payload, at)?;
             let len = payload.len().context("a pipe has no length")?;
-            places.push(Extent { offset: at, len });
-            at = (at + len).next_multiple_of(ALIGNMENT_BYTES);
+            places.push(Extent { offset, len });
+            at = offset + len;
         }
         self.head(&Found::zeros(places.len()), &places)
     }
@@ -204,11 +206,12 @@ impl Draft {
         let mut places = Vec::new();
         self.files.announce(progress);
         for payload in self.files.take_large() {
-            let payload = payload.keep(progress)?;
+            let mut payload = payload.keep(progress)?;
+            let offset = offset_for(&mut payload, at)?;
             let len = payload.len().context("a kept pipe has a length")?;
             payloads.push(payload);
-            places.push(Extent { offset: at, len });
-            at = (at + len).next_multiple_of(ALIGNMENT_BYTES);
+            places.push(Extent { offset, len });
+            at = offset + len;
         }
         let found = self.files.look(&places, |number, each| payloads[number].read(each, progress))?;
         let (head, written) = self.head(&found, &places)?;
@@ -225,7 +228,7 @@ impl Draft {
         Ok(written)
     }
 
-    /// The first large file's offset. It does not depend on how long the large files are, since of a pipe nobody
+    /// Where the first large file may begin. It does not depend on how long the large files are, since of a pipe nobody
     /// knows. Behind the head it leaves the padding that hadris puts there; the further records that a file of more
     /// than 4 GiB needs take it up.
     fn payload_start(&self) -> u64 {
@@ -256,6 +259,12 @@ impl Draft {
         files.sort_by_key(|file| file.extent.offset);
         Ok((head.bytes, Written { bytes: head.image_bytes, files }))
     }
+}
+
+/// The offset of a large file of which nothing may be in front of `at`. Whether it is long is known of a pipe as well.
+fn offset_for(payload: &mut Payload, at: u64) -> Result<u64> {
+    let alignment = if payload.reaches(LONG_BYTES)? { LONG_ALIGNMENT_BYTES } else { ALIGNMENT_BYTES };
+    Ok(at.next_multiple_of(alignment))
 }
 
 fn write_zeros(out: &mut dyn Write, count: u64) -> io::Result<()> {

@@ -18,11 +18,11 @@ const DIGESTS: [(&[&str], &str); 5] = [
     ),
     (
         &["--data-file", "large", "--file", "models/small=small"],
-        "a61ad02ea26a6106c3dfa5cd6b88f9cf18db81daba9ff189fe67c038e956f4de",
+        "17d025a73359d101b5a3cf81bdf390b0b056a6234e6325c4c577eee02514cc56",
     ),
     (
         &["--data-file", "large", "--file", "models/small=small", "--run-metadata", "deploy"],
-        "03886ea83565bcef41477f36a557ebb45de9d07b33a87fa9a7337c7de8d3c311",
+        "d3539b81e9c8d22821e773a0b06fc212bd5acdbe5dd86aeded0ca805aa988d6f",
     ),
 ];
 

@@ -82,7 +82,7 @@ fn an_image_may_end_anywhere() {
     for len in (0..=image.len()).rev().step_by(1021) {
         file.set_len(len as u64).unwrap();
         // Behind the last file there is only padding.
-        let complete = image[len..].iter().all(|&byte| byte == 0) && len >= 182 * SECTOR + 1_100_000;
+        let complete = image[len..].iter().all(|&byte| byte == 0) && len >= 192 * SECTOR + 1_100_000;
         assert_eq!(read(&path).is_ok(), complete, "{len} bytes");
     }
 }

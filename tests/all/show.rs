@@ -11,7 +11,7 @@ fn shows_an_image_of_ours() {
     sandbox.succeed(["create", "meta.iso", "hello", "--file", "models/large=large"]);
     let expected = "\
 image     meta.iso
-size      3682304 bytes
+size      3702784 bytes
 volume    CIDATA
 layout    linuxkit
 created   1980-01-01T00:00:00Z
@@ -21,7 +21,7 @@ trees     Rock Ridge (shown), Joliet, ISO 9660
 mode     size  sector  name
 0400        5      24  config
 0500        -       -  models/
-0400  3000000     182  models/large
+0400  3000000     192  models/large
 
 agent       takes    cd-rom  virtio disk
 metadata    config   yes     yes
@@ -164,8 +164,8 @@ fn a_truncated_image_is_shown_and_named() {
     sandbox.write("cut.iso", &image[..1_000_000]);
     let ran = sandbox.run(["show", "cut.iso"]);
     assert_eq!(ran.status, Some(1));
-    assert!(ran.stdout.contains("size      1000000 bytes, 3682304 in the descriptor\n"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("0400  3000000     182  config  (reaches past the end)\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("size      1000000 bytes, 3702784 in the descriptor\n"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("0400  3000000     192  config  (reaches past the end)\n"), "{}", ran.stdout);
     let expected = "metadata: reading image \"cut.iso\": file \"config\" reaches past the end of the image\n";
     assert_eq!(ran.stderr, expected);
     let expected = "copying file \"config\" from image \"cut.iso\": it reaches past the end of the image";
