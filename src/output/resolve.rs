@@ -248,7 +248,8 @@ impl Walk {
 
     /// Makes the directory `name` and goes there.
     fn make(&mut self, name: &OsStr, mode: Option<u32>) -> Result<(), Fault> {
-        let is_ours = match mkdirat(&self.directory, name, Mode::from_raw_mode(WHILE_FILLED)) {
+        let wanted = Mode::from_raw_mode(mode.unwrap_or(WHILE_FILLED));
+        let is_ours = match mkdirat(&self.directory, name, wanted) {
             Ok(()) => true,
             // Somebody else made it at the same time.
             Err(Errno::EXIST) => false,
@@ -260,16 +261,18 @@ impl Walk {
             error => error.into(),
         })?;
         if is_ours {
-            // Who may write to the directory above may have put another one there, for us to change its permission bits.
-            if fstat(&directory)?.st_uid != geteuid().as_raw() {
+            let own = fstat(&directory)?;
+            if own.st_uid != geteuid().as_raw() {
                 return Err(exchanged());
             }
-            let readable = open_to_change(&directory)?;
-            if !is_empty(&readable)? {
-                return Err(exchanged());
-            }
-            if let Some(mode) = mode {
-                fchmod(&readable, Mode::from_raw_mode(mode))?;
+            // The umask may have taken bits away.
+            if mode.is_some() && Mode::from_raw_mode(own.st_mode) != wanted {
+                let readable = open_to_change(&directory)?;
+                // Who may write to the directory above may have put another one of ours there, which is not empty. Else it
+                // is another process of ours that already fills this one.
+                if is_empty(&readable)? || !others_may_write(&fstat(&self.directory)?) {
+                    fchmod(&readable, wanted)?;
+                }
             }
         }
         self.arrive(directory, name);
@@ -291,6 +294,12 @@ fn may_follow(directory: &Stat, owner: u32, caller: u32) -> bool {
     owner == caller
         || directory.st_mode & STICKY_AND_WRITABLE != STICKY_AND_WRITABLE
         || owner == directory.st_uid
+}
+
+/// Whether others than the caller and root may write to a directory.
+fn others_may_write(directory: &Stat) -> bool {
+    let owner = directory.st_uid;
+    directory.st_mode & 0o022 != 0 || owner != geteuid().as_raw() && owner != 0
 }
 
 fn is_link(found: &Stat) -> bool {
