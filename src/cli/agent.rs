@@ -21,7 +21,7 @@ use metadata_image::{
     },
 };
 
-use super::{Usage, admission::TrustArgs, log, print, say};
+use super::{Usage, admission::TrustArgs, escape::pretty_json, log, print, say};
 
 /// Overrides the address of EC2's metadata service, as in Amazon's SDKs.
 const AWS_ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
@@ -127,7 +127,7 @@ impl Args {
         clean_up_on_signals().context("preparing for signals")?;
         let report = agent::run(&providers, &options, &mut tell);
         if self.json {
-            print(&(serde_json::to_string_pretty(&report).context("describing what was done")? + "\n"))?;
+            print(&pretty_json(&report).context("describing what was done")?)?;
         }
         if let Some(error) = report.error {
             bail!(error);

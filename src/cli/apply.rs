@@ -9,7 +9,7 @@ use metadata_image::{
     userdata::{finding::Severity, plan::Plan, unpack::Listed},
 };
 
-use super::{input::Input, print, printable, say};
+use super::{escape::printable, input::Input, print, say};
 
 /// Write what the guest would have under /run/config
 ///

@@ -10,7 +10,7 @@ use metadata_image::image::{
 };
 use serde_json::json;
 
-use super::{Usage, print, say};
+use super::{Usage, escape::json, print, say};
 
 /// Print the arguments that attach an image to a virtual machine
 ///
@@ -79,7 +79,7 @@ impl Args {
         }
         let arguments = self.vmm.arguments(path, device)?;
         let text = if self.json {
-            serde_json::to_string(&arguments)?
+            json(&arguments)?
         } else {
             arguments.iter().map(|argument| quoted(argument)).collect::<Vec<_>>().join(" ")
         };

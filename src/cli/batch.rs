@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use super::{
     create::{MadeFile, source_date_epoch},
+    escape::json,
     is_dash,
     progress::Bar,
     say,
@@ -223,7 +224,7 @@ impl<'a> Teller<'a> {
             Event::Outcome(outcome) => {
                 self.say(&outcome);
                 self.bar.advance(1);
-                let line = serde_json::to_string(&Told::of(&outcome))? + "\n";
+                let line = json(&Told::of(&outcome))? + "\n";
                 self.write(|json| json.write_all(line.as_bytes()))
             }
         }

@@ -33,7 +33,9 @@ use metadata_image::{
 use serde::Serialize;
 
 use super::{
-    Usage, is_dash,
+    Usage,
+    escape::pretty_json,
+    is_dash,
     pack::pack_directory,
     print,
     progress::Bar,
@@ -54,11 +56,13 @@ pub(crate) struct Args {
     /// The image to write; '-' is standard output
     image: PathBuf,
 
-    /// The data, as it is; after '--' if it begins with '-'
+    /// The data, as it is; after '--' if it begins with '-'. Everybody on this
+    /// machine can read it while the program runs: a secret goes through a file,
+    /// or through standard input with '--data-file -'
     #[arg(group = "source")]
     data: Option<OsString>,
 
-    /// The data
+    /// The data, as above
     #[arg(
         long = "data",
         id = "DATA_STRING",
@@ -251,7 +255,7 @@ impl Args {
         drop(progress);
         file.commit(self.sync).with_context(building)?;
         if let Some(json) = json {
-            print(&(json + "\n"))?;
+            print(&json)?;
         }
         self.report(written.bytes);
         Ok(())
@@ -384,7 +388,7 @@ impl Args {
             layout: self.layout,
             files: files.collect(),
         };
-        Ok(serde_json::to_string_pretty(&made)?)
+        pretty_json(&made)
     }
 
     fn report(&self, bytes: u64) {

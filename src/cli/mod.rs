@@ -8,6 +8,7 @@ mod batch;
 mod check;
 mod confirm;
 mod create;
+mod escape;
 mod extract;
 mod input;
 mod pack;
@@ -33,6 +34,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args as _, FromArgMatches, Parser, Subcommand};
+
+use escape::{printable, printable_json};
 
 /// Builds, reads and attaches the ISO 9660 images that give a virtual machine
 /// its metadata: for LinuxKit, for cloud-init (NoCloud) and as an OpenStack
@@ -232,9 +235,9 @@ pub(crate) fn say(line: &str) {
     drop(io::stderr().write_all(line.as_bytes()));
 }
 
-/// Prints a line for a log to standard error, as it is.
+/// Prints a line of JSON for a log to standard error.
 fn log(line: &str) {
-    drop(io::stderr().write_all(format!("{line}\n").as_bytes()));
+    drop(io::stderr().write_all(format!("{}\n", printable_json(line)).as_bytes()));
 }
 
 /// Prints text for people or machines to standard output. That a reader like `head` has heard enough is no failure.
@@ -250,21 +253,6 @@ fn colours_are_wanted(out: &impl IsTerminal) -> bool {
     let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
     out.is_terminal() && !refused && !dumb
-}
-
-/// Text from an image or a file name, safe for a terminal: control characters are escaped, and so are marks that turn
-/// the direction of text and hide what it says.
-fn printable(text: &str) -> String {
-    let hides = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut printed = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || hides(c) {
-            printed.extend(c.escape_default());
-        } else {
-            printed.push(c);
-        }
-    }
-    printed
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use metadata_image::{
     },
 };
 
-use super::{log, print, read_bounded, say, signers::Trusted};
+use super::{escape::pretty_json, log, print, read_bounded, say, signers::Trusted};
 
 /// Evaluate an initialization policy for an image, as the agent in a guest does
 ///
@@ -99,7 +99,7 @@ impl Args {
             found.parse_meta_data(&mut tell);
             let input =
                 admit::input(&found, signer.as_ref().map(|(_, signer)| signer)).with_context(context)?;
-            return print(&(serde_json::to_string_pretty(&input)? + "\n"));
+            return print(&pretty_json(&input)?);
         }
         let policy = Some(load(&self.policies, self.allow_exec)?);
         Trust { terms, policy }.admit(&mut found, &mut tell).with_context(context)?;

@@ -9,7 +9,10 @@ use metadata_image::{
 };
 use serde::Serialize;
 
-use super::{colours_are_wanted, printable};
+use super::{
+    colours_are_wanted,
+    escape::{json, printable, printable_source},
+};
 
 /// Bytes before and behind a place that are shown of a long line.
 const AROUND_BYTES: usize = 200;
@@ -74,23 +77,23 @@ pub(super) fn paragraphs<'a>(
             Severity::Warning => Level::WARNING,
         };
         let title = match &*finding.path {
-            "" => finding.message.clone(),
-            path => format!("{}: {}", printable(path), finding.message),
+            "" => printable(&finding.message),
+            path => printable(&format!("{path}: {}", finding.message)),
         };
         let title = level.primary_title(title).id(finding.code.name());
         let shown = Shown::of(&lines, finding);
+        let hint = finding.hint.as_deref().map(printable);
         let group = if checked.text.is_empty() {
             title.element(Origin::path(&file))
         } else {
             title.element(
-                Snippet::source(shown.source)
+                Snippet::source(&shown.source)
                     .path(&file)
                     .line_start(shown.position.line)
                     .annotation(AnnotationKind::Primary.span(shown.span.clone())),
             )
         };
-        let hint =
-            finding.hint.as_ref().map(|hint| Group::with_title(Level::HELP.secondary_title(hint.as_str())));
+        let hint = hint.as_deref().map(|hint| Group::with_title(Level::HELP.secondary_title(hint)));
         let report: Vec<_> = [Some(group), hint].into_iter().flatten().collect();
         shown.with_true_column(&file, renderer.render(&report)) + "\n"
     })
@@ -112,7 +115,7 @@ pub(super) fn json_lines<'a>(file: &str, checked: &'a Checked) -> impl Iterator<
             message: &finding.message,
             hint: finding.hint.as_deref(),
         };
-        serde_json::to_string(&object).unwrap_or_default()
+        json(&object).unwrap_or_default()
     })
 }
 
@@ -123,15 +126,16 @@ fn full_name(file: &str, checked: &Checked) -> String {
     }
 }
 
-/// The line of a finding, cut to a window where it is long, so that a report costs the same in a text of any size.
-struct Shown<'a> {
-    source: &'a str,
+/// The line of a finding, safe for a terminal, and cut to a window where it is long, so that a report costs the same in a
+/// text of any size.
+struct Shown {
+    source: String,
     position: Position,
     span: std::ops::Range<usize>,
 }
 
-impl<'a> Shown<'a> {
-    fn of(lines: &Lines<'a>, finding: &Finding) -> Self {
+impl Shown {
+    fn of(lines: &Lines<'_>, finding: &Finding) -> Self {
         let position = lines.position(finding.span.start);
         let line = lines.line(position.line);
         let start = lines.boundary(finding.span.start).saturating_sub(position.line_start).min(line.len());
@@ -141,7 +145,10 @@ impl<'a> Shown<'a> {
         let from = boundary(start.saturating_sub(AROUND_BYTES));
         let end = boundary(end.min(start + AROUND_BYTES)).max(start);
         let to = boundary(line.len().min(end + AROUND_BYTES));
-        Self { source: &line[from..to], position, span: start - from..end - from }
+        let [before, marked, behind] =
+            [&line[from..start], &line[start..end], &line[end..to]].map(printable_source);
+        let span = before.len()..before.len() + marked.len();
+        Self { source: before + &marked + &behind, position, span }
     }
 
     /// The report, in which columns are counted from where the line was cut, with that of the line.

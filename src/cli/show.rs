@@ -15,7 +15,11 @@ use metadata_image::{
 };
 use serde::Serialize;
 
-use super::{colours_are_wanted, print, printable};
+use super::{
+    colours_are_wanted,
+    escape::{pretty_json, printable},
+    print,
+};
 
 /// Show what is on an image and which agents find it
 ///
@@ -125,7 +129,7 @@ impl Args {
                 .into(),
             manifest: shown_manifest(&image, &records),
         };
-        let text = if self.json { serde_json::to_string_pretty(&shown)? + "\n" } else { shown.to_text() };
+        let text = if self.json { pretty_json(&shown)? } else { shown.to_text() };
         print(&text)?;
         if let Some(file) = shown.files.iter().find(|file| !file.complete) {
             bail!("reading image {:?}: file {:?} reaches past the end of the image", self.image, file.name);

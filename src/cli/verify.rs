@@ -9,7 +9,7 @@ use metadata_image::{
 };
 use serde::Serialize;
 
-use super::{print, progress::Bar, say, signers::Trusted};
+use super::{escape::pretty_json, print, progress::Bar, say, signers::Trusted};
 
 /// Check that an image is signed, all of it, by who may sign it
 ///
@@ -82,7 +82,7 @@ impl Args {
                 not_after: manifest.not_after,
                 audience: manifest.audience.as_deref(),
             };
-            print(&(serde_json::to_string_pretty(&verified)? + "\n"))?;
+            print(&pretty_json(&verified)?)?;
         }
         if !self.quiet && !self.json {
             say(&format!("{}: signed by {} with {}", self.image.display(), signer.identity, signer.key));

@@ -226,10 +226,7 @@ impl Policy {
             },
             "ts": ts,
         });
-        let obeyed =
-            |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        let escape = |c: char| if obeyed(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() };
-        line.to_string().chars().map(escape).collect()
+        line.to_string()
     }
 }
 
@@ -314,12 +311,12 @@ mod tests {
     }
 
     #[test]
-    fn a_line_for_the_log_has_nothing_that_a_terminal_obeys() {
+    fn a_line_for_the_log_is_one_line_of_json() {
         let policy = Policy { files: vec![("p".to_owned(), "package p\n".to_owned())], allow_exec: false };
         let input = json!({ "a": "\u{1b}[2J\u{9b}\u{202e}ä\"" });
         let line =
             policy.sample_line(&Decision::failed("x".to_owned()), &input, "r1", "2026-01-01T00:00:00Z");
-        assert!(!line.contains(|c: char| c.is_control() || c == '\u{202e}'), "{line}");
+        assert!(!line.contains('\n'), "{line}");
         let parsed: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(parsed["sample"]["input"], input);
         assert_eq!(parsed["msg"], "Sample 0/INITIALIZATION/r1/deny");

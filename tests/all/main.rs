@@ -31,4 +31,5 @@ mod sharing;
 mod show;
 mod signature;
 mod support;
+mod terminal;
 mod userdata;
