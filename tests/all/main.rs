@@ -17,6 +17,7 @@ mod guest;
 mod hostile;
 mod imds;
 mod interruption;
+mod links;
 mod manifest;
 mod memory;
 #[cfg(feature = "policy")]
