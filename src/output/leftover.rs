@@ -19,12 +19,14 @@ use std::{
 
 use rustix::{
     fs::{
-        AtFlags, FileType, FlockOperation, Mode, OFlags, Stat, flock, fstat, openat, renameat, statat,
-        unlinkat,
+        AtFlags, Dir, DirEntry, FileType, FlockOperation, Mode, OFlags, Stat, flock, fstat, openat, renameat,
+        statat, unlinkat,
     },
     io::Errno,
     process::geteuid,
 };
+
+use super::handle::open_readable;
 
 /// How the name of a temporary begins.
 const PREFIX: &str = ".metadata-";
@@ -141,6 +143,15 @@ fn link_temporarily(
 /// Removes what a killed process left when it was to replace `target`.
 pub(super) fn remove_of(directory: &OwnedFd, target: &OsStr) {
     remove(directory, &derived_name(target));
+}
+
+/// Whether there may be leftovers in a directory.
+pub(super) fn may_be_in(directory: &OwnedFd) -> bool {
+    let Ok(entries) = open_readable(directory).and_then(Dir::read_from) else { return true };
+    let is_one = |entry: Result<DirEntry, Errno>| {
+        entry.map_or(true, |entry| entry.file_name().to_bytes().starts_with(PREFIX.as_bytes()))
+    };
+    entries.into_iter().any(is_one)
 }
 
 /// Removes the file `name` if it is a leftover. Whether the name is free.

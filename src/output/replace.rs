@@ -148,7 +148,7 @@ impl Replacement {
     fn name(&mut self, is_synced: bool) -> io::Result<()> {
         match self.unfinished.take_name() {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            named => return named,
+            named => return named.inspect(|()| self.unfinished.remove_leftover()),
         }
         // There is one, perhaps since a moment only.
         if !is_synced {

@@ -246,7 +246,7 @@ fn write(mut unfinished: Unfinished, mode: u32, content: impl FnOnce(&mut File) 
     unfinished.file.set_permissions(Permissions::from_mode(mode))?;
     match unfinished.take_name() {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(unfinished.take_place(Then::GoOn)?),
-        named => Ok(named?),
+        named => Ok(named.inspect(|()| unfinished.remove_leftover())?),
     }
 }
 

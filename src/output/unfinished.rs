@@ -72,10 +72,14 @@ impl Unfinished {
         if let Some(temporary) = &mut self.temporary {
             return temporary.rename(&self.name);
         }
-        nameless::name(&self.file, &self.directory, &self.name)?;
-        // Of a run that was to replace what is not there any more.
-        leftover::remove_of(&self.directory, &self.name);
-        Ok(())
+        nameless::name(&self.file, &self.directory, &self.name)
+    }
+
+    /// Removes what is left of a run that was to replace what had this name, where nothing has had it since.
+    pub(super) fn remove_leftover(&self) {
+        if self.temporary.is_none() {
+            leftover::remove_of(&self.directory, &self.name);
+        }
     }
 
     /// Gives it its name, in place of what has it.

@@ -20,6 +20,7 @@ mod guest;
 mod hostile;
 mod imds;
 mod interruption;
+mod links;
 mod manifest;
 mod memory;
 mod mutants;
