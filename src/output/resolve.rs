@@ -265,14 +265,15 @@ impl Walk {
             if own.st_uid != geteuid().as_raw() {
                 return Err(exchanged());
             }
+            // Others may have put another one of ours there, which is not empty. Where they cannot, another process of ours
+            // may have begun to fill this one.
+            let readable = open_to_change(&directory)?;
+            if others_may_rename(&fstat(&self.directory)?) && !is_empty(&readable)? {
+                return Err(exchanged());
+            }
             // The umask may have taken bits away.
             if mode.is_some() && Mode::from_raw_mode(own.st_mode) != wanted {
-                let readable = open_to_change(&directory)?;
-                // Who may write to the directory above may have put another one of ours there, which is not empty. Else it
-                // is another process of ours that already fills this one.
-                if is_empty(&readable)? || !others_may_write(&fstat(&self.directory)?) {
-                    fchmod(&readable, wanted)?;
-                }
+                fchmod(&readable, wanted)?;
             }
         }
         self.arrive(directory, name);
@@ -296,10 +297,11 @@ fn may_follow(directory: &Stat, owner: u32, caller: u32) -> bool {
         || owner == directory.st_uid
 }
 
-/// Whether others than the caller and root may write to a directory.
-fn others_may_write(directory: &Stat) -> bool {
-    let owner = directory.st_uid;
-    directory.st_mode & 0o022 != 0 || owner != geteuid().as_raw() && owner != 0
+/// Whether others than the caller and root may rename what the caller has in a directory: they own it, or may write to it
+/// and it is not sticky.
+fn others_may_rename(directory: &Stat) -> bool {
+    let (owner, mode) = (directory.st_uid, directory.st_mode);
+    owner != geteuid().as_raw() && owner != 0 || mode & 0o022 != 0 && mode & 0o1000 == 0
 }
 
 fn is_link(found: &Stat) -> bool {

@@ -134,8 +134,8 @@ fn a_directory_that_is_exchanged_when_it_was_made_is_not_changed() {
     let [root, moved, secret] = ["root", "moved", "secret"].map(|name| theirs.join(name));
     sandbox.write("outside/key", "");
     sandbox.write("theirs/secret/key", "");
-    for path in [&outside, &secret] {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+    for (path, mode) in [(&outside, 0o700), (&secret, 0o700), (&theirs, 0o777)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
     let (turn, is_over) = (Mutex::new(()), AtomicBool::new(false));
     let check = |path: &Path| {
@@ -372,7 +372,7 @@ mod as_root {
                 (0o1775, 0, ANOTHER),
             ] {
                 for target in ["../image", "../absent"] {
-                    sandbox.write("image", "old");
+                    sandbox.write("image", "");
                     plant(&directory, mode, owner, target, owner_of_link);
                     sandbox.succeed(["create", "directory/link", "x"]);
                     assert_eq!(sandbox.succeed(["extract", &target[3..], "config"]), b"x");
