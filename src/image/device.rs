@@ -100,28 +100,39 @@ fn position(block: BlockIndex) -> Option<usize> {
     block.get().checked_mul(SECTOR_BYTES)?.try_into().ok()
 }
 
-/// Bytes of descriptors and directories that are read from one image before it counts as hostile.
+/// Bytes of descriptors and directories that are looked at in one image before it counts as hostile.
 ///
-/// As many files as are listed take some 10 MiB with every cache miss; a crafted chain of continuation areas takes as much as
-/// it likes.
-const BUDGET_BYTES: u64 = 64 << 20;
+/// As many files as are listed take up to five sectors each, which is 160 MiB in all. Sectors that are in memory already count
+/// as well: hadris looks through a directory again for each record with a version, so that a few sectors that many
+/// directories share would take as long as they like.
+const BUDGET_BYTES: u64 = 256 << 20;
+
+pub(super) const CUT_OFF: &str = "it is cut off, or something on it points past its end";
+
+/// Sectors that are kept in memory: those of a small directory, of the one above it, and of the descriptors.
+const KEPT_SECTORS_MAX: usize = 16;
+
+/// Bytes of a sector.
+type Sector = Box<[u8; SECTOR.get() as usize]>;
 
 /// An image file or block device to read descriptors and directories from.
 ///
-/// hadris reads a sector or a little more at a time; what it reads in all is bounded, so that no image can make it read
-/// for long. File contents are read from [`Bounded::file`], past the budget.
+/// hadris reads a sector or a little more at a time; what it looks at in all is bounded, so that no image can keep it busy for
+/// long. File contents are read from [`Bounded::file`], past the budget.
 #[derive(Debug)]
 pub(super) struct Bounded {
     file: File,
     len: u64,
     budget: u64,
+    /// Sectors by number, the one that was looked at last in front.
+    kept: Vec<(u64, Sector)>,
 }
 
 impl Bounded {
     /// `file` with its length, which for a block device only a seek tells.
     pub(super) fn new(mut file: File) -> io::Result<Self> {
         let len = file.seek(SeekFrom::End(0))?;
-        Ok(Self { file, len, budget: BUDGET_BYTES })
+        Ok(Self { file, len, budget: BUDGET_BYTES, kept: Vec::new() })
     }
 
     pub(super) fn file(&self) -> &File {
@@ -133,13 +144,32 @@ impl Bounded {
         self.len
     }
 
-    fn read_at(&mut self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+    /// Copies the start of a sector.
+    fn look(&mut self, number: u64, out: &mut [u8]) -> io::Result<()> {
         self.budget = self
             .budget
-            .checked_sub(buf.len() as u64)
+            .checked_sub(SECTOR_BYTES)
             .ok_or_else(|| io::Error::other("its directories take too much to read"))?;
+        if let Some(at) = self.kept.iter().position(|(kept, _)| *kept == number) {
+            self.kept[..=at].rotate_right(1);
+        } else {
+            let oldest = if self.kept.len() < KEPT_SECTORS_MAX { None } else { self.kept.pop() };
+            let mut sector = oldest.map_or_else(|| Box::new([0; _]), |(_, sector)| sector);
+            self.read(number, &mut sector)?;
+            self.kept.insert(0, (number, sector));
+        }
+        out.copy_from_slice(&self.kept[0].1[..out.len()]);
+        Ok(())
+    }
+
+    /// Reads a sector, all of which must be there: a directory that is cut off would have fewer files.
+    fn read(&mut self, number: u64, sector: &mut Sector) -> io::Result<()> {
+        let offset = number.checked_mul(SECTOR_BYTES).ok_or(io::ErrorKind::InvalidInput)?;
+        if self.len.saturating_sub(offset) < SECTOR_BYTES {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, CUT_OFF));
+        }
         self.file.seek(SeekFrom::Start(offset))?;
-        self.file.read_exact(buf)
+        self.file.read_exact(&mut sector[..])
     }
 }
 
@@ -152,13 +182,14 @@ impl BlockDevice for Bounded {
         SECTOR
     }
 
-    // A last, partial sector counts: `linuxkit metadata create` writes one, and reads past its end fail by themselves.
+    // A last, partial sector counts: `linuxkit metadata create` writes one, with the end of a file.
     fn block_count(&self) -> u64 {
         self.len.div_ceil(SECTOR_BYTES)
     }
 
     fn read_blocks(&mut self, first: BlockIndex, buf: &mut [u8]) -> Result<(), Error<io::Error>> {
-        let offset = first.get().checked_mul(SECTOR_BYTES).ok_or(ErrorKind::InvalidInput)?;
-        self.read_at(offset, buf).map_err(|error| Error::device(error, "reading the image"))
+        let mut sectors = (first.get()..).zip(buf.chunks_mut(SECTOR.get() as usize));
+        let read = sectors.try_for_each(|(number, out)| self.look(number, out));
+        read.map_err(|error| Error::device(error, "reading the image"))
     }
 }

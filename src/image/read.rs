@@ -17,7 +17,7 @@ use hadris_iso::{CacheOptions, Detail, IsoDate, IsoId, Namespace, raw, sync::Iso
 
 use super::{
     Extent, Kind, Record, SECTOR_BYTES, Tree, Volume,
-    device::Bounded,
+    device::{Bounded, CUT_OFF},
     peek::{self, FIRST_DESCRIPTOR},
     source::Source,
     stored::Stored,
@@ -196,7 +196,12 @@ fn mount(file: File) -> Result<IsoFs<Bounded>> {
     let iso =
         IsoFs::mount(device, MountOptions::new().read_only()).map_err(|error| broken(error.into_error()))?;
     ensure!(u64::from(iso.info().block_size()) == SECTOR_BYTES, "its blocks are not of 2048 bytes");
-    Ok(iso.with_cache(CacheOptions::new()))
+    Ok(iso.with_cache(cache()))
+}
+
+/// What hadris keeps: records that it parsed. Sectors are kept where they are counted ([`Bounded`]).
+pub(super) fn cache() -> CacheOptions {
+    CacheOptions::new().with_blocks(0)
 }
 
 /// Every record of the tree that `iso` reads, or those in its root that are wanted only.
@@ -302,7 +307,8 @@ impl Walk<'_> {
 fn extents_of(iso: &mut IsoFs<Bounded>, entry: &DirEntry) -> Result<(u64, Vec<Extent>)> {
     let mut extents = Vec::new();
     let mut done = 0;
-    let mut found = [hadris_fs::Extent::new(0, 0); 16];
+    // Each call walks all records from the first one on, so that a file of very many asks for few calls.
+    let mut found = [hadris_fs::Extent::new(0, 0); 64];
     loop {
         let count = iso.extents(entry.node(), done, &mut found).map_err(broken)?;
         for extent in &found[..count] {
@@ -391,7 +397,7 @@ pub(super) fn broken(error: hadris_fs::Error<io::Error>) -> anyhow::Error {
         return anyhow!(NO_IMAGE);
     }
     let message = match Detail::of(&error) {
-        Some(Detail::OutsideImage) => "it is cut off, or something on it points past its end",
+        Some(Detail::OutsideImage) => CUT_OFF,
         _ => error.message(),
     };
     match error.into_device_error() {

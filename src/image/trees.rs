@@ -12,12 +12,12 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow, bail, ensure};
 use hadris_fs::MountOptions;
-use hadris_iso::{CacheOptions, Namespace, sync::IsoFs};
+use hadris_iso::{Namespace, sync::IsoFs};
 
 use super::{
     Extent, Kind, Layout, Record,
     device::Bounded,
-    read::{Stop, broken, tree, walk},
+    read::{Stop, broken, cache, tree, walk},
 };
 
 /// Compares the tree of `records`, which is the one that `iso` reads, with every other.
@@ -31,8 +31,7 @@ pub(super) fn check(iso: &IsoFs<Bounded>, records: &[Record]) -> Result<()> {
         let found = || -> Result<Vec<Record>> {
             let device = Bounded::new(iso.device().file().try_clone()?)?;
             let mounted = IsoFs::mount_namespace(device, MountOptions::new().read_only(), namespace);
-            let mut other =
-                mounted.map_err(|error| broken(error.into_error()))?.with_cache(CacheOptions::new());
+            let mut other = mounted.map_err(|error| broken(error.into_error()))?.with_cache(cache());
             walk(&mut other, None).map_err(|(Stop::MalformedRoot(error) | Stop::Broken(error))| error)
         };
         let found = found().and_then(|records| expected.compare(&records, namespace == Namespace::Primary));

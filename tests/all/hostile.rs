@@ -172,3 +172,81 @@ fn names_with_control_characters_do_not_reach_the_terminal() {
     assert!(ran.stdout.contains(r"\u{1b}[2j\u{7}\n"), "{}", ran.stdout);
     assert!(!ran.stdout.contains(['\x1b', '\x07']));
 }
+
+/// A directory record without Rock Ridge, `bytes` long.
+fn record(name: &[u8], extent: u32, len: u32, flags: u8, bytes: u8) -> Vec<u8> {
+    let mut record = vec![0; usize::from(bytes)];
+    record[0] = bytes;
+    put_both(&mut record, EXTENT, extent);
+    put_both(&mut record, LEN, len);
+    record[18..26].copy_from_slice(&[80, 1, 1, 0, 0, 0, 0, flags]);
+    record[28..32].copy_from_slice(&[1, 0, 0, 1]);
+    record[32] = u8::try_from(name.len()).unwrap();
+    record[33..33 + name.len()].copy_from_slice(name);
+    record
+}
+
+/// A directory of these records at its sector, and its length.
+fn put_directory(image: &mut [u8], sector: u32, records: &[Vec<u8>]) -> u32 {
+    let mut at = 0;
+    let start = sector as usize * SECTOR;
+    for record in records {
+        if at / SECTOR != (at + record.len()) / SECTOR {
+            at = at.next_multiple_of(SECTOR);
+        }
+        image[start + at..][..record.len()].copy_from_slice(record);
+        at += record.len();
+    }
+    u32::try_from(at.next_multiple_of(SECTOR)).unwrap()
+}
+
+#[test]
+fn directories_that_share_a_few_sectors_are_not_looked_through_without_end() {
+    const DIRECTORIES: u32 = 200;
+    const SHARED: u32 = 40;
+    let sandbox = Sandbox::on_tmpfs();
+    let mut image = linuxkit_image(b"hello");
+    let root = u32::from_le_bytes(image[ROOT + EXTENT..][..4].try_into().unwrap());
+    let first = SHARED + 60;
+    image.resize((first + DIRECTORIES) as usize * SECTOR, 0);
+    // Every version but the last is hidden, and all versions are compared for each of them.
+    let versions: Vec<_> =
+        (1..=120).map(|number| record(format!("A;{number}").as_bytes(), root, 1, 0, 250)).collect();
+    let shared_len = put_directory(&mut image, SHARED, &versions);
+    let sectors = first..first + DIRECTORIES;
+    let own = [0, 1].map(|name| record(&[name], root, 0, 2, 34));
+    let names = sectors.clone().map(|sector| record(format!("D{sector}").as_bytes(), sector, 2048, 2, 38));
+    let root_len = put_directory(&mut image, root, &own.into_iter().chain(names).collect::<Vec<_>>());
+    for at in [ROOT, root as usize * SECTOR] {
+        put_both(&mut image, at + LEN, root_len);
+    }
+    for sector in sectors {
+        put_directory(&mut image, sector, &[record(&[0], SHARED, shared_len, 2, 34)]);
+    }
+    let path = sandbox.write("meta.iso", image);
+    let expected = format!("reading image {path:?}: its directories take too much to read");
+    assert_eq!(read(&path), Err(expected));
+}
+
+#[test]
+fn a_file_of_eight_tebibytes_can_be_listed() {
+    const EXTENT_BYTES: u32 = 0xffff_f800;
+    const EXTENTS: u32 = 2049;
+    let sandbox = Sandbox::new();
+    let mut image = linuxkit_image(b"hello");
+    let root = u32::from_le_bytes(image[ROOT + EXTENT..][..4].try_into().unwrap());
+    image.resize(100 * SECTOR, 0);
+    let own = [0, 1].map(|name| record(&[name], root, 0, 2, 34));
+    let parts = (1..=EXTENTS).map(|part| {
+        let flags = if part == EXTENTS { 0 } else { 0x80 };
+        record(b"LARGE", 100, EXTENT_BYTES, flags, 38)
+    });
+    let root_len = put_directory(&mut image, root, &own.into_iter().chain(parts).collect::<Vec<_>>());
+    for at in [ROOT, root as usize * SECTOR] {
+        put_both(&mut image, at + LEN, root_len);
+    }
+    let path = sandbox.write("meta.iso", image);
+    let (_, records) = Image::open(&path).unwrap().list().unwrap();
+    let [file] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!((file.extents.len(), file.len), (2049, 2049 * u64::from(EXTENT_BYTES)));
+}

@@ -28,8 +28,8 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of all files that are read.
 const FILES_BYTES_MAX: u64 = 8 << 20;
 
-/// Extents of all files that a listing may have: reading the record of one takes more than 2 KiB of what may be read.
-const EXTENTS_MAX: usize = 1 << 15;
+/// Extents of all files that a listing may have: each takes two sectors, at least, of what may be looked at.
+const EXTENTS_MAX: usize = 1 << 16;
 
 /// What an image was good for.
 #[derive(Clone, Copy, Debug, Default)]
