@@ -14,7 +14,7 @@
 //! | `not_after`, `not_before` | the last and the first second in which the image may be accepted; may be missing |
 //! | `run_id` | the name of this boot |
 //! | `user_provided_metadata` | an array of strings, each attached after the one before |
-//! | `version` | 1 |
+//! | `version` | 1: this format, and the layout of the image |
 //! | `volume_identifier` | that of the primary volume descriptor without blanks at its end |
 //!
 //! Times are `YYYY-MM-DDThh:mm:ssZ`.
@@ -39,7 +39,9 @@ pub const SIGNATURE_NAME: &str = "manifest.json.sig";
 /// Bytes of a manifest at most: twice what as many files as an image holds take, with the longest names.
 pub const BYTES_MAX: u64 = 8 << 20;
 
-/// The only version there is.
+/// The only version there is. It names the members of a manifest, and how an image that has one is laid out, byte for byte:
+/// whoever verifies an image builds it again. So neither may change without a new version beside this one; the images in
+/// testdata/frozen tell.
 const VERSION: u32 = 1;
 
 /// Bytes of a run id at most.
@@ -204,7 +206,11 @@ impl Manifest {
         }
         let parse = || {
             let Versioned { version } = serde_json::from_slice(bytes)?;
-            ensure!(version == VERSION, "it has version {version}, and only {VERSION} is known");
+            ensure!(
+                version <= VERSION,
+                "it has version {version}, and this program knows no newer one than {VERSION} (use a newer metadata)"
+            );
+            ensure!(version == VERSION, "it has version {version}, which is none");
             let manifest: Self = serde_json::from_slice(bytes)?;
             ensure!(manifest.to_bytes() == bytes, "its bytes are not canonical");
             ensure!(
@@ -338,7 +344,11 @@ mod tests {
         refused(r#""run_id":"r1","#, "", "missing field");
         refused(r#""run_id":"r1","#, r#""run_id":"","#, "the run id is empty");
         refused(r#""layout":"linuxkit""#, r#""layout":"floppy""#, "unknown variant");
-        refused(r#""version":1"#, r#""version":2"#, "it has version 2, and only 1 is known");
+        refused(
+            r#""version":1"#,
+            r#""version":2"#,
+            "it has version 2, and this program knows no newer one than 1",
+        );
         refused("2027-01-01T00:00:00Z", "2027-01-01T00:00:00+00:00", "is no time");
         refused("2027-01-01T00:00:00Z", "2027-01-01T00:00:00.5Z", "is no time");
         refused("2027-01-01T00:00:00Z", "2025-01-01T00:00:00Z", "until 2025-01-01T00:00:00Z");

@@ -50,6 +50,10 @@ pub fn verify(contents: &Contents, terms: &Terms) -> Result<(Manifest, Signer)> 
     let Some(signature) = &contents.signature else {
         bail!("it is not signed: there is no {}", manifest::SIGNATURE_NAME);
     };
+    let signer = check_signature(signature, bytes, terms)
+        .with_context(|| format!("checking {}", manifest::SIGNATURE_NAME))?;
+    // An image of a newer version is laid out otherwise, so that this comes before what is said of its layout.
+    let manifest = Manifest::parse(bytes)?;
     ensure!(
         contents.volume.read == Tree::RockRidge,
         "it has no Rock Ridge tree that can be read, and a signed image has one"
@@ -57,9 +61,6 @@ pub fn verify(contents: &Contents, terms: &Terms) -> Result<(Manifest, Signer)> 
     if let Some(why) = &contents.disagreement {
         bail!("{why}");
     }
-    let signer = check_signature(signature, bytes, terms)
-        .with_context(|| format!("checking {}", manifest::SIGNATURE_NAME))?;
-    let manifest = Manifest::parse(bytes)?;
     check_terms(&manifest, terms)?;
     manifest.check(contents)?;
     Ok((manifest, signer))

@@ -13,6 +13,7 @@ mod check;
 mod create;
 mod extract;
 mod foreign;
+mod frozen;
 mod fuzz;
 mod fuzz_targets;
 mod golden;
