@@ -30,5 +30,7 @@ mod readme;
 mod sharing;
 mod show;
 mod signature;
+mod signers;
+mod sshsig;
 mod support;
 mod userdata;
