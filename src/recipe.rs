@@ -20,6 +20,7 @@ use crate::{
     trust::{
         manifest::{self, Maker, Statement},
         moment::Moment,
+        public_key::{self, Options},
     },
     userdata::hostname,
 };
@@ -302,18 +303,10 @@ fn read_ssh_keys(path: &Path) -> Result<Vec<String>> {
             .collect();
         ensure!(!keys.is_empty(), "it has no key");
         for key in &keys {
-            ensure!(is_public_key(key), "{key:?} is no public key");
+            public_key::check_line(key, Options::Allowed)
+                .with_context(|| format!("checking line {key:?}"))?;
         }
         Ok(keys)
     };
     read().with_context(|| format!("reading ssh key {path:?}"))
-}
-
-/// Whether a line has what every public key has: a type and a word of base64, with options before or a comment behind.
-fn is_public_key(line: &str) -> bool {
-    const TYPES: [&str; 5] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-", "rsa-sha2-"];
-    let words: Vec<_> = line.split_ascii_whitespace().collect();
-    let is_key =
-        |pair: &[&str]| TYPES.iter().any(|name| pair[0].starts_with(name)) && pair[1].starts_with("AAAA");
-    !line.chars().any(char::is_control) && words.windows(2).any(is_key)
 }

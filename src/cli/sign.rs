@@ -10,7 +10,7 @@ use metadata_image::trust::{
     signature::{NAMESPACE, Signature},
 };
 
-use super::{progress::Bar, read_bounded, rebuild::Rebuild};
+use super::{progress::Bar, read_bounded, rebuild::Rebuild, say};
 
 /// Sign all that is on an image
 ///
@@ -19,6 +19,8 @@ use super::{progress::Bar, read_bounded, rebuild::Rebuild};
 /// name and date, in one step; limits that it has and that are not given anew
 /// stay. A key in ssh-agent or on hardware, or one with
 /// a passphrase, signs with ssh-keygen itself; the second example shows how.
+/// So should an RSA key: who can measure how long signing takes here may
+/// learn it (RUSTSEC-2023-0071).
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, override_usage = USAGE, group = ArgGroup::new("with").required(true))]
 pub(crate) struct Args {
@@ -95,6 +97,13 @@ impl Args {
             }
             _ => None,
         };
+        if self.key.is_some() && !self.quiet && signature.as_ref().is_some_and(Signature::is_by_rsa_key) {
+            say(&format!(
+                "warning: {}: who can measure how long this program signs may learn the RSA key (RUSTSEC-2023-0071); \
+                 'metadata sign --help' shows how ssh-keygen signs",
+                self.image.display()
+            ));
+        }
         rebuild.write(&manifest, signature, self.quiet, &mut progress)
     }
 

@@ -44,13 +44,12 @@ impl Trusted {
     pub(super) fn terms(&self, at: Option<Moment>) -> Result<Option<Terms>> {
         let Some(path) = &self.allowed_signers else { return Ok(None) };
         let bytes = read_bounded(path, "allowed signers", KEYS_BYTES_MAX)?;
-        let text = String::from_utf8_lossy(&bytes);
         let revoked = |path: &PathBuf| {
             let bytes = read_bounded(path, "revoked keys", KEYS_BYTES_MAX)?;
             Revoked::parse(&bytes).with_context(|| format!("reading revoked keys {path:?}"))
         };
         Ok(Some(Terms {
-            allowed: AllowedSigners::parse(&path.to_string_lossy(), &text),
+            allowed: AllowedSigners::parse(&path.to_string_lossy(), &bytes),
             revoked: self.revoked.as_ref().map(revoked).transpose()?,
             identity: self.identity.clone(),
             audience: self.audience.clone(),

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 
 use super::{
-    Instance, Level, Metadata, Provider, Say,
+    Instance, KEYS, Level, Metadata, Provider, PublicKey, Say,
     gcp::FLAVOUR,
     http::{self, Answer, Client, Failure, Method, Question, Weight},
 };
+use crate::trust::public_key::Options;
 
 /// Where every instance finds the service.
 pub const ENDPOINT: &str = "http://169.254.169.254";
@@ -120,7 +121,7 @@ impl Session {
             instance.hostname(&name, say);
         }
         let keys = self.public_keys(&mut instance, say);
-        instance.public_keys(keys);
+        instance.public_keys(keys, Options::Refused, say);
         for (name, key) in FILES {
             if let Some(value) = self.value(name, key, &mut instance, say) {
                 instance.file(name, value.trim().to_owned());
@@ -138,9 +139,8 @@ impl Session {
     }
 
     /// The public keys that the instance was started with, and those given to it later.
-    fn public_keys(&mut self, instance: &mut Instance, say: &mut Say) -> Vec<String> {
-        const FILE: &str = "ssh/authorized_keys";
-        let listing = self.value(FILE, "public-keys/", instance, say).unwrap_or_default();
+    fn public_keys(&mut self, instance: &mut Instance, say: &mut Say) -> Vec<PublicKey> {
+        let listing = self.value(KEYS, "public-keys/", instance, say).unwrap_or_default();
         // A line such as "0=name".
         let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         let numbers: Vec<_> =
@@ -149,16 +149,18 @@ impl Session {
         for (index, number) in numbers.iter().enumerate() {
             let left = numbers.len() - index;
             if index == KEYS_MAX {
-                instance.lose(FILE, &format!("there are {left} public keys more than {KEYS_MAX}"), say);
+                instance.lose(KEYS, &format!("there are {left} public keys more than {KEYS_MAX}"), say);
                 break;
             }
             if self.client.left().is_zero() {
-                instance.lose(FILE, &format!("no time is left to ask for {left} public keys"), say);
+                instance.lose(KEYS, &format!("no time is left to ask for {left} public keys"), say);
                 break;
             }
-            let key = self.value(FILE, &format!("public-keys/{number}/openssh-key"), instance, say);
+            let key = self.value(KEYS, &format!("public-keys/{number}/openssh-key"), instance, say);
             let key = key.unwrap_or_default();
-            keys.extend(key.lines().map(str::trim).filter(|key| !key.is_empty()).map(str::to_owned));
+            let lines = key.lines().map(str::trim).filter(|line| !line.is_empty());
+            let whose = || format!("public key {number} of the instance");
+            keys.extend(lines.map(|line| PublicKey { whose: whose(), line: line.to_owned() }));
         }
         keys
     }

@@ -10,18 +10,16 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{
-    Instance, Level, Metadata, Provider, Say,
+    Instance, KEYS, Level, Metadata, Provider, PublicKey, Say,
     http::{self, Client, Failure, Method, Question, Weight},
 };
+use crate::trust::public_key::Options;
 
 /// Where every instance finds the server.
 pub const HOST: &str = "169.254.169.254";
 
 /// The value of the header `Metadata-Flavor` that question and answer carry.
 pub(super) const FLAVOUR: &str = "Google";
-
-/// The file that public keys go to.
-const KEYS: &str = "ssh/authorized_keys";
 
 /// The server at one address.
 #[derive(Clone, Debug)]
@@ -88,7 +86,7 @@ impl Server {
         instance.hostname(&String::from_utf8_lossy(&hostname.unwrap_or_default()), say);
         let lines = self.key_lines(&mut instance, say);
         let keys = public_keys(&lines, Timestamp::now(), &mut instance, say);
-        instance.public_keys(keys);
+        instance.public_keys(keys, Options::Refused, say);
         let Instance { entries, losses } = instance;
         Ok(Metadata {
             provider: "gcp",
@@ -164,7 +162,7 @@ fn is_true(flag: &str) -> bool {
 
 /// The public keys in lines such as `user:ssh-ed25519 AAAA…`, without the user, and without those that have expired at
 /// `now` and what is commented out. One of which that cannot be told, and one of nobody, is lost.
-fn public_keys(lines: &str, now: Timestamp, instance: &mut Instance, say: &mut Say) -> Vec<String> {
+fn public_keys(lines: &str, now: Timestamp, instance: &mut Instance, say: &mut Say) -> Vec<PublicKey> {
     let mut keys = Vec::new();
     for line in lines.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (user, key) = match line.split_once(':') {
@@ -187,7 +185,7 @@ fn public_keys(lines: &str, now: Timestamp, instance: &mut Instance, say: &mut S
                 let why = format!("leaving out a public key of {user:?}: {why} cannot be read");
                 instance.lose(KEYS, &why, say);
             }
-            _ => keys.push(key.to_owned()),
+            _ => keys.push(PublicKey { whose: format!("a public key of {user:?}"), line: key.to_owned() }),
         }
     }
     keys
@@ -227,6 +225,7 @@ mod tests {
         let mut said = Vec::new();
         let mut instance = Instance::default();
         let keys = public_keys(lines, now, &mut instance, &mut |level, _| said.push(level));
+        let keys = keys.into_iter().map(|key| key.line).collect::<Vec<_>>();
         assert_eq!(
             keys,
             [

@@ -14,7 +14,10 @@ use std::{collections::HashSet, fmt, mem, path::PathBuf, str::FromStr, time::Ins
 use anyhow::Result;
 
 use crate::{
-    trust::contents::Contents,
+    trust::{
+        contents::Contents,
+        public_key::{self, Options},
+    },
     userdata::{
         config_tree::{ConfigTree, Entry, Mode},
         finding::{Code, Lines, Severity},
@@ -91,7 +94,11 @@ impl Metadata {
         if let Some(name) = said.local_hostname {
             instance.hostname(&name, say);
         }
-        instance.public_keys(said.public_keys);
+        let keys = (1..)
+            .zip(said.public_keys)
+            .map(|(number, line)| PublicKey { whose: format!("public key {number} of meta-data"), line });
+        // As cloud-init does (cloudinit/ssh_util.py, `AuthKeyLineParser`).
+        instance.public_keys(keys, Options::Allowed, say);
         Instance { entries: self.entries, losses: self.losses } = instance;
         self.instance_id = said.instance_id;
     }
@@ -177,6 +184,9 @@ impl FromStr for Choice {
     }
 }
 
+/// The file that public keys go to.
+const KEYS: &str = "ssh/authorized_keys";
+
 /// Permission bits of `ssh`, which holds who may log in.
 const SSH_MODE: u32 = 0o700;
 
@@ -185,6 +195,13 @@ const KEYS_MODE: u32 = 0o600;
 
 /// Bytes in a host name at most: Linux, `HOST_NAME_MAX` in `limits.h`.
 const HOST_NAME_BYTES_MAX: usize = 64;
+
+/// A line that a platform gives out as a public key.
+struct PublicKey {
+    /// What warnings call it.
+    whose: String,
+    line: String,
+}
 
 /// What a platform says of the instance, for the entries `hostname` and `ssh/authorized_keys`.
 #[derive(Default)]
@@ -215,11 +232,18 @@ impl Instance {
         }
     }
 
-    /// Public keys, each a line as in `authorized_keys`. One that is there twice is written once.
-    fn public_keys(&mut self, keys: Vec<String>) {
+    /// Public keys, each a line for `authorized_keys`. What is not such a line is lost; one that is there twice is written
+    /// once.
+    fn public_keys(&mut self, keys: impl IntoIterator<Item = PublicKey>, options: Options, say: &mut Say) {
         let mut seen = HashSet::new();
-        let lines: String =
-            keys.into_iter().filter(|key| seen.insert(key.clone())).map(|key| key + "\n").collect();
+        let mut lines = String::new();
+        for PublicKey { whose, line } in keys {
+            if let Err(why) = public_key::check_line(&line, options) {
+                self.lose(KEYS, &format!("leaving out {whose}: {why:#}"), say);
+            } else if seen.insert(line.clone()) {
+                lines += &(line + "\n");
+            }
+        }
         if !lines.is_empty() {
             let keys = Entry::file(lines, Mode::new(KEYS_MODE));
             let ssh = ConfigTree { entries: [("authorized_keys".to_owned(), keys)].into() };
@@ -269,11 +293,41 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_written_once() {
-        let mut instance = Instance::default();
-        instance.public_keys(["b", "a", "b"].map(str::to_owned).into());
-        let expected =
-            r#"{"ssh":{"perm":"0700","entries":{"authorized_keys":{"perm":"0600","content":"b\na\n"}}}}"#;
-        assert_eq!(serde_json::to_string(&instance.entries).unwrap(), expected);
+    fn a_key_is_written_once_and_what_is_no_key_is_lost() {
+        const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAlpAatg9W9L2h4v0mNHyAmFQp5lNv4Pa9y2mfXqFqSY";
+        let restricted = format!("restrict {KEY} a");
+        let lines =
+            [&format!("{KEY} b"), KEY, "hello", &restricted, &format!("{KEY} b"), &format!("{KEY}\u{1b}")];
+        let take = |options| {
+            let mut said = Vec::new();
+            let mut instance = Instance::default();
+            let keys = (1..)
+                .zip(lines)
+                .map(|(number, line)| PublicKey { whose: format!("key {number}"), line: line.to_owned() });
+            instance.public_keys(keys, options, &mut |level, text| said.push((level, text.to_owned())));
+            assert!(said.iter().all(|(level, _)| *level == Level::Warning));
+            assert!(instance.losses.iter().map(|loss| &loss.reason).eq(said.iter().map(|(_, text)| text)));
+            let said: Vec<_> = said.into_iter().map(|(_, text)| text).collect();
+            (serde_json::to_string(&instance.entries).unwrap(), said)
+        };
+        let tree = |lines: &str| {
+            format!(
+                r#"{{"ssh":{{"perm":"0700","entries":{{"authorized_keys":{{"perm":"0600","content":"{lines}"}}}}}}}}"#
+            )
+        };
+        let losses = [
+            "leaving out key 3: not a public key",
+            "leaving out key 4: options in front of the key",
+            "leaving out key 6: control characters in it",
+        ];
+        assert_eq!(
+            take(Options::Refused),
+            (tree(&format!("{KEY} b\\n{KEY}\\n")), losses.map(str::to_owned).to_vec())
+        );
+        let losses = [losses[0], losses[2]];
+        assert_eq!(
+            take(Options::Allowed),
+            (tree(&format!("{KEY} b\\n{KEY}\\n{restricted}\\n")), losses.map(str::to_owned).to_vec())
+        );
     }
 }

@@ -2,12 +2,22 @@
 //!
 //! Source: ssh-keygen(1), "ALLOWED SIGNERS". Each line has principals (patterns with `*`, `?` and `!`), perhaps options, and
 //! a public key. Of the options `namespaces`, `valid-after` and `valid-before` are implemented. A line with another one does
-//! not match, be it `cert-authority` or one that does not exist yet, and neither does one that is malformed.
+//! not match, be it `cert-authority` or one that does not exist yet, and neither does one that is malformed. No line matches
+//! that `ssh-keygen` refuses: where its reading of white space, quotes, times and keys is odd, a line either is read like that
+//! here or is malformed.
 
 use anyhow::{Context, Result, bail, ensure};
-use ssh_key::{PublicKey, public::KeyData};
+use ssh_key::public::KeyData;
 
-use super::{moment::Moment, patterns::matches_list};
+use super::{
+    moment::Moment,
+    patterns::matches_list,
+    public_key::{self, split_options},
+};
+
+/// White space at the start of a line and between its parts. OpenSSH takes line ends and carriage returns for white space
+/// only in some places.
+const BLANK: [char; 2] = [' ', '\t'];
 
 /// The first bytes of a key revocation list in the binary format of OpenSSH (PROTOCOL.krl).
 const KRL_MAGIC: &[u8] = b"SSHKRL\n\0";
@@ -36,15 +46,15 @@ struct Line {
 impl AllowedSigners {
     /// Parses the content of a file that errors call `name`. A line that is malformed matches nothing.
     #[must_use]
-    pub fn parse(name: &str, text: &str) -> Self {
-        let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
-        let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
-        Self {
-            name: name.to_owned(),
-            lines: lines
-                .map(|(number, line)| (number, parse_line(line).map_err(|why| format!("{why:#}"))))
-                .collect(),
-        }
+    pub fn parse(name: &str, content: &(impl AsRef<[u8]> + ?Sized)) -> Self {
+        let lines = content.as_ref().split(|byte| *byte == b'\n').enumerate();
+        let lines = lines.filter_map(|(index, line)| {
+            let line = String::from_utf8_lossy(line.strip_suffix(b"\r").unwrap_or(line));
+            let line = line.trim_start_matches(BLANK);
+            let is_comment = line.is_empty() || line.starts_with('#');
+            (!is_comment).then(|| (index + 1, parse_line(line).map_err(|why| format!("{why:#}"))))
+        });
+        Self { name: name.to_owned(), lines: lines.collect() }
     }
 
     /// The principal of the first line that lets `key` sign for `namespace` at the time `at`. With an `identity`, that is
@@ -115,18 +125,29 @@ fn is_name(principals: &str) -> bool {
 
 fn parse_line(line: &str) -> Result<Line> {
     ensure!(!line.starts_with('\u{feff}'), "it begins with a byte order mark");
+    // To OpenSSH the line would end there.
+    ensure!(!line.contains('\0'), "there is a NUL byte in it");
     let (principals, rest) = if let Some(quoted) = line.strip_prefix('"') {
         quoted.split_once('"').context("its quotes do not end")?
     } else {
-        line.split_once([' ', '\t']).context("it has no key")?
+        line.split_once(BLANK).context("it has no key")?
     };
     ensure!(!principals.is_empty(), "it has no principal");
-    let rest = rest.trim_start();
-    let (options, key) = if let Ok(key) = parse_key(rest) {
-        ("", key)
+    ensure!(!principals.contains('"'), "there is a quote in {principals:?}");
+    let is_odd = |character: char| {
+        let is_white = character.is_control() || character.is_whitespace();
+        is_white && character != ' ' || character == char::REPLACEMENT_CHARACTER
+    };
+    ensure!(
+        !principals.contains(is_odd),
+        "{principals:?} has odd white space or control characters, or is not UTF-8"
+    );
+    let rest = rest.trim_start_matches(BLANK);
+    let (options, key) = if let Ok(key) = public_key::parse(rest) {
+        (Vec::new(), key)
     } else {
-        let (options, rest) = rest.split_at(end_of_options(rest)?);
-        (options, parse_key(rest).ok().context("it has no key that is known")?)
+        let (options, rest) = split_options(rest)?;
+        (options, public_key::parse(rest).ok().context("it has no key that is known")?)
     };
     let mut line = Line {
         principals: principals.to_owned(),
@@ -135,7 +156,7 @@ fn parse_line(line: &str) -> Result<Line> {
         valid_after: None,
         valid_before: None,
     };
-    for option in split_options(options) {
+    for option in options {
         line.take(option)?;
     }
     if let (Some(after), Some(before)) = (line.valid_after, line.valid_before) {
@@ -157,7 +178,7 @@ impl Line {
             Ok(())
         };
         let time = |text| {
-            let time = Moment::parse_openssh(text).ok();
+            let time = Moment::parse_signer_time(text).ok();
             time.with_context(|| format!("its option {option:?} gives no time"))
         };
         match name.to_ascii_lowercase().as_str() {
@@ -177,41 +198,6 @@ impl Line {
         }
         Ok(())
     }
-}
-
-/// A key as `id_ed25519.pub` has it: type, base64, and perhaps a comment.
-fn parse_key(text: &str) -> Result<KeyData> {
-    let mut words = text.split_ascii_whitespace();
-    let (Some(algorithm), Some(base64)) = (words.next(), words.next()) else { bail!("it is no key") };
-    let key = PublicKey::from_openssh(&format!("{algorithm} {base64}"));
-    Ok(key.ok().context("it is no key")?.key_data().clone())
-}
-
-/// Where the options end: at white space that is not in quotes.
-fn end_of_options(text: &str) -> Result<usize> {
-    let mut quoted = false;
-    let mut escaped = false;
-    for (at, byte) in text.bytes().enumerate() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => quoted = !quoted,
-            b' ' | b'\t' if !quoted => return Ok(at),
-            _ => {}
-        }
-    }
-    bail!("it has no key")
-}
-
-/// The options, which are separated by commas that are not in quotes.
-fn split_options(options: &str) -> impl Iterator<Item = &str> {
-    let mut quoted = false;
-    options
-        .split(move |character| {
-            quoted ^= character == '"';
-            character == ',' && !quoted
-        })
-        .filter(|_| !options.is_empty())
 }
 
 /// Keys that must not be believed, whoever allows them.
@@ -235,7 +221,11 @@ impl Revoked {
         let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
         let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
         let keys = lines.map(|(number, line)| {
-            parse_key(line).ok().with_context(|| format!("line {number} is no public key that is known"))
+            let key = public_key::read(line).ok().filter(|key| {
+                // A key that is too short to sign does no harm here. One in another spelling would not be recognized.
+                matches!(key, KeyData::Rsa(_)) || public_key::check(key).is_ok()
+            });
+            key.with_context(|| format!("line {number} is no public key that is known"))
         });
         Ok(Self { keys: keys.collect::<Result<_>>()? })
     }
@@ -254,8 +244,11 @@ mod tests {
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAlpAatg9W9L2h4v0mNHyAmFQp5lNv4Pa9y2mfXqFqSY";
     const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
 
+    const SHORT: &str = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAQQDHCzBVep/E6Q4zWH2ix+wRNluApcrvFDleg6jN8hc8YYar0PUaP2SJrtP4HUJnjLHW+yBFao+02f4jSG2St9wL";
+    const COMPRESSED: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAAAhA+01T/Tc5MWmrkV5ez0kBn2ckXatx4smn0n5BTkCD3oV";
+
     fn find(lines: &str, identity: Option<&str>) -> Result<String, String> {
-        let key = parse_key(KEY).unwrap();
+        let key = public_key::parse(KEY).unwrap();
         let at = Moment::parse("2026-06-01T12:00:00Z").unwrap();
         let found = AllowedSigners::parse("signers", lines).find(&key, identity, "metadata-image", at);
         found.map_err(|error| error.to_string())
@@ -351,11 +344,50 @@ mod tests {
     }
 
     #[test]
+    fn a_line_that_ssh_keygen_refuses_does_not_match() {
+        let (kind, base64) = KEY.split_once(' ').unwrap();
+        for line in [
+            format!("\u{a0}a@b {KEY}"),
+            format!("\u{c}a@b {KEY}"),
+            format!("\u{b}a@b {KEY}"),
+            format!("\ra@b {KEY}"),
+            format!("a@b \u{a0}{KEY}"),
+            format!("a@b\u{c}{KEY}"),
+            format!("a@b {kind}\u{c}{base64}"),
+            format!("a\"@\"b {KEY}"),
+            format!("a@b\" {KEY}"),
+            format!("a@b,\0 {KEY}"),
+            format!("a@b,{} {KEY}", "x".repeat(1023)),
+            format!("a@b valid-after=\"19700101Z\" {KEY}"),
+            format!("a@b valid-before=\"19700101Z\" {KEY}"),
+            format!("a@b valid-after=\"\" {KEY}"),
+            format!("a@b valid-after=\"100000101Z\" {KEY}"),
+            format!("a@b valid-after=\"20260230Z\" {KEY}"),
+        ] {
+            assert!(find(&line, None).is_err(), "{line:?}");
+            assert!(find(&line, Some("a@b")).is_err(), "{line:?}");
+        }
+        let bytes = [b"a@b,\xff ", KEY.as_bytes(), b"\na@b ", KEY.as_bytes(), b" J\xfcrgen\n"].concat();
+        let key = public_key::parse(KEY).unwrap();
+        let at = Moment::parse("2026-06-01T12:00:00Z").unwrap();
+        let find =
+            |bytes: &[u8]| AllowedSigners::parse("f", bytes).find(&key, Some("a@b"), "metadata-image", at);
+        assert!(find(&bytes).is_ok(), "a comment may be anything");
+        assert!(find(&bytes[..bytes.iter().position(|byte| *byte == b'\n').unwrap()]).is_err());
+    }
+
+    #[test]
     fn a_list_of_revoked_keys_is_understood_or_refused() {
         let parse = |text: &str| Revoked::parse(text.as_bytes()).map_err(|error| error.to_string());
         let keys = parse(&format!("# lost\n\n{OTHER} laptop\n")).unwrap();
-        assert!(keys.contains(&parse_key(OTHER).unwrap()) && !keys.contains(&parse_key(KEY).unwrap()));
+        assert!(
+            keys.contains(&public_key::parse(OTHER).unwrap())
+                && !keys.contains(&public_key::parse(KEY).unwrap())
+        );
         assert_eq!(parse("SHA256:x").unwrap_err(), "line 1 is no public key that is known");
         assert!(parse("SSHKRL\n\0x").unwrap_err().contains("not supported"));
+        // 512 bits, which never sign; and a spelling that no signature has, of a key that may.
+        assert!(parse(&format!("{SHORT}\n{OTHER}\n")).unwrap().contains(&public_key::parse(OTHER).unwrap()));
+        assert_eq!(parse(COMPRESSED).unwrap_err(), "line 1 is no public key that is known");
     }
 }

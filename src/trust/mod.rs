@@ -10,6 +10,7 @@ pub mod manifest;
 pub mod moment;
 mod patterns;
 pub mod policy;
+pub mod public_key;
 #[cfg(feature = "policy")]
 pub mod rego;
 pub mod signature;

@@ -70,12 +70,27 @@ impl Moment {
         Self::of(timestamp).with_context(what)
     }
 
-    /// Parses a time of OpenSSH: `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, in the local zone unless there is a `Z`
-    /// behind it.
+    /// Parses a time in the digits of OpenSSH: `YYYYMMDD`, `YYYYMMDDHHMM` or `YYYYMMDDHHMMSS`, in the local zone unless
+    /// there is a `Z` behind it.
     ///
     /// # Errors
     /// It is none.
     pub fn parse_openssh(text: &str) -> Result<Self> {
+        Self::parse_digits(text, local)
+    }
+
+    /// The same as `ssh-keygen` reads it in `allowed_signers`: a local time is standard time, in summer too.
+    ///
+    /// # Errors
+    /// It is none, or standard time had it twice or not at all.
+    pub(super) fn parse_signer_time(text: &str) -> Result<Self> {
+        let moment = Self::parse_digits(text, |at| standard(at, &TimeZone::system()))?;
+        // To OpenSSH it is no time.
+        ensure!(moment.seconds > 0, "it is the start of 1970");
+        Ok(moment)
+    }
+
+    fn parse_digits(text: &str, local: impl Fn(civil::DateTime) -> Result<Timestamp>) -> Result<Self> {
         let (digits, utc) = match text.strip_suffix('Z').or_else(|| text.strip_suffix("UTC")) {
             Some(digits) => (digits, true),
             None => (text, false),
@@ -102,6 +117,29 @@ impl Moment {
 fn local(at: civil::DateTime) -> Result<Timestamp> {
     // A guest without a zone has UTC, as the C library says.
     Ok(at.to_zoned(TimeZone::system())?.timestamp())
+}
+
+/// The time at which clocks in `zone` would show `at` without daylight saving. OpenSSH asks `mktime` for that, with a
+/// `tm_isdst` of 0, and the C library then takes the offset of the nearest time without daylight saving.
+fn standard(at: civil::DateTime, zone: &TimeZone) -> Result<Timestamp> {
+    /// Seconds between the times that are looked at: glibc, `stride` in time/mktime.c.
+    const STRIDE: i64 = 601_200;
+    /// Times that are looked at on either side: over a year.
+    const STRIDES: i64 = 60;
+
+    let ambiguous = zone.to_ambiguous_timestamp(at);
+    let is_ambiguous = ambiguous.is_ambiguous();
+    let shown = ambiguous.compatible()?;
+    if !zone.to_offset_info(shown).dst().is_dst() {
+        // Clocks went back or forth for another reason, and libraries differ in what they make of that.
+        ensure!(!is_ambiguous, "local clocks showed it twice or not at all");
+        return Ok(shown);
+    }
+    let strides = (1..=STRIDES).flat_map(|count| [-count * STRIDE, count * STRIDE]);
+    let near = strides.filter_map(|seconds| Timestamp::from_second(shown.as_second() + seconds).ok());
+    let standard = near.map(|near| zone.to_offset_info(near)).find(|info| !info.dst().is_dst());
+    let standard = standard.context("there is no standard time near it")?;
+    Ok(standard.offset().to_timestamp(at)?)
 }
 
 impl fmt::Display for Moment {
@@ -146,6 +184,28 @@ mod tests {
         assert_eq!(Moment::parse("20261231Z")?.to_string(), "2026-12-31T00:00:00Z");
         assert_eq!(Moment::parse("202612312359Z")?.to_string(), "2026-12-31T23:59:00Z");
         assert_eq!(Moment::parse("1970-01-01T00:00:00Z")?.seconds(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_local_time_of_a_signer_is_standard_time() -> Result<()> {
+        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3")?;
+        let dublin = TimeZone::posix("IST-1GMT0,M10.5.0,M3.5.0/1")?;
+        for (zone, at, expected) in [
+            (&berlin, "2026-01-01T12:00", "2026-01-01T11:00:00Z"),
+            (&berlin, "2026-07-01T12:00", "2026-07-01T11:00:00Z"),
+            // Not shown by any clock, and shown twice.
+            (&berlin, "2026-03-29T02:30", "2026-03-29T01:30:00Z"),
+            (&berlin, "2026-10-25T02:30", "2026-10-25T01:30:00Z"),
+            // Where winter is what differs.
+            (&dublin, "2026-07-01T12:00", "2026-07-01T11:00:00Z"),
+            (&dublin, "2026-01-01T12:00", "2026-01-01T11:00:00Z"),
+            (&TimeZone::UTC, "2026-07-01T12:00", "2026-07-01T12:00:00Z"),
+        ] {
+            assert_eq!(standard(at.parse()?, zone)?.to_string(), expected, "{at}");
+        }
+        assert!(Moment::parse_signer_time("19700101Z").is_err());
+        assert_eq!(Moment::parse_signer_time("19700101000001Z")?.seconds(), 1);
         Ok(())
     }
 

@@ -1,9 +1,16 @@
 //! Patterns as OpenSSH has them for names: `*`, `?`, and `!` in front of those that exclude.
 
+/// Bytes in a pattern at most: OpenSSH takes a list with a longer one for a list that does not match (match.c).
+const PATTERN_BYTES_MAX: usize = 1022;
+
 /// Whether a list of patterns, separated by commas, matches: one of them does, and none with a `!` before it does
 /// (`ssh_config(5)`, PATTERNS).
 pub(super) fn matches_list(text: &str, patterns: &str) -> bool {
     let mut found = false;
+    let is_too_long = |pattern: &str| pattern.strip_prefix('!').unwrap_or(pattern).len() > PATTERN_BYTES_MAX;
+    if patterns.split(',').any(is_too_long) {
+        return false;
+    }
     for pattern in patterns.split(',') {
         match pattern.strip_prefix('!') {
             Some(pattern) if matches(text.as_bytes(), pattern.as_bytes()) => return false,
@@ -63,5 +70,8 @@ mod tests {
         assert!(!matches(&[b'a'; 300], format!("{}b", "*a".repeat(200)).as_bytes()));
         assert!(!matches_list("a", ""));
         assert!(!matches_list("a", "!b"));
+        let long = "x".repeat(PATTERN_BYTES_MAX);
+        assert!(matches_list("a", &format!("a,{long}")) && matches_list("a", &format!("a,!{long}")));
+        assert!(!matches_list("a", &format!("a,{long}x")) && !matches_list("a", &format!("a,!{long}x")));
     }
 }

@@ -68,11 +68,13 @@ pub fn verify(contents: &Contents, terms: &Terms) -> Result<(Manifest, Signer)> 
 
 fn check_signature(signature: &[u8], message: &[u8], terms: &Terms) -> Result<Signer> {
     let signature = Signature::parse(signature)?;
-    signature.check(message)?;
+    signature.check_namespace()?;
     let revoked = terms.revoked.as_ref().is_some_and(|revoked| revoked.contains(signature.key()));
     ensure!(!revoked, "its key {} has been revoked", signature.describe_key());
     let found = terms.allowed.find(signature.key(), terms.identity.as_deref(), NAMESPACE, terms.at);
     let identity = found.with_context(|| format!("it is by {}", signature.describe_key()))?;
+    // Last, because it takes the longest, and a key that somebody made for that would take very long.
+    signature.check(message)?;
     Ok(Signer { identity, fingerprint: signature.fingerprint(), key: signature.describe_key() })
 }
 

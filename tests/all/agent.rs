@@ -60,7 +60,7 @@ const EC2_TREE: &str = r#"0644 availability_zone "eu-central-1a"
 0644 provider "AWS"
 0644 public_ipv4 "203.0.113.7"
 0700 ssh/
-0600 ssh/authorized_keys "ssh-ed25519 AAAA first\nssh-rsa BBBB second\n"
+0600 ssh/authorized_keys "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV first\necdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBO01T/Tc5MWmrkV5ez0kBn2ckXatx4smn0n5BTkCD3oVPd/vIKsMG6OvCybiX2aTK5jQS97B3vfKgFXRVPspUU8= second\n"
 0600 userdata "hello"
 "#;
 
@@ -243,7 +243,10 @@ fn of_public_keys_without_end_a_hundred_are_taken() {
             let lines: Vec<_> = (0..5000).map(|number| format!("{number}=name")).collect();
             Answer::ok(lines.join("\n"))
         }
-        path if path.ends_with("/openssh-key") => Answer::ok(format!("ssh-ed25519 {}", path.len())),
+        path if path.ends_with("/openssh-key") => Answer::ok(format!(
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV {}",
+            path.len()
+        )),
         _ => ec2(question, "hello"),
     });
     let (_, said) = ask_aws(&service, "60");
@@ -301,10 +304,68 @@ metadata: applying AWS: 3 things were skipped
     let without = ["hostname", "public_ipv4"].map(|name| format!("0644 {name} "));
     let kept =
         EC2_TREE.split_inclusive('\n').filter(|line| !without.iter().any(|name| line.starts_with(name)));
-    let expected = kept.collect::<String>().replace("\\nssh-rsa BBBB second", "");
+    let expected = kept.collect::<String>().replace("\\necdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBO01T/Tc5MWmrkV5ez0kBn2ckXatx4smn0n5BTkCD3oVPd/vIKsMG6OvCybiX2aTK5jQS97B3vfKgFXRVPspUU8= second", "");
     assert_eq!(tree_of(&sandbox.path("out")), expected);
     let asked = service.log().iter().filter(|line| line.ends_with("/public-ipv4")).count();
     assert_eq!(asked, 4, "not until the deadline");
+}
+
+#[test]
+fn what_is_no_line_of_authorized_keys_is_lost_and_other_keys_are_written() {
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV";
+    let service = Service::start(|question| match question.path() {
+        "/latest/meta-data/public-keys/" => Answer::ok("0=a\n1=b\n2=c\n3=d"),
+        "/latest/meta-data/public-keys/0/openssh-key" => Answer::ok(format!("command=\"id\" {KEY} a")),
+        "/latest/meta-data/public-keys/1/openssh-key" => Answer::ok(format!("{KEY} \u{1b}[2Jb")),
+        "/latest/meta-data/public-keys/2/openssh-key" => Answer::ok(format!("<html>\n{KEY} c\n")),
+        "/latest/meta-data/public-keys/3/openssh-key" => Answer::ok(format!("{KEY}\u{2028}d")),
+        _ => ec2(question, "hello"),
+    });
+    let (sandbox, said) = ask_aws(&service, "30");
+    let losses = "\
+metadata: aws: leaving out public key 0 of the instance: options in front of the key
+metadata: aws: leaving out public key 1 of the instance: control characters in it
+metadata: aws: leaving out public key 2 of the instance: not a public key
+metadata: aws: leaving out public key 3 of the instance: control characters in it
+";
+    let done = EC2_DONE.to_owned() + "metadata: applying AWS: 4 things were skipped\n";
+    assert_eq!(said, ran(1, &(losses.to_owned() + &done)));
+    assert_eq!(sandbox.read("out/ssh/authorized_keys"), format!("{KEY} c\n").as_bytes());
+
+    let service = Service::start(|question| match question.path() {
+        "/computeMetadata/v1/instance/attributes/ssh-keys" => {
+            Answer::ok(format!("eve:restrict {KEY}\nbob:ssh-rsa x\nalice:{KEY} alice")).google()
+        }
+        "/computeMetadata/v1/project/attributes/ssh-keys" => Answer::status(404).google(),
+        _ => google(question, "hello"),
+    });
+    let (sandbox, said) = ask_gcp(&service, "30");
+    let losses = "\
+metadata: gcp: leaving out a public key of \"eve\": options in front of the key
+metadata: gcp: leaving out a public key of \"bob\": not a public key
+";
+    assert!(said.status == Some(1) && said.stderr.starts_with(losses), "{said:?}");
+    assert_eq!(sandbox.read("out/ssh/authorized_keys"), format!("{KEY} alice\n").as_bytes());
+}
+
+#[test]
+fn lines_of_meta_data_keep_their_options() {
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV";
+    let machine = Machine::new();
+    let keys =
+        format!("instance-id: i-1\npublic-keys: ['restrict {KEY} a', hello, \"{KEY} \\e[2J\", '{KEY} b']\n");
+    machine.sandbox.write("meta-data", keys);
+    let arguments = ["--layout", "nocloud", "--meta-data", "meta-data", "#cloud-config\n"];
+    machine.device("vda", &machine.image(&arguments));
+    let (report, said) = machine.run(&[]);
+    let lost: Vec<_> = report.skipped.iter().map(|loss| loss.reason.as_str()).collect();
+    let losses = [
+        "leaving out public key 2 of meta-data: not a public key",
+        "leaving out public key 3 of meta-data: control characters in it",
+    ];
+    assert_eq!(lost, losses, "{said:?}");
+    let written = machine.sandbox.read("out/ssh/authorized_keys");
+    assert_eq!(String::from_utf8(written).unwrap(), format!("restrict {KEY} a\n{KEY} b\n"));
 }
 
 #[test]
@@ -318,7 +379,7 @@ fn an_answer_of_a_mebibyte_is_taken() {
 const GOOGLE_TREE: &str = r#"0644 hostname "web.c.project.internal"
 0644 provider "GCP"
 0700 ssh/
-0600 ssh/authorized_keys "ssh-ed25519 AAAA alice\nssh-rsa BBBB bob\n"
+0600 ssh/authorized_keys "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV alice\necdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBO01T/Tc5MWmrkV5ez0kBn2ckXatx4smn0n5BTkCD3oVPd/vIKsMG6OvCybiX2aTK5jQS97B3vfKgFXRVPspUU8= bob\n"
 0600 userdata "hello"
 "#;
 
@@ -339,7 +400,10 @@ fn google_gives_a_host_name_keys_and_user_data() {
         _ => google(question, "hello"),
     });
     let (sandbox, _) = ask_gcp(&blocked, "10");
-    assert_eq!(sandbox.read("out/ssh/authorized_keys"), b"ssh-ed25519 AAAA alice\n");
+    assert_eq!(
+        sandbox.read("out/ssh/authorized_keys"),
+        b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV alice\n"
+    );
     assert!(blocked.log().iter().all(|line| !line.contains("/project/")));
 
     let unknown = Service::start(|question| match question.path() {
@@ -350,14 +414,20 @@ fn google_gives_a_host_name_keys_and_user_data() {
     assert_eq!(said.status, Some(1), "{said:?}");
     let why = "metadata: gcp: leaving out the keys of the project, which the instance may block\n";
     assert!(said.stderr.contains(why), "{said:?}");
-    assert_eq!(sandbox.read("out/ssh/authorized_keys"), b"ssh-ed25519 AAAA alice\n");
+    assert_eq!(
+        sandbox.read("out/ssh/authorized_keys"),
+        b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV alice\n"
+    );
 
     let old = Service::start(|question| match question.path() {
-        "/computeMetadata/v1/instance/attributes/sshKeys" => Answer::ok("carol:ssh-rsa CCCC").google(),
+        "/computeMetadata/v1/instance/attributes/sshKeys" => Answer::ok(
+            "carol:ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBcvBFcVyl0SXBu2wJNyjYVSaIgOgMQzCcsFRmyGsNcF",
+        )
+        .google(),
         _ => google(question, "hello"),
     });
     let (sandbox, _) = ask_gcp(&old, "10");
-    assert_eq!(sandbox.read("out/ssh/authorized_keys"), b"ssh-ed25519 AAAA alice\nssh-rsa CCCC\n");
+    assert_eq!(sandbox.read("out/ssh/authorized_keys"), b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV alice\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBcvBFcVyl0SXBu2wJNyjYVSaIgOgMQzCcsFRmyGsNcF\n");
 }
 
 #[test]
@@ -882,7 +952,10 @@ fn meta_data_that_cannot_be_read_is_a_loss() {
 #[test]
 fn a_provider_s_keys_do_not_go_without_a_word() {
     let machine = Machine::new();
-    machine.sandbox.write("meta-data", "public-keys: [ssh-rsa A]\n");
+    machine.sandbox.write(
+        "meta-data",
+        "public-keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV]\n",
+    );
     let data = r#"{"ssh": {"content": "in the way"}}"#;
     let arguments = ["--layout", "nocloud", "--meta-data", "meta-data", data];
     machine.device("vda", &machine.image(&arguments));

@@ -47,7 +47,10 @@ fn every_option_makes_the_image_that_create_makes() {
     sandbox.write("large", noise(5_000_000));
     sandbox.write("tree/ssh/sshd_config", "PermitRootLogin no\n");
     symlink("ssh", sandbox.path("tree/link")).unwrap();
-    sandbox.write("key.pub", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@host\n");
+    sandbox.write(
+        "key.pub",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV me@host\n",
+    );
     sandbox.write("net", "version: 2\n");
     sandbox.write("meta", "instance-id: mine\n");
     let cases: [(&str, &[&str]); 20] = [

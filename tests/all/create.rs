@@ -75,7 +75,7 @@ fn the_layouts_have_their_files_and_identifiers() {
     let sandbox = Sandbox::new();
     sandbox.write("network", "version: 2\n");
     sandbox.write("vendor", "#cloud-config\n");
-    sandbox.write("key.pub", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@host\n# a comment\n\nssh-rsa AAAAB3 b\n");
+    sandbox.write("key.pub", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV me@host\n# a comment\n\necdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBO01T/Tc5MWmrkV5ez0kBn2ckXatx4smn0n5BTkCD3oVPd/vIKsMG6OvCybiX2aTK5jQS97B3vfKgFXRVPspUU8= b\n");
     let options = [
         "--network-config",
         "network",
@@ -95,8 +95,8 @@ fn the_layouts_have_their_files_and_identifiers() {
     let expected = r#"instance-id: "i-1"
 local-hostname: "web-1"
 public-keys:
-  - "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@host"
-  - "ssh-rsa AAAAB3 b"
+  - "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV me@host"
+  - "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBO01T/Tc5MWmrkV5ez0kBn2ckXatx4smn0n5BTkCD3oVPd/vIKsMG6OvCybiX2aTK5jQS97B3vfKgFXRVPspUU8= b"
 "#;
     assert_eq!(String::from_utf8(sandbox.succeed(["extract", "meta.iso", "meta-data"])).unwrap(), expected);
 
@@ -115,8 +115,8 @@ public-keys:
   "hostname": "web-1",
   "name": "web-1",
   "public_keys": {
-    "key-0": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5 me@host",
-    "key-1": "ssh-rsa AAAAB3 b"
+    "key-0": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV me@host",
+    "key-1": "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBO01T/Tc5MWmrkV5ez0kBn2ckXatx4smn0n5BTkCD3oVPd/vIKsMG6OvCybiX2aTK5jQS97B3vfKgFXRVPspUU8= b"
   },
   "uuid": "i-1"
 }
@@ -500,7 +500,7 @@ fn bad_input_is_named_and_touches_nothing() {
         ),
         (
             &["create", "meta.iso", "x", "--layout", "nocloud", "--ssh-key", "text"],
-            r#"reading ssh key "text": "hello" is no public key"#,
+            r#"reading ssh key "text": checking line "hello": not a public key"#,
         ),
     ] {
         assert_eq!(sandbox.run(arguments), failed(1, line), "{arguments:?}");

@@ -217,8 +217,12 @@ pub(crate) fn ec2_v1(path: &str, userdata: &str) -> Answer {
         "placement/availability-zone" => "eu-central-1a",
         "public-ipv4" => "203.0.113.7",
         "public-keys/" => "0=first\n1=second",
-        "public-keys/0/openssh-key" => "ssh-ed25519 AAAA first\n",
-        "public-keys/1/openssh-key" => "ssh-rsa BBBB second",
+        "public-keys/0/openssh-key" => {
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV first\n"
+        }
+        "public-keys/1/openssh-key" => {
+            "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBO01T/Tc5MWmrkV5ez0kBn2ckXatx4smn0n5BTkCD3oVPd/vIKsMG6OvCybiX2aTK5jQS97B3vfKgFXRVPspUU8= second"
+        }
         _ => return Answer::status(404),
     })
 }
@@ -233,8 +237,8 @@ pub(crate) fn google(question: &Question, userdata: &str) -> Answer {
     };
     match key {
         "instance/hostname" => Answer::ok("web.c.project.internal").google(),
-        "instance/attributes/ssh-keys" => Answer::ok("alice:ssh-ed25519 AAAA alice").google(),
-        "project/attributes/ssh-keys" => Answer::ok("bob:ssh-rsa BBBB bob\n").google(),
+        "instance/attributes/ssh-keys" => Answer::ok("alice:ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV alice").google(),
+        "project/attributes/ssh-keys" => Answer::ok("bob:ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBO01T/Tc5MWmrkV5ez0kBn2ckXatx4smn0n5BTkCD3oVPd/vIKsMG6OvCybiX2aTK5jQS97B3vfKgFXRVPspUU8= bob\n").google(),
         "instance/attributes/user-data" if !userdata.is_empty() => Answer::ok(userdata).google(),
         _ => Answer::status(404).google(),
     }

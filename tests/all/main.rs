@@ -32,6 +32,8 @@ mod readme;
 mod sharing;
 mod show;
 mod signature;
+mod signers;
+mod sshsig;
 mod support;
 mod terminal;
 mod userdata;

@@ -256,6 +256,16 @@ fn a_changed_manifest_or_signature_is_refused() {
             refused("checking manifest.json.sig: it is no signature of ssh-keygen that is known")
         );
     }
+    // Where blkid looks for another file system, and what it takes for one.
+    let superblock = [&b"ReIsEr2F\n".repeat(6000)[..], &signature].concat();
+    let windows = String::from_utf8(signature.clone()).unwrap().replace('\n', "\r\n").into_bytes();
+    for odd in [superblock, windows, [b"\n", &signature[..]].concat()] {
+        forge(&sandbox, CREATE, &manifest, odd);
+        assert_eq!(
+            verify_image(&sandbox, &[]),
+            refused("checking manifest.json.sig: it is not written as ssh-keygen writes signatures")
+        );
+    }
     // Signed by one who may, but not a manifest.
     let text = manifest.replace("\"version\":1", "\"version\": 1");
     forge(&sandbox, CREATE, &text, sign(1, "metadata-image", &text));
@@ -592,7 +602,7 @@ fn every_changed_byte_is_refused() {
     let sandbox = Sandbox::new();
     write_key(&sandbox, "key", 1);
     sandbox.write("f", "1");
-    sandbox.write("meta-data", "local-hostname: web\npublic-keys: [ssh-ed25519 AAAA]\n");
+    sandbox.write("meta-data", "local-hostname: web\npublic-keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV]\n");
     sandbox.succeed([
         "create",
         "--quiet",
@@ -670,6 +680,13 @@ fn signatures_go_both_ways_between_us_and_ssh_keygen() {
         sandbox
             .tool("ssh-keygen", ["-q", "-Y", "sign", "-n", "metadata-image", "-f", "key", "manifest.json"]);
         keygen("manifest.json.sig");
+        // There is no chance in these.
+        let is_same = sandbox.read("ours.sig") == sandbox.read("manifest.json.sig");
+        assert!(is_same || kind[0] == "ecdsa", "{kind:?}");
+        let loud = sandbox.run(["sign", "meta.iso", "--key", "key"]).stderr;
+        let warning = "metadata: warning: meta.iso: who can measure how long this program signs may learn the RSA key \
+                       (RUSTSEC-2023-0071); 'metadata sign --help' shows how ssh-keygen signs\n";
+        assert_eq!(loud.starts_with(warning), kind[0] == "rsa", "{loud}");
         sandbox.succeed(["create", "--quiet", "meta.iso", "hello", "--run-metadata", "deploy"]);
         sandbox.succeed(["sign", "--quiet", "meta.iso", "--signature", "manifest.json.sig"]);
         assert_eq!(verify_image(&sandbox, &["--identity", "a@b"]), done(""), "{kind:?}");
@@ -690,7 +707,7 @@ fn sign<K: SigningKey>(key: &K, message: &[u8]) -> Signature {
 }
 
 /// A signature by a key on a FIDO token, which signs digests of its own (PROTOCOL.u2f), of `text`; and the public key.
-fn token_signature(text: &str) -> (String, String) {
+pub(crate) fn token_signature(text: &str) -> (String, String) {
     let pair = Ed25519Keypair::from_seed(&[3; 32]);
     let public = ssh_key::public::SkEd25519::new(pair.public, "ssh:");
     let signed = SshSig::signed_data("metadata-image", HashAlg::Sha512, text.as_bytes()).unwrap();

@@ -1,5 +1,5 @@
-//! Everything that is parsed before it is believed: manifests, signatures, lists of signers and of revoked keys, times. The
-//! input is the text.
+//! Everything that is parsed before it is believed: manifests, signatures, lists of signers and of revoked keys, public keys,
+//! times. The input is the text.
 
 use std::sync::OnceLock;
 
@@ -10,19 +10,20 @@ use metadata_image::{
         contents::Contents,
         manifest::Manifest,
         moment::Moment,
+        public_key::{self, Options},
         signature::Signature,
         verify::{Signer, Terms, verify},
     },
 };
 
 /// The manifest of an image without files, which is signed below.
-const MANIFEST: &str = concat!(
+pub(crate) const MANIFEST: &str = concat!(
     r#"{"created_at":"1980-01-01T00:00:00Z","files":[],"layout":"linuxkit","run_id":"r1","#,
     r#""user_provided_metadata":[],"version":1,"volume_identifier":"CIDATA"}"#
 );
 
 /// A signature of it by [`KEY`], of which nobody has the private part any more.
-const SIGNATURE: &str = "-----BEGIN SSH SIGNATURE-----
+pub(crate) const SIGNATURE: &str = "-----BEGIN SSH SIGNATURE-----
 U1NIU0lHAAAAAQAAADMAAAALc3NoLWVkMjU1MTkAAAAgWEid8VPmnZD7TYc0bxcZpyKl/b
 I9r+9eiWTlMfHaHKwAAAAObWV0YWRhdGEtaW1hZ2UAAAAAAAAABnNoYTUxMgAAAFMAAAAL
 c3NoLWVkMjU1MTkAAABAe8bModGXKM3X3lwv9Gfziltqkix4uklIKUEETrM6bYeU0BHXFP
@@ -41,6 +42,7 @@ pub(crate) fn run(data: &[u8]) {
     if let Ok(text) = str::from_utf8(data) {
         check_signers(text);
         check_moment(text);
+        text.split('\n').for_each(check_public_key);
     }
     if let Ok(revoked) = Revoked::parse(data) {
         let terms = Terms { revoked: Some(revoked), ..terms() };
@@ -59,6 +61,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         format!("# a@b\n*@b,!c@b namespaces=\"metadata-*,file\",valid-after=\"20200101Z\" {KEY} comment\n"),
         format!("{IDENTITY} {KEY}\n\"{IDENTITY}\" cert-authority {KEY}\n"),
         format!("# lost\n{KEY}\n"),
+        format!("restrict,command=\"a \\\"b\\\"\" {KEY} me@host\n"),
         "2026-12-31T23:59:59+01:00".to_owned(),
         "20261231235959Z".to_owned(),
     ]
@@ -76,7 +79,7 @@ fn terms() -> Terms {
 }
 
 /// What is on an image without files but for these two.
-fn contents(manifest: &[u8], signature: &[u8]) -> Contents {
+pub(crate) fn contents(manifest: &[u8], signature: &[u8]) -> Contents {
     let volume = Volume {
         identifier: "CIDATA".to_owned(),
         created: Some("1980-01-01T00:00:00Z".to_owned()),
@@ -154,8 +157,23 @@ fn check_moment(text: &str) {
     }
 }
 
+/// A line for `authorized_keys` is one line, with one key, and nothing that a terminal or another reader could take for more.
+fn check_public_key(line: &str) {
+    if public_key::check_line(line, Options::Allowed).is_ok() {
+        assert!(!line.contains(|character: char| character.is_control()), "{line:?}");
+        assert!(!line.contains(['\u{2028}', '\u{2029}']), "{line:?}");
+        assert!(line.split(' ').any(|word| word.starts_with("AAAA")), "{line:?}");
+        assert!(public_key::check_line(&format!("{line} comment"), Options::Allowed).is_ok(), "{line:?}");
+        let restricted = format!("restrict,{line}");
+        assert!(public_key::check_line(&restricted, Options::Refused).is_err(), "{line:?}");
+    }
+    if public_key::check_line(line, Options::Refused).is_ok() {
+        assert!(public_key::check_line(&format!("restrict {line}"), Options::Allowed).is_ok(), "{line:?}");
+    }
+}
+
 /// Another, by a key of another kind.
-const RSA_SIGNATURE: &str = "-----BEGIN SSH SIGNATURE-----
+pub(crate) const RSA_SIGNATURE: &str = "-----BEGIN SSH SIGNATURE-----
 U1NIU0lHAAAAAQAAAJcAAAAHc3NoLXJzYQAAAAMBAAEAAACBAK9Ndn5kA2yhfvHUXU6sbp
 lzy7Y6OoYYBTD6MlEgnHucIhCMR+FUSwGlowMyXoEJo63ozSXKW5MX7KGlWusEe2baJZFW
 8k/E8wcMC/M77nozOkbyQ1qchCeSfc672bKlUjrKAr/roexJef6hdfdb0ZEEomnhM3DyGi
@@ -167,7 +185,7 @@ XOiuYtJSi+qWMgfaLclebQdMEWOCliPVlLNAcCYNftEBuQ==
 ";
 
 /// Another, by a key of another kind.
-const ECDSA_SIGNATURE: &str = "-----BEGIN SSH SIGNATURE-----
+pub(crate) const ECDSA_SIGNATURE: &str = "-----BEGIN SSH SIGNATURE-----
 U1NIU0lHAAAAAQAAAGgAAAATZWNkc2Etc2hhMi1uaXN0cDI1NgAAAAhuaXN0cDI1NgAAAE
 EE7TVP9NzkxaauRXl7PSQGfZyRdq3HiyafSfkFOQIPehU93+8gqwwbo68LJuJfZpMrmNBL
 3sHe98qAVdFU+ylRTwAAAA5tZXRhZGF0YS1pbWFnZQAAAAAAAAAGc2hhNTEyAAAAYwAAAB

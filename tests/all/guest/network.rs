@@ -45,7 +45,11 @@ fn ec2_and_google_are_applied_and_the_first_that_is_named_serves() {
         file("/run/config/public_ipv4", 0o644, "203.0.113.7"),
         directory("/run/config/ssh", 0o700),
         file("/run/config/ssh/sshd_config", 0o600, "PermitRootLogin no\n"),
-        file("/run/config/ssh/authorized_keys", 0o600, "ssh-ed25519 AAAA first\nssh-rsa BBBB second\n"),
+        file(
+            "/run/config/ssh/authorized_keys",
+            0o600,
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV first\necdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBO01T/Tc5MWmrkV5ez0kBn2ckXatx4smn0n5BTkCD3oVPd/vIKsMG6OvCybiX2aTK5jQS97B3vfKgFXRVPspUU8= second\n",
+        ),
         directory("/run/config/run", 0o755),
         file("/run/config/run/start", 0o755, "exec true\n"),
         file("/run/config/run/empty", 0o644, ""),
@@ -56,7 +60,11 @@ fn ec2_and_google_are_applied_and_the_first_that_is_named_serves() {
     let others = [
         file("/run/config/hostname", 0o644, name),
         directory("/run/config/ssh", 0o700),
-        file("/run/config/ssh/authorized_keys", 0o600, "ssh-ed25519 AAAA alice\nssh-rsa BBBB bob\n"),
+        file(
+            "/run/config/ssh/authorized_keys",
+            0o600,
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1LbhbqWSmmEFLOaGmtqPBJmcOQWWFCSwV1I0i3PlGV alice\necdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBO01T/Tc5MWmrkV5ez0kBn2ckXatx4smn0n5BTkCD3oVPd/vIKsMG6OvCybiX2aTK5jQS97B3vfKgFXRVPspUU8= bob\n",
+        ),
     ];
     assert_eq!(report.run("gcp"), applied("GCP", "hello", Some(name), &others));
 }
