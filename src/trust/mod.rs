@@ -6,6 +6,8 @@
 
 pub mod allowed_signers;
 pub mod contents;
+#[cfg(feature = "policy")]
+mod heads;
 pub mod manifest;
 pub mod moment;
 mod patterns;

@@ -10,12 +10,15 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use regorus::{Engine, Value};
+use regorus::{Engine, Value, unstable::Module};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::policy::{Answer, Evaluation, MEMORY_BYTES_MAX, PROCESSOR_SECONDS_MAX, Request, Rule};
+use super::{
+    heads,
+    policy::{Answer, Evaluation, MEMORY_BYTES_MAX, PROCESSOR_SECONDS_MAX, Request, Rule},
+};
 
 /// How long a program may take that a policy runs.
 const PROGRAM_TIME_MAX: Duration = Duration::from_secs(10);
@@ -99,41 +102,25 @@ fn evaluate_rule(engine: &mut Engine, path: String) -> Evaluation {
     evaluated.unwrap_or_else(|error| Evaluation::Error(text(&error)))
 }
 
-/// Refuses rules that look like one of the three and are none: functions, and rules below another name. They would not be
-/// looked at, and what was meant to deny would not.
-fn check_heads(body: &str) -> Result<()> {
-    // What is indented is the body of a rule.
-    let heads = (1..).zip(body.lines()).filter(|(_, line)| !line.starts_with([' ', '\t']));
-    for (number, line) in heads {
-        let line = line.strip_prefix("default ").unwrap_or(line).trim_start_matches(' ');
-        let end =
-            line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.')).unwrap_or(line.len());
-        let (head, rest) = line.split_at(end);
-        let (above, last) = head.rsplit_once('.').unwrap_or(("", head));
-        if matches!(last, "allow" | "deny" | "sample") && (!above.is_empty() || rest.starts_with('(')) {
-            bail!("line {number}: {head:?} is not looked at, since it is no rule {last:?} of its package");
-        }
-    }
-    Ok(())
-}
-
 /// Adds a file: as Rego v1, or, if it is none, as v0.
 ///
-/// What v1 calls `if` and `contains` are names to v0, so that it takes `allow if { … }` for two rules, of which the first one
-/// is true. A file with such a mistake elsewhere must not come to mean that.
+/// What v1 has as keywords are names to v0, so that it takes `allow if { … }` for two rules, of which the first one is true. A
+/// file with such a mistake elsewhere must not come to mean that.
 fn add(engine: &mut Engine, name: &str, body: &str) -> Result<()> {
-    check_heads(body)?;
     engine.set_rego_v0(false);
-    let Err(error) = engine.add_policy(name.to_owned(), body.to_owned()) else { return Ok(()) };
-    engine.set_rego_v0(true);
-    let v0 = engine.add_policy(name.to_owned(), body.to_owned());
-    let mixed = ["if", "contains"]
-        .iter()
-        .any(|word| matches!(engine.has_declared_rule_rooted_at(name, word), Ok(true)));
-    if v0.is_err() || mixed {
-        bail!("{}", text(&error));
+    if let Err(error) = engine.add_policy(name.to_owned(), body.to_owned()) {
+        engine.set_rego_v0(true);
+        let v0 = engine.add_policy(name.to_owned(), body.to_owned());
+        if v0.is_err() || heads::has_keyword(added(engine)?) {
+            bail!("{}", text(&error));
+        }
     }
-    Ok(())
+    heads::check(added(engine)?)
+}
+
+/// The module that was added last.
+fn added(engine: &mut Engine) -> Result<&Module> {
+    engine.get_modules().last().map(|module| &**module).context("the engine has the policy")
 }
 
 /// What a policy says of a program to run.
