@@ -1,7 +1,6 @@
 //! `metadata policy`, and the process that evaluates a policy.
 
 use std::{
-    env,
     io::{stdin, stdout},
     path::PathBuf,
     sync::Arc,
@@ -16,7 +15,7 @@ use metadata_image::{
     },
     trust::{
         moment::Moment,
-        policy::{Policy, Worker},
+        policy::{Policy, THIS_PROGRAM, Worker},
         rego,
         verify::verify,
     },
@@ -118,6 +117,6 @@ pub(super) fn load(paths: &[PathBuf], allow_exec: bool) -> Result<Arc<(Policy, W
         Ok((path.to_string_lossy().into_owned(), text))
     };
     let files = paths.iter().map(read).collect::<Result<_>>()?;
-    let program = env::current_exe().context("finding this program, to evaluate the policy")?;
-    Ok(Arc::new((Policy { files, allow_exec }, Worker { program, argument: WORKER })))
+    let worker = Worker { program: THIS_PROGRAM.into(), argument: WORKER };
+    Ok(Arc::new((Policy { files, allow_exec }, worker)))
 }

@@ -22,6 +22,10 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+/// The program that this process runs, whatever has become of its path: the kernel opens the file itself, so that one that was
+/// replaced or removed is still this one (proc(5)).
+pub const THIS_PROGRAM: &str = "/proc/self/exe";
+
 /// Bytes of an answer at most.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
@@ -49,7 +53,7 @@ pub struct Policy {
 /// The program that evaluates policies: it calls [`crate::trust::rego::serve`].
 #[derive(Clone, Debug)]
 pub struct Worker {
-    /// Its path.
+    /// Its path, [`THIS_PROGRAM`] if the program that asks is the one that evaluates.
     pub program: PathBuf,
     /// Its only argument.
     pub argument: &'static str,
@@ -177,8 +181,9 @@ impl Policy {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .spawn();
-        let mut group = Group { child: child.context("starting the evaluation")? };
+            .spawn()
+            .with_context(|| format!("starting the evaluation with {:?}", worker.program))?;
+        let mut group = Group { child };
         let (stdin, stdout) = (group.child.stdin.take(), group.child.stdout.take());
         let (mut stdin, stdout) = stdin.zip(stdout).context("the evaluation has pipes")?;
         let (sender, receiver) = mpsc::channel();

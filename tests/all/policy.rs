@@ -1,5 +1,12 @@
 //! Policies: what they see, what they say, and that nothing they do ends in being allowed.
 
+use std::{
+    fs::{self, Permissions},
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+};
+
 use serde_json::{Value, json};
 
 use crate::support::{Ran, Sandbox, done, failed};
@@ -437,8 +444,33 @@ fn a_program_of_a_policy_ends_with_it() {
     assert_eq!(status, Some(1));
     assert!(stderr.contains("running \"/bin/sh\": it took more than 10 seconds"), "{stderr}");
     let pid = String::from_utf8(sandbox.read("pid")).unwrap();
-    let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    let state = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
     assert!(state.is_empty() || state.contains(" Z "), "{state}");
+}
+
+#[test]
+fn the_program_that_evaluates_is_this_one_whatever_is_at_its_path() {
+    let sandbox = image(&["one"]);
+    let answer = r#"{"rules":[["allow",{"value":true}]],"error":null}"#;
+    let planted = format!("#!/bin/sh\nread request\necho '{answer}'\n");
+    for at in ["program (deleted)", "program"] {
+        let program = sandbox.path("program");
+        fs::copy(assert_cmd::cargo::cargo_bin!("metadata"), &program).unwrap();
+        let mut agent = Command::new(&program)
+            .args(["policy", "meta.iso", "--policy", "/dev/stdin"])
+            .current_dir(sandbox.path(""))
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        fs::remove_file(&program).unwrap();
+        let planted = sandbox.write(at, &planted);
+        fs::set_permissions(&planted, Permissions::from_mode(0o755)).unwrap();
+        agent.stdin.take().unwrap().write_all(b"package p\nallow := false").unwrap();
+        let ran = Ran::from(agent.wait_with_output().unwrap());
+        assert_eq!(ran, denied(&["allow is not true"]), "{at}");
+        fs::remove_file(&planted).unwrap();
+    }
 }
 
 #[test]
