@@ -16,7 +16,7 @@ use metadata_image::{
     trust::{
         moment::Moment,
         policy::{Policy, THIS_PROGRAM, Worker},
-        rego,
+        rego, supervisor,
         verify::verify,
     },
 };
@@ -62,18 +62,33 @@ Examples:
       --allowed-signers allowed_signers
   metadata policy meta.iso --print-input | opa eval -I -d signed.rego data";
 
-/// The hidden subcommand that evaluates a policy.
+/// The hidden subcommand that has a policy evaluated.
 const WORKER: &str = "policy-worker";
+
+/// The hidden subcommand that evaluates it.
+const EVALUATOR: &str = "policy-evaluator";
 
 /// Bytes of a policy at most, as many as the engine takes.
 const POLICY_BYTES_MAX: u64 = 1 << 20;
 
-/// Evaluates one policy, which it reads from standard input
+/// Has one policy evaluated, which it reads from standard input
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
 pub(crate) struct WorkerArgs {}
 
 impl WorkerArgs {
+    #[expect(clippy::unused_self, reason = "as every command")]
+    pub(crate) fn run(self) -> Result<()> {
+        supervisor::supervise(EVALUATOR, stdin(), &mut stdout().lock())
+    }
+}
+
+/// Evaluates one policy, which it reads from standard input
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub(crate) struct EvaluatorArgs {}
+
+impl EvaluatorArgs {
     #[expect(clippy::unused_self, reason = "as every command")]
     pub(crate) fn run(self) -> Result<()> {
         rego::serve(&mut stdin().lock(), &mut stdout().lock())

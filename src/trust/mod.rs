@@ -6,6 +6,7 @@
 
 pub mod allowed_signers;
 pub mod contents;
+mod descendants;
 #[cfg(feature = "policy")]
 mod heads;
 pub mod manifest;
@@ -15,4 +16,6 @@ pub mod policy;
 #[cfg(feature = "policy")]
 pub mod rego;
 pub mod signature;
+#[cfg(feature = "policy")]
+pub mod supervisor;
 pub mod verify;

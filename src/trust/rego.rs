@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::{Read, Write},
+    os::unix::process::CommandExt,
     process::{Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
@@ -11,13 +12,17 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use regorus::{Engine, Value, unstable::Module};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{
+    Resource, Rlimit, Signal, getpid, getrlimit, set_child_subreaper, set_parent_process_death_signal,
+    setrlimit,
+};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    heads,
+    descendants, heads,
     policy::{Answer, Evaluation, MEMORY_BYTES_MAX, PROCESSOR_SECONDS_MAX, Request, Rule},
+    supervisor::ENDING_TIME_MAX,
 };
 
 /// How long a program may take that a policy runs.
@@ -27,11 +32,13 @@ const PROGRAM_TIME_MAX: Duration = Duration::from_secs(10);
 const OUTPUT_BYTES_MAX: u64 = 1 << 20;
 
 /// Evaluates the policy that `request` has, and writes the answer to `out`. From here on the process has the limits of an
-/// evaluation.
+/// evaluation, ends with its parent, and is the reaper of what is below it.
 ///
 /// # Errors
 /// The system refuses a limit, the request is none, or nobody takes the answer.
 pub fn serve(request: &mut dyn Read, out: &mut dyn Write) -> Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    set_child_subreaper(Some(getpid()))?;
     limit(Resource::As, MEMORY_BYTES_MAX)?;
     limit(Resource::Cpu, PROCESSOR_SECONDS_MAX)?;
     limit(Resource::Core, 0)?;
@@ -152,13 +159,14 @@ fn exec(arguments: Vec<Value>) -> Result<Value> {
     Value::from_json_str(&ran.to_string())
 }
 
-/// Runs a program in the process group of the evaluation, with which it ends at the latest.
+/// Runs a program in a process group of its own, and ends all that it has started.
 fn run(path: &str, arguments: &[String], input: Vec<u8>) -> Result<serde_json::Value> {
     let until = Instant::now() + PROGRAM_TIME_MAX;
     let mut child = with_higher_limits(|| {
         Command::new(path)
             .args(arguments)
             .env_clear()
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -184,7 +192,10 @@ fn run(path: &str, arguments: &[String], input: Vec<u8>) -> Result<serde_json::V
         let status = status.code().with_context(|| format!("it ended by {status}"))?;
         Ok(json!({ "status": status, "stdout": stdout, "stderr": stderr }))
     };
-    ran()
+    let ran = ran();
+    let is_over = descendants::end_own(Instant::now() + ENDING_TIME_MAX);
+    ensure!(is_over, "processes that it has started could not be ended");
+    ran
 }
 
 /// What a program writes, as text in which bytes that are not UTF-8 are U+FFFD.

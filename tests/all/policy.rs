@@ -5,6 +5,8 @@ use std::{
     io::Write,
     os::unix::fs::PermissionsExt,
     process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -432,20 +434,124 @@ fn programs_run_only_where_that_is_allowed_and_only_so_long() {
     assert_eq!(sandbox.run(["policy", "meta.iso", "--print-input", "--allow-exec"]).status, Some(2));
 }
 
+/// A script that leaves a process in a session of its own, whose parent has ended, and then does `then`. The process writes
+/// `marker` after some seconds.
+fn daemon(sandbox: &Sandbox, seconds: u32, then: &str) -> String {
+    let [pid, marker] = ["pid", "marker"].map(|name| sandbox.path(name).display().to_string());
+    let started = format!("echo $$ > {pid}; sleep {seconds}; touch {marker}");
+    let script = format!(
+        "(setsid sh -c '{started}' </dev/null >/dev/null 2>&1 &); while [ ! -s {pid} ]; do sleep 0.01; done; {then}"
+    );
+    format!(r#"exec({{"command": ["/bin/sh", "-c", {}]}})"#, json!(script))
+}
+
+/// The processes that were started in the directory of a sandbox.
+fn processes(sandbox: &Sandbox) -> Vec<String> {
+    let directory = sandbox.path("").canonicalize().unwrap();
+    let entries = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    let there = entries.filter(|path| fs::read_link(path.join("cwd")).is_ok_and(|cwd| cwd == directory));
+    there.map(|path| fs::read_to_string(path.join("cmdline")).unwrap_or_default()).collect()
+}
+
+/// Nothing is left of a policy that has run [`daemon`], and nothing comes of it.
+fn nothing_is_left(sandbox: &Sandbox) {
+    assert_eq!(processes(sandbox), Vec::<String>::new());
+    assert!(!sandbox.read("pid").is_empty(), "it was started");
+    thread::sleep(Duration::from_millis(2500));
+    assert!(!sandbox.path("marker").exists());
+}
+
 #[test]
-#[ignore = "takes 10 seconds"]
-fn a_program_of_a_policy_ends_with_it() {
+fn nothing_that_a_program_has_started_outlives_it() {
+    let sandbox = image(&["one"]);
+    let run = |policy: &str| decide(&sandbox, &format!("package p\n{policy}"), &["--allow-exec"]);
+    let leaves = daemon(&sandbox, 2, "exit 0");
+    // It is gone before the next program is run.
+    let looks = format!(
+        r#"exec({{"command": ["/bin/sh", "-c", "kill -0 $(cat {}) 2>&1; exit 0"]}})"#,
+        sandbox.path("pid").display()
+    );
+    assert_eq!(
+        run(&format!("allow if {{ {leaves}.status == 0; contains({looks}.stdout, \"No such process\") }}")),
+        allowed()
+    );
+    nothing_is_left(&sandbox);
+}
+
+#[test]
+fn nothing_of_an_evaluation_that_is_killed_outlives_it() {
+    let sandbox = image(&["one"]);
+    let run = |policy: &str| decide(&sandbox, &format!("package p\n{policy}"), &["--allow-exec"]);
+    let why = broken("its evaluation did not come to an end: signal: 9 (SIGKILL)");
+    assert_eq!(
+        run(&format!("allow if {}.status == 0", daemon(&sandbox, 2, "kill -9 $PPID; sleep 1000"))),
+        why
+    );
+    nothing_is_left(&sandbox);
+    // A program that signals its process group ends itself.
+    let why = broken("p.rego:2:14: running \"/bin/sh\": it ended by signal: 9 (SIGKILL)");
+    assert_eq!(run(&format!("allow if {}.status == 0", daemon(&sandbox, 2, "kill -9 0"))), why);
+    nothing_is_left(&sandbox);
+}
+
+#[test]
+fn nothing_of_an_evaluation_outlives_the_agent() {
+    let sandbox = image(&["one"]);
+    sandbox.write("p.rego", format!("package p\nallow if {}.status == 0", daemon(&sandbox, 2, "sleep 1000")));
+    let mut agent = Command::new(assert_cmd::cargo::cargo_bin!("metadata"))
+        .args(["policy", "meta.iso", "--policy", "p.rego", "--allow-exec"])
+        .current_dir(sandbox.path(""))
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(5);
+    while !sandbox.path("pid").exists() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(processes(&sandbox).len() > 3, "{:?}", processes(&sandbox));
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    let until = Instant::now() + Duration::from_secs(2);
+    while !processes(&sandbox).is_empty() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(1));
+    }
+    nothing_is_left(&sandbox);
+}
+
+#[test]
+fn a_program_that_starts_itself_again_and_again_is_ended() {
     let sandbox = image(&["one"]);
     let pid = sandbox.path("pid");
-    let script = format!("sleep 1000 & echo $! > {}; wait", pid.display());
-    let policy =
-        format!("package p\nallow if exec({{\"command\": [\"/bin/sh\", \"-c\", {}]}})", json!(script));
+    let chain = sandbox.write("chain", format!("echo $$ >> {}\nsetsid sh \"$0\" &\n", pid.display()));
+    let script = format!("sh {} >/dev/null 2>&1 </dev/null; sleep 0.1", chain.display());
+    let policy = format!(
+        "package p\nallow if exec({{\"command\": [\"/bin/sh\", \"-c\", {}]}}).status == 0",
+        json!(script)
+    );
+    assert_eq!(decide(&sandbox, &policy, &["--allow-exec"]), allowed());
+    nothing_is_left(&sandbox);
+}
+
+#[test]
+#[ignore = "takes 15 seconds"]
+fn nothing_of_a_program_outlives_its_time() {
+    let sandbox = image(&["one"]);
+    let policy = format!("package p\nallow if {}", daemon(&sandbox, 11, "sleep 1000"));
     let Ran { status, stderr, .. } = decide(&sandbox, &policy, &["--allow-exec"]);
     assert_eq!(status, Some(1));
     assert!(stderr.contains("running \"/bin/sh\": it took more than 10 seconds"), "{stderr}");
-    let pid = String::from_utf8(sandbox.read("pid")).unwrap();
-    let state = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-    assert!(state.is_empty() || state.contains(" Z "), "{state}");
+    nothing_is_left(&sandbox);
+}
+
+#[test]
+#[ignore = "takes 45 seconds"]
+fn nothing_outlives_a_supervisor_that_was_stopped() {
+    let sandbox = image(&["one"]);
+    let supervisor = "$(cut -d ' ' -f 4 /proc/$PPID/stat)";
+    let stops = format!("kill -STOP {supervisor} $PPID; sleep 1000");
+    let policy = format!("package p\nallow if {}.status == 0", daemon(&sandbox, 2, &stops));
+    let ran = decide(&sandbox, &policy, &["--allow-exec"]);
+    assert_eq!(ran, broken("it took more than 30 seconds"));
+    assert_eq!(processes(&sandbox), Vec::<String>::new());
 }
 
 #[test]
