@@ -76,6 +76,8 @@ enum Command {
     Policy(policy::Args),
     #[cfg(feature = "policy")]
     PolicyWorker(policy::WorkerArgs),
+    #[cfg(feature = "policy")]
+    PolicyEvaluator(policy::EvaluatorArgs),
 }
 
 /// What adds the arguments of a subcommand to it.
@@ -99,6 +101,8 @@ const COMMANDS: &[(&str, Augment)] = &[
     ("policy", policy::Args::augment_args),
     #[cfg(feature = "policy")]
     ("policy-worker", policy::WorkerArgs::augment_args),
+    #[cfg(feature = "policy")]
+    ("policy-evaluator", policy::EvaluatorArgs::augment_args),
 ];
 
 impl Cli {
@@ -141,6 +145,8 @@ impl Cli {
             Command::Policy(args) => args.run(),
             #[cfg(feature = "policy")]
             Command::PolicyWorker(args) => args.run(),
+            #[cfg(feature = "policy")]
+            Command::PolicyEvaluator(args) => args.run(),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! `metadata policy`, and the process that evaluates a policy.
 
 use std::{
-    env,
     io::{stdin, stdout},
     path::PathBuf,
     sync::Arc,
@@ -16,8 +15,8 @@ use metadata_image::{
     },
     trust::{
         moment::Moment,
-        policy::{Policy, Worker},
-        rego,
+        policy::{Policy, THIS_PROGRAM, Worker},
+        rego, supervisor,
         verify::verify,
     },
 };
@@ -63,18 +62,33 @@ Examples:
       --allowed-signers allowed_signers
   metadata policy meta.iso --print-input | opa eval -I -d signed.rego data";
 
-/// The hidden subcommand that evaluates a policy.
+/// The hidden subcommand that has a policy evaluated.
 const WORKER: &str = "policy-worker";
+
+/// The hidden subcommand that evaluates it.
+const EVALUATOR: &str = "policy-evaluator";
 
 /// Bytes of a policy at most, as many as the engine takes.
 const POLICY_BYTES_MAX: u64 = 1 << 20;
 
-/// Evaluates one policy, which it reads from standard input
+/// Has one policy evaluated, which it reads from standard input
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
 pub(crate) struct WorkerArgs {}
 
 impl WorkerArgs {
+    #[expect(clippy::unused_self, reason = "as every command")]
+    pub(crate) fn run(self) -> Result<()> {
+        supervisor::supervise(EVALUATOR, stdin(), &mut stdout().lock())
+    }
+}
+
+/// Evaluates one policy, which it reads from standard input
+#[derive(Debug, clap::Args)]
+#[command(hide = true)]
+pub(crate) struct EvaluatorArgs {}
+
+impl EvaluatorArgs {
     #[expect(clippy::unused_self, reason = "as every command")]
     pub(crate) fn run(self) -> Result<()> {
         rego::serve(&mut stdin().lock(), &mut stdout().lock())
@@ -118,6 +132,6 @@ pub(super) fn load(paths: &[PathBuf], allow_exec: bool) -> Result<Arc<(Policy, W
         Ok((path.to_string_lossy().into_owned(), text))
     };
     let files = paths.iter().map(read).collect::<Result<_>>()?;
-    let program = env::current_exe().context("finding this program, to evaluate the policy")?;
-    Ok(Arc::new((Policy { files, allow_exec }, Worker { program, argument: WORKER })))
+    let worker = Worker { program: THIS_PROGRAM.into(), argument: WORKER };
+    Ok(Arc::new((Policy { files, allow_exec }, worker)))
 }

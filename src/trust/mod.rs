@@ -6,6 +6,9 @@
 
 pub mod allowed_signers;
 pub mod contents;
+mod descendants;
+#[cfg(feature = "policy")]
+mod heads;
 pub mod manifest;
 pub mod moment;
 mod patterns;
@@ -14,4 +17,6 @@ pub mod public_key;
 #[cfg(feature = "policy")]
 pub mod rego;
 pub mod signature;
+#[cfg(feature = "policy")]
+pub mod supervisor;
 pub mod verify;

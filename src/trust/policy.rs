@@ -5,25 +5,31 @@
 //!
 //! An evaluation can take any time and any memory, and can end the process that does it (regorus 0.14.1: `numbers.range`,
 //! recursion, `sprintf` with a width). No bound in the process holds, so another process does it, under limits of the system,
-//! and its death is a denial.
+//! and its death is a denial. Between the two is a supervisor, which ends what the evaluation has started.
 
 use std::{
-    io::{self, Read, Write},
-    os::unix::process::{CommandExt, ExitStatusExt},
+    io::{self, BufRead, BufReader, Read, Write},
+    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, anyhow, ensure};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::descendants;
+
+/// The program that this process runs, whatever has become of its path: the kernel opens the file itself, so that one that was
+/// replaced or removed is still this one (proc(5)).
+pub const THIS_PROGRAM: &str = "/proc/self/exe";
+
 /// Bytes of an answer at most.
-const ANSWER_BYTES_MAX: u64 = 1 << 20;
+pub(super) const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
 /// Bytes of address space that a worker may take; 5 MB are resident for a small policy.
 pub(super) const MEMORY_BYTES_MAX: u64 = 256 << 20;
@@ -37,6 +43,9 @@ const TIME_MAX: Duration = Duration::from_secs(10);
 /// How long it may take with programs that it runs.
 const TIME_WITH_PROGRAMS_MAX: Duration = Duration::from_secs(30);
 
+/// How long to wait for the end of a supervisor that was asked to end, which itself takes no more than 5 seconds.
+const ENDING_TIME_MAX: Duration = Duration::from_secs(7);
+
 /// The files of a policy.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
@@ -46,10 +55,10 @@ pub struct Policy {
     pub allow_exec: bool,
 }
 
-/// The program that evaluates policies: it calls [`crate::trust::rego::serve`].
+/// The program that has policies evaluated: it calls [`crate::trust::supervisor::supervise`].
 #[derive(Clone, Debug)]
 pub struct Worker {
-    /// Its path.
+    /// Its path, [`THIS_PROGRAM`] if the program that asks is the one that evaluates.
     pub program: PathBuf,
     /// Its only argument.
     pub argument: &'static str,
@@ -169,7 +178,8 @@ impl Policy {
         ensure!(cfg!(feature = "policy"), "this program was built without policies");
         let request =
             Request { files: self.files.clone(), allow_exec: self.allow_exec, input: input.clone() };
-        let request = serde_json::to_vec(&request)?;
+        let mut request = serde_json::to_vec(&request)?;
+        request.push(b'\n');
         let child = Command::new(&worker.program)
             .arg(worker.argument)
             .env_clear()
@@ -177,29 +187,32 @@ impl Policy {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .spawn();
-        let mut group = Group { child: child.context("starting the evaluation")? };
-        let (stdin, stdout) = (group.child.stdin.take(), group.child.stdout.take());
+            .spawn()
+            .with_context(|| format!("starting the evaluation with {:?}", worker.program))?;
+        let mut supervisor = Supervisor { child };
+        let (stdin, stdout) = (supervisor.child.stdin.take(), supervisor.child.stdout.take());
         let (mut stdin, stdout) = stdin.zip(stdout).context("the evaluation has pipes")?;
         let (sender, receiver) = mpsc::channel();
-        // What the worker does not read, because it has ended, is no loss.
-        thread::spawn(move || stdin.write_all(&request));
+        // Its standard input is open as long as the answer is wanted, and closes with this process as well.
+        let (wanted, released) = mpsc::channel::<()>();
+        thread::spawn(move || {
+            // What it does not read, because it has ended, is no loss.
+            drop(stdin.write_all(&request));
+            _ = released.recv();
+        });
         thread::spawn(move || {
             let mut answer = Vec::new();
-            let read = stdout.take(ANSWER_BYTES_MAX + 1).read_to_end(&mut answer);
+            let mut stdout = BufReader::new(stdout.take(ANSWER_BYTES_MAX + 1));
+            let read = stdout.read_until(b'\n', &mut answer);
             sender.send(read.map(|_| answer))
         });
         let limit = if self.allow_exec { TIME_WITH_PROGRAMS_MAX } else { TIME_MAX };
         let answer = receiver.recv_timeout(limit);
-        let status = group.end().context("ending the evaluation")?;
+        drop(wanted);
+        let status = supervisor.end().context("ending the evaluation")?;
         let answer = answer.map_err(|_| anyhow!("it took more than {} seconds", limit.as_secs()))??;
-        ensure!(!answer.is_empty(), "its evaluation did not come to an end: {}", why_ended(status));
-        ensure!(
-            answer.len() as u64 <= ANSWER_BYTES_MAX,
-            "its results are longer than {ANSWER_BYTES_MAX} bytes"
-        );
-        serde_json::from_slice(&answer)
-            .map_err(|_| anyhow!("its evaluation broke off: {}", why_ended(status)))
+        ensure!(!answer.is_empty(), "its evaluation did not come to an end: {status}");
+        serde_json::from_slice(&answer).map_err(|_| anyhow!("its evaluation broke off: {status}"))
     }
 
     /// The text of all files.
@@ -230,38 +243,29 @@ impl Policy {
     }
 }
 
-/// Why a worker ended without its whole answer.
-fn why_ended(status: ExitStatus) -> String {
-    match status.signal().and_then(Signal::from_named_raw) {
-        Some(Signal::XCPU) => {
-            format!("it took more than {PROCESSOR_SECONDS_MAX} seconds of a processor")
-        }
-        // What an allocation that fails ends with.
-        Some(Signal::ABORT) => {
-            format!("it took more than {} MiB of memory, or failed", MEMORY_BYTES_MAX >> 20)
-        }
-        _ => status.to_string(),
-    }
-}
-
-/// A process and all that it has started, which end together.
-struct Group {
+/// The process that ends all that an evaluation has started.
+struct Supervisor {
     child: Child,
 }
 
-impl Group {
-    /// Ends all of them, and says how the first one ended if it was done by itself.
+impl Supervisor {
+    /// Waits for its end, for which it was asked when its standard input closed.
     fn end(&mut self) -> io::Result<ExitStatus> {
-        let killed = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
-        match killed {
-            // A zombie alone is a group that nobody can signal.
-            Ok(()) | Err(rustix::io::Errno::SRCH | rustix::io::Errno::PERM) => self.child.wait(),
-            Err(error) => Err(error.into()),
+        let until = Instant::now() + ENDING_TIME_MAX;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            thread::sleep(Duration::from_millis(1));
         }
+        // A program may have stopped it. It is still the reaper of all that is below it, as long as it is not killed.
+        descendants::end_beneath(Pid::from_child(&self.child), Instant::now() + ENDING_TIME_MAX);
+        self.child.kill()?;
+        self.child.wait()
     }
 }
 
-impl Drop for Group {
+impl Drop for Supervisor {
     fn drop(&mut self) {
         // After `end` there is nothing to wait for.
         if matches!(self.child.try_wait(), Ok(None)) {

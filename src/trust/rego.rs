@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     io::{Read, Write},
+    os::unix::process::CommandExt,
     process::{Command, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
@@ -10,12 +11,19 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use regorus::{Engine, Value};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use regorus::{Engine, Value, unstable::Module};
+use rustix::process::{
+    Resource, Rlimit, Signal, getpid, getrlimit, set_child_subreaper, set_parent_process_death_signal,
+    setrlimit,
+};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::policy::{Answer, Evaluation, MEMORY_BYTES_MAX, PROCESSOR_SECONDS_MAX, Request, Rule};
+use super::{
+    descendants, heads,
+    policy::{Answer, Evaluation, MEMORY_BYTES_MAX, PROCESSOR_SECONDS_MAX, Request, Rule},
+    supervisor::ENDING_TIME_MAX,
+};
 
 /// How long a program may take that a policy runs.
 const PROGRAM_TIME_MAX: Duration = Duration::from_secs(10);
@@ -24,11 +32,13 @@ const PROGRAM_TIME_MAX: Duration = Duration::from_secs(10);
 const OUTPUT_BYTES_MAX: u64 = 1 << 20;
 
 /// Evaluates the policy that `request` has, and writes the answer to `out`. From here on the process has the limits of an
-/// evaluation.
+/// evaluation, ends with its parent, and is the reaper of what is below it.
 ///
 /// # Errors
 /// The system refuses a limit, the request is none, or nobody takes the answer.
 pub fn serve(request: &mut dyn Read, out: &mut dyn Write) -> Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    set_child_subreaper(Some(getpid()))?;
     limit(Resource::As, MEMORY_BYTES_MAX)?;
     limit(Resource::Cpu, PROCESSOR_SECONDS_MAX)?;
     limit(Resource::Core, 0)?;
@@ -99,41 +109,25 @@ fn evaluate_rule(engine: &mut Engine, path: String) -> Evaluation {
     evaluated.unwrap_or_else(|error| Evaluation::Error(text(&error)))
 }
 
-/// Refuses rules that look like one of the three and are none: functions, and rules below another name. They would not be
-/// looked at, and what was meant to deny would not.
-fn check_heads(body: &str) -> Result<()> {
-    // What is indented is the body of a rule.
-    let heads = (1..).zip(body.lines()).filter(|(_, line)| !line.starts_with([' ', '\t']));
-    for (number, line) in heads {
-        let line = line.strip_prefix("default ").unwrap_or(line).trim_start_matches(' ');
-        let end =
-            line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.')).unwrap_or(line.len());
-        let (head, rest) = line.split_at(end);
-        let (above, last) = head.rsplit_once('.').unwrap_or(("", head));
-        if matches!(last, "allow" | "deny" | "sample") && (!above.is_empty() || rest.starts_with('(')) {
-            bail!("line {number}: {head:?} is not looked at, since it is no rule {last:?} of its package");
-        }
-    }
-    Ok(())
-}
-
 /// Adds a file: as Rego v1, or, if it is none, as v0.
 ///
-/// What v1 calls `if` and `contains` are names to v0, so that it takes `allow if { … }` for two rules, of which the first one
-/// is true. A file with such a mistake elsewhere must not come to mean that.
+/// What v1 has as keywords are names to v0, so that it takes `allow if { … }` for two rules, of which the first one is true. A
+/// file with such a mistake elsewhere must not come to mean that.
 fn add(engine: &mut Engine, name: &str, body: &str) -> Result<()> {
-    check_heads(body)?;
     engine.set_rego_v0(false);
-    let Err(error) = engine.add_policy(name.to_owned(), body.to_owned()) else { return Ok(()) };
-    engine.set_rego_v0(true);
-    let v0 = engine.add_policy(name.to_owned(), body.to_owned());
-    let mixed = ["if", "contains"]
-        .iter()
-        .any(|word| matches!(engine.has_declared_rule_rooted_at(name, word), Ok(true)));
-    if v0.is_err() || mixed {
-        bail!("{}", text(&error));
+    if let Err(error) = engine.add_policy(name.to_owned(), body.to_owned()) {
+        engine.set_rego_v0(true);
+        let v0 = engine.add_policy(name.to_owned(), body.to_owned());
+        if v0.is_err() || heads::has_keyword(added(engine)?) {
+            bail!("{}", text(&error));
+        }
     }
-    Ok(())
+    heads::check(added(engine)?)
+}
+
+/// The module that was added last.
+fn added(engine: &mut Engine) -> Result<&Module> {
+    engine.get_modules().last().map(|module| &**module).context("the engine has the policy")
 }
 
 /// What a policy says of a program to run.
@@ -165,13 +159,14 @@ fn exec(arguments: Vec<Value>) -> Result<Value> {
     Value::from_json_str(&ran.to_string())
 }
 
-/// Runs a program in the process group of the evaluation, with which it ends at the latest.
+/// Runs a program in a process group of its own, and ends all that it has started.
 fn run(path: &str, arguments: &[String], input: Vec<u8>) -> Result<serde_json::Value> {
     let until = Instant::now() + PROGRAM_TIME_MAX;
     let mut child = with_higher_limits(|| {
         Command::new(path)
             .args(arguments)
             .env_clear()
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -197,7 +192,10 @@ fn run(path: &str, arguments: &[String], input: Vec<u8>) -> Result<serde_json::V
         let status = status.code().with_context(|| format!("it ended by {status}"))?;
         Ok(json!({ "status": status, "stdout": stdout, "stderr": stderr }))
     };
-    ran()
+    let ran = ran();
+    let is_over = descendants::end_own(Instant::now() + ENDING_TIME_MAX);
+    ensure!(is_over, "processes that it has started could not be ended");
+    ran
 }
 
 /// What a program writes, as text in which bytes that are not UTF-8 are U+FFFD.

@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::PathBuf,
+    process::Command,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -312,6 +313,16 @@ fn a_policy_decides_about_metadata_of_the_network_as_well() {
     assert!(tree.contains("theirs") && said.iter().any(|line| line.starts_with('{')), "{said:?}");
     let (ran, _, tree) = decide("package p\nallow if input.image != null");
     assert_eq!((ran, tree.as_str()), (Err("refusing OTHER: the policy denies it".to_owned()), ""));
+}
+
+#[test]
+fn a_policy_changes_nothing_of_the_process_that_asks() {
+    let mut child = Command::new("/bin/true").spawn().unwrap();
+    let (ran, said, _) =
+        Guest::new(policy("package p\nallow := true")).run(&[Arc::new(Other(Mutex::new(0)))]);
+    assert_eq!(ran, Ok(()), "{said:?}");
+    assert!(child.wait().unwrap().success());
+    assert_eq!(rustix::process::child_subreaper().unwrap(), None);
 }
 
 #[test]

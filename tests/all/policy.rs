@@ -1,5 +1,14 @@
 //! Policies: what they see, what they say, and that nothing they do ends in being allowed.
 
+use std::{
+    fs::{self, Permissions},
+    io::Write,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
 use serde_json::{Value, json};
 
 use crate::support::{Ran, Sandbox, done, failed};
@@ -125,19 +134,120 @@ fn what_a_policy_denies_is_said_a_line_each() {
 #[test]
 fn what_only_looks_like_a_rule_denies() {
     let sandbox = image(&[]);
-    for (policy, head, rule) in [
-        ("package p\nallow := true\ndeny(x) := true", "deny", "deny"),
-        ("package p\nallow := true\na.deny contains \"no\"", "a.deny", "deny"),
-        ("package p\nallow := true\ndefault a.b.allow := false", "a.b.allow", "allow"),
+    for (policy, place, head, rule) in [
+        // Functions.
+        ("package p\nallow := true\ndeny(x) := true", "3:1", "deny(…)", "deny"),
+        ("package p\nallow := true\n  deny(x) := \"no\"", "3:3", "deny(…)", "deny"),
+        ("package p\nallow := true\n\tdeny(_) if true", "3:5", "deny(…)", "deny"),
+        ("package p\nallow := true deny(1) := 2", "2:15", "deny(…)", "deny"),
+        ("package p\nallow := true\ndeny() := true", "3:1", "deny(…)", "deny"),
+        ("package p\nallow := true\ndefault deny(x) := true", "3:1", "deny(…)", "deny"),
+        ("package p\nallow { true }\ndeny(x) = true { x }", "3:1", "deny(…)", "deny"),
+        (
+            "package p\nallow := true\nf(x) := 1 if { x } else := 2\ndeny(x) := 1 if { x } else := 2",
+            "4:1",
+            "deny(…)",
+            "deny",
+        ),
+        ("package p\nallow := true\na.deny(x) := true", "3:1", "a.deny(…)", "deny"),
+        ("package p\nallow := true\ndeny[x](y) := 1 if x := 1", "3:1", "deny[x](…)", "deny"),
+        // Names below others.
+        ("package p\nallow := true\na.deny contains \"no\"", "3:1", "a.deny", "deny"),
+        ("package p\nallow := true\na[\"deny\"] contains \"no\"", "3:1", "a[\"deny\"]", "deny"),
+        ("package p\nallow := true\na[\"de\\u006ey\"] := \"no\"", "3:1", "a[\"deny\"]", "deny"),
+        ("package p\nallow := true\na[\"deny\"] if true", "3:1", "a[\"deny\"]", "deny"),
+        ("package p\nallow { true }\na[\"deny\"] { true }", "3:1", "a[\"deny\"]", "deny"),
+        ("package p\nallow { true }\na[\"deny\"] = \"no\" { true }", "3:1", "a[\"deny\"]", "deny"),
+        ("package p\nallow { true }\na.deny { true }", "3:1", "a.deny", "deny"),
+        ("package p\nallow := true\na[x].deny := 1 if x := 1", "3:1", "a[x].deny", "deny"),
+        ("package p\nallow := true\na.deny[x] := 1 if x := 1", "3:1", "a.deny[x]", "deny"),
+        ("package p\nallow := true\na.deny := \"x\" if { false } else := \"y\"", "3:1", "a.deny", "deny"),
+        ("package p\nallow := true\ndefault a.b.allow := false", "3:1", "a.b.allow", "allow"),
+        ("package p\nallow := true\na[\"ä\"].deny := 1", "3:1", "a[\"ä\"].deny", "deny"),
+        ("package p\nallow := true\nlog.sample := true", "3:1", "log.sample", "sample"),
+        // Names below the rule itself.
+        ("package p\nallow := true\ndeny.b := 1", "3:1", "deny.b", "deny"),
+        ("package p\nallow := true\ndeny[\"no\"] := \"x\"", "3:1", "deny[\"no\"]", "deny"),
+        ("package p\nallow := true\ndeny[\"no\"] if true", "3:1", "deny[\"no\"]", "deny"),
+        ("package p\nallow := true\ndeny[x][y] := 1 if { x := 1; y := 1 }", "3:1", "deny[x][y]", "deny"),
+        ("package p\nallow := true\ndeny[x].y := 1 if x := 1", "3:1", "deny[x].y", "deny"),
+        // Names with other letters.
+        ("package p\nallow := true\nDeny contains \"no\"", "3:1", "Deny", "deny"),
+        ("package p\nallow := true\na[\"deny \"] := \"no\"", "3:1", "a[\"deny \"]", "deny"),
+        // Behind other things.
+        ("package p\nallow := true\nx := `\n`\n  a.deny := 1", "5:3", "a.deny", "deny"),
+        ("package p\nimport data.q as deny\nallow := true\na.deny := 1", "4:1", "a.deny", "deny"),
     ] {
         let ran = decide(&sandbox, policy, &[]);
-        let why =
-            format!("line 3: \"{head}\" is not looked at, since it is no rule \"{rule}\" of its package\n");
-        assert!(ran.status == Some(1) && ran.stderr.ends_with(&why), "{ran:?}");
+        let why = format!(
+            "reading policy \"p.rego\": p.rego:{place}: {head:?} looks like the rule {rule} of its package, and is not evaluated as that one: write {rule}, or rename it"
+        );
+        assert_eq!(ran, broken(&why), "{policy}");
     }
-    // What is indented is a condition.
-    let policy = "package p\nallow if {\n  x := {\"allow\": true}\n  x.allow\n}";
-    assert_eq!(decide(&sandbox, policy, &[]).status, Some(0));
+}
+
+#[test]
+fn a_package_that_is_named_like_a_rule_denies() {
+    let sandbox = image(&[]);
+    sandbox.write("allow.rego", "package b\nallow := true");
+    for (package, name, rule) in [
+        ("b.deny", "b.deny", "deny"),
+        ("deny", "deny", "deny"),
+        ("a[\"deny\"]", "a[\"deny\"]", "deny"),
+        ("b.deny.c", "b.deny.c", "deny"),
+        ("b.Allow", "b.Allow", "allow"),
+        ("sample", "sample", "sample"),
+    ] {
+        sandbox.write("p.rego", format!("package {package}\nreasons contains \"no\"\nallow := true"));
+        let ran = sandbox.run(["policy", "meta.iso", "--policy", "allow.rego", "--policy", "p.rego"]);
+        let why = format!(
+            "reading policy \"p.rego\": p.rego:1:1: the package {name:?} is named like the rule {rule}, and its rules are not evaluated as that one: rename the package"
+        );
+        assert_eq!(ran, broken(&why), "{package}");
+    }
+}
+
+#[test]
+fn what_has_the_name_of_a_rule_and_is_not_one_is_allowed() {
+    let sandbox = image(&["one"]);
+    for policy in [
+        "package p\nallow if {\n  x := {\"allow\": true}\n  x.allow\n}",
+        "package p\nallow := true\n# deny(x) := 1\n   # a.deny contains \"no\"",
+        "package p\nallow := true\nx := \"deny(x) := 1\"\ny := {\"deny\": [\"a.deny := 1\"]}",
+        "package p\nx := `\ndeny(x) := 1\na.deny contains \"no\"\n  deny := true\n`\nallow := true",
+        "package p\nallow if {\n  some deny in [1]\n  deny == 1\n}",
+        "package p\nallow if {\n  some deny\n  input.run.user_provided_metadata[deny] == \"one\"\n}",
+        "package p\nallow if {\n  deny := 1\n  deny == 1\n}",
+        "package p\nallow if {\n  every deny in [1] { deny == 1 }\n}",
+        "package p\nimport input.run as deny\nallow if deny.state == \"PREPARING\"",
+        "package p\nimport input.run.sample\nallow := true",
+        "package p\nf(deny) := deny\nallow if f(true)",
+        "package p\nactions contains \"deny\"\nallow if \"deny\" in actions",
+        "package p\nimport future.keywords.contains\nactions contains \"deny\" { true }\nallow { actions.deny }",
+        "package p\nteams[name] := 1 if name := \"deny\"\nallow if teams.deny == 1",
+        "package p\ndenied := true\nallow_all(x) := x\ndeny_list.a := 1\nallow := true",
+        "package p\ndefault allow := false\nallow if { false } else := true",
+        "package p\nallow := true\ndefault deny := false\ndefault sample := false",
+        "package p\nallow := true\ndefault deny() := false",
+        "package p\nallow := \"ä\" == \"\\u00e4\"\nx := \"dеny(x)\"",
+        "package a.denied[\"allow it\"]\nallow := true",
+    ] {
+        assert_eq!(decide(&sandbox, policy, &[]), allowed(), "{policy}");
+    }
+    // Those that are evaluated.
+    for (policy, messages) in [
+        ("package p\nallow := true\ndeny[1] := \"a\"", &["a"][..]),
+        ("package p\nallow := true\ndeny[x] := \"a\" if x := \"b\"", &["a"]),
+        ("package p\nallow { true }\ndeny[x] { x := \"a\" }", &["a"]),
+        ("package p\nallow { true }\ndeny[\"allow\"] { true }", &["allow"]),
+        ("package p\nallow := true\n  deny contains \"a\"", &["a"]),
+        ("package p\nallow := true deny := \"a\"", &["a"]),
+        ("package p\nallow := true\ndefault deny := \"a\"", &["a"]),
+        ("package p\nallow := true\ndeny := \"b\" if { false } else := \"a\"", &["a"]),
+        ("package p\nimport data.q as deny\nallow := true\ndeny contains \"a\"", &["a"]),
+    ] {
+        assert_eq!(decide(&sandbox, policy, &[]), denied(messages), "{policy}");
+    }
 }
 
 #[test]
@@ -158,7 +268,11 @@ fn a_policy_that_fails_denies() {
         ("package p\nallow if {", "reading policy \"p.rego\": p.rego:2:11: expecting expression"),
         ("package p\n", "it defines none of allow, deny and sample"),
         ("package p\npermit := true", "it defines none of allow, deny and sample"),
-        ("package p\nallow := true\ndeny.a := 1", "not a valid rule path"),
+        // Names of rules are ASCII: a letter that only looks like one is an error.
+        (
+            "package p\nallow := true\nd\u{435}ny := true",
+            "reading policy \"p.rego\": p.rego:3:2: invalid character",
+        ),
         ("package p\nallow := to_number(\"x\") == 1", "p.rego:2:21: could not parse string as number"),
         (
             "package p\nallow := true\nsample := to_number(\"x\")",
@@ -180,6 +294,14 @@ fn a_policy_that_fails_denies() {
         (
             "package p\nallow if { false }\nx { true }",
             "reading policy \"p.rego\": p.rego:3:3: `if` keyword is required before rule body",
+        ),
+        (
+            "package p\nallow := true in {false}\nx { true }",
+            "reading policy \"p.rego\": p.rego:3:3: `if` keyword is required before rule body",
+        ),
+        (
+            "package p\nallow := true\ndeny contains \"no\" if { true }\nx { true }",
+            "reading policy \"p.rego\": p.rego:4:3: `if` keyword is required before rule body",
         ),
     ] {
         assert_eq!(decide(&sandbox, policy, &[]), broken(why), "{policy}");
@@ -312,20 +434,149 @@ fn programs_run_only_where_that_is_allowed_and_only_so_long() {
     assert_eq!(sandbox.run(["policy", "meta.iso", "--print-input", "--allow-exec"]).status, Some(2));
 }
 
+/// A script that leaves a process in a session of its own, whose parent has ended, and then does `then`. The process writes
+/// `marker` after some seconds.
+fn daemon(sandbox: &Sandbox, seconds: u32, then: &str) -> String {
+    let [pid, marker] = ["pid", "marker"].map(|name| sandbox.path(name).display().to_string());
+    let started = format!("echo $$ > {pid}; sleep {seconds}; touch {marker}");
+    let script = format!(
+        "(setsid sh -c '{started}' </dev/null >/dev/null 2>&1 &); while [ ! -s {pid} ]; do sleep 0.01; done; {then}"
+    );
+    format!(r#"exec({{"command": ["/bin/sh", "-c", {}]}})"#, json!(script))
+}
+
+/// The processes that were started in the directory of a sandbox.
+fn processes(sandbox: &Sandbox) -> Vec<String> {
+    let directory = sandbox.path("").canonicalize().unwrap();
+    let entries = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    let there = entries.filter(|path| fs::read_link(path.join("cwd")).is_ok_and(|cwd| cwd == directory));
+    there.map(|path| fs::read_to_string(path.join("cmdline")).unwrap_or_default()).collect()
+}
+
+/// Nothing is left of a policy that has run [`daemon`], and nothing comes of it.
+fn nothing_is_left(sandbox: &Sandbox) {
+    assert_eq!(processes(sandbox), Vec::<String>::new());
+    assert!(!sandbox.read("pid").is_empty(), "it was started");
+    thread::sleep(Duration::from_millis(2500));
+    assert!(!sandbox.path("marker").exists());
+}
+
 #[test]
-#[ignore = "takes 10 seconds"]
-fn a_program_of_a_policy_ends_with_it() {
+fn nothing_that_a_program_has_started_outlives_it() {
+    let sandbox = image(&["one"]);
+    let run = |policy: &str| decide(&sandbox, &format!("package p\n{policy}"), &["--allow-exec"]);
+    let leaves = daemon(&sandbox, 2, "exit 0");
+    // It is gone before the next program is run.
+    let looks = format!(
+        r#"exec({{"command": ["/bin/sh", "-c", "kill -0 $(cat {}) 2>&1; exit 0"]}})"#,
+        sandbox.path("pid").display()
+    );
+    assert_eq!(
+        run(&format!("allow if {{ {leaves}.status == 0; contains({looks}.stdout, \"No such process\") }}")),
+        allowed()
+    );
+    nothing_is_left(&sandbox);
+}
+
+#[test]
+fn nothing_of_an_evaluation_that_is_killed_outlives_it() {
+    let sandbox = image(&["one"]);
+    let run = |policy: &str| decide(&sandbox, &format!("package p\n{policy}"), &["--allow-exec"]);
+    let why = broken("its evaluation did not come to an end: signal: 9 (SIGKILL)");
+    assert_eq!(
+        run(&format!("allow if {}.status == 0", daemon(&sandbox, 2, "kill -9 $PPID; sleep 1000"))),
+        why
+    );
+    nothing_is_left(&sandbox);
+    // A program that signals its process group ends itself.
+    let why = broken("p.rego:2:14: running \"/bin/sh\": it ended by signal: 9 (SIGKILL)");
+    assert_eq!(run(&format!("allow if {}.status == 0", daemon(&sandbox, 2, "kill -9 0"))), why);
+    nothing_is_left(&sandbox);
+}
+
+#[test]
+fn nothing_of_an_evaluation_outlives_the_agent() {
+    let sandbox = image(&["one"]);
+    sandbox.write("p.rego", format!("package p\nallow if {}.status == 0", daemon(&sandbox, 2, "sleep 1000")));
+    let mut agent = Command::new(assert_cmd::cargo::cargo_bin!("metadata"))
+        .args(["policy", "meta.iso", "--policy", "p.rego", "--allow-exec"])
+        .current_dir(sandbox.path(""))
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(5);
+    while !sandbox.path("pid").exists() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(processes(&sandbox).len() > 3, "{:?}", processes(&sandbox));
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    let until = Instant::now() + Duration::from_secs(2);
+    while !processes(&sandbox).is_empty() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(1));
+    }
+    nothing_is_left(&sandbox);
+}
+
+#[test]
+fn a_program_that_starts_itself_again_and_again_is_ended() {
     let sandbox = image(&["one"]);
     let pid = sandbox.path("pid");
-    let script = format!("sleep 1000 & echo $! > {}; wait", pid.display());
-    let policy =
-        format!("package p\nallow if exec({{\"command\": [\"/bin/sh\", \"-c\", {}]}})", json!(script));
+    let chain = sandbox.write("chain", format!("echo $$ >> {}\nsetsid sh \"$0\" &\n", pid.display()));
+    let script = format!("sh {} >/dev/null 2>&1 </dev/null; sleep 0.1", chain.display());
+    let policy = format!(
+        "package p\nallow if exec({{\"command\": [\"/bin/sh\", \"-c\", {}]}}).status == 0",
+        json!(script)
+    );
+    assert_eq!(decide(&sandbox, &policy, &["--allow-exec"]), allowed());
+    nothing_is_left(&sandbox);
+}
+
+#[test]
+#[ignore = "takes 15 seconds"]
+fn nothing_of_a_program_outlives_its_time() {
+    let sandbox = image(&["one"]);
+    let policy = format!("package p\nallow if {}", daemon(&sandbox, 11, "sleep 1000"));
     let Ran { status, stderr, .. } = decide(&sandbox, &policy, &["--allow-exec"]);
     assert_eq!(status, Some(1));
     assert!(stderr.contains("running \"/bin/sh\": it took more than 10 seconds"), "{stderr}");
-    let pid = String::from_utf8(sandbox.read("pid")).unwrap();
-    let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-    assert!(state.is_empty() || state.contains(" Z "), "{state}");
+    nothing_is_left(&sandbox);
+}
+
+#[test]
+#[ignore = "takes 45 seconds"]
+fn nothing_outlives_a_supervisor_that_was_stopped() {
+    let sandbox = image(&["one"]);
+    let supervisor = "$(cut -d ' ' -f 4 /proc/$PPID/stat)";
+    let stops = format!("kill -STOP {supervisor} $PPID; sleep 1000");
+    let policy = format!("package p\nallow if {}.status == 0", daemon(&sandbox, 2, &stops));
+    let ran = decide(&sandbox, &policy, &["--allow-exec"]);
+    assert_eq!(ran, broken("it took more than 30 seconds"));
+    assert_eq!(processes(&sandbox), Vec::<String>::new());
+}
+
+#[test]
+fn the_program_that_evaluates_is_this_one_whatever_is_at_its_path() {
+    let sandbox = image(&["one"]);
+    let answer = r#"{"rules":[["allow",{"value":true}]],"error":null}"#;
+    let planted = format!("#!/bin/sh\nread request\necho '{answer}'\n");
+    for at in ["program (deleted)", "program"] {
+        let program = sandbox.path("program");
+        fs::copy(assert_cmd::cargo::cargo_bin!("metadata"), &program).unwrap();
+        let mut agent = Command::new(&program)
+            .args(["policy", "meta.iso", "--policy", "/dev/stdin"])
+            .current_dir(sandbox.path(""))
+            .stdin(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        fs::remove_file(&program).unwrap();
+        let planted = sandbox.write(at, &planted);
+        fs::set_permissions(&planted, Permissions::from_mode(0o755)).unwrap();
+        agent.stdin.take().unwrap().write_all(b"package p\nallow := false").unwrap();
+        let ran = Ran::from(agent.wait_with_output().unwrap());
+        assert_eq!(ran, denied(&["allow is not true"]), "{at}");
+        fs::remove_file(&planted).unwrap();
+    }
 }
 
 #[test]
