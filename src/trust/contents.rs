@@ -27,8 +27,8 @@ pub struct Contents {
     pub volume: Volume,
     /// Its records, those of the manifest and the signature as well.
     pub records: Vec<Record>,
-    /// Why readers may find something else on it, where they may: its trees do not agree, or it has a signature and is not the
-    /// image that this program builds of what is on it.
+    /// Why readers may find something else on it, where they may: some reader cannot tell its names apart, its trees do not
+    /// agree, or it has a signature and is not the image that this program builds of what is on it.
     pub disagreement: Option<String>,
     /// Every other file, by name.
     pub files: Vec<File>,
@@ -55,7 +55,9 @@ impl Contents {
     ) -> Result<Self> {
         let (volume, records) = image.list()?;
         let kept_records = keep(&volume, &records);
-        let disagreement = image.check_trees(&records).err().map(|error| format!("{error:#}"));
+        let readers =
+            Image::check_names(&records, &manifest::OWN_NAMES).and_then(|()| image.check_trees(&records));
+        let disagreement = readers.err().map(|error| format!("{error:#}"));
         let mut contents = Self {
             volume,
             records,
