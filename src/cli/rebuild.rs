@@ -80,9 +80,11 @@ impl<'a> Rebuild<'a> {
             let (_, records) = image.list()?;
             Image::check_names(&records, &manifest::OWN_NAMES)
                 .and_then(|()| image.check_trees(&records))
+                .and_then(|()| image.check_superblocks(&records))
                 .context("nobody could verify it")
                 .with_context(building)?;
         }
+        warnings.extend(written.mistakable);
         file.commit(false).with_context(building)?;
         if lost {
             say(&format!("warning: {}: its signature no longer fits and was removed", self.path.display()));

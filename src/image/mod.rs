@@ -20,6 +20,7 @@ pub mod read;
 mod same;
 pub mod source;
 mod stored;
+pub mod superblocks;
 mod template;
 mod trees;
 pub mod write;
