@@ -1,8 +1,8 @@
 //! The writer: the head in memory, every large file at its own place.
 //!
 //! A large file goes to an offset that is a multiple of [`ALIGNMENT_BYTES`], one of a mebibyte or more to a multiple of
-//! [`LONG_ALIGNMENT_BYTES`], after the head and in the order of the files' names; the head is then told where. There is no other way through: equal files give equal bytes, wherever
-//! they come from and wherever the image goes.
+//! 64 KiB, after the head and in the order of the files' names; the head is then told where. There is no other way through:
+//! equal files give equal bytes, wherever they come from and wherever the image goes.
 
 use std::{
     fs::File,
