@@ -233,6 +233,8 @@ impl Recipe {
         if manifest && self.statement.is_none() {
             warnings.push(format!("file {:?}: it is taken for what --run-metadata makes", manifest::NAME));
         }
+        let clashes = self.clashes();
+        warnings.extend(clashes.refused.into_iter().chain(clashes.doubtful));
         warnings
     }
 

@@ -39,11 +39,17 @@ pub(super) fn write<T>(
     let volume_identifier = recipe.volume_identifier().to_owned();
     let sources: Vec<_> = recipe.paths().map(Path::to_path_buf).collect();
     let prepared = Prepared::with_heads(recipe, Some(heads))?;
-    let (prepared, warnings) = checked(prepared, strict || options.strict)?;
+    let strict = strict || options.strict;
+    let (prepared, mut warnings) = checked(prepared, strict)?;
     let building = || format!("building image {image:?}");
     let new = many.create(place, image.as_bytes(), mode).with_context(building)?;
     let written = prepared.draft.write_to_file(new.file(), &mut ()).with_context(building)?;
-    let Written { bytes, .. } = written;
+    let Written { bytes, ref mistakable, .. } = written;
+    match mistakable {
+        Some(warning) if strict => bail!("{warning}"),
+        Some(warning) => warnings.push(warning.clone()),
+        None => {}
+    }
     let digests = if options.digests {
         let digests = digests(new.file(), &written, &mut ()).context("reading the image back")?;
         Some((written.files, digests))

@@ -250,6 +250,7 @@ impl Args {
         let mut progress = Bar::new(self.quiet);
         let file = target.create(self.mode.unwrap_or(recipe::MODE)).with_context(building)?;
         let written = draft.write_to_file(file.file(), &mut progress).with_context(building)?;
+        self.warn_of_written(&written)?;
         let json =
             if self.json { Some(self.describe(&file, &written, &identifier, &mut progress)?) } else { None };
         drop(progress);
@@ -299,7 +300,18 @@ impl Args {
         let written =
             draft.write_to_output(&out, &mut progress).context("writing the image to standard output")?;
         drop(progress);
+        self.warn_of_written(&written)?;
         self.report(written.bytes);
+        Ok(())
+    }
+
+    /// Prints what is to say about an image only when it has been written.
+    fn warn_of_written(&self, written: &Written) -> Result<()> {
+        match &written.mistakable {
+            Some(warning) if self.strict => bail!("{warning}"),
+            Some(warning) => say(&format!("warning: {warning}")),
+            None => {}
+        }
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use metadata_image::{
     recipe::Recipe,
     trust::{
         contents::Contents,
-        manifest::{Manifest, Statement, Volume},
+        manifest::{self, Manifest, Statement, Volume},
         signature::Signature,
     },
 };
@@ -70,15 +70,21 @@ impl<'a> Rebuild<'a> {
         recipe.check().map_err(|error| anyhow!("{error}")).with_context(building)?;
         let mode = self.target.mode().context("it is gone").with_context(building)?;
         let file = self.target.create(mode).with_context(building)?;
+        let clashes = recipe.clashes();
         let draft = recipe.draft()?;
-        let warnings = draft.warnings().to_vec();
+        let mut warnings = draft.warnings().to_vec();
+        warnings.extend(clashes.refused.into_iter().chain(clashes.doubtful));
         let written = draft.write_to_file(file.file(), progress).with_context(building)?;
         if signed {
-            // Names that no tree but one has, and directories that are deeper than ISO 9660 has them.
             let mut image = Image::in_file(file.file().try_clone().with_context(building)?, self.path)?;
             let (_, records) = image.list()?;
-            image.check_trees(&records).context("nobody could verify it").with_context(building)?;
+            Image::check_names(&records, &manifest::OWN_NAMES)
+                .and_then(|()| image.check_trees(&records))
+                .and_then(|()| image.check_superblocks(&records))
+                .context("nobody could verify it")
+                .with_context(building)?;
         }
+        warnings.extend(written.mistakable);
         file.commit(false).with_context(building)?;
         if lost {
             say(&format!("warning: {}: its signature no longer fits and was removed", self.path.display()));

@@ -116,7 +116,7 @@ impl Plan {
             bytes,
             image_bytes: report.size(),
             extents: names.into_iter().map(|name| extent_of(&report, name)).collect(),
-            warnings: report.warnings().iter().map(describe).collect(),
+            warnings: report.warnings().iter().filter_map(describe).collect(),
         })
     }
 }
@@ -165,20 +165,18 @@ fn lay_out_around_stored(tree: Tree, options: &IsoOptions) -> Result<(Vec<u8>, R
     Ok((session.into_inner().into_bytes(), report))
 }
 
-fn describe(warning: &Warning) -> String {
+/// A sentence about a warning of hadris. `None`: it is about names that some reader cannot tell apart, which
+/// [`Clashes`](super::clashes::Clashes) finds as well.
+fn describe(warning: &Warning) -> Option<String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let message = warning.message();
     match (warning.path(), warning.stored_as()) {
+        (_, None) if message.contains("case-insensitive") => None,
         (Some(path), Some(name)) => {
-            format!("file {:?}: some readers see it as {:?} ({})", text(path), text(name), warning.message())
+            Some(format!("file {:?}: some readers see it as {:?} ({message})", text(path), text(name)))
         }
-        (Some(path), None) if warning.message().contains("case-insensitive") => {
-            format!(
-                "file {:?}: some readers see a name of another file, or one that differs only in case",
-                text(path)
-            )
-        }
-        (Some(path), None) => format!("file {:?}: {}", text(path), warning.message()),
-        (None, _) => warning.to_string(),
+        (Some(path), None) => Some(format!("file {:?}: {message}", text(path))),
+        (None, _) => Some(warning.to_string()),
     }
 }
 

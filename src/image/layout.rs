@@ -90,21 +90,24 @@ impl Layout {
         }
     }
 
-    /// Whether a file of this name would be taken for one that the layout uses.
-    #[must_use]
-    pub fn uses(self, name: &[u8]) -> bool {
+    /// The names of the files that its agents look for.
+    fn names(self) -> impl Iterator<Item = &'static str> {
         // LinuxKit's agent prefers `user-data` to `config`, so that it would hide the data.
         let hides = (self == Self::LinuxKit).then_some("user-data");
-        [
+        let names = [
             Some(self.userdata_name()),
             self.metadata_name(),
             self.network_config_name(),
             self.vendor_data_name(),
             hides,
-        ]
-        .into_iter()
-        .flatten()
-        .any(|used| used.as_bytes() == name)
+        ];
+        names.into_iter().flatten()
+    }
+
+    /// Whether a file of this name would be taken for one that the layout uses.
+    #[must_use]
+    pub fn uses(self, name: &[u8]) -> bool {
+        self.names().any(|used| used.as_bytes() == name)
     }
 
     /// The layout that a volume with this identifier and these records has.
@@ -140,6 +143,11 @@ impl FromStr for Layout {
             .find(|layout| layout.name() == name)
             .ok_or_else(|| format!("no such layout, there are {known}"))
     }
+}
+
+/// The names of the files that some agent looks for, whatever the layout of the image; some of them twice.
+pub(super) fn looked_for() -> impl Iterator<Item = &'static str> {
+    Layout::ALL.into_iter().flat_map(Layout::names).chain(["openstack/latest/vendor_data2.json"])
 }
 
 /// Whether agents take a disk with this volume identifier for one of theirs: they know two spellings.

@@ -5,11 +5,13 @@
 //!
 //! Sources: ECMA-119 (ISO 9660), the Joliet specification, IEEE P1281 and P1282 (SUSP and Rock Ridge).
 
+pub mod clashes;
 mod copy;
 mod device;
 pub mod digests;
 pub mod extents;
 mod files;
+mod folding;
 mod head;
 pub mod layout;
 mod payload;
@@ -18,6 +20,7 @@ pub mod read;
 mod same;
 pub mod source;
 mod stored;
+pub mod superblocks;
 mod template;
 mod trees;
 pub mod write;

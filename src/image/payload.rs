@@ -172,6 +172,16 @@ impl Payload {
         Ok(Self::Spooled { file, len })
     }
 
+    /// Fills `bytes` with those from `offset` on of a file or of what was kept.
+    pub(super) fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::File { path, .. } => File::open(path)?.read_exact_at(bytes, offset),
+            Self::Spooled { file, .. } => file.read_exact_at(bytes, offset),
+            Self::Stored(stored) => stored.read_at(offset, bytes),
+            Self::Stream { .. } => unreachable!("a stream is kept before it is read twice"),
+        }
+    }
+
     /// Hands the bytes of a file or of what was kept to `each`, piece by piece.
     pub(super) fn read(
         &self,

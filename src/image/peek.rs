@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn what_is_no_image_may_not_be_replaced() {
         let replaceable = |bytes: &[u8], len: u64| {
-            let mut file = tempfile::tempfile().unwrap();
+            let mut file = crate::output::replace::nameless().unwrap();
             io::Write::write_all(&mut file, bytes).unwrap();
             file.set_len(len).unwrap();
             may_be_replaced(Some(file)).unwrap()

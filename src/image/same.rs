@@ -27,7 +27,7 @@ impl Image {
     /// It is another one, or cannot be read. The error names the path.
     pub fn check_is(&self, draft: Draft) -> Result<()> {
         let check = || {
-            let (head, Written { bytes, files }) = draft.outline()?;
+            let (head, Written { bytes, files, .. }) = draft.outline()?;
             ensure!(bytes == self.bytes(), "{NOT_SAME}: it has {} bytes instead of {bytes}", self.bytes());
             let start = SYSTEM_AREA_BYTES as u64;
             check_zeros(self.file(), 0, start)?;

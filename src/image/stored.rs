@@ -4,6 +4,7 @@ use std::{
     fmt,
     fs::File,
     io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::FileExt,
     sync::Arc,
 };
 
@@ -61,6 +62,21 @@ impl Stored {
             }
             Ok(bytes)
         })
+    }
+
+    /// Fills `bytes` with those from `offset` on.
+    pub(super) fn read_at(&self, mut offset: u64, mut bytes: &mut [u8]) -> io::Result<()> {
+        for extent in &self.extents {
+            if offset >= extent.len {
+                offset -= extent.len;
+                continue;
+            }
+            let here = usize::try_from(extent.len - offset).unwrap_or(usize::MAX).min(bytes.len());
+            let (now, later) = bytes.split_at_mut(here);
+            self.image.read_exact_at(now, extent.offset + offset)?;
+            (bytes, offset) = (later, 0);
+        }
+        if bytes.is_empty() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
     /// Copies it to byte `offset` of `out`, where `out` holds nothing yet, and says how many bytes it took.

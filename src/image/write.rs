@@ -7,10 +7,13 @@
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
+    ops::Range,
+    os::unix::fs::FileExt,
     sync::Arc,
 };
 
 use anyhow::{Context, Result, ensure};
+use rustix::io::Errno;
 
 use super::{
     ALIGNMENT_BYTES, Extent, LONG_ALIGNMENT_BYTES, LONG_BYTES, Layout, SECTOR_BYTES, SYSTEM_AREA_BYTES,
@@ -19,6 +22,7 @@ use super::{
     layout::Instance,
     payload::{Payload, Progress, read_pieces, takes_holes, write_at},
     source::Source,
+    superblocks,
     template::{self, SECTORS_MIN},
 };
 
@@ -72,6 +76,9 @@ pub struct Written {
     pub bytes: u64,
     /// Its files, by offset.
     pub files: Vec<Placed>,
+    /// Why other programs may take the image for something else than ISO 9660, a sentence. Where the image went to a file
+    /// that cannot be read back, only what is not in large files is known.
+    pub mistakable: Option<String>,
 }
 
 impl Draft {
@@ -153,7 +160,10 @@ impl Draft {
             read_pieces(&mut out.take(len), each, progress)?;
             Ok(())
         })?;
-        let (head, written) = self.head(&found, &places)?;
+        let (head, mut written) = self.head(&found, &places)?;
+        written.look_for_superblocks(&head, &places, |number, at, bytes| {
+            read_back(out, places[number].offset + at, bytes)
+        })?;
         (|| {
             // The system area stays a hole.
             write_at(out, SYSTEM_AREA_BYTES as u64, &head)?;
@@ -214,7 +224,9 @@ impl Draft {
             at = offset + len;
         }
         let found = self.files.look(&places, |number, each| payloads[number].read(each, progress))?;
-        let (head, written) = self.head(&found, &places)?;
+        let (head, mut written) = self.head(&found, &places)?;
+        written
+            .look_for_superblocks(&head, &places, |number, at, bytes| payloads[number].read_at(at, bytes))?;
         write_zeros(out, SYSTEM_AREA_BYTES as u64)
             .and_then(|()| out.write_all(&head))
             .context("writing the image")?;
@@ -257,8 +269,68 @@ impl Draft {
         let files = self.files.into_names().zip(head.extents);
         let mut files: Vec<_> = files.map(|(name, extent)| Placed { name, extent }).collect();
         files.sort_by_key(|file| file.extent.offset);
-        Ok((head.bytes, Written { bytes: head.image_bytes, files }))
+        Ok((head.bytes, Written { bytes: head.image_bytes, files, mistakable: None }))
     }
+}
+
+impl Written {
+    /// Finds out what else the image may be taken for. `head` is what follows the system area; `read` gives bytes of the large
+    /// file of a number, from an offset in it on, and `places` has where these are.
+    fn look_for_superblocks(
+        &mut self,
+        head: &[u8],
+        places: &[Extent],
+        mut read: impl FnMut(usize, u64, &mut [u8]) -> io::Result<()>,
+    ) -> Result<()> {
+        let head_extent = Extent { offset: SYSTEM_AREA_BYTES as u64, len: head.len() as u64 };
+        let parts = [&[head_extent], places].concat();
+        let found = superblocks::find(self.bytes, &parts, &mut |offset, bytes| {
+            bytes.fill(0);
+            let all = Extent { offset, len: bytes.len() as u64 };
+            if let Some((at, part)) = overlap(all, head_extent) {
+                let count = part.len();
+                bytes[part].copy_from_slice(&head[usize::try_from(at).unwrap_or_default()..][..count]);
+            }
+            for (number, place) in places.iter().enumerate() {
+                if let Some((at, part)) = overlap(all, *place) {
+                    read(number, at, &mut bytes[part])?;
+                }
+            }
+            Ok(())
+        });
+        let found = found.context("looking for other file systems in the image")?;
+        let files = || self.files.iter().map(|file| (file.name.as_slice(), file.extent));
+        self.mistakable = found.map(|found| found.tell(files()));
+        Ok(())
+    }
+}
+
+/// Fills `bytes` with those of `out` from `offset` on. What is not written yet is zero, and so is what cannot be read, where
+/// `out` is open for writing only, as standard output often is.
+fn read_back(out: &File, mut offset: u64, mut bytes: &mut [u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match out.read_at(bytes, offset) {
+            Ok(0) => break,
+            Ok(read) => {
+                bytes = &mut bytes[read..];
+                offset += read as u64;
+            }
+            Err(error) if error.raw_os_error() == Some(Errno::BADF.raw_os_error()) => break,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.fill(0);
+    Ok(())
+}
+
+/// The part of `bytes` that is in `place`: where it begins in that, and what it is of `bytes`.
+fn overlap(bytes: Extent, place: Extent) -> Option<(u64, Range<usize>)> {
+    let start = bytes.offset.max(place.offset);
+    let end = (bytes.offset + bytes.len).min(place.offset + place.len);
+    let index = |at: u64| usize::try_from(at - bytes.offset).ok();
+    (start < end).then_some(())?;
+    Some((start - place.offset, index(start)?..index(end)?))
 }
 
 /// The offset of a large file of which nothing may be in front of `at`. Whether it is long is known of a pipe as well.

@@ -3,7 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{Contradiction, Recipe};
-use crate::{image::read, output::names::NAME_BYTES, trust::manifest};
+use crate::{
+    image::{clashes::Clashes, read},
+    output::names::NAME_BYTES,
+    trust::manifest,
+};
 
 impl Recipe {
     /// Finds names that no image of this layout can have.
@@ -65,6 +69,21 @@ impl Recipe {
             }
         }
         Ok(())
+    }
+
+    /// What some readers of the image cannot tell apart, with the files that signing it adds.
+    #[must_use]
+    pub fn clashes(&self) -> Clashes {
+        let layout = self.layout;
+        let parts = [
+            Some(layout.userdata_name()),
+            layout.metadata_name(),
+            layout.network_config_name().filter(|_| self.network_config.is_some()),
+            layout.vendor_data_name().filter(|_| self.vendor_data.is_some()),
+        ];
+        let files = self.files.iter().map(|(name, _)| name.as_slice());
+        let files = files.chain(parts.into_iter().flatten().map(str::as_bytes));
+        Clashes::of(files, &manifest::OWN_NAMES)
     }
 
     /// What `show` and `extract` refuse to read must not be built.

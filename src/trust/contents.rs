@@ -27,8 +27,9 @@ pub struct Contents {
     pub volume: Volume,
     /// Its records, those of the manifest and the signature as well.
     pub records: Vec<Record>,
-    /// Why readers may find something else on it, where they may: its trees do not agree, or it has a signature and is not the
-    /// image that this program builds of what is on it.
+    /// Why readers may find something else on it, where they may: some reader cannot tell its names apart, its trees do not
+    /// agree, or it has a signature and is not the image that this program builds of what is on it, or looks like something
+    /// else than ISO 9660.
     pub disagreement: Option<String>,
     /// Every other file, by name.
     pub files: Vec<File>,
@@ -55,7 +56,9 @@ impl Contents {
     ) -> Result<Self> {
         let (volume, records) = image.list()?;
         let kept_records = keep(&volume, &records);
-        let disagreement = image.check_trees(&records).err().map(|error| format!("{error:#}"));
+        let readers =
+            Image::check_names(&records, &manifest::OWN_NAMES).and_then(|()| image.check_trees(&records));
+        let disagreement = readers.err().map(|error| format!("{error:#}"));
         let mut contents = Self {
             volume,
             records,
@@ -91,6 +94,7 @@ impl Contents {
             && let (Some(manifest), Some(_)) = (&contents.manifest, &contents.signature)
         {
             let same = contents.rebuild(image, manifest.clone()).and_then(|draft| image.check_is(draft));
+            let same = same.and_then(|()| image.check_superblocks(&contents.records));
             contents.disagreement = same.err().map(|error| format!("{error:#}"));
         }
         Ok(contents)

@@ -36,6 +36,9 @@ pub const NAME: &str = "manifest.json";
 /// The signature's name on an image.
 pub const SIGNATURE_NAME: &str = "manifest.json.sig";
 
+/// The files of an image that are about the others.
+pub const OWN_NAMES: [&str; 2] = [NAME, SIGNATURE_NAME];
+
 /// Bytes of a manifest at most: twice what as many files as an image holds take, with the longest names.
 pub const BYTES_MAX: u64 = 8 << 20;
 

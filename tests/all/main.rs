@@ -28,6 +28,7 @@ mod mutants;
 #[cfg(feature = "policy")]
 mod policy;
 mod properties;
+mod readers;
 mod readme;
 mod sharing;
 mod show;

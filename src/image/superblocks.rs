@@ -1,0 +1,228 @@
+//! Whether some bytes of an image make another program take it for something else than ISO 9660.
+//!
+//! blkid, and with it udev, systemd and `mount -t auto`, looks at fixed places for the marks of many file systems, RAID members,
+//! encrypted disks and partition tables, most of them before ISO 9660. Windows and 7-Zip look for UDF first. A file on an
+//! image may have such a mark at such a place, by accident or by intent.
+//!
+//! The table has the marks of libblkid 2.38.1, which were read from the library, and those that later versions added, as far
+//! as bytes that somebody else chose can be there: a file's own, and names in directories. They begin behind the descriptors,
+//! and of what lies in front of these and in gaps it is checked that it is zero. A mark counts by itself, where most
+//! programs also want fields around it that fit; so this finds more than they do.
+//!
+//! Places from the end count for an image that is as long as its device. On a longer device they are elsewhere, and there
+//! a signature is not accepted.
+//!
+//! Sources: libblkid of util-linux, `libblkid/src/superblocks/*.c` and `libblkid/src/partitions/*.c`; ECMA-167, 3/8.4.2.1 (UDF's
+//! anchors).
+
+mod table;
+
+use std::{fmt, fs::File, io, os::unix::fs::FileExt};
+
+use anyhow::{Result, anyhow};
+
+use self::table::{Marks, TABLE};
+use super::{Extent, Image, Kind, Record};
+
+/// Bytes of a mark at most, what is there besides included.
+const MARK_BYTES_MAX: usize = 24;
+
+/// Bytes that are read at once where a place is looked at: marks often follow one another.
+const WINDOW_BYTES: u64 = 4096;
+
+/// Something that is looked for, in an image of some size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// What it is a mark of.
+    pub name: &'static str,
+    /// Bytes from the start of the image to the first of its bytes.
+    pub offset: u64,
+    /// Its bytes.
+    pub bytes: &'static [u8],
+    /// Other bytes that are there besides, and how far they are from the first. There may be none.
+    pub and: (u64, &'static [u8]),
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, offset, .. } = self;
+        write!(
+            f,
+            "byte {offset} of the image has the mark of {name}, for which other programs may take the image"
+        )
+    }
+}
+
+/// Everything that is looked for in an image of `bytes` bytes. A mark is within the image.
+pub fn marks(bytes: u64) -> impl Iterator<Item = Mark> {
+    runs(bytes).flat_map(move |(marks, first)| marks_of(marks, first, bytes))
+}
+
+/// The marks that follow one another, with the place of the first of them.
+fn runs(bytes: u64) -> impl Iterator<Item = (&'static Marks, u64)> {
+    TABLE.iter().flat_map(move |marks| {
+        marks.places.iter().filter_map(move |place| Some((marks, place.offset(bytes)?)))
+    })
+}
+
+fn marks_of(marks: &'static Marks, first: u64, bytes: u64) -> impl Iterator<Item = Mark> {
+    let (count, step) = marks.times;
+    let Marks { name, and, .. } = *marks;
+    let offsets = (0..count).map(move |number| first + number * step);
+    let all = offsets
+        .flat_map(move |offset| marks.bytes.iter().map(move |bytes| Mark { name, offset, bytes, and }));
+    all.filter(move |mark| mark.parts().all(|(offset, part)| offset + part.len() as u64 <= bytes))
+}
+
+impl Mark {
+    /// Its runs of bytes, with their offsets from the start of the image.
+    fn parts(&self) -> impl Iterator<Item = (u64, &'static [u8])> {
+        let (further, besides) = self.and;
+        [(self.offset, self.bytes), (self.offset + further, besides)].into_iter()
+    }
+
+    fn is_there(&self, read: &mut dyn FnMut(u64, &mut [u8]) -> io::Result<()>) -> io::Result<bool> {
+        for (offset, part) in self.parts() {
+            let mut found = [0; MARK_BYTES_MAX];
+            let found = &mut found[..part.len()];
+            read(offset, found)?;
+            if found != part {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The sentence about it, with the file whose bytes they are, if it is one of `files`.
+    pub(super) fn tell<'a>(&self, mut files: impl Iterator<Item = (&'a [u8], Extent)>) -> String {
+        let has = |extent: Extent| (extent.offset..extent.offset + extent.len).contains(&self.offset);
+        match files.find(|(_, extent)| has(*extent)) {
+            Some((name, _)) => format!("file {:?}: {self}", String::from_utf8_lossy(name)),
+            None => self.to_string(),
+        }
+    }
+}
+
+/// Looks for marks in an image of `bytes` bytes, as far as they may be in one of `parts`. `read` fills a buffer with bytes of the
+/// image from an offset on.
+///
+/// # Errors
+/// `read` fails.
+pub(super) fn find(
+    bytes: u64,
+    parts: &[Extent],
+    read: &mut dyn FnMut(u64, &mut [u8]) -> io::Result<()>,
+) -> io::Result<Option<Mark>> {
+    for (marks, first) in runs(bytes) {
+        let (count, step) = marks.times;
+        let end = first + (count - 1) * step + MARK_BYTES_MAX as u64;
+        if !parts.iter().any(|part| part.offset < end && first < part.offset + part.len) {
+            continue;
+        }
+        for mark in marks_of(marks, first, bytes) {
+            if mark.is_there(read)? {
+                return Ok(Some(mark));
+            }
+        }
+    }
+    Ok(None)
+}
+
+impl Image {
+    /// Whether there is nothing in the image that another program takes for a file system, a member of a RAID, an
+    /// encrypted disk or a partition table. `records`: those of the image.
+    ///
+    /// # Errors
+    /// There is, or the image cannot be read.
+    pub fn check_superblocks(&self, records: &[Record]) -> Result<()> {
+        let mut window = Window { file: self.file(), bytes: self.bytes(), start: 0, read: Vec::new() };
+        let files = records.iter().filter(|record| record.kind == Kind::File);
+        let files =
+            files.flat_map(|record| record.extents.iter().map(|extent| (record.path.as_slice(), *extent)));
+        let all = Extent { offset: 0, len: self.bytes() };
+        match find(self.bytes(), &[all], &mut |offset, bytes| window.fill(offset, bytes))? {
+            Some(mark) => Err(anyhow!(mark.tell(files))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The part of a file that was read last.
+struct Window<'a> {
+    file: &'a File,
+    /// Bytes in the file.
+    bytes: u64,
+    start: u64,
+    read: Vec<u8>,
+}
+
+impl Window<'_> {
+    fn fill(&mut self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let end = offset + bytes.len() as u64;
+        if end > self.bytes {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if offset < self.start || end > self.start + self.read.len() as u64 {
+            self.start = offset - offset % WINDOW_BYTES;
+            let len = (self.start + 2 * WINDOW_BYTES).min(self.bytes) - self.start;
+            self.read.resize(usize::try_from(len).unwrap_or_default(), 0);
+            self.file.read_exact_at(&mut self.read, self.start)?;
+        }
+        let at = usize::try_from(offset - self.start).unwrap_or_default();
+        bytes.copy_from_slice(&self.read[at..at + bytes.len()]);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn find_in(image: &[u8]) -> Option<Mark> {
+        let mut read = |offset, bytes: &mut [u8]| {
+            let at = usize::try_from(offset).unwrap();
+            bytes.copy_from_slice(&image[at..at + bytes.len()]);
+            Ok(())
+        };
+        let all = Extent { offset: 0, len: image.len() as u64 };
+        find(image.len() as u64, &[all], &mut read).unwrap()
+    }
+
+    #[test]
+    fn every_mark_is_found_at_its_place() {
+        for bytes in [372_736, 372_736 + 4096, 5 << 20] {
+            let mut image = vec![0; bytes];
+            assert_eq!(find_in(&image), None);
+            let mut places = BTreeSet::new();
+            for mark in marks(bytes as u64) {
+                places.insert(mark.offset);
+                for (offset, part) in mark.parts() {
+                    image[usize::try_from(offset).unwrap()..][..part.len()].copy_from_slice(part);
+                }
+                let found = find_in(&image).unwrap();
+                assert_eq!(found.offset, mark.offset, "{mark:?}, {found:?}");
+                for (offset, part) in mark.parts() {
+                    image[usize::try_from(offset).unwrap()..][..part.len()].fill(0);
+                }
+            }
+            println!("{bytes} bytes: {} marks at {} places", marks(bytes as u64).count(), places.len());
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_as_memory_is() {
+        use std::io::Write;
+        let mut file = crate::output::replace::nameless().unwrap();
+        let image: Vec<_> = (0..=250_u8).cycle().take(30_001).collect();
+        file.write_all(&image).unwrap();
+        let mut window = Window { file: &file, bytes: 30_001, start: 0, read: Vec::new() };
+        for (offset, len) in [(0, 24), (4090, 24), (4095, 1), (8190, 24), (29_990, 11), (3, 5), (12_287, 2)] {
+            let mut bytes = vec![0; len];
+            window.fill(offset as u64, &mut bytes).unwrap();
+            assert_eq!(bytes, image[offset..offset + len], "{offset}");
+        }
+        assert!(window.fill(30_000, &mut [0; 2]).is_err());
+    }
+}
