@@ -183,6 +183,13 @@ mod tests {
     }
 
     #[test]
+    fn no_reader_takes_one_name_of_a_layout_for_another() {
+        for keys in &*LOOKED_FOR {
+            assert_eq!(keys.len(), looked_for().collect::<BTreeSet<_>>().len(), "{keys:?}");
+        }
+    }
+
+    #[test]
     fn names_that_only_the_plain_tree_changes_are_doubtful() {
         let doubtful = |what: &str| Clashes { refused: None, doubtful: Some(what.to_owned()) };
         let reader = "a reader of plain ISO 9660 names";

@@ -55,22 +55,24 @@ impl fmt::Display for Mark {
 
 /// Everything that is looked for in an image of `bytes` bytes. A mark is within the image.
 pub fn marks(bytes: u64) -> impl Iterator<Item = Mark> {
-    runs(bytes).flat_map(move |(marks, first)| marks_of(marks, first, bytes))
+    let all = Extent { offset: 0, len: bytes };
+    let offsets = move |(marks, first): (&'static Marks, _)| {
+        marks.offsets(first, all).map(move |offset| (marks, offset))
+    };
+    runs(bytes).flat_map(offsets).flat_map(move |(marks, offset)| marks_at(marks, offset, bytes))
 }
 
-/// The marks that follow one another, with the place of the first of them.
+/// The rows of the table, with the place of the first mark of each.
 fn runs(bytes: u64) -> impl Iterator<Item = (&'static Marks, u64)> {
     TABLE.iter().flat_map(move |marks| {
         marks.places.iter().filter_map(move |place| Some((marks, place.offset(bytes)?)))
     })
 }
 
-fn marks_of(marks: &'static Marks, first: u64, bytes: u64) -> impl Iterator<Item = Mark> {
-    let (count, step) = marks.times;
+/// Those of `marks` that can be at `offset`.
+fn marks_at(marks: &'static Marks, offset: u64, bytes: u64) -> impl Iterator<Item = Mark> {
     let Marks { name, and, .. } = *marks;
-    let offsets = (0..count).map(move |number| first + number * step);
-    let all = offsets
-        .flat_map(move |offset| marks.bytes.iter().map(move |bytes| Mark { name, offset, bytes, and }));
+    let all = marks.bytes.iter().map(move |bytes| Mark { name, offset, bytes, and });
     all.filter(move |mark| mark.parts().all(|(offset, part)| offset + part.len() as u64 <= bytes))
 }
 
@@ -114,18 +116,29 @@ pub(super) fn find(
     read: &mut dyn FnMut(u64, &mut [u8]) -> io::Result<()>,
 ) -> io::Result<Option<Mark>> {
     for (marks, first) in runs(bytes) {
-        let (count, step) = marks.times;
-        let end = first + (count - 1) * step + MARK_BYTES_MAX as u64;
-        if !parts.iter().any(|part| part.offset < end && first < part.offset + part.len) {
-            continue;
-        }
-        for mark in marks_of(marks, first, bytes) {
-            if mark.is_there(read)? {
-                return Ok(Some(mark));
+        for part in parts {
+            for offset in marks.offsets(first, *part) {
+                for mark in marks_at(marks, offset, bytes) {
+                    if mark.is_there(read)? {
+                        return Ok(Some(mark));
+                    }
+                }
             }
         }
     }
     Ok(None)
+}
+
+impl Marks {
+    /// Where they can be, the first of them at `first`, so that some of it is in `part`.
+    fn offsets(&self, first: u64, part: Extent) -> impl Iterator<Item = u64> {
+        let (count, step) = self.times;
+        let from = part.offset.saturating_sub(MARK_BYTES_MAX as u64).saturating_sub(first);
+        let to = (part.offset + part.len).saturating_sub(first);
+        // How many places are in front of so many bytes.
+        let places = move |bytes: u64| bytes.div_ceil(step).min(count);
+        (places(from)..places(to)).map(move |number| first + number * step)
+    }
 }
 
 impl Image {
@@ -208,6 +221,26 @@ mod tests {
                 }
             }
             println!("{bytes} bytes: {} marks at {} places", marks(bytes as u64).count(), places.len());
+        }
+    }
+
+    #[test]
+    fn only_what_may_be_in_a_part_is_looked_at() {
+        let log = TABLE.iter().find(|marks| marks.times.0 == 512).unwrap();
+        let offsets = |offset, len| log.offsets(0, Extent { offset, len }).collect::<Vec<_>>();
+        assert!(offsets(0, 0).is_empty());
+        assert_eq!(offsets(512, 1), [512]);
+        assert_eq!(offsets(513, 511), [512], "it may reach into the part");
+        assert!(offsets(600, 424).is_empty());
+        assert_eq!(offsets(600, 425), [1024]);
+        assert_eq!(offsets(511 * 512, 1 << 20), [511 * 512]);
+        assert_eq!(offsets(0, 1 << 20).len(), 512);
+        let once = TABLE.iter().find(|marks| marks.name == "Btrfs").unwrap();
+        let first = 65_600;
+        for (offset, len, count) in
+            [(0, 65_600, 0), (0, 65_601, 1), (65_608, 9, 1), (65_700, 9, 0), (65_600, 0, 0)]
+        {
+            assert_eq!(once.offsets(first, Extent { offset, len }).count(), count, "{offset}, {len}");
         }
     }
 

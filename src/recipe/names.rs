@@ -74,6 +74,10 @@ impl Recipe {
     /// What some readers of the image cannot tell apart, with the files that signing it adds.
     #[must_use]
     pub fn clashes(&self) -> Clashes {
+        // Every reader can tell the layout's own names apart.
+        if self.files.is_empty() {
+            return Clashes::default();
+        }
         let layout = self.layout;
         let parts = [
             Some(layout.userdata_name()),

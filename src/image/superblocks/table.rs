@@ -41,7 +41,7 @@ pub(super) struct Marks {
     pub(super) and: (u64, &'static [u8]),
 }
 
-const ONCE: (u64, u64) = (1, 0);
+const ONCE: (u64, u64) = (1, 1);
 const NOTHING: (u64, &[u8]) = (0, b"");
 
 /// Sectors of 512 bytes in front of the end.
