@@ -23,7 +23,7 @@
 //! let recipe = Recipe::new(Source::Bytes(b"hello".to_vec()));
 //! let mut file = Target::resolve(&path)?.create(0o600)?;
 //! recipe.draft()?.write_to_file(file.file(), &mut ())?;
-//! file.commit(false)?;
+//! file.commit(false, |_| Ok(()))?;
 //!
 //! assert_eq!(cdrom::fetch_from(&path, &mut |_, _| {})?.userdata.as_deref(), Some(&b"hello"[..]));
 //! # Ok(())

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::{Built, Options, line::Task};
 use crate::{
@@ -74,11 +74,15 @@ pub(super) fn write<T>(
 
 /// Whether an image may take the place of the file that has its name.
 fn check_old(taken: &Taken) -> Result<()> {
-    let old = taken.open_old().and_then(may_be_replaced);
-    let replaceable =
-        old.context("looking at the file that is there (--force replaces it whatever it is)")?;
-    ensure!(replaceable, "there is a file that is not an image (--force replaces it)");
-    Ok(())
+    match taken.open_old().and_then(may_be_replaced) {
+        Ok(true) => Ok(()),
+        Ok(false) => bail!("there is a file that is not an image (--force replaces it)"),
+        Err(error) => {
+            bail!(
+                "there is a file, and it cannot be told whether it is an image: {error} (--force replaces it)"
+            )
+        }
+    }
 }
 
 /// The user data of a directory.

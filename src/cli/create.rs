@@ -3,6 +3,7 @@
 use std::{
     env,
     ffi::{OsStr, OsString},
+    fs::File,
     io::{self, IsTerminal, Write},
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
@@ -243,7 +244,7 @@ impl Args {
         if let Some(path) = recipe.paths().find(|path| target.is_same_file(path)) {
             return Err(anyhow!("it is the same file as {path:?}")).with_context(building);
         }
-        self.check_old(&target).with_context(building)?;
+        self.check_old(target.open_old()).with_context(building)?;
         clean_up_on_signals().context("preparing for signals")?;
         let identifier = recipe.volume_identifier().to_owned();
         let draft = self.draft(recipe)?;
@@ -254,7 +255,7 @@ impl Args {
         let json =
             if self.json { Some(self.describe(&file, &written, &identifier, &mut progress)?) } else { None };
         drop(progress);
-        file.commit(self.sync).with_context(building)?;
+        file.commit(self.sync, |old| self.check_old(Ok(old))).with_context(building)?;
         if let Some(json) = json {
             print(&json)?;
         }
@@ -262,21 +263,26 @@ impl Args {
         Ok(())
     }
 
-    /// Whether the image may take the place of what is there.
-    fn check_old(&self, target: &Target) -> Result<()> {
+    /// Whether the image may take the place of this file, if there is one.
+    fn check_old(&self, old: io::Result<Option<File>>) -> Result<()> {
         if self.force {
             return Ok(());
         }
-        let old = target.open_old().and_then(may_be_replaced);
-        if old.context("looking at the file that is there (--force replaces it whatever it is)")? {
-            return Ok(());
+        match old.and_then(may_be_replaced) {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(error) => {
+                bail!(
+                    "there is a file, and it cannot be told whether it is an image: {error} (--force replaces it)"
+                )
+            }
         }
         let data = self.data.as_deref().map(Path::new).or(self.data_file.as_deref());
         match data.filter(|data| looks_like_image(data)) {
             None => bail!("there is a file that is not an image (--force replaces it)"),
             Some(data) => bail!(
-                "there is a file that is not an image, and {data:?} looks like one: \
-                 metadata create {data:?} --data-file {:?}? (--force replaces it)",
+                "there is a file that is not an image, and {data:?} looks like one; the image comes first, and \
+                 --data-file names the file with its data (--force replaces {:?})",
                 self.image
             ),
         }

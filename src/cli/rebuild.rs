@@ -1,10 +1,10 @@
 //! What `confirm` and `sign` share: an image that is built again from itself, with another manifest.
 
-use std::{fs::File, io, path::Path};
+use std::{fs::File, path::Path};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use metadata_image::{
-    image::{Image, peek},
+    image::Image,
     output::{lock::lock, replace::Target, temporary::clean_up_on_signals},
     recipe::Recipe,
     trust::{
@@ -31,9 +31,8 @@ impl<'a> Rebuild<'a> {
     /// Reads all of the image at `path`, for the work that errors call `doing`.
     pub(super) fn open(path: &'a Path, doing: &str, progress: &mut Bar) -> Result<Self> {
         let context = || format!("{doing} image {path:?}");
-        let target = Target::resolve(path).with_context(context)?;
         clean_up_on_signals().context("preparing for signals")?;
-        let file = open_alone(path).with_context(|| format!("reading image {path:?}"))?;
+        let (target, file) = open_alone(path).with_context(context)?;
         let mut image = Image::in_file(file, path)?;
         let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, progress).with_context(context)?;
         let manifest = contents.manifest().with_context(context)?;
@@ -85,7 +84,8 @@ impl<'a> Rebuild<'a> {
                 .with_context(building)?;
         }
         warnings.extend(written.mistakable);
-        file.commit(false).with_context(building)?;
+        // Nobody who asks for the lock replaces it meanwhile.
+        file.commit(false, |_| Ok(())).with_context(building)?;
         if lost {
             say(&format!("warning: {}: its signature no longer fits and was removed", self.path.display()));
         }
@@ -113,13 +113,17 @@ fn limits(manifest: &Manifest) -> String {
     [since, until, audience].into_iter().flatten().collect()
 }
 
-/// Opens the image at `path` for this process alone, as long as the file is open: of two that change an image at once, the
-/// second one waits, so that it does not undo what the first one did.
-fn open_alone(path: &Path) -> io::Result<File> {
-    loop {
-        let file = peek::open(path)?;
-        if lock(&file, path)? {
-            return Ok(file);
+/// The image at `path`, open and for this process alone as long as it is: of two that change an image at once, the second one
+/// waits, so that it does not undo what the first one did.
+fn open_alone(path: &Path) -> Result<(Target, File)> {
+    for _ in 0..REPLACED_MAX {
+        let target = Target::resolve(path)?;
+        if let Some(file) = lock(&target)? {
+            return Ok((target, file));
         }
     }
+    bail!("others replace it again and again")
 }
+
+/// How often an image may be replaced by others while it is waited for.
+const REPLACED_MAX: usize = 1000;

@@ -319,9 +319,26 @@ fn extents_of(iso: &mut IsoFs<Bounded>, entry: &DirEntry) -> Result<(u64, Vec<Ex
             bail!("a file has more than {EXTENTS_MAX} extents");
         }
         if count < found.len() {
+            check_extents(&extents)?;
             return Ok((done, extents));
         }
     }
+}
+
+/// Finds extents of one file that no two readers need agree about, or that make a small image stand for a large file.
+fn check_extents(extents: &[Extent]) -> Result<()> {
+    // Linux reads such an extent to the end of its last sector.
+    let in_front = extents.split_last().map_or(&[][..], |(_, in_front)| in_front);
+    let is_whole = |extent: &Extent| extent.len % SECTOR_BYTES == 0;
+    ensure!(
+        in_front.iter().all(is_whole),
+        "an extent of a file ends within a sector, and is not the last one"
+    );
+    let mut filled: Vec<_> = extents.iter().filter(|extent| extent.len > 0).collect();
+    filled.sort_unstable_by_key(|extent| extent.offset);
+    let overlap = |pair: &[&Extent]| pair[0].offset.saturating_add(pair[0].len) > pair[1].offset;
+    ensure!(!filled.windows(2).any(overlap), "extents of a file overlap");
+    Ok(())
 }
 
 /// The files of one sector of a directory, as far as its records can be followed (ECMA-119, 9.1).

@@ -1,23 +1,44 @@
 //! Files that one process at a time may replace.
 
-use std::{fs::File, io, path::Path};
+use std::{
+    fs::File,
+    io, thread,
+    time::{Duration, Instant},
+};
 
+use anyhow::{Result, bail};
 use rustix::{
-    fs::{FlockOperation, flock, fstat, stat},
+    fs::{FlockOperation, flock},
     io::{Errno, retry_on_intr},
 };
 
-/// Waits until no other process has `file` locked, and locks it until it is closed. Whether `path` names it then: who had it
-/// may have put another one there.
+use super::replace::Target;
+
+/// How long another process is waited for. Whoever may read a file may lock it, for ever too.
+const WAIT: Duration = Duration::from_secs(20);
+
+/// How long until the lock is tried again.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Opens the file at `target` for reading and locks it until it is closed. `None`: another file is there by then, since the
+/// process that had it locked may have replaced it.
 ///
 /// # Errors
-/// The system refuses. That a file system has no locks is no error.
-pub fn lock(file: &File, path: &Path) -> io::Result<bool> {
-    match retry_on_intr(|| flock(file, FlockOperation::LockExclusive)) {
-        // NFS locks only what is open for writing.
-        Ok(()) | Err(Errno::NOTSUP | Errno::NOLCK | Errno::NOSYS | Errno::BADF) => {}
-        Err(error) => return Err(error.into()),
+/// There is none, it is no regular file any more, another process keeps it locked for 20 seconds, or the system refuses. That a
+/// file system has no locks is no error.
+pub fn lock(target: &Target) -> Result<Option<File>> {
+    let Some(file) = target.open_old()? else { return Err(io::Error::from(io::ErrorKind::NotFound).into()) };
+    let end = Instant::now() + WAIT;
+    loop {
+        match retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockExclusive)) {
+            // NFS locks only what is open for writing.
+            Ok(()) | Err(Errno::NOTSUP | Errno::NOLCK | Errno::NOSYS | Errno::BADF) => break,
+            Err(Errno::WOULDBLOCK) if Instant::now() < end => thread::sleep(POLL),
+            Err(Errno::WOULDBLOCK) => {
+                bail!("another process has it locked (flock), for more than 20 seconds")
+            }
+            Err(error) => return Err(io::Error::from(error).into()),
+        }
     }
-    let (locked, named) = (fstat(file)?, stat(path)?);
-    Ok((locked.st_dev, locked.st_ino) == (named.st_dev, named.st_ino))
+    Ok(target.is(&file)?.then_some(file))
 }

@@ -19,7 +19,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use rustix::{
-    fs::{Mode, OFlags, Stat, fsync, openat},
+    fs::{AtFlags, Mode, OFlags, Stat, fstat, fsync, openat, statat},
     io::Errno,
 };
 
@@ -68,6 +68,14 @@ impl Target {
     /// It is no regular file any more, or the system refuses.
     pub fn open_old(&self) -> io::Result<Option<File>> {
         open_regular(&self.place.directory, &self.place.name)
+    }
+
+    /// Whether `file` is the one that was there when the path was resolved, and still is.
+    pub(super) fn is(&self, file: &File) -> io::Result<bool> {
+        let opened = fstat(file)?;
+        let named = statat(&self.place.directory, &self.place.name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let same = |other: &Stat| (other.st_dev, other.st_ino) == (opened.st_dev, opened.st_ino);
+        Ok(same(&named) && self.place.found.as_ref().is_some_and(same))
     }
 
     /// Creates the file that will take the path, with the permission bits `mode` whatever the umask.
@@ -130,14 +138,16 @@ impl Replacement {
     /// Where that replaces a file, the new one's data is on the disk before the old one goes. Where there is none,
     /// nothing waits for a disk, unless `sync` asks that file and name be on it.
     ///
+    /// `may_replace` is asked of the file that has the name then, if one has it: it may have appeared meanwhile.
+    ///
     /// # Errors
-    /// The file cannot be written back or named; the target is as it was.
-    pub fn commit(mut self, sync: bool) -> Result<()> {
+    /// The file cannot be written back or named, or it may not replace another; the target is as it was.
+    pub fn commit(mut self, sync: bool, may_replace: impl FnOnce(Option<File>) -> Result<()>) -> Result<()> {
         let is_synced = sync || self.replaces;
         if is_synced {
             self.file().sync_data().context("writing to disk")?;
         }
-        self.name(is_synced).with_context(|| format!("naming it {:?}", self.path))?;
+        self.name(is_synced, may_replace).with_context(|| format!("naming it {:?}", self.path))?;
         if sync {
             let synced = open_readable(self.unfinished.directory()).and_then(fsync);
             synced.map_err(io::Error::from).context("writing to disk")?;
@@ -145,16 +155,17 @@ impl Replacement {
         Ok(())
     }
 
-    fn name(&mut self, is_synced: bool) -> io::Result<()> {
+    fn name(&mut self, is_synced: bool, may_replace: impl FnOnce(Option<File>) -> Result<()>) -> Result<()> {
         match self.unfinished.take_name() {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            named => return named.inspect(|()| self.unfinished.remove_leftover()),
+            named => return Ok(named.inspect(|()| self.unfinished.remove_leftover())?),
         }
         // There is one, perhaps since a moment only.
         if !is_synced {
             self.file().sync_data()?;
         }
-        self.unfinished.take_place(Then::Finish)
+        may_replace(open_regular(self.unfinished.directory(), self.unfinished.name())?)?;
+        Ok(self.unfinished.take_place(Then::Finish)?)
     }
 }
 
@@ -196,7 +207,7 @@ mod tests {
             let replacement = create(Target::resolve(&path)?)?;
             replacement.file().write_all(content.as_bytes())?;
             assert_eq!(count_in(directory.path()), 1);
-            replacement.commit(false)?;
+            replacement.commit(false, |_| Ok(()))?;
             assert_eq!(fs::read_to_string(&path)?, content);
             assert_eq!(fs::metadata(&path)?.mode() & 0o7777, 0o640);
         }
@@ -213,7 +224,7 @@ mod tests {
         let replacement = Target::resolve(&path)?.create(0o600)?;
         replacement.file().write_all(b"ours")?;
         fs::write(&path, "theirs")?;
-        replacement.commit(false)?;
+        replacement.commit(false, |_| Ok(()))?;
         assert_eq!(fs::read_to_string(&path)?, "ours");
         assert_eq!(fs::read_dir(directory.path())?.count(), 1);
         Ok(())
@@ -230,7 +241,7 @@ mod tests {
             let replacement = target.create_by(0o600, create)?;
             fs::rename(&before, &after)?;
             fs::create_dir(&before)?;
-            replacement.commit(true)?;
+            replacement.commit(true, |_| Ok(()))?;
             assert_eq!([&before, &after].map(|path| fs::read_dir(path).unwrap().count()), [0, 1]);
             fs::remove_dir_all(&after)?;
         }

@@ -163,8 +163,7 @@ impl Directory {
             return Ok(Outcome::Kept);
         }
         let unfinished = Unfinished::create(&directory.handle, &name, WHILE_WRITTEN)?;
-        write(unfinished, mode, content)?;
-        Ok(Outcome::Written)
+        write(unfinished, mode, force, content)
     }
 
     /// Gives the file `from`, which this run wrote, the further name `to`, and makes the directories above that.
@@ -186,6 +185,7 @@ impl Directory {
             Ok(linkat(&from_directory.handle, &from, &directory.handle, name, AtFlags::empty())?)
         };
         match link(&to) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !force => return Ok(Outcome::Kept),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             linked => return Ok(linked.map(|()| Outcome::Written)?),
         }
@@ -240,14 +240,21 @@ impl Directory {
     }
 }
 
-/// Fills a file and gives it its name, in place of what has it.
-fn write(mut unfinished: Unfinished, mode: u32, content: impl FnOnce(&mut File) -> Result<()>) -> Result<()> {
+/// Fills a file and gives it its name; with `force` in place of what has it, perhaps since a moment only.
+fn write(
+    mut unfinished: Unfinished,
+    mode: u32,
+    force: bool,
+    content: impl FnOnce(&mut File) -> Result<()>,
+) -> Result<Outcome> {
     content(&mut unfinished.file)?;
     unfinished.file.set_permissions(Permissions::from_mode(mode))?;
     match unfinished.take_name() {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(unfinished.take_place(Then::GoOn)?),
-        named => Ok(named.inspect(|()| unfinished.remove_leftover())?),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !force => return Ok(Outcome::Kept),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => unfinished.take_place(Then::GoOn)?,
+        named => named.inspect(|()| unfinished.remove_leftover())?,
     }
+    Ok(Outcome::Written)
 }
 
 fn list_files(directory: impl AsFd, above: &str, max: usize, files: &mut Vec<String>) {
@@ -364,10 +371,10 @@ mod tests {
         let root = Directory::open_or_create(directory.path())?;
         let create = || Unfinished::create_named(&root.handle, OsStr::new("file"), WHILE_WRITTEN);
         for content in ["1", "2"] {
-            super::write(create()?, 0o640, |file| Ok(file.write_all(content.as_bytes())?))?;
+            super::write(create()?, 0o640, true, |file| Ok(file.write_all(content.as_bytes())?))?;
             assert_eq!(fs::read_to_string(directory.path().join("file"))?, content);
         }
-        assert!(super::write(create()?, 0o640, |_| bail!("no")).is_err());
+        assert!(super::write(create()?, 0o640, true, |_| bail!("no")).is_err());
         assert_eq!(fs::metadata(directory.path().join("file"))?.permissions().mode() & 0o7777, 0o640);
         assert_eq!(fs::read_dir(directory.path())?.count(), 1);
         Ok(())

@@ -4,7 +4,10 @@ use std::io::{self, ErrorKind, Read};
 
 use flate2::read::MultiGzDecoder;
 
-use super::finding::{Code, Finding};
+use super::{
+    finding::{Code, Finding},
+    nocloud::has_header,
+};
 
 /// Bytes of compressed data that are decompressed to see whether it is text.
 const DECOMPRESSED_BYTES: u64 = 64 << 10;
@@ -78,13 +81,16 @@ pub fn judge(data: &[u8], reader: Reader) -> Verdict {
             Ok(_) => return Verdict::CompressedText,
             Err(_) => "damaged gzip data".to_owned(),
         },
-        None if find_nul(data).is_none() && reader == Reader::CloudInit => return Verdict::Text,
+        // Who checks the text tells the place.
+        None if find_nul(data).is_none() && (reader == Reader::CloudInit || has_header(data)) => {
+            return Verdict::Text;
+        }
         None if find_nul(data).is_none() => return raw(),
         _ => describe(data),
     };
     let finding = Finding::new(Code::Binary, 0..0, format!("{what}; cloud-init ignores it"));
     Verdict::Binary(match reader {
-        Reader::Unknown => finding.with_hint("raw bytes are fine for LinuxKit: metadata check --as linuxkit"),
+        Reader::Unknown => finding.with_hint("raw bytes are fine for LinuxKit (--as linuxkit)"),
         Reader::LinuxKit | Reader::CloudInit => finding,
     })
 }
@@ -157,6 +163,7 @@ mod tests {
         assert_eq!(said(latin, CloudInit), "Text");
         assert_eq!(said(&[0; 9], CloudInit), "binary: nothing but zeros; cloud-init ignores it");
         assert_eq!(said(b"hello", CloudInit), "Text");
+        assert_eq!(said(b"#cloud-config\na: gr\xfcn", Unknown), "Text");
     }
 
     #[test]

@@ -91,6 +91,7 @@ codes! {
     EmptyNetworkConfig "empty-network-config" Warning "An empty network configuration, which fails in some versions of cloud-init."
     VolumeIdentifier "volume-identifier" Error "A volume identifier that agents do not look for."
     Unread "unread" Error "No agent finds its data on the image."
+    TooMany "too-many" Error "More findings than are listed."
     TooLarge "too-large" Error "More than the platform takes."
 }
 
@@ -129,6 +130,20 @@ impl Finding {
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+}
+
+/// Findings about one text that are listed at most.
+const LISTED_MAX: usize = 100_000;
+
+/// Adds a finding to those that are listed. Behind the last one stands that there are more.
+pub(super) fn list(findings: &mut Vec<Finding>, finding: Finding) {
+    if findings.len() < LISTED_MAX {
+        findings.push(finding);
+    } else if findings.len() == LISTED_MAX {
+        let message =
+            format!("there are more than {LISTED_MAX} findings, and those from here on are not listed");
+        findings.push(Finding::new(Code::TooMany, finding.span, message));
     }
 }
 

@@ -3,7 +3,7 @@
 //! Source: cloud-init's documents of the data sources NoCloud and ConfigDrive.
 
 use super::{
-    finding::{Code, Finding},
+    finding::{Code, Finding, list},
     hostname,
     nocloud::check_line_ends,
     yaml::{Member, Value, check_mapping},
@@ -36,14 +36,14 @@ pub fn parse(text: &str, id: &str, findings: &mut Vec<Finding>) -> MetaData {
     for Member { key, span, value } in members {
         if key == "seedfrom" {
             let message = "with seedfrom cloud-init replaces the user data with what it downloads";
-            findings.push(Finding::new(Code::SeedFrom, span.clone(), message));
+            list(findings, Finding::new(Code::SeedFrom, span.clone(), message));
         }
         if (key == "local-hostname" || key == "hostname")
             && let Value::Scalar(name) = &**value
             && let Err(why) = hostname::check(name)
         {
             let message = format!("the host name {why}");
-            findings.push(Finding::new(Code::HostName, span.clone(), message));
+            list(findings, Finding::new(Code::HostName, span.clone(), message));
         }
         match (key.as_ref(), &**value) {
             (key, Value::Scalar(name)) if key == id && !value.is_null() => {

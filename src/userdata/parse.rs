@@ -10,7 +10,7 @@ use std::{borrow::Cow, collections::BTreeMap, ops::Range, sync::Arc};
 
 use super::{
     config_tree::{ConfigTree, DEPTH_MAX, Entry, Mode, Node, RESERVED},
-    finding::{Code, Finding, shown_path},
+    finding::{Code, Finding, list, shown_path},
     hostname,
     json::{Cursor, check_syntax, first_of, type_of},
     nocloud,
@@ -126,11 +126,19 @@ struct Walk<'a, 'f> {
 }
 
 impl Walk<'_, '_> {
-    fn find(&mut self, code: Code, span: Range<usize>, message: impl Into<String>) -> &mut Finding {
-        let mut finding = Finding::new(code, span, message);
-        finding.path = Arc::clone(self.shown_path.get_or_insert_with(|| shown_path(&self.path)));
-        self.findings.push(finding);
-        self.findings.last_mut().expect("one has been pushed")
+    fn find(&mut self, code: Code, span: Range<usize>, message: impl Into<String>) {
+        self.find_with_hint(code, span, message, None);
+    }
+
+    fn find_with_hint(
+        &mut self,
+        code: Code,
+        span: Range<usize>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        let path = Arc::clone(self.shown_path.get_or_insert_with(|| shown_path(&self.path)));
+        list(self.findings, Finding { path, hint, ..Finding::new(code, span, message) });
     }
 
     /// Enters the entry `name`.
@@ -191,15 +199,16 @@ impl Walk<'_, '_> {
         if self.cursor.peek() != b'{' {
             let value = self.cursor.skip_value();
             let what = type_of(self.cursor.text.as_bytes()[value.start]);
-            let finding = if what == "null" {
-                self.find(Code::NoContentOrEntries, value, "null instead of an entry; it is skipped")
+            let hint = Some("an entry is an object: {\"content\": \"…\"}".to_owned());
+            if what == "null" {
+                let message = "null instead of an entry; it is skipped";
+                self.find_with_hint(Code::NoContentOrEntries, value, message, hint);
             } else {
                 let message =
                     format!("{what} instead of an entry; LinuxKit's agent rejects the whole document");
                 let span = first_of(self.cursor.text, value);
-                self.find(Code::WrongType, span, message)
-            };
-            finding.hint = Some("an entry is an object: {\"content\": \"…\"}".to_owned());
+                self.find_with_hint(Code::WrongType, span, message, hint);
+            }
             return None;
         }
         let fields = self.fields();
@@ -214,10 +223,8 @@ impl Walk<'_, '_> {
             (None, None) => {
                 if !fields.broken {
                     let message = "neither content nor entries; it is skipped";
-                    let finding = self.find(Code::NoContentOrEntries, key, message);
-                    finding.hint = Some(
-                        "for an empty file: \"content\": \"\", for a directory: \"entries\": {}".to_owned(),
-                    );
+                    let hint = "for an empty file: \"content\": \"\", for a directory: \"entries\": {}";
+                    self.find_with_hint(Code::NoContentOrEntries, key, message, Some(hint.to_owned()));
                 }
                 return None;
             }
@@ -244,12 +251,13 @@ impl Walk<'_, '_> {
             let Some(index) = FIELDS.iter().position(|field| field.eq_ignore_ascii_case(&name)) else {
                 let is_object = self.cursor.peek() == b'{';
                 self.cursor.skip_value();
-                let finding = self.find(Code::UnknownField, key, format!("nobody reads a field {name:?}"));
-                finding.hint = match suggestion(&name) {
+                let hint = match suggestion(&name) {
                     Some(field) => Some(format!("did you mean {field:?}?")),
                     None if is_object => Some(format!("for an entry below: \"entries\": {{{name:?}: …}}")),
                     None => None,
                 };
+                let message = format!("nobody reads a field {name:?}");
+                self.find_with_hint(Code::UnknownField, key, message, hint);
                 continue;
             };
             let field = FIELDS[index];
@@ -273,8 +281,8 @@ impl Walk<'_, '_> {
             let message = format!(
                 "perm {text:?} is no octal number up to 07777; the entry and all below it is skipped"
             );
-            let finding = self.find(Code::BadPermission, span, message);
-            finding.hint = Some("for instance \"0600\" or \"0755\"".to_owned());
+            let hint = Some("for instance \"0600\" or \"0755\"".to_owned());
+            self.find_with_hint(Code::BadPermission, span, message, hint);
             return Err(());
         };
         if mode.bits() & 0o7000 != 0 {
@@ -311,7 +319,7 @@ impl Walk<'_, '_> {
         let nested = name.contains('/') && !name.split('/').any(|part| matches!(part, "" | "." | ".."));
         let hint = nested
             .then(|| "for a file in a directory nest it: {\"a\": {\"entries\": {\"b\": …}}}".to_owned());
-        self.find(Code::BadName, key.clone(), format!("{why}; the entry is skipped")).hint = hint;
+        self.find_with_hint(Code::BadName, key.clone(), format!("{why}; the entry is skipped"), hint);
         false
     }
 
@@ -319,7 +327,8 @@ impl Walk<'_, '_> {
         let Node::File(content) = &entry.node else { return };
         if entry.permissions() & 0o044 != 0 && content.contains("PRIVATE KEY-----") {
             let message = format!("a private key with mode {:04o}: others may read it", entry.permissions());
-            self.find(Code::ReadableKey, key.clone(), message).hint = Some("\"perm\": \"0600\"".to_owned());
+            let hint = Some("\"perm\": \"0600\"".to_owned());
+            self.find_with_hint(Code::ReadableKey, key.clone(), message, hint);
         }
         if self.path.len() == 1 && self.path[0] == "hostname" {
             let name = content.strip_suffix('\n').unwrap_or(content);
@@ -377,10 +386,8 @@ impl Fields {
                     "{field} is {what} instead of {wanted}; LinuxKit's agent rejects the whole document"
                 );
                 let span = first_of(walk.cursor.text, span);
-                let finding = walk.find(Code::WrongType, span, message);
-                if what == "a number" {
-                    finding.hint = Some(format!("put it in quotes: \"{value}\""));
-                }
+                let hint = (what == "a number").then(|| format!("put it in quotes: \"{value}\""));
+                walk.find_with_hint(Code::WrongType, span, message, hint);
                 self.broken = true;
             }
         }
@@ -427,6 +434,14 @@ mod tests {
             codes,
             ["duplicate-key", "field-case", "duplicate-key", "duplicate-key", "no-content-or-entries"]
         );
+    }
+
+    #[test]
+    fn findings_are_listed_up_to_a_number() {
+        let json = format!("{{\"a\":{{{}\"content\":\"\"}}}}", "\"\":0,".repeat(150_000));
+        let codes = codes(&json);
+        assert_eq!((codes.len(), codes[100_000]), (100_001, "too-many"));
+        assert!(codes[..100_000].iter().all(|code| *code == "unknown-field"));
     }
 
     #[test]

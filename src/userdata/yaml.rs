@@ -9,7 +9,7 @@ use std::{borrow::Cow, collections::HashMap, ops::Range, rc::Rc};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
-use super::finding::{Code, Finding, floor_char_boundary};
+use super::finding::{Code, Finding, floor_char_boundary, list};
 
 /// Collections below one another at most. PyYAML, which recurses, has a limit of some 300.
 const DEPTH_MAX: usize = 128;
@@ -291,7 +291,7 @@ impl<'a, 'f> Composer<'a, 'f> {
             let is_merge = *is_plain && member.key == "<<";
             if places.insert((member.key.as_ref(), *is_plain), place).is_some() && !is_merge {
                 let message = "this key is here twice; the last one counts";
-                self.findings.push(Finding::new(Code::DuplicateKey, member.span.clone(), message));
+                list(self.findings, Finding::new(Code::DuplicateKey, member.span.clone(), message));
             }
         }
         if places.len() == candidates.len() {

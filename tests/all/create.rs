@@ -231,17 +231,18 @@ fn an_old_image_is_replaced_as_a_whole() {
 fn a_file_that_is_not_an_image_is_kept_unless_forced() {
     let sandbox = Sandbox::new();
     let refused = |arguments: &[&str], why: &str| {
-        let line = format!("building image \"my.yaml\": {why} (--force replaces it)");
+        let line = format!("building image \"my.yaml\": {why}");
         assert_eq!(sandbox.run([&["create", "my.yaml"], arguments].concat()), failed(1, &line));
         assert_eq!(sandbox.read("my.yaml"), b"#cloud-config\n");
     };
     sandbox.write("my.yaml", "#cloud-config\n");
-    let swapped = "there is a file that is not an image, and \"seed.iso\" looks like one: \
-                   metadata create \"seed.iso\" --data-file \"my.yaml\"?";
+    let swapped = "there is a file that is not an image, and \"seed.iso\" looks like one; \
+                   the image comes first, and --data-file names the file with its data (--force replaces \"my.yaml\")";
     refused(&["seed.iso"], swapped);
     refused(&["--data-file", "seed.iso"], swapped);
-    refused(&["hello"], "there is a file that is not an image");
-    refused(&["--data", "seed.iso"], "there is a file that is not an image");
+    let plain = "there is a file that is not an image (--force replaces it)";
+    refused(&["hello"], plain);
+    refused(&["--data", "seed.iso"], plain);
     assert_eq!(sandbox.names(), ["my.yaml"]);
     sandbox.succeed(["create", "my.yaml", "hello", "--force"]);
     assert_eq!(sandbox.succeed(["extract", "my.yaml", "config"]), b"hello");
