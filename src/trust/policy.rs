@@ -31,12 +31,6 @@ pub const THIS_PROGRAM: &str = "/proc/self/exe";
 /// Bytes of an answer at most.
 pub(super) const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
-/// Bytes of address space that a worker may take; 5 MB are resident for a small policy.
-pub(super) const MEMORY_BYTES_MAX: u64 = 256 << 20;
-
-/// Seconds of a processor that it may take.
-pub(super) const PROCESSOR_SECONDS_MAX: u64 = 2;
-
 /// How long an evaluation may take.
 const TIME_MAX: Duration = Duration::from_secs(10);
 

@@ -21,9 +21,15 @@ use serde_json::json;
 
 use super::{
     descendants, heads,
-    policy::{Answer, Evaluation, MEMORY_BYTES_MAX, PROCESSOR_SECONDS_MAX, Request, Rule},
+    policy::{Answer, Evaluation, Request, Rule},
     supervisor::ENDING_TIME_MAX,
 };
+
+/// Bytes of address space that an evaluation may take; 5 MB are resident for a small policy.
+pub(super) const MEMORY_BYTES_MAX: u64 = 256 << 20;
+
+/// Seconds of a processor that it may take.
+pub(super) const PROCESSOR_SECONDS_MAX: u64 = 2;
 
 /// How long a program may take that a policy runs.
 const PROGRAM_TIME_MAX: Duration = Duration::from_secs(10);

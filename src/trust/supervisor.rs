@@ -18,7 +18,8 @@ use rustix::process::{Signal, getpid, set_child_subreaper};
 
 use super::{
     descendants,
-    policy::{ANSWER_BYTES_MAX, Answer, MEMORY_BYTES_MAX, PROCESSOR_SECONDS_MAX, THIS_PROGRAM},
+    policy::{ANSWER_BYTES_MAX, Answer, THIS_PROGRAM},
+    rego::{MEMORY_BYTES_MAX, PROCESSOR_SECONDS_MAX},
 };
 
 /// How long it may take to end what an evaluation has started.
