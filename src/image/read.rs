@@ -329,7 +329,7 @@ fn extents_of(iso: &mut IsoFs<Bounded>, entry: &DirEntry) -> Result<(u64, Vec<Ex
 fn check_extents(extents: &[Extent]) -> Result<()> {
     // Linux reads such an extent to the end of its last sector.
     let in_front = extents.split_last().map_or(&[][..], |(_, in_front)| in_front);
-    let is_whole = |extent: &Extent| extent.len % SECTOR_BYTES == 0;
+    let is_whole = |extent: &Extent| extent.len.is_multiple_of(SECTOR_BYTES);
     ensure!(
         in_front.iter().all(is_whole),
         "an extent of a file ends within a sector, and is not the last one"

@@ -318,6 +318,23 @@ mod tests {
     }
 
     #[test]
+    fn what_appears_meanwhile_is_kept_unless_forced() -> Result<()> {
+        for (force, expected) in [(false, Outcome::Kept), (true, Outcome::Written)] {
+            let directory = tempfile::tempdir()?;
+            let root = Directory::open_or_create(directory.path())?;
+            let path = directory.path().join("file");
+            let content = |file: &mut File| {
+                fs::write(&path, "precious")?;
+                Ok(file.write_all(b"new")?)
+            };
+            assert_eq!(root.write_file(b"file", 0o600, force, content)?, expected);
+            assert_eq!(fs::read_to_string(&path)?, if force { "new" } else { "precious" });
+            assert_eq!(fs::read_dir(directory.path())?.count(), 1);
+        }
+        Ok(())
+    }
+
+    #[test]
     fn names_that_leave_the_directory_are_errors() -> Result<()> {
         let directory = tempfile::tempdir()?;
         let root = Directory::open_or_create(&directory.path().join("root"))?;

@@ -258,6 +258,26 @@ fn a_file_that_is_not_an_image_is_kept_unless_forced() {
 }
 
 #[test]
+fn a_file_that_appears_meanwhile_is_kept_unless_it_is_an_image() {
+    for (appears, is_kept) in [(&b"precious"[..], true), (&fat_boot_sector(), false)] {
+        let sandbox = Sandbox::new();
+        sandbox.tool("mkfifo", ["fifo"]);
+        let mut create = std::process::Command::new(assert_cmd::cargo::cargo_bin!("metadata"));
+        create.current_dir(sandbox.path("")).args(["create", "meta.iso", "--data-file", "fifo"]);
+        let child = create.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        // When it reads the data, it knows that there is no such file.
+        let mut fifo = fs::OpenOptions::new().write(true).open(sandbox.path("fifo")).unwrap();
+        sandbox.write("meta.iso", appears);
+        std::io::Write::write_all(&mut fifo, b"hello").unwrap();
+        drop(fifo);
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        assert_eq!(ran.status, Some(i32::from(is_kept)), "{ran:?}");
+        assert_eq!(sandbox.read("meta.iso") == appears, is_kept);
+        assert_eq!(sandbox.names(), ["fifo", "meta.iso"]);
+    }
+}
+
+#[test]
 fn a_symbolic_link_is_followed() {
     let sandbox = Sandbox::new();
     sandbox.write("images/old.iso", "");

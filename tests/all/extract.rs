@@ -148,6 +148,21 @@ fn files_that_share_their_bytes_take_their_room_once() {
         assert!(sandbox.read("out/f4711") == data);
     }
 
+    // So could one file that names the same bytes again and again, and none of its readers takes it.
+    let parts: Vec<_> = (0..3).map(|_| ("CONFIG".to_owned(), sector, 2048)).collect();
+    let mut again = with_root(sandbox.read("meta.iso"), &parts);
+    let name = again.len() - 2048;
+    for at in (name..again.len() - 6).filter(|&at| again[at..at + 6] == *b"CONFIG").collect::<Vec<_>>() {
+        // All but the last one are followed by another (ECMA-119, 9.1.6).
+        let is_last = !again[at + 6..].windows(6).any(|window| window == b"CONFIG");
+        again[at - 8] = if is_last { 0 } else { 0x80 };
+    }
+    sandbox.write("again.iso", again);
+    for arguments in [&["show"][..], &["check"], &["apply", "--dry-run"], &["extract", "--into", "other"]] {
+        let ran = sandbox.run([arguments, &["again.iso"]].concat());
+        assert_eq!(ran, failed(1, "reading image \"again.iso\": extents of a file overlap"), "{arguments:?}");
+    }
+
     // What overlaps in part could be as large, and is refused.
     let (name, _, _) = &records[0];
     let overlapping = [(name.clone(), sector, 4_000_000), ("G".to_owned(), sector + 1, 2048)];

@@ -239,7 +239,7 @@ fn a_file_of_eight_tebibytes_can_be_listed() {
     let own = [0, 1].map(|name| record(&[name], root, 0, 2, 34));
     let parts = (1..=EXTENTS).map(|part| {
         let flags = if part == EXTENTS { 0 } else { 0x80 };
-        record(b"LARGE", 100, EXTENT_BYTES, flags, 38)
+        record(b"LARGE", 100 + (part - 1) * (EXTENT_BYTES / 2048), EXTENT_BYTES, flags, 38)
     });
     let root_len = put_directory(&mut image, root, &own.into_iter().chain(parts).collect::<Vec<_>>());
     for at in [ROOT, root as usize * SECTOR] {

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Read,
     os::unix::{
         fs::{MetadataExt, PermissionsExt, symlink},
         process::ExitStatusExt,
@@ -175,6 +176,33 @@ fn a_directory_that_is_exchanged_when_it_was_made_is_not_changed() {
         is_over.store(true, Ordering::Relaxed);
     });
     assert!(links > 0 && directories > 0, "nothing was exchanged, so nothing was tested");
+}
+
+#[test]
+fn an_image_that_is_exchanged_for_a_link_while_it_is_locked_gives_nothing_away() {
+    let sandbox = Sandbox::new();
+    sandbox.succeed(["create", "-q", "secret.iso", "secret"]);
+    fs::create_dir(sandbox.path("theirs")).unwrap();
+    sandbox.succeed(["create", "-q", "--mode", "0644", "theirs/meta.iso", "hello"]);
+    // Whoever may read an image may lock it, and so decides when it is opened.
+    let script = "echo locked; read line; ln -s ../secret.iso theirs/link; mv -T theirs/link theirs/meta.iso";
+    let mut lock = Command::new("flock");
+    lock.current_dir(sandbox.path("")).args(["-s", "theirs/meta.iso", "sh", "-c", script]);
+    let mut lock = lock.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = [0; 7];
+    lock.stdout.take().unwrap().read_exact(&mut said).unwrap();
+    let mut confirm = metadata();
+    confirm.current_dir(sandbox.path("")).args(["confirm", "-q", "theirs/meta.iso", "--run-metadata", "x"]);
+    let confirm = confirm.spawn().unwrap();
+    thread::sleep(Duration::from_millis(200));
+    drop(lock.stdin.take());
+    assert!(lock.wait().unwrap().success());
+    assert!(confirm.wait_with_output().unwrap().status.success());
+    // It is the image that the link leads to, where it is and for its owner only.
+    let link = fs::symlink_metadata(sandbox.path("theirs/meta.iso")).unwrap();
+    assert!(link.is_symlink() && names(&sandbox.path("theirs")) == ["meta.iso"]);
+    assert_eq!(fs::metadata(sandbox.path("secret.iso")).unwrap().mode() & 0o7777, 0o600);
+    assert_eq!(sandbox.succeed(["extract", "secret.iso", "config"]), b"secret");
 }
 
 #[test]
