@@ -20,7 +20,6 @@ use metadata_image::{
         Layout,
         digests::digests,
         layout::hex,
-        peek::may_be_replaced,
         source::Source,
         write::{Draft, Placed, Written},
     },
@@ -37,6 +36,7 @@ use super::{
     Usage,
     escape::pretty_json,
     is_dash,
+    overwrite::check_replaceable,
     pack::pack_directory,
     print,
     progress::Bar,
@@ -265,27 +265,8 @@ impl Args {
 
     /// Whether the image may take the place of this file, if there is one.
     fn check_old(&self, old: io::Result<Option<File>>) -> Result<()> {
-        if self.force {
-            return Ok(());
-        }
-        match old.and_then(may_be_replaced) {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
-            Err(error) => {
-                bail!(
-                    "there is a file, and it cannot be told whether it is an image: {error} (--force replaces it)"
-                )
-            }
-        }
         let data = self.data.as_deref().map(Path::new).or(self.data_file.as_deref());
-        match data.filter(|data| looks_like_image(data)) {
-            None => bail!("there is a file that is not an image (--force replaces it)"),
-            Some(data) => bail!(
-                "there is a file that is not an image, and {data:?} looks like one; the image comes first, and \
-                 --data-file names the file with its data (--force replaces {:?})",
-                self.image
-            ),
-        }
+        if self.force { Ok(()) } else { check_replaceable(old, &self.image, data) }
     }
 
     /// Writes the image to standard output.
@@ -419,13 +400,6 @@ impl Args {
             say(&format!("{image}: {bytes} bytes, layout {}", self.layout));
         }
     }
-}
-
-/// Whether somebody who gives this path as data most likely means it as the image.
-fn looks_like_image(path: &Path) -> bool {
-    const ENDINGS: [&str; 2] = ["iso", "img"];
-    let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
-    ENDINGS.iter().any(|image| ending.eq_ignore_ascii_case(image))
 }
 
 fn file_or_standard_input(path: &Path, role: &'static str) -> Source {

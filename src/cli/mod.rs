@@ -11,6 +11,7 @@ mod create;
 mod escape;
 mod extract;
 mod input;
+mod overwrite;
 mod pack;
 #[cfg(feature = "policy")]
 mod policy;
