@@ -4,6 +4,7 @@ mod names;
 mod rebuild;
 
 use std::{
+    collections::HashSet,
     fmt, fs,
     path::{Path, PathBuf},
     sync::Arc,
@@ -31,7 +32,7 @@ const VOLUME_IDENTIFIER_BYTES: usize = 32;
 /// Characters of it that the Joliet descriptor holds: 32 bytes of UCS-2.
 const JOLIET_VOLUME_IDENTIFIER_CHARACTERS: usize = 16;
 
-/// Bytes of a file with public keys at most.
+/// Bytes of all files with public keys together at most.
 const SSH_KEYS_BYTES: u64 = 1 << 20;
 
 /// The date of an image that is given none: 1980-01-01, the first that a CD-ROM's file systems all have.
@@ -255,8 +256,7 @@ impl Recipe {
         let identifier = self.volume_identifier().to_owned();
         let layout = self.layout;
         let instance = if self.meta_data.is_none() && layout.metadata_name().is_some() {
-            let ssh_keys =
-                self.ssh_keys.iter().map(|path| read_ssh_keys(path)).collect::<Result<Vec<_>>>()?.concat();
+            let ssh_keys = read_ssh_keys(&self.ssh_keys)?;
             Some((layout, Instance { id: self.instance_id, hostname: self.hostname, ssh_keys }))
         } else {
             None
@@ -285,30 +285,42 @@ impl Recipe {
     }
 }
 
-/// The keys of a file like `id_ed25519.pub` or `authorized_keys`, one a line.
-fn read_ssh_keys(path: &Path) -> Result<Vec<String>> {
-    let read = || {
-        ensure!(!fs::metadata(path)?.is_dir(), "it is a directory");
-        let mut text = String::new();
-        let mut file = std::io::Read::take(fs::File::open(path)?, SSH_KEYS_BYTES + 1);
-        std::io::Read::read_to_string(&mut file, &mut text)?;
-        ensure!(text.len() as u64 <= SSH_KEYS_BYTES, "it has more than 1 MiB");
-        ensure!(
-            !text.contains("PRIVATE KEY-----"),
-            "it is a private key; give the public one, which ends in .pub"
-        );
-        let keys: Vec<_> = text
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .map(str::to_owned)
-            .collect();
-        ensure!(!keys.is_empty(), "it has no key");
-        for key in &keys {
-            public_key::check_line(key, Options::Allowed)
-                .with_context(|| format!("checking line {key:?}"))?;
-        }
-        Ok(keys)
-    };
-    read().with_context(|| format!("reading ssh key {path:?}"))
+/// The keys of all these files, each once. A file is read once, however often it is named.
+fn read_ssh_keys(paths: &[PathBuf]) -> Result<Vec<String>> {
+    let (mut paths_read, mut known) = (HashSet::new(), HashSet::new());
+    let mut keys = Vec::new();
+    let mut room = SSH_KEYS_BYTES;
+    for path in paths.iter().filter(|path| paths_read.insert(*path)) {
+        let (bytes, found) =
+            read_ssh_key_file(path, room).with_context(|| format!("reading ssh key {path:?}"))?;
+        room -= bytes;
+        keys.extend(found.into_iter().filter(|key| known.insert(key.clone())));
+    }
+    Ok(keys)
+}
+
+/// The keys of a file like `id_ed25519.pub` or `authorized_keys`, one a line, and how many bytes it has: at most `room`.
+fn read_ssh_key_file(path: &Path, room: u64) -> Result<(u64, Vec<String>)> {
+    ensure!(!fs::metadata(path)?.is_dir(), "it is a directory");
+    let mut text = String::new();
+    let mut file = std::io::Read::take(fs::File::open(path)?, room + 1);
+    std::io::Read::read_to_string(&mut file, &mut text)?;
+    let bytes = text.len() as u64;
+    ensure!(bytes <= SSH_KEYS_BYTES, "it has more than 1 MiB");
+    ensure!(bytes <= room, "with it, the files with keys have more than 1 MiB in all");
+    ensure!(
+        !text.contains("PRIVATE KEY-----"),
+        "it is a private key; give the public one, which ends in .pub"
+    );
+    let keys: Vec<_> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
+    ensure!(!keys.is_empty(), "it has no key");
+    for key in &keys {
+        public_key::check_line(key, Options::Allowed).with_context(|| format!("checking line {key:?}"))?;
+    }
+    Ok((bytes, keys))
 }

@@ -18,6 +18,12 @@ use crate::{
     trust::manifest::Statement,
 };
 
+/// Bytes in the path of an image at most: what Linux takes (`PATH_MAX` in `limits.h`), without the NUL at its end.
+const IMAGE_BYTES_MAX: usize = 4095;
+
+/// Directories that an image may be in, beneath that for all of them.
+const IMAGE_DIRECTORIES_MAX: usize = 64;
+
 /// The fields of a line. What `null` is given for is not given.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -57,13 +63,28 @@ pub(super) struct Task {
     pub(super) strict: bool,
 }
 
-/// The image that a line is about, whatever else is wrong with it.
+/// The image that a line is about, whatever else is wrong with it. `None` as well where its path is out of bounds: whoever
+/// looks at each directory in it would take the square of its length.
 pub(super) fn image_of(line: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct OnlyImage {
         image: String,
     }
-    serde_json::from_slice::<OnlyImage>(line).ok().map(|found| found.image)
+    serde_json::from_slice::<OnlyImage>(line)
+        .ok()
+        .map(|found| found.image)
+        .filter(|image| check_image(image).is_ok())
+}
+
+/// Whether the path of an image is one beneath a directory.
+fn check_image(image: &str) -> Result<()> {
+    ensure!(image.len() <= IMAGE_BYTES_MAX, "image: its path is longer than {IMAGE_BYTES_MAX} bytes");
+    let directories = image.bytes().filter(|byte| *byte == b'/').count();
+    ensure!(
+        directories <= IMAGE_DIRECTORIES_MAX,
+        "image {image:?}: it is in more than {IMAGE_DIRECTORIES_MAX} directories"
+    );
+    check_path(image.as_bytes()).with_context(|| format!("image {image:?}"))
 }
 
 impl Task {
@@ -78,8 +99,7 @@ impl Task {
         ensure!(!line.starts_with("\u{feff}".as_bytes()), "it begins with a byte order mark");
         ensure!(line.trim_ascii_start().starts_with(b"{"), "it is no JSON object");
         let fields: Fields = serde_json::from_slice(line).map_err(|error| json_fault(&error))?;
-        let Fields { image, .. } = &fields;
-        check_path(image.as_bytes()).with_context(|| format!("image {image:?}"))?;
+        check_image(&fields.image)?;
         let mode = match &fields.mode {
             Some(text) => recipe::parse_mode(text).with_context(|| format!("mode {text:?}"))?,
             None => recipe::MODE,

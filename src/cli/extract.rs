@@ -1,7 +1,7 @@
 //! `metadata extract`.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ffi::{OsStr, OsString},
     fs::File,
     io,
@@ -28,7 +28,8 @@ use super::{progress::Bar, say};
 /// image. What is there already is kept unless --force is given. Files are
 /// written with permission bits 0600 (0700 if they may be executed) and
 /// directories with 0700, since what is on an image may be secret. Files that
-/// share their bytes on the image become hard links.
+/// share their bytes on the image become hard links, all of them executable if
+/// one is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, group = ArgGroup::new("what").required(true).multiple(true))]
 pub(crate) struct Args {
@@ -102,6 +103,7 @@ impl Args {
             root,
             force: self.force,
             progress,
+            executable: executable(&wanted, &firsts),
             written: HashMap::new(),
             copies_room: image.bytes(),
         };
@@ -137,14 +139,23 @@ impl Args {
     }
 }
 
+/// Which files may be executed, by the first record with their extents: one file has the same permission bits under all its
+/// names.
+fn executable(records: &[&Record], firsts: &[usize]) -> HashSet<usize> {
+    let is_executable = |record: &Record| record.mode.is_some_and(|mode| mode & 0o100 != 0);
+    records.iter().zip(firsts).filter(|(record, _)| is_executable(record)).map(|(_, first)| *first).collect()
+}
+
 /// What goes into a directory.
 struct Extraction<'a> {
     image: &'a Image,
     root: Directory,
     force: bool,
     progress: Bar,
-    /// The paths of files that were written, by the first record with their extents and by their permission bits.
-    written: HashMap<(usize, u32), &'a [u8]>,
+    /// The first records with their extents of files that may be executed under some name.
+    executable: HashSet<usize>,
+    /// The paths of files that were written, by the first record with their extents.
+    written: HashMap<usize, &'a [u8]>,
     /// Bytes that may be written once more, where the file system has no links.
     copies_room: u64,
 }
@@ -164,9 +175,7 @@ impl<'a> Extraction<'a> {
     }
 
     fn write_file(&mut self, record: &'a Record, first: usize) -> Result<Outcome> {
-        let executable = record.mode.is_some_and(|mode| mode & 0o100 != 0);
-        let mode = if executable { 0o700 } else { 0o600 };
-        if let Some(written) = self.written.get(&(first, mode)) {
+        if let Some(written) = self.written.get(&first) {
             match self.root.link_file(written, &record.path, self.force) {
                 // The file system has no links, or no more for this file.
                 Err(error) if error.is::<io::Error>() => {
@@ -177,10 +186,11 @@ impl<'a> Extraction<'a> {
                 linked => return linked,
             }
         }
+        let mode = if self.executable.contains(&first) { 0o700 } else { 0o600 };
         let fill = |file: &mut File| self.image.copy_to_file(record, file, &mut self.progress);
         let outcome = self.root.write_file(&record.path, mode, self.force, fill)?;
         if outcome == Outcome::Written {
-            self.written.insert((first, mode), &record.path);
+            self.written.insert(first, &record.path);
         }
         Ok(outcome)
     }

@@ -33,6 +33,9 @@ const APPLICATION: &str = "METADATA-IMAGE";
 /// (ECMA-119, 6.4.2).
 const EXTENT_BYTES_MAX: u64 = u32::MAX as u64 / SECTOR_BYTES * SECTOR_BYTES;
 
+/// Warnings that a head keeps: each has the whole path of a file.
+const WARNINGS_MAX: usize = 64;
+
 /// Bytes that most heads take, so that they are not moved while they grow.
 const USUAL_BYTES: usize = 64 << 10;
 
@@ -62,7 +65,7 @@ pub(super) struct Head {
     pub(super) image_bytes: u64,
     /// Where the bytes of each file are, in the order in which the files were given; those of an empty one are at 0.
     pub(super) extents: Vec<Extent>,
-    /// What readers of some trees see otherwise than asked for, a sentence each.
+    /// What readers of some trees see otherwise than asked for, a sentence each. Of many the first, and how many there are.
     pub(super) warnings: Vec<String>,
 }
 
@@ -116,7 +119,7 @@ impl Plan {
             bytes,
             image_bytes: report.size(),
             extents: names.into_iter().map(|name| extent_of(&report, name)).collect(),
-            warnings: report.warnings().iter().filter_map(describe).collect(),
+            warnings: first_of(report.warnings().iter().filter_map(describe)),
         })
     }
 }
@@ -163,6 +166,17 @@ fn lay_out_around_stored(tree: Tree, options: &IsoOptions) -> Result<(Vec<u8>, R
     *session.tree_mut() = tree;
     let report = session.write(options, SessionMode::Rewrite)?;
     Ok((session.into_inner().into_bytes(), report))
+}
+
+/// The first warnings, and a sentence about the others.
+fn first_of(mut warnings: impl Iterator<Item = String>) -> Vec<String> {
+    let mut first: Vec<_> = warnings.by_ref().take(WARNINGS_MAX).collect();
+    match warnings.count() {
+        0 => {}
+        1 => first.push("1 more warning like these".to_owned()),
+        more => first.push(format!("{more} more warnings like these")),
+    }
+    first
 }
 
 /// A sentence about a warning of hadris. `None`: it is about names that some reader cannot tell apart, which

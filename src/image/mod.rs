@@ -17,6 +17,7 @@ pub mod layout;
 mod payload;
 pub mod peek;
 pub mod read;
+pub(crate) mod renaming;
 mod same;
 pub mod source;
 mod stored;

@@ -36,6 +36,12 @@ use super::{
 /// Permission bits of a file while it is written.
 const WHILE_WRITTEN: u32 = 0o600;
 
+/// Directories below one another that are listed: as many as a config tree has.
+const DEPTH_MAX: usize = 128;
+
+/// Directories that are listed in all.
+const DIRECTORIES_MAX: usize = 1 << 14;
+
 /// A directory to write beneath.
 #[derive(Debug)]
 pub struct Directory {
@@ -79,13 +85,14 @@ impl Directory {
         &self.handle
     }
 
-    /// The paths of files and links beneath the directory, at most so many. What cannot be read is left out.
+    /// The paths of files and links beneath the directory, at most so many. What cannot be read is left out, and so is what
+    /// is in more than 128 directories or behind the first 16,384 of them.
     #[must_use]
     pub fn files(&self, max: usize) -> Vec<String> {
-        let mut files = Vec::new();
-        list_files(&*self.handle, "", max, &mut files);
-        files.sort_unstable();
-        files
+        let mut listing = Listing { max, path: String::new(), files: Vec::new(), directories: 0 };
+        listing.add(&*self.handle, 0);
+        listing.files.sort_unstable();
+        listing.files
     }
 
     /// Opens the directory `path` beneath this one, after it has made it and those above it if need be. The empty path is
@@ -257,20 +264,52 @@ fn write(
     Ok(Outcome::Written)
 }
 
-fn list_files(directory: impl AsFd, above: &str, max: usize, files: &mut Vec<String>) {
-    let Ok(entries) = open_readable(&directory).and_then(Dir::read_from) else { return };
-    for entry in entries.flatten() {
-        let name = OsStr::from_bytes(entry.file_name().to_bytes());
-        if name == "." || name == ".." {
-            continue;
+/// What is found beneath a directory.
+struct Listing {
+    /// Files at most.
+    max: usize,
+    /// The path of the directory that is read, with a `/` at its end.
+    path: String,
+    files: Vec<String>,
+    /// Directories that were found.
+    directories: usize,
+}
+
+impl Listing {
+    /// Adds what is in a directory with so many above it. While it looks into those below, it has one handle open.
+    fn add(&mut self, directory: impl AsFd, depth: usize) {
+        let Ok(entries) = open_readable(&directory).and_then(Dir::read_from) else { return };
+        let mut below = Vec::new();
+        for entry in entries.flatten() {
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name == "." || name == ".." {
+                continue;
+            }
+            if self.files.len() == self.max {
+                return;
+            }
+            let kind = match entry.file_type() {
+                FileType::Unknown => statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)
+                    .map_or(FileType::Unknown, |found| kind_of(&found)),
+                kind => kind,
+            };
+            if kind != FileType::Directory {
+                self.files.push(format!("{}{}", self.path, name.to_string_lossy()));
+            } else if depth < DEPTH_MAX && self.directories < DIRECTORIES_MAX {
+                self.directories += 1;
+                below.push(name.to_owned());
+            }
         }
-        if files.len() == max {
-            return;
-        }
-        let path = format!("{above}{}", name.to_string_lossy());
-        match open_directory(&directory, name) {
-            Ok(below) => list_files(&below, &format!("{path}/"), max, files),
-            Err(_) => files.push(path),
+        for name in below {
+            if self.files.len() == self.max {
+                return;
+            }
+            let Ok(opened) = open_directory(&directory, &name) else { continue };
+            let len = self.path.len();
+            self.path.push_str(&name.to_string_lossy());
+            self.path.push('/');
+            self.add(&opened, depth + 1);
+            self.path.truncate(len);
         }
     }
 }
@@ -428,6 +467,27 @@ mod tests {
         assert!(root.link_file(b"elsewhere", b"x", false).is_err());
         let [names, below] = ["", "a"].map(|name| fs::read_dir(path(name)).unwrap().count());
         assert_eq!((names, below), (5, 1), "no temporary is left");
+        Ok(())
+    }
+
+    #[test]
+    fn only_so_many_directories_are_listed() -> Result<()> {
+        let directory = tempfile::tempdir()?;
+        let root = Directory::open_or_create(directory.path())?;
+        let deep = ["d"; 400].map(OsString::from);
+        let bottom = root.descend(&deep[..DEPTH_MAX])?;
+        write(&bottom, "file", false)?;
+        let below = bottom.descend(&deep[DEPTH_MAX..])?;
+        write(&below, "hidden", false)?;
+        write(&root, "a/b", false)?;
+        symlink("a", directory.path().join("link"))?;
+        let expected = ["a/b".to_owned(), format!("{}file", "d/".repeat(DEPTH_MAX)), "link".to_owned()];
+        assert_eq!(root.files(10), expected);
+        assert_eq!(root.files(2).len(), 2);
+        let mut wide =
+            Listing { max: 10, path: String::new(), files: Vec::new(), directories: DIRECTORIES_MAX };
+        wide.add(&*root.handle, 0);
+        assert_eq!(wide.files, ["link"]);
         Ok(())
     }
 

@@ -4,10 +4,14 @@ use std::collections::BTreeSet;
 
 use super::{Contradiction, Recipe};
 use crate::{
-    image::{clashes::Clashes, read},
+    image::{clashes::Clashes, read, renaming},
     output::names::NAME_BYTES,
     trust::manifest,
 };
+
+/// Directories on an image at most. Each takes a sector in either tree and a record in the one above it, and another sector
+/// where its name is long: 4,096 of them 40 MB in memory.
+const DIRECTORIES_MAX: usize = 1 << 12;
 
 impl Recipe {
     /// Finds names that no image of this layout can have.
@@ -68,7 +72,7 @@ impl Recipe {
                 }
             }
         }
-        Ok(())
+        renaming::check(all.into_iter()).map_err(Contradiction)
     }
 
     /// What some readers of the image cannot tell apart, with the files that signing it adds.
@@ -107,6 +111,9 @@ impl Recipe {
             bytes += name.len();
             bytes +=
                 above.into_iter().filter(|above| directories.insert(*above)).map(<[u8]>::len).sum::<usize>();
+        }
+        if directories.len() > DIRECTORIES_MAX {
+            return Err(Contradiction(format!("an image holds at most {DIRECTORIES_MAX} directories")));
         }
         // Beside them there are the layout's own.
         let own = 8;

@@ -616,3 +616,46 @@ fn when_interrupted_images_are_whole_and_running_again_finishes() {
         }
     }
 }
+
+#[test]
+fn files_with_keys_are_read_once_and_bounded_together() {
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJvIxMfGxcTDwsHAv768u7q5uLe2tbSzsrGwr66trKuq";
+    let sandbox = Sandbox::on_tmpfs();
+    let keys = |count: usize| (0..count).map(|number| format!("{KEY} {number}\n")).collect::<String>();
+    sandbox.write("keys", keys(700));
+    sandbox.write("same", keys(701));
+    let line = |image: &str, ssh_keys: &[String]| {
+        serde_json::json!({"image": image, "layout": "nocloud", "data": "", "ssh_keys": ssh_keys}).to_string()
+            + "\n"
+    };
+    sandbox.write("lines", line("a", &[vec!["keys".to_owned(); 5000], vec!["same".to_owned()]].concat()));
+    assert_eq!(sandbox.run(["batch", "-q", "lines", "--into", "out"]).status, Some(0));
+    let meta_data = String::from_utf8(sandbox.succeed(["extract", "out/a", "meta-data"])).unwrap();
+    assert_eq!(meta_data.matches(KEY).count(), 701, "each key once");
+
+    let names: Vec<_> = (0..20).map(|number| format!("keys{number}")).collect();
+    for name in &names {
+        sandbox.write(name, keys(700));
+    }
+    sandbox.write("lines", line("b", &names));
+    let ran = sandbox.run(["batch", "-q", "lines", "--into", "out"]);
+    let why = "reading ssh key \"keys17\": with it, the files with keys have more than 1 MiB in all";
+    assert!(ran.status == Some(1) && ran.stderr.contains(why), "{ran:?}");
+}
+
+#[test]
+fn the_path_of_an_image_is_bounded() {
+    let sandbox = Sandbox::new();
+    let deep = |levels: usize| "d/".repeat(levels) + "x";
+    let long = vec!["n".repeat(200); 21].join("/");
+    for (image, why) in [
+        (deep(65), format!("image {:?}: it is in more than 64 directories", deep(65))),
+        (long, "image: its path is longer than 4095 bytes".to_owned()),
+    ] {
+        sandbox.write("lines", serde_json::json!({"image": image, "data": ""}).to_string());
+        let ran = sandbox.run(["batch", "lines", "--into", "out"]);
+        assert!(ran.status == Some(1) && ran.stderr.contains(&format!("line 1: {why}\n")), "{ran:?}");
+    }
+    sandbox.write("lines", serde_json::json!({"image": deep(64), "data": ""}).to_string());
+    assert_eq!(sandbox.run(["batch", "-q", "lines", "--into", "out"]).status, Some(0));
+}

@@ -6,6 +6,7 @@
 use std::{
     env, fmt,
     fmt::Write as _,
+    fs,
     io::Cursor,
     num::NonZero,
     process::{Command, Stdio},
@@ -115,6 +116,36 @@ const GENERATORS: &[Generator] = &[
     ("carriage returns", |size| "\r\n".repeat(size / 2)),
     ("public keys", |size| format!("public-keys:\n{}", "- a b\n".repeat(size / 6))),
     ("allowed signers", |size| "a,b*c*d ssh-ed25519 AAAA\n".repeat(size / 25)),
+    // hadris looks for a free name from the first on for each.
+    ("files that are one in the plain tree", |size| {
+        line_of_files(('\u{a1}'..).take(size / 9).map(String::from))
+    }),
+    ("files that are one in the plain tree, and may be", |size| {
+        let names = (0..size / 80).map(|number| format!("{}{number:020}", "n".repeat(44)));
+        line_of_files(names)
+    }),
+    ("files that are one in all trees", |size| {
+        let names = (0..size / 75).map(|number| format!("{}{number:04}", "n".repeat(64)));
+        line_of_files(names)
+    }),
+    // Each took sectors, and a warning with its path.
+    ("directories", |size| line_of_files((0..size / 17).map(|number| format!("nnn{number:04x}/f")))),
+    ("directories below one another", |size| {
+        line_of_files((0..size / 136).map(|number| format!("{number:03}/{}f", "a/".repeat(62))))
+    }),
+    ("directories below one another, as many as may be", |size| {
+        let names = (0..size / 1200).map(|number| format!("{number:03}/{}f", "a/".repeat(62)));
+        let line = line_of_files(names);
+        let data = "x".repeat(size - line.len());
+        line.replace("\"data\":\"\"", &format!("\"data\":\"{data}\""))
+    }),
+    // Each directory of the path was taken from its start on.
+    ("an image in many directories", |size| {
+        format!("{{\"image\":\"{}a\",\"data\":\"\"}}", "a/".repeat(size / 2))
+    }),
+    ("an image in many directories and another fault", |size| {
+        format!("{{\"image\":\"{}a\",\"unknown\":\"\"}}", "a/".repeat(size / 2))
+    }),
     ("a manifest of strings", |size| {
         format!("{{\"user_provided_metadata\":[{}],\"version\":1}}", list("\"\"", size))
     }),
@@ -123,6 +154,12 @@ const GENERATORS: &[Generator] = &[
 /// `item`, repeated with commas between up to about so many bytes.
 fn list(item: &str, bytes: usize) -> String {
     vec![item; bytes / (item.len() + 1)].join(",")
+}
+
+/// A line of a batch with these further files.
+fn line_of_files(names: impl Iterator<Item = String>) -> String {
+    let files: Vec<_> = names.map(|name| format!("\"{name}\":\"f\"")).collect();
+    format!("{{\"image\":\"c\",\"data\":\"\",\"files\":{{{}}}}}", files.join(","))
 }
 
 /// A config tree of many levels with `inner` at the bottom.
@@ -224,6 +261,10 @@ fn cost_of_one_input() {
     let (generator, size) = input.split_once(' ').unwrap();
     let (_, generate) = GENERATORS[generator.parse::<usize>().unwrap()];
     let text = generate(size.parse().unwrap());
+    // The file that lines name. This process has no other test.
+    let directory = tempfile::tempdir().unwrap();
+    env::set_current_dir(&directory).unwrap();
+    fs::write("f", "x").unwrap();
     let processor_time = || Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap();
     HEAP.reset_peak_usage();
     let (heap, time) = (HEAP.current_usage(), processor_time());

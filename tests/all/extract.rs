@@ -173,3 +173,45 @@ fn files_that_share_their_bytes_take_their_room_once() {
     assert!(!sandbox.path("other").exists());
     assert_eq!(sandbox.succeed(["extract", "overlapping.iso", "g"]), data[2048..4096]);
 }
+
+#[test]
+fn names_of_one_file_with_different_modes_are_one_file() {
+    const SECTOR: usize = 2048;
+    const DESCRIPTOR: usize = 16 * SECTOR;
+    let sandbox = Sandbox::on_tmpfs();
+    for name in ["a", "b", "c"] {
+        sandbox.write(name, noise(3_000_000));
+    }
+    let files = ["--file", "a=a", "--file", "b=b", "--file", "c=c"];
+    sandbox.succeed([&["create", "-q", "meta.iso", "hello"], &files[..]].concat());
+    let mut image = sandbox.read("meta.iso");
+    let number = |image: &[u8], at: usize| u32::from_le_bytes(image[at..at + 4].try_into().unwrap()) as usize;
+    let root = number(&image, DESCRIPTOR + 156 + 2) * SECTOR;
+    // Where the record of a file is, and the modes in it (Rock Ridge, PX).
+    let record = |image: &[u8], name: &[u8]| {
+        let mut at = root;
+        while image[at + 33..].get(..name.len()) != Some(name) {
+            at += usize::from(image[at]);
+        }
+        at
+    };
+    let [a, b, c] = [b"A.;1", b"B.;1", b"C.;1"].map(|name| record(&image, name));
+    for other in [b, c] {
+        image.copy_within(a + 2..a + 10, other + 2);
+    }
+    let px = b + image[b..].windows(2).position(|bytes| bytes == b"PX").unwrap();
+    image[px + 4] |= 0o100;
+    image[px + 11] |= 0o100;
+    sandbox.write("meta.iso", image);
+    for force in [&[][..], &["--force"]] {
+        let ran = sandbox.run([&["extract", "-q", "meta.iso", "--into", "out"], force].concat());
+        assert_eq!(ran, done(""));
+        for name in ["out/a", "out/b", "out/c"] {
+            let found = fs::metadata(sandbox.path(name)).unwrap();
+            assert_eq!((found.nlink(), found.permissions().mode() & 0o7777), (3, 0o700), "{name}");
+        }
+    }
+    // The others count only where they are extracted, too.
+    sandbox.succeed(["extract", "-q", "meta.iso", "--into", "one", "a"]);
+    assert_eq!(fs::metadata(sandbox.path("one/a")).unwrap().permissions().mode() & 0o7777, 0o600);
+}
