@@ -5,7 +5,7 @@
 //! found beforehand, in one pass, and bounded.
 //! `hadris_still_takes_the_square_of_names_that_are_one` tells when this is no longer needed.
 
-use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 
 /// Suffixes that hadris may try for all names of an image: what 1,024 names in one directory take that are all one.
 const TRIES_MAX: u64 = 1 << 19;
@@ -130,7 +130,7 @@ impl<'a> Names<'a> {
 /// Too many of them are one in some tree: a sentence that names a directory and two names in it.
 pub(crate) fn check<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Result<(), String> {
     // What is in each directory, directories first, as hadris has it.
-    let mut directories: BTreeMap<&[u8], BTreeMap<(bool, &[u8]), ()>> = BTreeMap::new();
+    let mut directories: BTreeMap<&[u8], BTreeSet<(bool, &[u8])>> = BTreeMap::new();
     for mut path in paths {
         let mut is_file = true;
         loop {
@@ -138,7 +138,7 @@ pub(crate) fn check<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Result<(), Str
                 Some(end) => (&path[..end], &path[end + 1..]),
                 None => (&[][..], path),
             };
-            let known = directories.entry(above).or_default().insert((is_file, name), ()).is_some();
+            let known = !directories.entry(above).or_default().insert((is_file, name));
             if known || above.is_empty() {
                 break;
             }
@@ -148,7 +148,7 @@ pub(crate) fn check<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Result<(), Str
     let mut tries = 0;
     for (directory, children) in directories {
         let children: Vec<_> =
-            children.keys().map(|(is_file, name)| (*is_file, String::from_utf8_lossy(name))).collect();
+            children.iter().map(|(is_file, name)| (*is_file, String::from_utf8_lossy(name))).collect();
         for tree in [Tree::Plain, Tree::Joliet] {
             let mut names = Names::default();
             for (is_file, name) in &children {
