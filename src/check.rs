@@ -1,6 +1,6 @@
 //! Every finding about user data, meta-data, a network configuration, a recipe, or an image with them on it.
 
-use std::{collections::HashSet, fmt, path::Path, str::FromStr};
+use std::{collections::HashSet, fmt, str::FromStr};
 
 use anyhow::Result;
 
@@ -246,9 +246,8 @@ impl Prepared {
 /// Checks an image and the files on it that agents read.
 ///
 /// # Errors
-/// It cannot be read, or is no image.
-pub fn check_image(path: &Path, target: Option<Target>) -> Result<Vec<Checked>> {
-    let mut image = Image::open(path)?;
+/// It cannot be read.
+pub fn check_image(image: &mut Image, target: Option<Target>) -> Result<Vec<Checked>> {
     let (volume, records) = image.list()?;
     let mut about_image = Checked::default();
     let identifier = &volume.identifier;

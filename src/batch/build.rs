@@ -88,7 +88,7 @@ fn check_old(taken: &Taken) -> Result<()> {
 /// The user data of a directory.
 fn packed(directory: &Path, follow: bool) -> Result<Vec<u8>> {
     match pack(directory, follow)? {
-        Ok(tree) => to_json(&tree),
+        Ok(tree) => to_json(&tree).with_context(|| format!("packing {directory:?}")),
         Err(faults) => {
             let more = match faults.len() {
                 0 | 1 => String::new(),

@@ -4,8 +4,12 @@ use std::{fmt::Write as _, path::PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use metadata_image::{
+    image::Image,
     output::{temporary::clean_up_on_signals, tree::Directory},
-    provider::{Level, Metadata, cdrom},
+    provider::{
+        Level, Metadata,
+        cdrom::{self, Reading},
+    },
     userdata::{finding::Severity, plan::Plan, unpack::Listed},
 };
 
@@ -70,15 +74,16 @@ impl Args {
 
     /// The user data, and what its image adds to it.
     fn read(&self) -> Result<Metadata> {
-        if let Input::Data(data) = Input::read(&self.source, false)? {
-            return Ok(Metadata { userdata: Some(data), ..Metadata::default() });
-        }
+        let file = match Input::read(&self.source, false)? {
+            Input::Image(file) => file,
+            Input::Data(data) => return Ok(Metadata { userdata: Some(data), ..Metadata::default() }),
+        };
         let tell = &mut |level, text: &str| {
             if level != Level::Detail {
                 say(text);
             }
         };
-        let found = cdrom::fetch_from(&self.source, tell)?;
+        let found = cdrom::read_image(&mut Image::in_file(file, &self.source)?, Reading::Data, tell)?;
         ensure!(!found.is_empty(), "there is no user data on image {:?}", self.source);
         Ok(found)
     }

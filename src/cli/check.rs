@@ -12,7 +12,7 @@ use clap::{
 };
 use metadata_image::{
     check::{Checked, Subject, TARGETS, Target, check, check_image},
-    image::Layout,
+    image::{Image, Layout},
 };
 
 use super::{
@@ -115,7 +115,10 @@ impl Args {
     /// What was found, and what it was taken for.
     fn check(&self) -> Result<(Vec<Checked>, String)> {
         let data = match Input::read(&self.path, self.kind.is_some())? {
-            Input::Image => return Ok((check_image(&self.path, self.target)?, "image".to_owned())),
+            Input::Image(file) => {
+                let mut image = Image::in_file(file, &self.path)?;
+                return Ok((check_image(&mut image, self.target)?, "image".to_owned()));
+            }
             Input::Data(data) => data,
         };
         let subject = self.subject(&self.path);

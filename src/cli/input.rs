@@ -16,8 +16,8 @@ const DATA_BYTES_MAX: u64 = 64 << 20;
 
 /// What is at a path.
 pub(super) enum Input {
-    /// An ISO 9660 image.
-    Image,
+    /// An ISO 9660 image, and the file that it is in. Its path may lead to another one by now.
+    Image(File),
     /// Something else, and its bytes.
     Data(Vec<u8>),
 }
@@ -39,7 +39,7 @@ fn read_file(path: &Path, as_data: bool) -> Result<Input> {
     }
     if !as_data {
         match file_system(&mut file)? {
-            Some(FileSystem::Iso9660) => return Ok(Input::Image),
+            Some(FileSystem::Iso9660) => return Ok(Input::Image(file)),
             Some(FileSystem::Fat) => bail!("it is a FAT image, and only ISO 9660 images can be read"),
             None => {}
         }

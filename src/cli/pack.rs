@@ -45,7 +45,7 @@ impl Args {
 /// The user data of a directory. Everything in it that has no place there is named, then it fails.
 pub(super) fn pack_directory(directory: &Path, follow: bool) -> Result<Vec<u8>> {
     match pack(directory, follow)? {
-        Ok(tree) => to_json(&tree),
+        Ok(tree) => to_json(&tree).with_context(|| format!("packing {directory:?}")),
         Err(faults) => {
             for fault in &faults {
                 say(&format!("packing {:?}: {}", fault.path, fault.why));

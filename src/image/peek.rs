@@ -1,13 +1,16 @@
 //! What a file or a device is, from a sector or two of it.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, BufReader, Read, Seek, SeekFrom},
-    os::unix::fs::FileTypeExt,
+    os::fd::AsRawFd,
     path::Path,
 };
 
-use rustix::io::Errno;
+use rustix::{
+    fs::{FileType, Mode, OFlags, fstat},
+    io::Errno,
+};
 
 use super::SECTOR_BYTES;
 
@@ -129,12 +132,37 @@ const ZEROS_READ_BYTES: usize = 64 << 10;
 /// # Errors
 /// It is no regular file or block device, or cannot be opened.
 pub fn open(path: &Path) -> io::Result<File> {
-    let kind = fs::metadata(path)?.file_type();
-    if kind.is_file() || kind.is_block_device() {
-        File::open(path)
-    } else {
-        Err(io::Error::other("it is no regular file or block device"))
+    const KINDS: [FileType; 2] = [FileType::RegularFile, FileType::BlockDevice];
+    open_one_of(&KINDS, path)?.ok_or_else(|| io::Error::other("it is no regular file or block device"))
+}
+
+/// Opens a regular file, and nothing else.
+///
+/// # Errors
+/// It is no regular file, or cannot be opened.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let file = open_one_of(&[FileType::RegularFile], path)?;
+    file.ok_or_else(|| io::Error::other("it is no regular file"))
+}
+
+/// Opens a file of one of these kinds, and never waits for it. `None`: it is of another kind, and was not opened.
+///
+/// The kind is looked at by a handle, and it is that handle which is opened, since the path may lead to a FIFO a moment later.
+fn open_one_of(kinds: &[FileType], path: &Path) -> io::Result<Option<File>> {
+    let fits = |mode| kinds.contains(&FileType::from_raw_mode(mode));
+    let named = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    if !fits(fstat(&named)?.st_mode) {
+        return Ok(None);
     }
+    // A drive must not be opened with NONBLOCK: it would not look whether there is a disc.
+    match File::open(format!("/proc/self/fd/{}", named.as_raw_fd())) {
+        // There is no /proc.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened.map(Some),
+    }
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rustix::fs::open(path, flags, Mode::empty())?;
+    Ok(fits(fstat(&file)?.st_mode).then(|| file.into()))
 }
 
 /// The volume identifier of the image in a file or on a device, without the blanks around it; bytes that are not UTF-8

@@ -268,8 +268,16 @@ pub fn fetch_from(path: &Path, say: &mut Say) -> Result<Metadata> {
 /// # Errors
 /// Those of [`fetch_from`]; and those of [`Contents::read`] where all of it is read.
 pub fn read_from(path: &Path, reading: Reading, say: &mut Say) -> Result<Metadata> {
-    let found = read(&mut Image::open(path)?, reading, say)?;
-    Ok(Metadata { origin: path.display().to_string(), ..found })
+    read_image(&mut Image::open(path)?, reading, say)
+}
+
+/// The same of an image that is open. The origin is its path.
+///
+/// # Errors
+/// Those of [`read_from`].
+pub fn read_image(image: &mut Image, reading: Reading, say: &mut Say) -> Result<Metadata> {
+    let found = read(image, reading, say)?;
+    Ok(Metadata { origin: image.path().display().to_string(), ..found })
 }
 
 /// What an image tells a guest, without where it comes from.

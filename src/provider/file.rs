@@ -13,7 +13,10 @@ use super::{
     Level, Metadata, Provider, Say,
     cdrom::{self, Reading},
 };
-use crate::image::peek::{self, FileSystem};
+use crate::image::{
+    Image,
+    peek::{self, FileSystem},
+};
 
 /// The provider's name on the command line.
 const NAME: &str = "file";
@@ -63,7 +66,7 @@ impl Provider for File {
             );
             data
         } else {
-            let mut file = match self.open() {
+            let mut file = match peek::open_regular(&self.path) {
                 Err(error) if is_absent(&error) => {
                     say(Level::Step, &format!("there is no file {:?}", self.path));
                     return Ok(None);
@@ -71,7 +74,7 @@ impl Provider for File {
                 file => file.with_context(context)?,
             };
             match peek::file_system(&mut file).with_context(context)? {
-                Some(FileSystem::Iso9660) => return self.read_image(say),
+                Some(FileSystem::Iso9660) => return self.read_image(file, say),
                 Some(FileSystem::Fat) => {
                     bail!("reading {:?}: it is a FAT image, and only ISO 9660 images can be read", self.path)
                 }
@@ -99,9 +102,9 @@ impl File {
         Metadata { provider: NAME, origin: format!("FILE {}", self.path.display()), ..Metadata::default() }
     }
 
-    fn read_image(&self, say: &mut Say) -> Result<Option<Metadata>> {
+    fn read_image(&self, file: fs::File, say: &mut Say) -> Result<Option<Metadata>> {
         let Metadata { provider, origin, .. } = self.metadata();
-        let found = cdrom::read_from(&self.path, self.reading, say)?;
+        let found = cdrom::read_image(&mut Image::in_file(file, &self.path)?, self.reading, say)?;
         if found.is_empty() {
             say(
                 Level::Step,
@@ -110,15 +113,6 @@ impl File {
             return Ok(None);
         }
         Ok(Some(Metadata { provider, origin, ..found }))
-    }
-
-    fn open(&self) -> io::Result<fs::File> {
-        // Opening a FIFO would wait for somebody to write to it.
-        if self.path.metadata()?.is_file() {
-            fs::File::open(&self.path)
-        } else {
-            Err(io::Error::other("it is no regular file"))
-        }
     }
 }
 

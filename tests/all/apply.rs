@@ -4,7 +4,7 @@ use std::{
 };
 
 use crate::{
-    support::{Ran, Sandbox, done, linuxkit_image},
+    support::{Ran, Sandbox, done, failed, linuxkit_image},
     userdata::tree_of,
 };
 
@@ -80,6 +80,7 @@ fn pack_names_everything_that_has_no_place() {
     let sandbox = Sandbox::new();
     sandbox.write("d/binary", b"ok\xff");
     sandbox.write("d/good", "x");
+    sandbox.write("d/nul", "ok\0");
     sandbox.write("d/sub/deep", "y");
     symlink("good", sandbox.path("d/link")).unwrap();
     sandbox.tool("mkfifo", ["d/fifo"]);
@@ -87,14 +88,16 @@ fn pack_names_everything_that_has_no_place() {
 metadata: packing \"d/binary\": byte 2 of its content is not UTF-8, and a config tree is text
 metadata: packing \"d/fifo\": a FIFO
 metadata: packing \"d/link\": a symbolic link (--follow stores what it points to)
-metadata: packing \"d\": 3 files have no place in a config tree
+metadata: packing \"d/nul\": byte 2 of its content is a NUL character, and a config tree is text
+metadata: packing \"d\": 4 files have no place in a config tree
 ";
     for arguments in [&["pack", "d"] as &[_], &["create", "meta.iso", "--data-dir", "d"]] {
         let expected = Ran { status: Some(1), stdout: String::new(), stderr: stderr.to_owned() };
         assert_eq!(sandbox.run(arguments), expected);
     }
-    fs::remove_file(sandbox.path("d/binary")).unwrap();
-    fs::remove_file(sandbox.path("d/fifo")).unwrap();
+    for name in ["binary", "fifo", "nul"] {
+        fs::remove_file(sandbox.path("d").join(name)).unwrap();
+    }
     let json = String::from_utf8(sandbox.succeed(["pack", "--follow", "d"])).unwrap();
     let expected =
         r#"{"good":{"content":"x"},"link":{"content":"x"},"sub":{"entries":{"deep":{"content":"y"}}}}"#;
@@ -102,6 +105,37 @@ metadata: packing \"d\": 3 files have no place in a config tree
     symlink("..", sandbox.path("d/sub/loop")).unwrap();
     let ran = sandbox.run(["pack", "--follow", "d"]);
     assert!(ran.stderr.contains("a symbolic link that leads back to a directory above it"), "{}", ran.stderr);
+}
+
+#[test]
+fn pack_reads_so_much_and_no_more() {
+    const MIB: u64 = 1 << 20;
+    let sandbox = Sandbox::new();
+    let directory = |name: &str, files: &[(u64, u8)]| {
+        for (number, &(bytes, byte)) in files.iter().enumerate() {
+            let content = vec![byte; usize::try_from(if byte == 0 { 0 } else { bytes }).unwrap()];
+            let path = sandbox.write(&format!("{name}/{number}"), content);
+            fs::File::options().append(true).open(path).unwrap().set_len(bytes).unwrap();
+        }
+    };
+    directory("sparse", &[(300 * MIB, 0)]);
+    directory("together", &[(33 * MIB, b'x'), (33 * MIB, b'x')]);
+    // Six bytes of JSON each.
+    directory("escaped", &[(12 * MIB, 1)]);
+    for (name, why) in [
+        ("sparse", "its files together are larger than 64 MiB"),
+        ("together", "its files together are larger than 64 MiB"),
+        ("escaped", "its JSON is larger than 64 MiB"),
+    ] {
+        let line = format!("packing {name:?}: {why}");
+        assert_eq!(sandbox.run(["pack", name]), failed(1, &line));
+        assert_eq!(sandbox.run(["create", "meta.iso", "--data-dir", name]), failed(1, &line));
+        let task = format!("{{\"image\": \"meta.iso\", \"data_dir\": {name:?}}}\n");
+        let ran = sandbox.run_with_input(["batch", "-", "--into", "out"], task);
+        assert!(ran.stderr.starts_with(&format!("metadata: line 1: {line}\n")), "{ran:?}");
+    }
+    directory("enough", &[(32 * MIB, b'x'), (31 * MIB, b'x')]);
+    assert!(sandbox.succeed(["pack", "enough"]).len() as u64 > 63 * MIB);
 }
 
 #[test]

@@ -12,12 +12,19 @@ use std::{
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use metadata_image::output::tree::Directory;
+use metadata_image::{
+    image::{Image, peek},
+    output::tree::Directory,
+    provider::{Provider, file::File},
+    userdata::pack::{pack, to_json},
+};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::support::{Ran, Sandbox, done, failed};
 
@@ -522,4 +529,93 @@ mod as_root {
             }
         }
     }
+}
+
+/// Exchanges each two paths with one another as long as `run` takes.
+fn while_exchanged<T>(pairs: &[(PathBuf, PathBuf)], run: impl FnOnce() -> T) -> T {
+    struct SetOnDrop<'a>(&'a AtomicBool);
+
+    impl Drop for SetOnDrop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                for (one, other) in pairs {
+                    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap();
+                }
+            }
+        });
+        let _set = SetOnDrop(&is_over);
+        run()
+    })
+}
+
+#[test]
+fn a_link_that_takes_the_place_of_a_file_is_not_packed() {
+    let sandbox = Sandbox::new();
+    sandbox.write("d/file", "public");
+    sandbox.write("d/below/key", "public");
+    sandbox.write("secrets/key", "secret");
+    sandbox.write("secrets/nameless", "secret");
+    sandbox.write("secrets/below/key", "secret");
+    symlink(sandbox.path("secrets/key"), sandbox.path("file link")).unwrap();
+    symlink(sandbox.path("secrets"), sandbox.path("directory link")).unwrap();
+    let pairs = [("d/file", "file link"), ("d/below", "directory link")]
+        .map(|(one, other)| (sandbox.path(one), sandbox.path(other)));
+    let (mut packed, mut refused) = (Vec::new(), Vec::new());
+    while_exchanged(&pairs, || {
+        for _ in 0..3000 {
+            match pack(&sandbox.path("d"), false).unwrap() {
+                Ok(tree) => packed.push(String::from_utf8(to_json(&tree).unwrap()).unwrap()),
+                Err(faults) => refused.extend(faults),
+            }
+        }
+    });
+    assert!(!packed.is_empty() && !refused.is_empty(), "nothing was exchanged, so nothing was tested");
+    assert!(packed.iter().all(|json| !json.contains("secret")));
+    // What a directory of others has is not told either.
+    assert!(refused.iter().all(|fault| !fault.path.ends_with("nameless")), "{refused:?}");
+}
+
+#[test]
+fn a_fifo_that_takes_the_place_of_a_file_is_not_waited_for() {
+    let sandbox = Sandbox::new();
+    sandbox.succeed(["create", "meta.iso", "hello"]);
+    sandbox.tool("mkfifo", ["fifo"]);
+    let [image, fifo] = ["meta.iso", "fifo"].map(|name| sandbox.path(name));
+    let (send, receive) = mpsc::channel();
+    let path = image.clone();
+    // Not waited for, since it may never end.
+    thread::spawn(move || {
+        let provider = File::new(path.clone());
+        let (mut opened, mut refused) = (0, 0);
+        for _ in 0..1000 {
+            let all = [
+                Image::open(&path).map(drop).map_err(|error| error.root_cause().to_string()),
+                peek::open_regular(&path).map(drop).map_err(|error| error.to_string()),
+                provider
+                    .fetch(Instant::now(), &mut |_, _| {})
+                    .map(|found| assert_eq!(found.unwrap().userdata.as_deref(), Some(&b"hello"[..])))
+                    .map_err(|error| error.root_cause().to_string()),
+            ];
+            for found in all {
+                match found {
+                    Ok(()) => opened += 1,
+                    Err(error) => {
+                        assert!(error.starts_with("it is no regular file"), "{error}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+        send.send((opened, refused)).unwrap();
+    });
+    let ended = while_exchanged(&[(image, fifo)], || receive.recv_timeout(Duration::from_secs(60)));
+    let (opened, refused) = ended.expect("a FIFO was waited for");
+    assert!(opened > 0 && refused > 0, "nothing was exchanged, so nothing was tested");
 }
