@@ -621,7 +621,8 @@ fn when_interrupted_images_are_whole_and_running_again_finishes() {
 fn files_with_keys_are_read_once_and_bounded_together() {
     const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJvIxMfGxcTDwsHAv768u7q5uLe2tbSzsrGwr66trKuq";
     let sandbox = Sandbox::on_tmpfs();
-    let keys = |count: usize| (0..count).map(|number| format!("{KEY} {number}\n")).collect::<String>();
+    let keys =
+        |count: usize| (0..count).map(|number| format!("{KEY} {number}\n")).collect::<Vec<_>>().concat();
     sandbox.write("keys", keys(700));
     sandbox.write("same", keys(701));
     let line = |image: &str, ssh_keys: &[String]| {
