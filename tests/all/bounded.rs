@@ -121,8 +121,9 @@ const GENERATORS: &[Generator] = &[
         line_of_files(('\u{a1}'..).take(size / 9).map(String::from))
     }),
     ("files that are one in the plain tree, and may be", |size| {
-        let names = (0..size / 80).map(|number| format!("{}{number:020}", "n".repeat(44)));
-        line_of_files(names)
+        // 512, which take a quarter of the suffixes that there may be.
+        let names = (0..size / 128).map(|number| format!("{}{number:04}", "n".repeat(30)));
+        padded(&line_of_files(names), size)
     }),
     ("files that are one in all trees", |size| {
         let names = (0..size / 75).map(|number| format!("{}{number:04}", "n".repeat(64)));
@@ -135,9 +136,7 @@ const GENERATORS: &[Generator] = &[
     }),
     ("directories below one another, as many as may be", |size| {
         let names = (0..size / 1200).map(|number| format!("{number:03}/{}f", "a/".repeat(62)));
-        let line = line_of_files(names);
-        let data = "x".repeat(size - line.len());
-        line.replace("\"data\":\"\"", &format!("\"data\":\"{data}\""))
+        padded(&line_of_files(names), size)
     }),
     // Each directory of the path was taken from its start on.
     ("an image in many directories", |size| {
@@ -160,6 +159,12 @@ fn list(item: &str, bytes: usize) -> String {
 fn line_of_files(names: impl Iterator<Item = String>) -> String {
     let files: Vec<_> = names.map(|name| format!("\"{name}\":\"f\"")).collect();
     format!("{{\"image\":\"c\",\"data\":\"\",\"files\":{{{}}}}}", files.join(","))
+}
+
+/// The line with as much data as it takes to have so many bytes.
+fn padded(line: &str, size: usize) -> String {
+    let data = "x".repeat(size - line.len());
+    line.replace("\"data\":\"\"", &format!("\"data\":\"{data}\""))
 }
 
 /// A config tree of many levels with `inner` at the bottom.
