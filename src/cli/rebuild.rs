@@ -2,7 +2,7 @@
 
 use std::{fs::File, path::Path};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use metadata_image::{
     image::Image,
     output::{lock::lock, replace::Target, temporary::clean_up_on_signals},
@@ -32,7 +32,7 @@ impl<'a> Rebuild<'a> {
     pub(super) fn open(path: &'a Path, doing: &str, progress: &mut Bar) -> Result<Self> {
         let context = || format!("{doing} image {path:?}");
         clean_up_on_signals().context("preparing for signals")?;
-        let (target, file) = open_alone(path).with_context(context)?;
+        let (target, file) = open_alone(path, context)?;
         let mut image = Image::in_file(file, path)?;
         let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, progress).with_context(context)?;
         let manifest = contents.manifest().with_context(context)?;
@@ -115,14 +115,14 @@ fn limits(manifest: &Manifest) -> String {
 
 /// The image at `path`, open and for this process alone as long as it is: of two that change an image at once, the second one
 /// waits, so that it does not undo what the first one did.
-fn open_alone(path: &Path) -> Result<(Target, File)> {
+fn open_alone(path: &Path, context: impl Fn() -> String) -> Result<(Target, File)> {
     for _ in 0..REPLACED_MAX {
-        let target = Target::resolve(path)?;
-        if let Some(file) = lock(&target)? {
+        let target = Target::resolve(path).with_context(&context)?;
+        if let Some(file) = lock(&target).with_context(|| format!("reading image {path:?}"))? {
             return Ok((target, file));
         }
     }
-    bail!("others replace it again and again")
+    Err(anyhow!("others replace it again and again")).with_context(context)
 }
 
 /// How often an image may be replaced by others while it is waited for.

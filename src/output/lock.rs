@@ -27,7 +27,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// There is none, it is no regular file any more, another process keeps it locked for 20 seconds, or the system refuses. That a
 /// file system has no locks is no error.
 pub fn lock(target: &Target) -> Result<Option<File>> {
-    let Some(file) = target.open_old()? else { return Err(io::Error::from(io::ErrorKind::NotFound).into()) };
+    let Some(file) = target.open_old()? else { return Err(io::Error::from(Errno::NOENT).into()) };
     let end = Instant::now() + WAIT;
     loop {
         match retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockExclusive)) {
