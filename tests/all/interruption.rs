@@ -109,13 +109,13 @@ impl Drop for Tmpfs<'_> {
 #[ignore = "needs root to mount a tmpfs"]
 fn a_full_disk_leaves_the_old_image_and_nothing_else() {
     let sandbox = Sandbox::new();
-    sandbox.write("large", noise(3_000_000));
+    sandbox.write("large", "x".repeat(3_000_000));
     let small = sandbox.path("small");
     let _mounted = Tmpfs::mount(&small, 2 << 20);
     fs::write(small.join("meta.iso"), fat_boot_sector()).unwrap();
     for image in ["small/meta.iso", "small/new.iso"] {
         for data in ["large", "-"] {
-            let ran = sandbox.run_with_input(["create", image, "--data-file", data], noise(3_000_000));
+            let ran = sandbox.run_with_input(["create", image, "--data-file", data], "x".repeat(3_000_000));
             let doing = if data == "-" {
                 "copying standard input"
             } else {
