@@ -5,16 +5,18 @@ use std::{collections::HashSet, fmt, str::FromStr};
 use anyhow::Result;
 
 use crate::{
+    datasource::layout::{Agent, Layout},
     image::{
-        Image, Layout, Record,
-        layout::Agent,
-        write::{Draft, Heads},
+        Image, Record,
+        iso9660::writer::{Draft, Heads},
     },
     recipe::Recipe,
     userdata::{
         binary::{self, Reader, Verdict},
+        cloud_config::header,
+        config_tree::parse,
         finding::{Code, Finding},
-        meta_data, nocloud, parse,
+        meta_data,
     },
 };
 
@@ -117,7 +119,7 @@ pub fn check(data: &[u8], subject: Subject, target: Option<Target>) -> Checked {
             let id = if layout == Layout::ConfigDrive { "uuid" } else { "instance-id" };
             check_text(data, |text, findings| drop(meta_data::parse(text, id, findings)))
         }
-        Subject::NetworkConfig => check_text(data, nocloud::check_network_config),
+        Subject::NetworkConfig => check_text(data, header::check_network_config),
     };
     if let (Some(target), Subject::UserData(_)) = (target, subject)
         && data.len() > target.bytes_max
@@ -150,7 +152,7 @@ fn check_userdata(data: &[u8], layout: Option<Layout>) -> Checked {
         Verdict::Binary(finding) => return Checked { findings: vec![finding], ..Checked::default() },
     }
     let for_cloud_init = reader == Reader::CloudInit;
-    check_text(data, |text, findings| nocloud::check_userdata(text, for_cloud_init, findings))
+    check_text(data, |text, findings| header::check_userdata(text, for_cloud_init, findings))
 }
 
 fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> Checked {

@@ -7,7 +7,10 @@
 //! - [`check`]: every finding about user data or an image.
 //! - [`recipe`]: what to build, as data.
 //! - [`provider`]: where a guest finds its metadata.
-//! - [`trust`]: whether a guest may believe an image.
+//! - [`policy`]: what a policy says of a boot.
+//! - [`trust`]: whether a guest may believe an image: its signature.
+//! - [`manifest`]: what is on an image, said and digested.
+//! - [`datasource`]: what an agent looks for, whatever carries it.
 //! - [`image`]: what carries it, ISO 9660: layouts, writer, reader.
 //! - [`userdata`]: what the guest is told.
 //! - [`output`]: files that appear whole or not at all, and trees that stay beneath their directory.
@@ -33,8 +36,11 @@
 pub mod agent;
 pub mod batch;
 pub mod check;
+pub mod datasource;
 pub mod image;
+pub mod manifest;
 pub mod output;
+pub mod policy;
 pub mod provider;
 pub mod recipe;
 pub mod trust;

@@ -1,8 +1,8 @@
 //! The agent in a guest: asks the providers, takes the metadata of the first that serves, writes it beneath a directory and
 //! sets the host name.
 
-pub mod admit;
-mod ask;
+pub mod admission;
+mod discovery;
 
 use std::{
     path::{Path, PathBuf},
@@ -13,16 +13,16 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
 
-pub use admit::Trust;
-pub use ask::{Outcome, Probe};
+pub use admission::Trust;
+pub use discovery::{Outcome, Probe};
 
 use crate::{
-    output::tree::Directory,
+    output::confined_dir::Directory,
     provider::{Level, Metadata, Provider, Say},
     userdata::{
         finding::Severity,
         hostname,
-        plan::{Loss, Plan},
+        install_plan::{Loss, Plan},
     },
 };
 
@@ -124,7 +124,7 @@ fn find_and_apply(
     let is_new = !options.root.exists();
     // Whoever binds it into a container wants it even if it is empty.
     let root = Directory::open_or_create_all(&options.root, ROOT_MODE)?;
-    let mut found = ask::find(providers, options, &mut report.probes, say);
+    let mut found = discovery::find(providers, options, &mut report.probes, say);
     // The error says so otherwise.
     if found.is_none() && report.is_whole() {
         say(Level::Step, &nothing_found(providers, &report.probes));

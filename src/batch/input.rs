@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::line::{Task, image_of};
+use super::job::{Task, image_of};
 
 /// Bytes of a line at most, its end included. Larger data belongs in a file.
 pub const LINE_BYTES_MAX: usize = 1 << 20;

@@ -4,10 +4,10 @@
 //! lines. What is in memory does not depend on how many lines there are, but for eight bytes of each image's name and directory: the
 //! reader waits when it is some thousand lines ahead of the oldest that is not done.
 
-mod build;
 mod input;
-mod line;
-mod threads;
+mod job;
+mod pipeline;
+mod worker;
 
 use std::{
     fmt,
@@ -19,12 +19,15 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::image::{Layout, digests::Digests, write::Placed};
+use crate::{
+    datasource::layout::Layout,
+    image::{digests::Digests, iso9660::writer::Placed},
+};
 
 pub use input::{LINE_BYTES_MAX, Shard};
 
 use input::Lines;
-use threads::build_all;
+use pipeline::build_all;
 
 /// How to go about it.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use std::{env, path::PathBuf, sync::Arc};
 use anyhow::{Result, bail};
 use metadata_image::{
     agent::Trust,
+    policy::decision::{Policy, Worker},
     provider::Choice,
-    trust::policy::{Policy, Worker},
 };
 
 use super::{Usage, signers::Trusted};

@@ -5,12 +5,12 @@ use std::{fmt::Write as _, path::PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 use metadata_image::{
     image::Image,
-    output::{temporary::clean_up_on_signals, tree::Directory},
+    output::{confined_dir::Directory, temporary::clean_up_on_signals},
     provider::{
         Level, Metadata,
         cdrom::{self, Reading},
     },
-    userdata::{finding::Severity, plan::Plan, unpack::Listed},
+    userdata::{finding::Severity, install_plan::Plan, unpack::Listed},
 };
 
 use super::{escape::printable, input::Input, print, say};

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
-use metadata_image::image::{
-    Image,
-    layout::{Agent, Reading},
+use metadata_image::{
+    datasource::layout::{Agent, Reading},
+    image::Image,
 };
 use serde_json::json;
 

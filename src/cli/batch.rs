@@ -12,8 +12,9 @@ use anyhow::{Context, Result, bail};
 use clap::builder::{StringValueParser, TypedValueParser};
 use metadata_image::{
     batch::{self, Built, Event, Input, Options, Outcome, Shard, Summary},
-    image::{Layout, Progress, layout::hex},
-    output::{replace::standard_output, temporary::clean_up_on_signals},
+    datasource::layout::{Layout, hex},
+    image::Progress,
+    output::{atomic_file::standard_output, temporary::clean_up_on_signals},
 };
 use serde::Serialize;
 

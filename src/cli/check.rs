@@ -12,7 +12,8 @@ use clap::{
 };
 use metadata_image::{
     check::{Checked, Subject, TARGETS, Target, check, check_image},
-    image::{Image, Layout},
+    datasource::layout::Layout,
+    image::Image,
 };
 
 use super::{

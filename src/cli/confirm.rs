@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use metadata_image::trust::manifest::{Manifest, Statement};
+use metadata_image::manifest::{Manifest, Statement};
 
 use super::{progress::Bar, rebuild::Rebuild};
 

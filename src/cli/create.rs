@@ -16,19 +16,18 @@ use clap::{
 };
 use metadata_image::{
     check::{Checked, Prepared},
+    datasource::layout::{Layout, hex},
     image::{
-        Layout,
         digests::digests,
-        layout::hex,
+        iso9660::writer::{Draft, Placed, Written},
         source::Source,
-        write::{Draft, Placed, Written},
     },
+    manifest::Statement,
     output::{
-        replace::{Replacement, Target, standard_output},
+        atomic_file::{Replacement, Target, standard_output},
         temporary::clean_up_on_signals,
     },
     recipe::{self, Recipe},
-    trust::manifest::Statement,
 };
 use serde::Serialize;
 

@@ -13,9 +13,9 @@ use clap::ArgGroup;
 use metadata_image::{
     image::{Image, Kind, Progress, Record, extents::sharing},
     output::{
-        replace::standard_output,
+        atomic_file::standard_output,
+        confined_dir::{Directory, Outcome},
         temporary::clean_up_on_signals,
-        tree::{Directory, Outcome},
     },
 };
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use metadata_image::image::peek::{FileSystem, file_system};
+use metadata_image::image::probe::{FileSystem, file_system};
 
 use super::is_dash;
 

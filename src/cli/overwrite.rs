@@ -3,7 +3,7 @@
 use std::{ffi::OsStr, fs::File, io, path::Path};
 
 use anyhow::{Result, bail};
-use metadata_image::image::peek::may_be_replaced;
+use metadata_image::image::probe::may_be_replaced;
 
 /// Whether the image `image` may take the place of the file that is there. `data`: what the command line gives as its data,
 /// which may be the image, if somebody has swapped the two.

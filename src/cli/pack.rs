@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow};
 use metadata_image::{
-    output::replace::standard_output,
+    output::atomic_file::standard_output,
     userdata::pack::{pack, to_json},
 };
 

@@ -8,17 +8,17 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use metadata_image::{
-    agent::{Trust, admit},
+    agent::{Trust, admission},
+    manifest::timestamp::Moment,
+    policy::{
+        decision::{Policy, THIS_PROGRAM, Worker},
+        engine, supervisor,
+    },
     provider::{
         Level,
         cdrom::{self, Reading},
     },
-    trust::{
-        moment::Moment,
-        policy::{Policy, THIS_PROGRAM, Worker},
-        rego, supervisor,
-        verify::verify,
-    },
+    trust::verify::verify,
 };
 
 use super::{escape::pretty_json, log, print, read_bounded, say, signers::Trusted};
@@ -91,7 +91,7 @@ pub(crate) struct EvaluatorArgs {}
 impl EvaluatorArgs {
     #[expect(clippy::unused_self, reason = "as every command")]
     pub(crate) fn run(self) -> Result<()> {
-        rego::serve(&mut stdin().lock(), &mut stdout().lock())
+        engine::serve(&mut stdin().lock(), &mut stdout().lock())
     }
 }
 
@@ -112,7 +112,7 @@ impl Args {
             let signer = terms.map(|terms| verify(contents, &terms)).transpose().with_context(context)?;
             found.parse_meta_data(&mut tell);
             let input =
-                admit::input(&found, signer.as_ref().map(|(_, signer)| signer)).with_context(context)?;
+                admission::input(&found, signer.as_ref().map(|(_, signer)| signer)).with_context(context)?;
             return print(&pretty_json(&input)?);
         }
         let policy = Some(load(&self.policies, self.allow_exec)?);

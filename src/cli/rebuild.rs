@@ -5,13 +5,10 @@ use std::{fs::File, path::Path};
 use anyhow::{Context, Result, anyhow};
 use metadata_image::{
     image::Image,
-    output::{lock::lock, replace::Target, temporary::clean_up_on_signals},
+    manifest::{self, Manifest, Statement, Volume, inventory::Contents},
+    output::{atomic_file::Target, file_lock::lock, temporary::clean_up_on_signals},
     recipe::Recipe,
-    trust::{
-        contents::Contents,
-        manifest::{self, Manifest, Statement, Volume},
-        signature::Signature,
-    },
+    trust::signature::Signature,
 };
 
 use super::{progress::Bar, say};

@@ -4,14 +4,9 @@ use std::{fmt::Write as _, io, path::PathBuf};
 
 use anyhow::{Result, bail};
 use metadata_image::{
-    image::{
-        Image, Kind, Layout, Record, SECTOR_BYTES,
-        layout::{Agent, Reading},
-    },
-    trust::{
-        manifest::{self, Manifest},
-        moment::Moment,
-    },
+    datasource::layout::{Agent, Layout, Reading},
+    image::{Image, Kind, Record, SECTOR_BYTES},
+    manifest::{self, Manifest, timestamp::Moment},
 };
 use serde::Serialize;
 

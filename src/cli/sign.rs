@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::ArgGroup;
-use metadata_image::trust::{
-    manifest::{Manifest, Statement},
-    moment::Moment,
-    signature::{NAMESPACE, Signature},
+use metadata_image::{
+    manifest::{Manifest, Statement, timestamp::Moment},
+    trust::signature::{NAMESPACE, Signature},
 };
 
 use super::{progress::Bar, read_bounded, rebuild::Rebuild, say};

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use metadata_image::trust::{
-    allowed_signers::{AllowedSigners, Revoked},
-    moment::Moment,
-    verify::Terms,
+use metadata_image::{
+    manifest::timestamp::Moment,
+    trust::{
+        allowed_signers::{AllowedSigners, Revoked},
+        verify::Terms,
+    },
 };
 
 use super::read_bounded;

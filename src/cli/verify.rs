@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use metadata_image::{
     image::Image,
-    trust::{contents::Contents, moment::Moment, verify::verify},
+    manifest::{inventory::Contents, timestamp::Moment},
+    trust::verify::verify,
 };
 use serde::Serialize;
 

@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Extent, Progress,
-    layout::DIGEST_BYTES,
+    iso9660::writer::{Placed, Written},
     payload::read_pieces,
-    write::{Placed, Written},
 };
+use crate::datasource::layout::DIGEST_BYTES;
 
 /// SHA-256 digests of an image and its files.
 #[derive(Clone, Debug)]

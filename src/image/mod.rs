@@ -5,30 +5,17 @@
 //!
 //! Sources: ECMA-119 (ISO 9660), the Joliet specification, IEEE P1281 and P1282 (SUSP and Rock Ridge).
 
-pub mod clashes;
-mod copy;
-mod device;
 pub mod digests;
 pub mod extents;
-mod files;
-mod folding;
-mod head;
-pub mod layout;
+pub mod iso9660;
 mod payload;
-pub mod peek;
-pub mod read;
-pub(crate) mod renaming;
-mod same;
+pub mod probe;
 pub mod source;
 mod stored;
 pub mod superblocks;
-mod template;
-mod trees;
-pub mod write;
 
-pub use layout::Layout;
+pub use iso9660::reader::Image;
 pub use payload::Progress;
-pub use read::Image;
 pub use stored::Stored;
 
 /// Bytes in a sector, the unit in which a descriptor or a record gives a position (ECMA-119, 6.1.2).

@@ -167,7 +167,8 @@ impl Payload {
     /// The same bytes in a form that can be read more than once and whose length is known.
     pub(super) fn keep(self, progress: &mut dyn Progress) -> Result<Self> {
         let Self::Stream { label, start, rest } = self else { return Ok(self) };
-        let mut file = crate::output::replace::nameless().context("creating a temporary file for a pipe")?;
+        let mut file =
+            crate::output::atomic_file::nameless().context("creating a temporary file for a pipe")?;
         let len = pump(start.as_slice().chain(rest), &mut file, &label, progress)?;
         Ok(Self::Spooled { file, len })
     }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{
     Extent,
-    copy::joined,
+    iso9660::extract::joined,
     payload::{Progress, Stamp, copy_with_holes, read_pieces},
 };
 

@@ -21,7 +21,7 @@ use std::{fmt, fs::File, io, os::unix::fs::FileExt};
 
 use anyhow::{Result, anyhow};
 
-use self::table::{Marks, TABLE};
+use super::superblocks::table::{Marks, TABLE};
 use super::{Extent, Image, Kind, Record};
 
 /// Bytes of a mark at most, what is there besides included.
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn a_file_is_read_as_memory_is() {
         use std::io::Write;
-        let mut file = crate::output::replace::nameless().unwrap();
+        let mut file = crate::output::atomic_file::nameless().unwrap();
         let image: Vec<_> = (0..=250_u8).cycle().take(30_001).collect();
         file.write_all(&image).unwrap();
         let mut window = Window { file: &file, bytes: 30_001, start: 0, read: Vec::new() };

@@ -196,10 +196,8 @@ mod tests {
 
     use tempfile::TempDir;
 
-    use super::{
-        super::{handle::open_directory, nameless},
-        *,
-    };
+    use super::*;
+    use crate::output::{handle::open_directory, unnamed_file};
 
     const TARGET: &str = "meta.iso";
 
@@ -213,7 +211,7 @@ mod tests {
     fn put(sandbox: &Path, directory: &OwnedFd, content: &str) -> io::Result<()> {
         let mut file = tempfile::tempfile_in(sandbox)?;
         file.write_all(content.as_bytes())?;
-        let link = |name: &OsStr| nameless::name(&file, directory, name);
+        let link = |name: &OsStr| unnamed_file::name(&file, directory, name);
         replace(&file, directory, OsStr::new(TARGET), link)
     }
 

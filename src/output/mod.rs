@@ -1,14 +1,14 @@
 //! What is written outside of an image: files that appear whole or not at all, and trees that stay beneath their
 //! directory.
 
+pub mod atomic_file;
+pub mod confined_dir;
+pub mod file_lock;
+pub mod group_commit;
 mod handle;
 mod leftover;
-pub mod lock;
-pub mod many;
-mod nameless;
 pub mod names;
-pub mod replace;
 mod resolve;
 pub mod temporary;
-pub mod tree;
 mod unfinished;
+mod unnamed_file;

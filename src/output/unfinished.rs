@@ -10,8 +10,9 @@ use std::{
 };
 
 use super::{
-    leftover, nameless,
+    leftover,
     temporary::{Temporary, uninterrupted, uninterrupted_at_last},
+    unnamed_file,
 };
 
 /// A file that nobody sees until it gets its name.
@@ -38,7 +39,7 @@ impl Unfinished {
     /// # Errors
     /// The system refuses.
     pub(super) fn create(directory: &Arc<OwnedFd>, name: &OsStr, mode: u32) -> io::Result<Self> {
-        match nameless::create(directory, mode) {
+        match unnamed_file::create(directory, mode) {
             Some(file) => {
                 let (directory, name) = (Arc::clone(directory), name.to_owned());
                 Ok(Self { file, temporary: None, directory, name })
@@ -72,7 +73,7 @@ impl Unfinished {
         if let Some(temporary) = &mut self.temporary {
             return temporary.rename(&self.name);
         }
-        nameless::name(&self.file, &self.directory, &self.name)
+        unnamed_file::name(&self.file, &self.directory, &self.name)
     }
 
     /// Removes what is left of a run that was to replace what had this name, where nothing has had it since.
@@ -90,7 +91,9 @@ impl Unfinished {
         let Self { file, temporary, directory, name } = self;
         let work = || match temporary {
             Some(temporary) => temporary.rename_instead(name),
-            None => leftover::replace(file, directory, name, |name| nameless::name(file, &*directory, name)),
+            None => {
+                leftover::replace(file, directory, name, |name| unnamed_file::name(file, &*directory, name))
+            }
         };
         match then {
             Then::GoOn => uninterrupted(work),

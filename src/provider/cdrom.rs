@@ -21,8 +21,9 @@ use anyhow::{Context, Error, Result};
 
 use super::{Instance, Level, Metadata, Provider, Say};
 use crate::{
-    image::{Image, Kind, Record, Volume, layout, peek},
-    trust::contents::Contents,
+    datasource::layout,
+    image::{Image, Kind, Record, Volume, probe},
+    manifest::inventory::Contents,
 };
 
 /// The provider's name on the command line.
@@ -250,8 +251,8 @@ fn is_cdrom(name: &str) -> bool {
 
 /// An open device, and the identifier of the volume on it, if there is one.
 fn identify(path: &Path) -> io::Result<(File, Option<String>)> {
-    let mut file = peek::open(path)?;
-    let volume = peek::volume_identifier(&mut file)?;
+    let mut file = probe::open(path)?;
+    let volume = probe::volume_identifier(&mut file)?;
     Ok((file, volume))
 }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::image::{
     Image,
-    peek::{self, FileSystem},
+    probe::{self, FileSystem},
 };
 
 /// The provider's name on the command line.
@@ -58,7 +58,7 @@ impl Provider for File {
         let context = || format!("reading {:?}", self.path);
         let data = if self.path.as_os_str() == "-" {
             let data = read(io::stdin()).with_context(context)?;
-            let is_image = peek::file_system(&mut Cursor::new(&data)).with_context(context)?.is_some();
+            let is_image = probe::file_system(&mut Cursor::new(&data)).with_context(context)?.is_some();
             ensure!(
                 !is_image,
                 "reading {:?}: it is an image; give the path of a file that holds it",
@@ -66,14 +66,14 @@ impl Provider for File {
             );
             data
         } else {
-            let mut file = match peek::open_regular(&self.path) {
+            let mut file = match probe::open_regular(&self.path) {
                 Err(error) if is_absent(&error) => {
                     say(Level::Step, &format!("there is no file {:?}", self.path));
                     return Ok(None);
                 }
                 file => file.with_context(context)?,
             };
-            match peek::file_system(&mut file).with_context(context)? {
+            match probe::file_system(&mut file).with_context(context)? {
                 Some(FileSystem::Iso9660) => return self.read_image(file, say),
                 Some(FileSystem::Fat) => {
                     bail!("reading {:?}: it is a FAT image, and only ISO 9660 images can be read", self.path)

@@ -14,15 +14,14 @@ use std::{collections::HashSet, fmt, mem, path::PathBuf, str::FromStr, time::Ins
 use anyhow::Result;
 
 use crate::{
-    trust::{
-        contents::Contents,
-        public_key::{self, Options},
-    },
+    manifest::inventory::Contents,
+    trust::public_key::{self, Options},
     userdata::{
         config_tree::{ConfigTree, Entry, Mode},
         finding::{Code, Lines, Severity},
-        hostname, meta_data,
-        plan::Loss,
+        hostname,
+        install_plan::Loss,
+        meta_data,
     },
 };
 

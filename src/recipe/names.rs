@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{Contradiction, Recipe};
 use crate::{
-    image::{clashes::Clashes, read, renaming},
+    image::iso9660::{clashes::Clashes, reader, renaming},
+    manifest,
     output::names::NAME_BYTES,
-    trust::manifest,
 };
 
 /// Directories on an image at most. Each takes a sector in either tree and a record in the one above it, and another sector
@@ -101,11 +101,11 @@ impl Recipe {
         for (name, _) in &self.files {
             let ends = name.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
             let above: Vec<_> = ends.map(|end| &name[..end]).collect();
-            if above.len() > read::DEPTH_MAX {
+            if above.len() > reader::DEPTH_MAX {
                 let text = String::from_utf8_lossy(name);
                 return Err(Contradiction(format!(
                     "file name {text:?} is more than {} deep",
-                    read::DEPTH_MAX
+                    reader::DEPTH_MAX
                 )));
             }
             bytes += name.len();
@@ -117,13 +117,13 @@ impl Recipe {
         }
         // Beside them there are the layout's own.
         let own = 8;
-        if self.files.len() + directories.len() + own > read::RECORDS_MAX {
-            return Err(Contradiction(format!("an image holds at most {} files", read::RECORDS_MAX - own)));
+        if self.files.len() + directories.len() + own > reader::RECORDS_MAX {
+            return Err(Contradiction(format!("an image holds at most {} files", reader::RECORDS_MAX - own)));
         }
-        if bytes + 256 > read::PATHS_BYTES_MAX {
+        if bytes + 256 > reader::PATHS_BYTES_MAX {
             return Err(Contradiction(format!(
                 "the file names are longer than {} bytes in all",
-                read::PATHS_BYTES_MAX
+                reader::PATHS_BYTES_MAX
             )));
         }
         Ok(())

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use super::Recipe;
 use crate::{
     image::{Image, Kind, source::Source},
-    trust::{contents::Contents, manifest},
+    manifest::{self, inventory::Contents},
 };
 
 impl Recipe {

@@ -10,10 +10,10 @@ use anyhow::{Context, Result, bail, ensure};
 use ssh_key::public::KeyData;
 
 use super::{
-    moment::Moment,
     patterns::matches_list,
     public_key::{self, split_options},
 };
+use crate::manifest::timestamp::Moment;
 
 /// White space at the start of a line and between its parts. OpenSSH takes line ends and carriage returns for white space
 /// only in some places.

@@ -4,12 +4,10 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::{
     allowed_signers::{AllowedSigners, Revoked},
-    contents::Contents,
-    manifest::{self, Manifest},
-    moment::Moment,
     signature::{NAMESPACE, Signature},
 };
 use crate::image::Tree;
+use crate::manifest::{self, Manifest, inventory::Contents, timestamp::Moment};
 
 /// What an image must satisfy.
 #[derive(Clone, Debug)]

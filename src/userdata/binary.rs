@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind, Read};
 use flate2::read::MultiGzDecoder;
 
 use super::{
+    cloud_config::header::has_header,
     finding::{Code, Finding},
-    nocloud::has_header,
 };
 
 /// Bytes of compressed data that are decompressed to see whether it is text.

@@ -3,10 +3,12 @@
 //! Source: cloud-init's documents of the data sources NoCloud and ConfigDrive.
 
 use super::{
+    cloud_config::{
+        header::check_line_ends,
+        yaml::{Member, Value, check_mapping},
+    },
     finding::{Code, Finding, list},
     hostname,
-    nocloud::check_line_ends,
-    yaml::{Member, Value, check_mapping},
 };
 
 /// What meta-data says of the instance, as far as an agent applies it.

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::{Context, Result};
 
 use super::config_tree::{ConfigTree, Entry, Node};
-use crate::output::tree::Directory;
+use crate::output::confined_dir::Directory;
 
 /// Writes `tree` beneath `directory`: its files and directories with their modes, whatever the umask.
 ///

@@ -10,14 +10,14 @@ use std::{
 
 use metadata_image::{
     agent::{Options, Trust, run},
+    manifest::timestamp::Moment,
+    policy::decision::{Policy, Worker},
     provider::{
         Level, Metadata, Provider, Say,
         cdrom::{self, Cdrom, Reading},
     },
     trust::{
         allowed_signers::{AllowedSigners, Revoked},
-        moment::Moment,
-        policy::{Policy, Worker},
         verify::Terms,
     },
 };

@@ -15,17 +15,17 @@ use std::{
 };
 
 use metadata_image::{
-    agent::admit,
+    agent::admission,
     batch,
     check::{Subject, check},
-    image::Layout,
+    datasource::layout::Layout,
+    manifest::Manifest,
     provider::Metadata,
     trust::{
         allowed_signers::{AllowedSigners, Revoked},
-        manifest::Manifest,
         signature::Signature,
     },
-    userdata::{config_tree::ConfigTree, finding::Lines, plan::Plan},
+    userdata::{config_tree::ConfigTree, finding::Lines, install_plan::Plan},
 };
 use peak_alloc::PeakAlloc;
 use rustix::time::{ClockId, clock_gettime};
@@ -193,7 +193,7 @@ fn work(text: &str) {
     drop(plan.list());
     let mut found = Metadata { meta_data: Some(text.into()), ..Metadata::default() };
     found.parse_meta_data(&mut |_, line| shown += line.len());
-    drop(admit::input(&found, None));
+    drop(admission::input(&found, None));
     drop((Manifest::parse(text.as_bytes()), Signature::parse(text.as_bytes())));
     drop((AllowedSigners::parse("f", text), Revoked::parse(text.as_bytes())));
     assert!(shown < usize::MAX);

@@ -19,8 +19,8 @@ use std::{
 };
 
 use metadata_image::{
-    image::{Image, peek},
-    output::tree::Directory,
+    image::{Image, probe},
+    output::confined_dir::Directory,
     provider::{Provider, file::File},
     userdata::pack::{pack, to_json},
 };
@@ -597,7 +597,7 @@ fn a_fifo_that_takes_the_place_of_a_file_is_not_waited_for() {
         for _ in 0..1000 {
             let all = [
                 Image::open(&path).map(drop).map_err(|error| error.root_cause().to_string()),
-                peek::open_regular(&path).map(drop).map_err(|error| error.to_string()),
+                probe::open_regular(&path).map(drop).map_err(|error| error.to_string()),
                 provider
                     .fetch(Instant::now(), &mut |_, _| {})
                     .map(|found| assert_eq!(found.unwrap().userdata.as_deref(), Some(&b"hello"[..])))

@@ -2,14 +2,13 @@ use std::{fs, os::unix::fs::symlink};
 
 use metadata_image::{
     image::{Image, source::Source},
-    output::{replace::Target, tree::Directory},
+    output::{atomic_file::Target, confined_dir::Directory},
     provider::cdrom,
     recipe::Recipe,
     userdata::{
-        config_tree::{ConfigTree, Entry, Mode, Node},
+        config_tree::{ConfigTree, Entry, Mode, Node, parse},
         finding::Severity,
         pack::pack,
-        parse,
         unpack::unpack,
     },
 };

@@ -4,11 +4,10 @@ use std::{fs::OpenOptions, os::unix::fs::FileExt};
 
 use metadata_image::{
     image::Image,
+    manifest::{inventory::Contents, timestamp::Moment},
     provider::cdrom,
     trust::{
         allowed_signers::AllowedSigners,
-        contents::Contents,
-        moment::Moment,
         verify::{Terms, verify},
     },
 };

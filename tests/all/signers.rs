@@ -6,8 +6,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use metadata_image::trust::{
-    allowed_signers::AllowedSigners, moment::Moment, signature::NAMESPACE, verify::Terms,
+use metadata_image::{
+    manifest::timestamp::Moment,
+    trust::{allowed_signers::AllowedSigners, signature::NAMESPACE, verify::Terms},
 };
 use ssh_key::{PublicKey, SshSig, public::KeyData};
 

@@ -2,12 +2,12 @@
 
 use metadata_image::{
     check::{self, Checked, Subject, TARGETS},
-    image::Layout,
+    datasource::layout::Layout,
     userdata::{
-        config_tree::ConfigTree,
+        config_tree::{ConfigTree, parse},
         finding::{Code, Lines, Severity},
-        pack, parse,
-        plan::Plan,
+        install_plan::Plan,
+        pack,
     },
 };
 

@@ -11,9 +11,10 @@ use std::{
 
 use metadata_image::{
     check::check_image,
-    image::{Image, Kind, Layout, Record, Volume, layout::Agent, peek, read},
+    datasource::layout::{Agent, Layout},
+    image::{Image, Kind, Record, Volume, iso9660::reader, probe},
+    manifest::inventory::Contents,
     provider::cdrom::{self, Reading},
-    trust::contents::Contents,
 };
 use tempfile::TempDir;
 
@@ -75,7 +76,7 @@ pub(crate) fn check(image: &[u8]) -> Seen {
     let file = Sparse::new(image);
     let path = &file.path;
     let list = || Image::open(path)?.list();
-    let list_root = |wanted: &read::Wanted| Image::open(path)?.list_root(wanted);
+    let list_root = |wanted: &reader::Wanted| Image::open(path)?.list_root(wanted);
 
     let (listed, root) = (list(), list_root(&|_| true));
     match (&listed, &root) {
@@ -115,8 +116,8 @@ fn in_root(records: &[Record]) -> Vec<Record> {
 
 /// What the documentation of [`Record`] and of the bounds says.
 fn check_records(records: &[Record]) {
-    assert!(records.len() <= read::RECORDS_MAX);
-    assert!(records.iter().map(|record| record.path.len()).sum::<usize>() <= read::PATHS_BYTES_MAX);
+    assert!(records.len() <= reader::RECORDS_MAX);
+    assert!(records.iter().map(|record| record.path.len()).sum::<usize>() <= reader::PATHS_BYTES_MAX);
     assert!(records.iter().map(|record| record.extents.len()).sum::<usize>() <= EXTENTS_MAX);
     let mut directories = vec![&b""[..]];
     for record in records {
@@ -129,16 +130,16 @@ fn check_records(records: &[Record]) {
             directories.push(&record.path);
         }
         let depth = record.path.split(|&byte| byte == b'/').count();
-        assert!(depth <= read::DEPTH_MAX + 1, "{record:?}");
+        assert!(depth <= reader::DEPTH_MAX + 1, "{record:?}");
         assert_eq!(record.len, record.extents.iter().map(|extent| extent.len).sum::<u64>());
     }
 }
 
 /// The identifier that devices are found by is that of the volume.
 fn check_identifier(path: &Path, volume: &Volume) {
-    let mut file = peek::open(path).unwrap();
-    assert_eq!(peek::file_system(&mut file).unwrap(), Some(peek::FileSystem::Iso9660));
-    if let Some(identifier) = peek::volume_identifier(&mut file).unwrap() {
+    let mut file = probe::open(path).unwrap();
+    assert_eq!(probe::file_system(&mut file).unwrap(), Some(probe::FileSystem::Iso9660));
+    if let Some(identifier) = probe::volume_identifier(&mut file).unwrap() {
         assert_eq!(identifier, volume.identifier.trim_matches([' ', '\0']));
     }
 }

@@ -8,9 +8,7 @@
 use std::{collections::BTreeSet, ops::Range, sync::OnceLock};
 
 use metadata_image::{
-    image::{Layout, source::Source},
-    recipe::Recipe,
-    trust::manifest::Statement,
+    datasource::layout::Layout, image::source::Source, manifest::Statement, recipe::Recipe,
 };
 
 pub(crate) const SECTOR: usize = 2048;

@@ -5,11 +5,9 @@ use std::sync::OnceLock;
 
 use metadata_image::{
     image::{Tree, Volume},
+    manifest::{Manifest, inventory::Contents, timestamp::Moment},
     trust::{
         allowed_signers::{AllowedSigners, Revoked},
-        contents::Contents,
-        manifest::Manifest,
-        moment::Moment,
         public_key::{self, Options},
         signature::Signature,
         verify::{Signer, Terms, verify},

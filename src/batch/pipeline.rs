@@ -1,0 +1,275 @@
+//! The threads: one reads, some build, and the caller's tells of what was done in the order of the lines.
+
+use std::{
+    collections::VecDeque,
+    io::Read,
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+        mpsc::{self, Receiver, Sender, SyncSender, TryRecvError},
+    },
+    thread,
+};
+
+use anyhow::{Context, Result, anyhow, ensure};
+
+use super::{
+    Event, Options, Outcome, Summary,
+    input::{Line, Lines},
+    worker::write,
+};
+use crate::{
+    image::iso9660::writer::Heads,
+    output::group_commit::{Many, Place},
+};
+
+/// Lines that may be read before the oldest that is not done.
+const WINDOW: u64 = 4096;
+
+/// Lines that go to a thread at once, so that handing them over costs little for each.
+const CHUNK_LINES: usize = 32;
+
+/// Bytes of lines likewise.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// What the threads share.
+struct Shared<'a> {
+    options: &'a Options,
+    many: Many<(u64, Outcome)>,
+    /// The last line that is still to be done, by its place among those of the shard.
+    last: AtomicU64,
+    /// The newest line that was begun.
+    newest: AtomicU64,
+    /// How many lines have been told of.
+    told: Mutex<u64>,
+    told_more: Condvar,
+    /// Threads that build.
+    building: AtomicUsize,
+}
+
+/// A line and its place among those of the shard, from 0.
+type Job = (u64, Line);
+
+/// What became of the line at that place; `None`: it was not begun.
+type Done = (u64, Option<Outcome>);
+
+pub(super) fn build_all<R: Read + Send>(
+    lines: Lines<R>,
+    options: &Options,
+    each: &mut dyn FnMut(Event) -> Result<()>,
+) -> Result<Summary> {
+    let jobs = options.jobs.get();
+    let shared = Shared {
+        options,
+        many: Many::beneath(&options.into)?,
+        last: AtomicU64::new(u64::MAX),
+        newest: AtomicU64::new(0),
+        told: Mutex::new(0),
+        told_more: Condvar::new(),
+        building: AtomicUsize::new(jobs),
+    };
+    let (to_build, chunks) = mpsc::sync_channel(2 * jobs);
+    let chunks = Mutex::new(chunks);
+    let (to_tell, outcomes) = mpsc::channel();
+    let summary = thread::scope(|scope| -> Result<Summary> {
+        for _ in 0..jobs {
+            let to_tell = to_tell.clone();
+            let (shared, chunks) = (&shared, &chunks);
+            scope.spawn(move || build(shared, chunks, &to_tell));
+        }
+        drop(to_tell);
+        let reader = {
+            let shared = &shared;
+            scope.spawn(move || shared.read(lines, &to_build))
+        };
+        let told = shared.tell(&outcomes, each);
+        if told.is_err() {
+            shared.stop(0);
+            // The threads may wait for the lines to be told.
+            *lock(&shared.told) = u64::MAX / 2;
+            shared.told_more.notify_all();
+        }
+        let read = reader.join().map_err(|_| anyhow!("the thread that reads the input broke off"))?;
+        let summary = told?;
+        read?;
+        Ok(summary)
+    })?;
+    if options.sync {
+        shared.many.sync()?;
+    }
+    Ok(summary)
+}
+
+impl Shared<'_> {
+    /// Nothing behind the line at that place is begun any more.
+    fn stop(&self, place: u64) {
+        self.last.fetch_min(place, Ordering::Relaxed);
+    }
+
+    fn is_over(&self, place: u64) -> bool {
+        place > self.last.load(Ordering::Relaxed)
+    }
+
+    /// Reads lines and hands them to those that build.
+    fn read<R: Read>(&self, mut lines: Lines<R>, to_build: &SyncSender<Vec<Job>>) -> Result<()> {
+        let mut chunk = Vec::with_capacity(CHUNK_LINES);
+        let mut bytes = 0;
+        let mut place = 0;
+        let read = loop {
+            if self.is_over(place) {
+                break Ok(());
+            }
+            let line = match lines.next() {
+                Ok(Some(line)) => line,
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error).context("reading the input"),
+            };
+            if line.task.is_err() && !self.options.keep_going {
+                self.stop(place);
+            }
+            bytes += line.len;
+            chunk.push((place, line));
+            place += 1;
+            if chunk.len() == CHUNK_LINES
+                || bytes >= CHUNK_BYTES
+                || !lines.is_ready()
+                || !self.has_room(place)
+            {
+                bytes = 0;
+                // Only fails when nobody builds any more.
+                if to_build.send(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_LINES))).is_err() {
+                    break Ok(());
+                }
+                self.wait_for_room(place);
+            }
+        };
+        drop(to_build.send(chunk));
+        read
+    }
+
+    fn has_room(&self, place: u64) -> bool {
+        place < *lock(&self.told) + WINDOW
+    }
+
+    fn wait_for_room(&self, place: u64) {
+        let told = lock(&self.told);
+        drop(self.told_more.wait_while(told, |told| place >= *told + WINDOW));
+    }
+
+    /// Puts what was done in order and tells of it.
+    fn tell(
+        &self,
+        outcomes: &Receiver<Vec<Done>>,
+        each: &mut dyn FnMut(Event) -> Result<()>,
+    ) -> Result<Summary> {
+        let mut summary = Summary::default();
+        let mut told = 0;
+        let mut waiting = VecDeque::new();
+        loop {
+            let done = match outcomes.try_recv() {
+                Ok(done) => done,
+                Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Empty) => {
+                    each(Event::Pause)?;
+                    let Ok(done) = outcomes.recv() else { break };
+                    done
+                }
+            };
+            for (place, outcome) in done {
+                let at = usize::try_from(place - told)?;
+                if waiting.len() <= at {
+                    waiting.resize_with(at + 1, || None);
+                }
+                waiting[at] = Some(outcome);
+            }
+            while let Some(Some(_)) = waiting.front() {
+                told += 1;
+                if let Some(Some(Some(outcome))) = waiting.pop_front() {
+                    if outcome.built.is_ok() {
+                        summary.built += 1;
+                    } else {
+                        summary.faulty += 1;
+                    }
+                    each(Event::Outcome(outcome))?;
+                }
+            }
+            *lock(&self.told) = told;
+            self.told_more.notify_all();
+        }
+        ensure!(waiting.is_empty(), "a thread that builds images broke off");
+        Ok(summary)
+    }
+}
+
+/// Builds what comes out of `chunks`, until there is no more.
+fn build(shared: &Shared<'_>, chunks: &Mutex<Receiver<Vec<Job>>>, to_tell: &Sender<Vec<Done>>) {
+    let mut builder = Builder { shared, heads: Heads::default(), place: Place::default(), done: Vec::new() };
+    loop {
+        // The lock is held while one waits, and the others wait for the lock.
+        let chunk = lock(chunks).recv();
+        let Ok(chunk) = chunk else { break };
+        for (place, line) in chunk {
+            builder.build(place, line);
+        }
+        drop(to_tell.send(std::mem::take(&mut builder.done)));
+    }
+    // The last one names what waits.
+    if shared.building.fetch_sub(1, Ordering::AcqRel) == 1 {
+        builder.replaced(shared.many.replace_older(u64::MAX));
+        drop(to_tell.send(builder.done));
+    }
+}
+
+/// A thread that builds.
+struct Builder<'a> {
+    shared: &'a Shared<'a>,
+    heads: Heads,
+    place: Place,
+    done: Vec<Done>,
+}
+
+impl Builder<'_> {
+    fn build(&mut self, place: u64, line: Line) {
+        if self.shared.is_over(place) {
+            self.done.push((place, None));
+            return;
+        }
+        let Shared { options, many, .. } = self.shared;
+        self.shared.newest.fetch_max(place, Ordering::Relaxed);
+        let Line { number, image, task, .. } = line;
+        let outcome = |built| Outcome { line: number, image, built };
+        match task.and_then(|task| write(task, options, many, &mut self.place, &mut self.heads)) {
+            Err(fault) => self.finish(place, outcome(Err(fault))),
+            Ok((None, built)) => self.finish(place, outcome(Ok(built))),
+            Ok((Some(taken), built)) => {
+                let replaced = self.shared.many.replace(taken, place, (place, outcome(Ok(built))));
+                self.replaced(replaced);
+            }
+        }
+        // The reader waits when it is too far ahead of the oldest, and then nobody comes to fill the group.
+        let newest = self.shared.newest.load(Ordering::Relaxed);
+        let replaced = self.shared.many.replace_older((newest + 1).saturating_sub(WINDOW / 2));
+        self.replaced(replaced);
+    }
+
+    fn replaced(&mut self, named: Vec<((u64, Outcome), Result<()>)>) {
+        for ((place, mut outcome), named) in named {
+            if let Err(error) = named {
+                let image = outcome.image.as_deref().unwrap_or_default();
+                outcome.built = Err(error.context(format!("building image {image:?}")));
+            }
+            self.finish(place, outcome);
+        }
+    }
+
+    fn finish(&mut self, place: u64, outcome: Outcome) {
+        if outcome.built.is_err() && !self.shared.options.keep_going {
+            self.shared.stop(place);
+        }
+        self.done.push((place, Some(outcome)));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

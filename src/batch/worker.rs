@@ -1,0 +1,121 @@
+//! One image of many: what `metadata create` does with the same options.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::{Built, Options, job::Task};
+use crate::{
+    check::{Checked, Prepared},
+    image::{
+        digests::digests,
+        iso9660::writer::{Heads, Written},
+        probe::may_be_replaced,
+        source::Source,
+    },
+    output::group_commit::{Many, Named, Place, Taken},
+    userdata::{
+        finding::Lines,
+        pack::{pack, to_json},
+    },
+};
+
+/// Warnings of one image that are told.
+const WARNINGS_MAX: usize = 8;
+
+/// Builds an image beneath the directory of `many`, and gives it its name unless another file has that.
+pub(super) fn write<T>(
+    task: Task,
+    options: &Options,
+    many: &Many<T>,
+    place: &mut Place,
+    heads: &mut Heads,
+) -> Result<(Option<Taken>, Built)> {
+    let Task { image, mut recipe, pack, mode, strict } = task;
+    if let Some((directory, follow)) = pack {
+        recipe.data = Source::Bytes(packed(&directory, follow)?);
+    }
+    let layout = recipe.layout;
+    let volume_identifier = recipe.volume_identifier().to_owned();
+    let sources: Vec<_> = recipe.paths().map(Path::to_path_buf).collect();
+    let prepared = Prepared::with_heads(recipe, Some(heads))?;
+    let strict = strict || options.strict;
+    let (prepared, mut warnings) = checked(prepared, strict)?;
+    let building = || format!("building image {image:?}");
+    let new = many.create(place, image.as_bytes(), mode).with_context(building)?;
+    let written = prepared.draft.write_to_file(new.file(), &mut ()).with_context(building)?;
+    let Written { bytes, ref mistakable, .. } = written;
+    match mistakable {
+        Some(warning) if strict => bail!("{warning}"),
+        Some(warning) => warnings.push(warning.clone()),
+        None => {}
+    }
+    let digests = if options.digests {
+        let digests = digests(new.file(), &written, &mut ()).context("reading the image back")?;
+        Some((written.files, digests))
+    } else {
+        None
+    };
+    let mut built = Built { bytes, layout, volume_identifier, replaced: false, warnings, digests };
+    match new.name().with_context(building)? {
+        Named::Done => Ok((None, built)),
+        Named::Taken(taken) => {
+            if let Some(path) = sources.iter().chain(&options.lines).find(|path| taken.is_same_file(path)) {
+                return Err(anyhow!("it is the same file as {path:?}")).with_context(building);
+            }
+            if !options.force {
+                check_old(&taken).with_context(building)?;
+            }
+            built.replaced = true;
+            Ok((Some(taken), built))
+        }
+    }
+}
+
+/// Whether an image may take the place of the file that has its name.
+fn check_old(taken: &Taken) -> Result<()> {
+    match taken.open_old().and_then(may_be_replaced) {
+        Ok(true) => Ok(()),
+        Ok(false) => bail!("there is a file that is not an image (--force replaces it)"),
+        Err(error) => {
+            bail!(
+                "there is a file, and it cannot be told whether it is an image: {error} (--force replaces it)"
+            )
+        }
+    }
+}
+
+/// The user data of a directory.
+fn packed(directory: &Path, follow: bool) -> Result<Vec<u8>> {
+    match pack(directory, follow)? {
+        Ok(tree) => to_json(&tree).with_context(|| format!("packing {directory:?}")),
+        Err(faults) => {
+            let more = match faults.len() {
+                0 | 1 => String::new(),
+                count => format!(" (and {} more)", count - 1),
+            };
+            let first = faults.first().map(|fault| format!("{:?}: {}", fault.path, fault.why));
+            bail!("packing {}{more}", first.unwrap_or_default())
+        }
+    }
+}
+
+/// What is likely a mistake in an image that is about to be built.
+fn checked(mut prepared: Prepared, strict: bool) -> Result<(Prepared, Vec<String>)> {
+    let mut warnings = std::mem::take(&mut prepared.warnings);
+    if let (true, Some(first)) = (strict, warnings.first()) {
+        bail!("{first}");
+    }
+    warnings.truncate(WARNINGS_MAX);
+    prepared.check(|Checked { name, text, findings }| {
+        let lines = Lines::of(&text);
+        for finding in findings.iter().take(WARNINGS_MAX - warnings.len().min(WARNINGS_MAX)) {
+            warnings.push(finding.in_one_line(name.as_deref().unwrap_or_default(), &lines));
+        }
+        match (strict, warnings.first()) {
+            (true, Some(first)) => bail!("{first}"),
+            _ => Ok(()),
+        }
+    })?;
+    Ok((prepared, warnings))
+}

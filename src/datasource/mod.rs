@@ -1,0 +1,3 @@
+//! What an agent in a guest looks for, whatever carries it: volume identifiers, file names, and generated meta-data.
+
+pub mod layout;

@@ -1,0 +1,220 @@
+//! Names on one image that some reader cannot tell apart, and what follows from that for a signature.
+//!
+//! *Refused* is what can give a reader other bytes than the guest that verified the image got under the same name:
+//!
+//! - Two paths that are one in Rock Ridge or Joliet. These trees have the names that were given, so whoever opens one of them
+//!   may get the file of the other.
+//! - A path that is, to any reader, one that an agent looks for, and is not exactly that: the reader opens it in place of the
+//!   agent's file, or where there should be none.
+//! - A path in more directories than ISO 9660 has levels: in the plain tree it is somewhere else.
+//!
+//! *Doubtful* is what remains: two paths that are one in the plain tree only. The names there are made up, of 30 characters
+//! without even a dash, and numbered where they would be the same, so that nobody can know one without looking, and no
+//! agent looks for these. Creating and signing warn of them, and verifying accepts them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
+
+use anyhow::{Result, anyhow};
+
+use super::folding::Reader;
+use crate::{
+    datasource::layout::looked_for,
+    image::{Image, Kind, Record},
+};
+
+/// Directories that a file may be in besides the root: directories have eight levels at most, that of the root among them
+/// (ECMA-119, 6.8.2.1).
+const DIRECTORIES_MAX: usize = 7;
+
+/// What was found about the names of an image, a sentence each. Of several findings of one kind the first is told, and how
+/// many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Clashes {
+    /// Why the image cannot be signed, and a signature of it is not accepted.
+    pub refused: Option<String>,
+    /// What is likely not meant.
+    pub doubtful: Option<String>,
+}
+
+impl Clashes {
+    /// Looks at the paths of all `files` of an image. `own`: files that a signed image has besides, and that nothing else
+    /// may be taken for.
+    #[must_use]
+    pub fn of<'a>(files: impl Iterator<Item = &'a [u8]>, own: &[&'static str]) -> Self {
+        let mut paths = BTreeMap::new();
+        for file in files {
+            for (end, _) in file.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+                paths.insert(&file[..end], true);
+            }
+            paths.insert(file, false);
+        }
+        let (mut refused, mut doubtful) = (Sentences::default(), Sentences::default());
+        for path in paths.iter().filter(|(_, is_directory)| !**is_directory).map(|(path, _)| *path) {
+            if path.split(|&byte| byte == b'/').count() > DIRECTORIES_MAX + 1 {
+                refused.add(path, || {
+                    let path = String::from_utf8_lossy(path);
+                    format!(
+                        "file {path:?} is in more than {DIRECTORIES_MAX} directories, and plain ISO 9660 has no more levels"
+                    )
+                });
+            }
+        }
+        for (reader, looked_for) in Reader::ALL.into_iter().zip(&*LOOKED_FOR) {
+            let own: Vec<_> = own.iter().map(|name| (reader.key(name.as_bytes(), false), *name)).collect();
+            let mut keys = BTreeMap::new();
+            for (&path, &is_directory) in &paths {
+                let key = reader.key(path, is_directory);
+                let own = own.iter().find(|(other, _)| *other == key).map(|(_, name)| name);
+                let known = looked_for.get(&key).or(own).map(|name| name.as_bytes());
+                let other = known.or(keys.get(&key).copied());
+                keys.insert(key, path);
+                let Some(other) = other.filter(|other| *other != path) else { continue };
+                let made_up = reader == Reader::Plain && known.is_none();
+                let sentences = if made_up { &mut doubtful } else { &mut refused };
+                sentences.add(path, || {
+                    let kind = if is_directory { "directory" } else { "file" };
+                    let [path, other] = [path, other].map(String::from_utf8_lossy);
+                    format!("{kind} {path:?} cannot be told from {other:?} by {}", reader.name())
+                });
+            }
+        }
+        doubtful.paths.retain(|path| !refused.paths.contains(path));
+        Self { refused: refused.tell(), doubtful: doubtful.tell() }
+    }
+}
+
+/// The names that agents look for by what each reader finds them by.
+static LOOKED_FOR: LazyLock<[BTreeMap<Vec<u8>, &str>; Reader::ALL.len()]> = LazyLock::new(|| {
+    Reader::ALL.map(|reader| looked_for().map(|name| (reader.key(name.as_bytes(), false), name)).collect())
+});
+
+/// Findings about paths, of which the first is told.
+#[derive(Default)]
+struct Sentences<'a> {
+    paths: BTreeSet<&'a [u8]>,
+    first: Option<String>,
+}
+
+impl<'a> Sentences<'a> {
+    fn add(&mut self, path: &'a [u8], what: impl FnOnce() -> String) {
+        self.paths.insert(path);
+        self.first.get_or_insert_with(what);
+    }
+
+    fn tell(self) -> Option<String> {
+        let first = self.first?;
+        Some(match self.paths.len() {
+            0 => return None,
+            1 => first,
+            count => format!("{first} (and {} more like that)", count - 1),
+        })
+    }
+}
+
+impl Image {
+    /// Whether every reader takes the names of `records`, which are all of the image, for the same files. `own`: names that
+    /// nothing else may be taken for.
+    ///
+    /// # Errors
+    /// Some reader does not.
+    pub fn check_names(records: &[Record], own: &[&'static str]) -> Result<()> {
+        let files = records.iter().filter(|record| record.kind == Kind::File);
+        let clashes = Clashes::of(files.map(|record| record.path.as_slice()), own);
+        clashes.refused.map_or(Ok(()), |why| Err(anyhow!(why)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clashes(paths: &[&str]) -> Clashes {
+        let paths = paths.iter().map(|path| path.as_bytes()).chain([&b"config"[..]]);
+        Clashes::of(paths, &["manifest.json"])
+    }
+
+    #[test]
+    fn names_that_could_give_a_reader_other_bytes_are_refused() {
+        let norock = "Linux with the mount option norock";
+        let n = "n".repeat(253);
+        let [long, longer] = ["a", "b"].map(|end| format!("{n}{end}"));
+        let cut = "x".repeat(64);
+        let [cut_1, cut_2] = ["1", "2"].map(|end| format!("{cut}{end}"));
+        for (paths, path, other, reader) in [
+            (&["USER-DATA"][..], "USER-DATA", "user-data", norock),
+            (&["user-data..."], "user-data...", "user-data", norock),
+            (&["META-DATA"], "META-DATA", "meta-data", norock),
+            (&["Config"], "Config", "config", norock),
+            (&["config."], "config.", "config", norock),
+            (&["config "], "config ", "config", "Windows"),
+            (&["config;1"], "config;1", "config", "a reader that ignores case, final dots and versions"),
+            (&["Manifest.json"], "Manifest.json", "manifest.json", norock),
+            (&["user_data"], "user_data", "user-data", "a reader of plain ISO 9660 names"),
+            (&["user+data/x"], "user+data", "user-data", "a reader of plain ISO 9660 names"),
+            (
+                &["OpenStack/Latest/user_data"],
+                "OpenStack/Latest/user_data",
+                "openstack/latest/user_data",
+                norock,
+            ),
+            (&["networ\u{212a}-config"], "networ\u{212a}-config", "network-config", "Windows"),
+            (&["A/x", "a/y"], "a", "A", norock),
+            (&["a:b", "a_b"], "a_b", "a:b", norock),
+            (&["😀", "😁"], "😁", "😀", norock),
+            (&["Ä", "ä"], "ä", "Ä", "Windows"),
+            (&[&long, &longer], &longer, &long, "Linux"),
+            (&[&cut_1, &cut_2], &cut_2, &cut_1, norock),
+        ] {
+            let sentence = format!(" {path:?} cannot be told from {other:?} by {reader}");
+            let found = clashes(paths).refused.unwrap_or_default();
+            assert!(found.contains(&sentence), "{paths:?}: {found}");
+        }
+    }
+
+    #[test]
+    fn names_that_every_tree_keeps_apart_are_fine() {
+        for paths in [
+            &["日", "日本語"][..],
+            &["user-data", "meta-data", "network-config", "vendor-data", "openstack/latest/user_data"],
+            &["a.b", "a.c", "ab", "keys/ca.pem", "keys/config", "keys/USER-DATA"],
+            &["ä", "c?d", "a b", "1/2/3/4/5/6/7/8"],
+        ] {
+            assert_eq!(clashes(paths), Clashes::default(), "{paths:?}");
+        }
+    }
+
+    #[test]
+    fn no_reader_takes_one_name_of_a_layout_for_another() {
+        for keys in &*LOOKED_FOR {
+            assert_eq!(keys.len(), looked_for().collect::<BTreeSet<_>>().len(), "{keys:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_only_the_plain_tree_changes_are_doubtful() {
+        let doubtful = |what: &str| Clashes { refused: None, doubtful: Some(what.to_owned()) };
+        let reader = "a reader of plain ISO 9660 names";
+        assert_eq!(
+            clashes(&["a+", "a-"]),
+            doubtful(&format!("file \"a-\" cannot be told from \"a+\" by {reader}"))
+        );
+        assert_eq!(
+            clashes(&["a+", "a-", "a=", "日", "本"]),
+            doubtful(&format!("file \"a-\" cannot be told from \"a+\" by {reader} (and 2 more like that)"))
+        );
+    }
+
+    #[test]
+    fn directories_have_an_end() {
+        let why =
+            "file \"1/2/3/4/5/6/7/8/9\" is in more than 7 directories, and plain ISO 9660 has no more levels";
+        assert_eq!(clashes(&["1/2/3/4/5/6/7/8/9"]).refused.as_deref(), Some(why));
+        assert_eq!(
+            clashes(&["1/2/3/4/5/6/7/8/9", "CONFIG"]).refused,
+            Some(format!("{why} (and 1 more like that)"))
+        );
+    }
+}

@@ -1,0 +1,195 @@
+//! Block devices for hadris: the head of an image in memory, and a file that is read within bounds.
+
+use std::{
+    convert::Infallible,
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+};
+
+use hadris_io::{Error, ErrorKind, ErrorType};
+use hadris_storage::{BlockIndex, BlockSize, sync::BlockDevice};
+
+use crate::image::{SECTOR_BYTES, SYSTEM_AREA_BYTES};
+
+const SECTOR: BlockSize = match BlockSize::new(2048) {
+    Some(size) => size,
+    None => unreachable!(),
+};
+
+/// The head of an image from the end of the system area on: descriptors, directories, small files and path tables.
+///
+/// Grows as it is written. The system area is all zeros (ECMA-119, 6.2.1), and neither it nor zeros past the end are kept:
+/// the image file has holes there.
+#[derive(Debug, Default)]
+pub(super) struct HeadDevice {
+    bytes: Vec<u8>,
+}
+
+impl HeadDevice {
+    /// A head that begins, behind the system area, as `bytes`, a whole number of sectors.
+    pub(super) fn new(bytes: Vec<u8>) -> Self {
+        Self { bytes }
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
+impl ErrorType for HeadDevice {
+    type Error = Infallible;
+}
+
+impl BlockDevice for HeadDevice {
+    fn block_size(&self) -> BlockSize {
+        SECTOR
+    }
+
+    fn block_count(&self) -> u64 {
+        (SYSTEM_AREA_BYTES + self.bytes.len()) as u64 / SECTOR_BYTES
+    }
+
+    fn max_block_count(&self) -> u64 {
+        u64::MAX
+    }
+
+    fn writable(&self) -> bool {
+        true
+    }
+
+    fn read_blocks(&mut self, first: BlockIndex, buf: &mut [u8]) -> Result<(), Error<Infallible>> {
+        let start = position(first).ok_or(ErrorKind::InvalidInput)?;
+        let (zeros, buf) = buf.split_at_mut(SYSTEM_AREA_BYTES.saturating_sub(start).min(buf.len()));
+        zeros.fill(0);
+        let start = start.saturating_sub(SYSTEM_AREA_BYTES);
+        let stored = start.checked_add(buf.len()).and_then(|end| self.bytes.get(start..end));
+        buf.copy_from_slice(stored.ok_or(ErrorKind::InvalidInput)?);
+        Ok(())
+    }
+
+    fn write_blocks(&mut self, first: BlockIndex, data: &[u8]) -> Result<(), Error<Infallible>> {
+        let start = position(first).ok_or(ErrorKind::InvalidInput)?;
+        // hadris writes something else there only for images to boot from. It is no memory until somebody looks at it.
+        let data = &data[SYSTEM_AREA_BYTES.saturating_sub(start).min(data.len())..];
+        let start = start.saturating_sub(SYSTEM_AREA_BYTES);
+        let end = start + data.len();
+        if self.bytes.len() < end {
+            if start >= self.bytes.len() && is_padding(data) {
+                return Ok(());
+            }
+            self.bytes.resize(end, 0);
+        }
+        self.bytes[start..end].copy_from_slice(data);
+        Ok(())
+    }
+}
+
+/// Whether `data`, behind all that has been written, is the padding that goes there: zeros.
+///
+/// The 300 KiB that hadris pads with are no memory until somebody looks at them, so only the first sector of such a
+/// piece is looked at, which saves a small `create` 1/20 of its time. A directory begins with the length of a record, a
+/// path table with that of a name, and file contents come in smaller pieces (hadris 3.0.0-rc.2).
+fn is_padding(data: &[u8]) -> bool {
+    const ZEROS: [u8; 2048] = [0; 2048];
+    const CONTENT_BYTES_MAX: usize = 64 << 10;
+    let looked_at = if data.len() > CONTENT_BYTES_MAX { &data[..ZEROS.len()] } else { data };
+    looked_at.chunks(ZEROS.len()).all(|sector| sector == &ZEROS[..sector.len()])
+}
+
+fn position(block: BlockIndex) -> Option<usize> {
+    block.get().checked_mul(SECTOR_BYTES)?.try_into().ok()
+}
+
+/// Bytes of descriptors and directories that are looked at in one image before it counts as hostile.
+///
+/// As many files as are listed take up to five sectors each, which is 160 MiB in all. Sectors that are in memory already count
+/// as well: hadris looks through a directory again for each record with a version, so that a few sectors that many
+/// directories share would take as long as they like.
+const BUDGET_BYTES: u64 = 256 << 20;
+
+pub(super) const CUT_OFF: &str = "it is cut off, or something on it points past its end";
+
+/// Sectors that are kept in memory: those of a small directory, of the one above it, and of the descriptors.
+const KEPT_SECTORS_MAX: usize = 16;
+
+/// Bytes of a sector.
+type Sector = Box<[u8; SECTOR.get() as usize]>;
+
+/// An image file or block device to read descriptors and directories from.
+///
+/// hadris reads a sector or a little more at a time; what it looks at in all is bounded, so that no image can keep it busy for
+/// long. File contents are read from [`Bounded::file`], past the budget.
+#[derive(Debug)]
+pub(super) struct Bounded {
+    file: File,
+    len: u64,
+    budget: u64,
+    /// Sectors by number, the one that was looked at last in front.
+    kept: Vec<(u64, Sector)>,
+}
+
+impl Bounded {
+    /// `file` with its length, which for a block device only a seek tells.
+    pub(super) fn new(mut file: File) -> io::Result<Self> {
+        let len = file.seek(SeekFrom::End(0))?;
+        Ok(Self { file, len, budget: BUDGET_BYTES, kept: Vec::new() })
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Bytes in the file or on the device.
+    pub(super) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Copies the start of a sector.
+    fn look(&mut self, number: u64, out: &mut [u8]) -> io::Result<()> {
+        self.budget = self
+            .budget
+            .checked_sub(SECTOR_BYTES)
+            .ok_or_else(|| io::Error::other("its directories take too much to read"))?;
+        if let Some(at) = self.kept.iter().position(|(kept, _)| *kept == number) {
+            self.kept[..=at].rotate_right(1);
+        } else {
+            let oldest = if self.kept.len() < KEPT_SECTORS_MAX { None } else { self.kept.pop() };
+            let mut sector = oldest.map_or_else(|| Box::new([0; _]), |(_, sector)| sector);
+            self.read(number, &mut sector)?;
+            self.kept.insert(0, (number, sector));
+        }
+        out.copy_from_slice(&self.kept[0].1[..out.len()]);
+        Ok(())
+    }
+
+    /// Reads a sector, all of which must be there: a directory that is cut off would have fewer files.
+    fn read(&mut self, number: u64, sector: &mut Sector) -> io::Result<()> {
+        let offset = number.checked_mul(SECTOR_BYTES).ok_or(io::ErrorKind::InvalidInput)?;
+        if self.len.saturating_sub(offset) < SECTOR_BYTES {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, CUT_OFF));
+        }
+        self.file.seek(SeekFrom::Start(offset))?;
+        self.file.read_exact(&mut sector[..])
+    }
+}
+
+impl ErrorType for Bounded {
+    type Error = io::Error;
+}
+
+impl BlockDevice for Bounded {
+    fn block_size(&self) -> BlockSize {
+        SECTOR
+    }
+
+    // A last, partial sector counts: `linuxkit metadata create` writes one, with the end of a file.
+    fn block_count(&self) -> u64 {
+        self.len.div_ceil(SECTOR_BYTES)
+    }
+
+    fn read_blocks(&mut self, first: BlockIndex, buf: &mut [u8]) -> Result<(), Error<io::Error>> {
+        let mut sectors = (first.get()..).zip(buf.chunks_mut(SECTOR.get() as usize));
+        let read = sectors.try_for_each(|(number, out)| self.look(number, out));
+        read.map_err(|error| Error::device(error, "reading the image"))
+    }
+}

@@ -1,0 +1,107 @@
+//! Out of an image: the bytes of a record, by whatever copies fastest.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+};
+
+use anyhow::{Context, Result, anyhow, ensure};
+
+use crate::image::{
+    Extent, Image, Record,
+    payload::{Progress, STEP_BYTES, copy_with_holes, takes_holes},
+};
+
+/// Bytes of a file that is worth looking for holes in.
+const WITH_HOLES_BYTES_MIN: u64 = 64 << 10;
+
+impl Image {
+    /// Whether all bytes of `record` are there.
+    #[must_use]
+    pub fn holds(&self, record: &Record) -> bool {
+        let end = |extent: &Extent| extent.offset.checked_add(extent.len);
+        record.extents.iter().all(|extent| end(extent).is_some_and(|end| end <= self.bytes()))
+    }
+
+    /// Copies the bytes of `record` to `out`.
+    ///
+    /// # Errors
+    /// The image ends before the file does, or one of the two cannot be read or written.
+    pub fn copy(&self, record: &Record, out: &mut impl Write, progress: &mut dyn Progress) -> Result<()> {
+        let context = || format!("copying file {:?} from image {:?}", record.display_path(), self.path());
+        if !self.holds(record) {
+            return Err(anyhow!("it reaches past the end of the image")).with_context(context);
+        }
+        let mut file = self.file();
+        for extent in &record.extents {
+            file.seek(SeekFrom::Start(extent.offset)).with_context(context)?;
+            let mut left = extent.len;
+            while left > 0 {
+                let step = left.min(STEP_BYTES);
+                let copied = io::copy(&mut file.take(step), out).with_context(context)?;
+                if copied != step {
+                    return Err(anyhow!("the image became shorter")).with_context(context);
+                }
+                progress.advance(step);
+                left -= step;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the bytes of `record` to `out`. An empty file gets holes where the image has them, and shares its blocks
+    /// where the file system does that.
+    ///
+    /// # Errors
+    /// As [`Image::copy`].
+    pub fn copy_to_file(&self, record: &Record, mut out: &File, progress: &mut dyn Progress) -> Result<()> {
+        if record.len < WITH_HOLES_BYTES_MIN || !self.holds(record) || !takes_holes(out) {
+            return self.copy(record, &mut out, progress);
+        }
+        let mut copy = || {
+            let mut at = 0;
+            for extent in joined(&record.extents) {
+                let copied = copy_with_holes(self.file(), extent, out, at, progress)?;
+                ensure!(copied == extent.len, "the image became shorter");
+                at += extent.len;
+            }
+            // It may end in a hole. What others write to the same open file comes behind.
+            out.set_len(at)?;
+            out.seek(SeekFrom::Start(at))?;
+            Ok(())
+        };
+        let copied: Result<()> = copy();
+        copied
+            .with_context(|| format!("copying file {:?} from image {:?}", record.display_path(), self.path()))
+    }
+
+    /// The bytes of `record`, which may be at most `limit`.
+    ///
+    /// # Errors
+    /// There are more, or [`Image::copy`] fails.
+    pub fn read(&self, record: &Record, limit: u64) -> Result<Vec<u8>> {
+        ensure!(
+            record.len <= limit,
+            "reading file {:?} of image {:?}: it has {} bytes, more than {limit}",
+            record.display_path(),
+            self.path(),
+            record.len
+        );
+        let mut bytes = Vec::new();
+        self.copy(record, &mut bytes, &mut ())?;
+        Ok(bytes)
+    }
+}
+
+/// The extents with those that follow one another as one. The extents of 4 GiB that a larger file has end within blocks,
+/// which file systems share as a whole only.
+pub(in crate::image) fn joined(extents: &[Extent]) -> Vec<Extent> {
+    let mut joined: Vec<Extent> = Vec::with_capacity(1);
+    for extent in extents {
+        match joined.last_mut() {
+            Some(last) if last.offset + last.len == extent.offset => last.len += extent.len,
+            _ => joined.push(*extent),
+        }
+    }
+    joined
+}

@@ -1,0 +1,249 @@
+//! The head of an image, laid out by hadris in memory: descriptors, directories, small files and path tables. Of large
+//! files it only knows where they are.
+//!
+//! Every image has Rock Ridge and Joliet, is of interchange level 3 (files over 4 GiB), and has no Enhanced Volume
+//! Descriptor, which some readers reject.
+
+use std::ops::Range;
+
+use anyhow::Result;
+use hadris_fs::{
+    DateTime, Extent as HadrisExtent, MountError, Node, Permissions, Report, SetAttr, Tree, Warning,
+};
+use hadris_iso::{
+    IsoId, IsoLevel, IsoOptions, SessionMode,
+    sync::{Session, write},
+};
+
+use super::device::HeadDevice;
+use crate::image::{Extent, SECTOR_BYTES};
+
+/// Bytes that are cheap to clone.
+pub(super) use hadris_fs::Content as Data;
+
+/// Permission bits of files on an image: whoever mounts it as another user than root has no business with it.
+const FILE_MODE: u32 = 0o400;
+
+/// Permission bits of directories on an image.
+const DIRECTORY_MODE: u32 = 0o500;
+
+/// Who made the image, in its descriptors. Without a version, so that images do not change with it.
+const APPLICATION: &str = "METADATA-IMAGE";
+
+/// Bytes in an extent at most: a record gives them in 32 bits, and all extents of a file but the last are whole sectors
+/// (ECMA-119, 6.4.2).
+const EXTENT_BYTES_MAX: u64 = u32::MAX as u64 / SECTOR_BYTES * SECTOR_BYTES;
+
+/// Warnings that a head keeps: each has the whole path of a file.
+const WARNINGS_MAX: usize = 64;
+
+/// Bytes that most heads take, so that they are not moved while they grow.
+const USUAL_BYTES: usize = 64 << 10;
+
+/// What a volume's descriptors say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// The volume identifier, at most 32 bytes.
+    identifier: String,
+    /// The date of everything.
+    time: DateTime,
+}
+
+/// Where a file's bytes are.
+pub(super) enum Place {
+    /// In the head.
+    Head(Data),
+    /// Somewhere behind it.
+    Behind(Extent),
+}
+
+/// A head that has been laid out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Head {
+    /// From the end of the system area on.
+    pub(super) bytes: Vec<u8>,
+    /// Bytes of the image, with hadris's padding of 150 sectors behind the head.
+    pub(super) image_bytes: u64,
+    /// Where the bytes of each file are, in the order in which the files were given; those of an empty one are at 0.
+    pub(super) extents: Vec<Extent>,
+    /// What readers of some trees see otherwise than asked for, a sentence each. Of many the first, and how many there are.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Plan {
+    /// `identifier`: the volume identifier, at most 32 bytes; `seconds`: the date of everything, since 1970.
+    pub(super) fn new(identifier: &str, seconds: u64) -> Result<Self> {
+        let time = DateTime::from_unix_seconds(i64::try_from(seconds)?)?;
+        Ok(Self { identifier: identifier.to_owned(), time })
+    }
+
+    fn options(&self) -> IsoOptions {
+        IsoOptions::new()
+            .with_id(IsoId::Volume, &self.identifier)
+            .with_id(IsoId::Application, APPLICATION)
+            .with_level(IsoLevel::L3)
+            .with_rock_ridge()
+            .with_joliet()
+            .with_time(self.time)
+    }
+
+    /// Lays out a head for `files`, in an image of at least so many sectors.
+    pub(super) fn lay_out<'a>(
+        &self,
+        files: impl Iterator<Item = (&'a [u8], Place)>,
+        sectors: u64,
+    ) -> Result<Head> {
+        let options = self.options().with_min_image_blocks(sectors);
+        let mut tree = Tree::new();
+        tree.replace("", directory())?;
+        let mut behind = false;
+        let mut names = Vec::with_capacity(files.size_hint().0);
+        for (name, place) in files {
+            names.push(name);
+            for (end, _) in name.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+                if tree.get(&name[..end]).is_none() {
+                    tree.insert(&name[..end], directory())?;
+                }
+            }
+            let data = match place {
+                Place::Head(data) => data,
+                Place::Behind(extent) => {
+                    behind = true;
+                    Data::stored(pieces(extent))?
+                }
+            };
+            tree.insert(name, Node::file(data).with_attrs(mode(FILE_MODE)))?;
+        }
+        let (bytes, report) =
+            if behind { lay_out_around_stored(tree, &options)? } else { lay_out(&tree, &options)? };
+        Ok(Head {
+            bytes,
+            image_bytes: report.size(),
+            extents: names.into_iter().map(|name| extent_of(&report, name)).collect(),
+            warnings: first_of(report.warnings().iter().filter_map(describe)),
+        })
+    }
+}
+
+fn extent_of(report: &Report, name: &[u8]) -> Extent {
+    let extents = report.extents(name).unwrap_or_default();
+    let offset = extents.first().map_or(0, HadrisExtent::offset);
+    Extent { offset, len: extents.iter().map(HadrisExtent::len).sum() }
+}
+
+fn directory() -> Node {
+    Node::dir().with_attrs(mode(DIRECTORY_MODE))
+}
+
+fn mode(bits: u32) -> SetAttr {
+    SetAttr::new().with_permissions(Permissions::new(bits))
+}
+
+/// The extents that make up a large file.
+fn pieces(Extent { offset, len }: Extent) -> Vec<HadrisExtent> {
+    let starts = (0..len.div_ceil(EXTENT_BYTES_MAX)).map(|number| number * EXTENT_BYTES_MAX);
+    starts.map(|start| HadrisExtent::new(offset + start, EXTENT_BYTES_MAX.min(len - start))).collect()
+}
+
+/// Lays `tree`, which has no stored files, out in memory. The bytes behind the system area, and what hadris says of them.
+fn lay_out(tree: &Tree, options: &IsoOptions) -> Result<(Vec<u8>, Report)> {
+    let mut device = HeadDevice::new(Vec::with_capacity(USUAL_BYTES));
+    let report = write(&mut device, tree, options)?;
+    Ok((device.into_bytes(), report))
+}
+
+/// Lays `tree` out in memory; its stored files are not touched.
+///
+/// hadris 3.0.0-rc.2 takes stored files in a [`Session`] only, which updates an image that is there. So the session
+/// gets an empty one that claims to have no sectors, and rebuilds all of it from the first sector after the
+/// descriptors. `hadris_still_refuses_stored_files_in_a_new_image` tells when this is no longer needed.
+fn lay_out_around_stored(tree: Tree, options: &IsoOptions) -> Result<(Vec<u8>, Report)> {
+    /// Where the primary volume descriptor, the first, has the volume's size, in both byte orders (ECMA-119, 8.4.8).
+    const VOLUME_SPACE_SIZE: Range<usize> = 80..88;
+
+    let (mut empty, _) = lay_out(&Tree::new(), &IsoOptions::new())?;
+    empty[VOLUME_SPACE_SIZE].fill(0);
+    let mut session = Session::open(HeadDevice::new(empty)).map_err(MountError::into_error)?;
+    *session.tree_mut() = tree;
+    let report = session.write(options, SessionMode::Rewrite)?;
+    Ok((session.into_inner().into_bytes(), report))
+}
+
+/// The first warnings, and a sentence about the others.
+fn first_of(mut warnings: impl Iterator<Item = String>) -> Vec<String> {
+    let mut first: Vec<_> = warnings.by_ref().take(WARNINGS_MAX).collect();
+    match warnings.count() {
+        0 => {}
+        1 => first.push("1 more warning like these".to_owned()),
+        more => first.push(format!("{more} more warnings like these")),
+    }
+    first
+}
+
+/// A sentence about a warning of hadris. `None`: it is about names that some reader cannot tell apart, which
+/// [`Clashes`](super::clashes::Clashes) finds as well.
+fn describe(warning: &Warning) -> Option<String> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let message = warning.message();
+    match (warning.path(), warning.stored_as()) {
+        (_, None) if message.contains("case-insensitive") => None,
+        (Some(path), Some(name)) => {
+            Some(format!("file {:?}: some readers see it as {:?} ({message})", text(path), text(name)))
+        }
+        (Some(path), None) => Some(format!("file {:?}: {message}", text(path))),
+        (None, _) => Some(warning.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::SYSTEM_AREA_BYTES;
+
+    #[test]
+    fn hadris_still_refuses_stored_files_in_a_new_image() -> Result<()> {
+        let mut tree = Tree::new();
+        tree.insert("file", Node::file(Data::stored([HadrisExtent::new(1 << 20, 5)])?))?;
+        assert!(
+            lay_out(&tree, &IsoOptions::new()).is_err(),
+            "hadris takes stored files in a new image: lay_out_around_stored can go"
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn the_detour_over_a_session_lays_out_as_a_new_image_does() -> Result<()> {
+        let tree = || -> Result<Tree> {
+            let mut tree = Tree::new();
+            tree.insert("directory/file", Node::file(Data::bytes(*b"hello")))?;
+            Ok(tree)
+        };
+        let options = IsoOptions::new().with_rock_ridge().with_joliet();
+        let (direct, detour) = (lay_out(&tree()?, &options)?, lay_out_around_stored(tree()?, &options)?);
+        assert!(direct.0 == detour.0);
+        assert_eq!(direct.1, detour.1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_that_begins_with_zeros_is_no_padding() -> Result<()> {
+        let mut data = vec![0; 300 << 10];
+        data.extend(*b"the end");
+        let plan = Plan::new("X", 0)?;
+        let head = plan.lay_out([(&b"file"[..], Place::Head(Data::bytes(data.clone())))].into_iter(), 0)?;
+        let Extent { offset, len } = head.extents[0];
+        assert!(head.bytes[usize::try_from(offset)? - SYSTEM_AREA_BYTES..][..usize::try_from(len)?] == data);
+        Ok(())
+    }
+
+    #[test]
+    fn a_large_file_is_cut_into_whole_sectors() {
+        let len = 2 * EXTENT_BYTES_MAX + 5;
+        let pieces = pieces(Extent { offset: 4096, len });
+        assert_eq!(
+            pieces.iter().map(HadrisExtent::len).collect::<Vec<_>>(),
+            [4_294_965_248, 4_294_965_248, 5]
+        );
+        assert!(pieces.iter().all(|piece| piece.offset() % SECTOR_BYTES == 0));
+    }
+}

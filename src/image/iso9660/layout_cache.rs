@@ -1,0 +1,288 @@
+//! Heads that have been laid out, and others made of them: where only contents differ and all files take as many sectors
+//! as before, a head differs in those contents and in the lengths that directory records state, and in nothing else.
+
+use std::collections::HashMap;
+
+use anyhow::Result;
+
+use super::layout::{Data, Head, Place, Plan};
+use crate::image::{ALIGNMENT_BYTES, Extent, SECTOR_BYTES, SYSTEM_AREA_BYTES};
+
+/// Bytes in a sector, to count in memory.
+const SECTOR: usize = 2048;
+
+/// Sectors in an image at least: what a few small files need with the padding, so that most images are laid out once,
+/// of a size that [`ALIGNMENT_BYTES`] divides.
+pub(super) const SECTORS_MIN: u64 = 182;
+
+/// Templates that are kept.
+const TEMPLATES_MAX: usize = 8;
+
+/// Bytes of a template at most; a larger head is laid out anew.
+const TEMPLATE_BYTES_MAX: usize = 256 << 10;
+
+/// Files of a template at most, likewise.
+const TEMPLATE_FILES_MAX: usize = 64;
+
+/// Heads to make others of. What comes out is what the writer lays out without them, several times faster.
+#[derive(Debug, Default)]
+pub struct Heads {
+    /// The one that was used last comes last.
+    templates: Vec<Template>,
+}
+
+impl Heads {
+    /// The head of an image of these small files, as `plan` lays it out.
+    pub(super) fn lay_out(&mut self, plan: &Plan, files: &[(&[u8], Data)]) -> Result<Head> {
+        if let Some(at) = self.templates.iter().position(|template| template.fits(plan, files)) {
+            let template = self.templates.remove(at);
+            let head = template.fill(files);
+            self.templates.push(template);
+            return Ok(head);
+        }
+        let head = lay_out(plan, files)?;
+        if let Some(template) = Template::of(&head, plan, files) {
+            if self.templates.len() == TEMPLATES_MAX {
+                self.templates.remove(0);
+            }
+            self.templates.push(template);
+        }
+        Ok(head)
+    }
+}
+
+/// The head of an image that has no other files than these, of a size that [`ALIGNMENT_BYTES`] divides.
+pub(super) fn lay_out(plan: &Plan, files: &[(&[u8], Data)]) -> Result<Head> {
+    let places = || files.iter().map(|(name, data)| (*name, Place::Head(data.clone())));
+    let head = plan.lay_out(places(), SECTORS_MIN)?;
+    if head.image_bytes.is_multiple_of(ALIGNMENT_BYTES) {
+        return Ok(head);
+    }
+    plan.lay_out(places(), head.image_bytes.next_multiple_of(ALIGNMENT_BYTES) / SECTOR_BYTES)
+}
+
+#[derive(Debug)]
+struct Template {
+    plan: Plan,
+    /// Names and sectors of the files.
+    files: Vec<(Vec<u8>, u64)>,
+    /// The head with zeros where the contents were.
+    head: Head,
+    /// Where in the head the length of which file is stated.
+    lengths: Vec<(usize, usize)>,
+}
+
+impl Template {
+    /// `None`: it would be too large, or the head is not understood.
+    fn of(head: &Head, plan: &Plan, files: &[(&[u8], Data)]) -> Option<Self> {
+        if head.bytes.len() > TEMPLATE_BYTES_MAX || files.len() > TEMPLATE_FILES_MAX {
+            return None;
+        }
+        let lengths = length_fields(&head.bytes, &head.extents)?;
+        let mut head = head.clone();
+        for extent in &head.extents {
+            let at = position(extent);
+            head.bytes.get_mut(at..at + usize::try_from(extent.len).ok()?)?.fill(0);
+        }
+        let files = files.iter().map(|(name, data)| (name.to_vec(), sectors(data))).collect();
+        Some(Self { plan: plan.clone(), files, head, lengths })
+    }
+
+    fn fits(&self, plan: &Plan, files: &[(&[u8], Data)]) -> bool {
+        let shape = self.files.iter().map(|(name, sectors)| (name.as_slice(), *sectors));
+        self.files.len() == files.len()
+            && shape.eq(files.iter().map(|(name, data)| (*name, sectors(data))))
+            && self.plan == *plan
+    }
+
+    /// The head with these files, which it fits.
+    fn fill(&self, files: &[(&[u8], Data)]) -> Head {
+        let mut head = self.head.clone();
+        for ((_, data), extent) in files.iter().zip(&mut head.extents) {
+            let content = data.as_bytes().unwrap_or_default();
+            extent.len = content.len() as u64;
+            if !content.is_empty() {
+                let at = position(extent);
+                head.bytes[at..at + content.len()].copy_from_slice(content);
+            }
+        }
+        for (at, file) in &self.lengths {
+            let len = u32::try_from(head.extents[*file].len).unwrap_or(u32::MAX);
+            head.bytes[*at..at + 8].copy_from_slice(&both_orders(len));
+        }
+        head
+    }
+}
+
+fn sectors(data: &Data) -> u64 {
+    data.len().div_ceil(SECTOR_BYTES)
+}
+
+/// Where the bytes of a file are in a head, which begins behind the system area; of an empty one 0.
+fn position(extent: &Extent) -> usize {
+    usize::try_from(extent.offset).unwrap_or(usize::MAX).saturating_sub(SYSTEM_AREA_BYTES)
+}
+
+/// A number of 32 bits in both byte orders (ECMA-119, 7.3.3).
+fn both_orders(number: u32) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    bytes[..4].copy_from_slice(&number.to_le_bytes());
+    bytes[4..].copy_from_slice(&number.to_be_bytes());
+    bytes
+}
+
+/// Where the lengths of the files with these extents are stated in a head: in one record of each tree.
+///
+/// `None`: that is not so for some file.
+fn length_fields(head: &[u8], extents: &[Extent]) -> Option<Vec<(usize, usize)>> {
+    let of_sector: HashMap<_, _> = (0..)
+        .zip(extents)
+        .filter(|(_, extent)| extent.len > 0)
+        .map(|(file, extent)| (extent.offset / SECTOR_BYTES, file))
+        .collect();
+    let roots = roots(head)?;
+    let mut found = Vec::new();
+    let mut times = vec![0; extents.len()];
+    let mut directories = roots.clone();
+    while let Some(directory) = directories.pop() {
+        for at in records(head, directory)? {
+            let record = Record::at(head, at)?;
+            if record.is_directory {
+                directories.push((record.sector, record.len));
+            } else if let Some(&file) = of_sector.get(&record.sector) {
+                if head[at + DATA_LENGTH..][..8] != both_orders(u32::try_from(extents[file].len).ok()?) {
+                    return None;
+                }
+                times[file] += 1;
+                found.push((at + DATA_LENGTH, file));
+            }
+        }
+        // A head has few directories; more means that they form a loop.
+        if found.len() + directories.len() > 2 * roots.len() * (TEMPLATE_FILES_MAX + SECTOR) {
+            return None;
+        }
+    }
+    let each_once = |(extent, times): (&Extent, &usize)| extent.len == 0 || *times == roots.len();
+    extents.iter().zip(&times).all(each_once).then_some(found)
+}
+
+/// Bytes from the start of a directory record to its data length (ECMA-119, 9.1).
+const DATA_LENGTH: usize = 10;
+
+/// A directory record (ECMA-119, 9.1).
+struct Record {
+    sector: u64,
+    len: u64,
+    is_directory: bool,
+}
+
+impl Record {
+    fn at(head: &[u8], at: usize) -> Option<Self> {
+        const EXTENT: usize = 2;
+        const FLAGS: usize = 25;
+        const DIRECTORY: u8 = 2;
+        let number = |at: usize| Some(u64::from(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?)));
+        let is_directory = head.get(at + FLAGS)? & DIRECTORY != 0;
+        Some(Self { sector: number(at + EXTENT)?, len: number(at + DATA_LENGTH)?, is_directory })
+    }
+}
+
+/// The root directory of every tree: where it is and how long (ECMA-119, 8.4.18 and 8.5.12).
+fn roots(head: &[u8]) -> Option<Vec<(u64, u64)>> {
+    const ROOT_RECORD: usize = 156;
+    const TERMINATOR: u8 = 255;
+    const WITH_ROOT: [u8; 2] = [1, 2];
+    let descriptors = head.chunks_exact(SECTOR).take_while(|descriptor| descriptor[0] != TERMINATOR);
+    descriptors
+        .filter(|descriptor| WITH_ROOT.contains(&descriptor[0]))
+        .map(|descriptor| Record::at(descriptor, ROOT_RECORD).map(|root| (root.sector, root.len)))
+        .collect()
+}
+
+/// Where the records of a directory are, without those of itself and of the one above it (ECMA-119, 6.8.1.1 and 6.8.2.2).
+fn records(head: &[u8], (sector, len): (u64, u64)) -> Option<Vec<usize>> {
+    const NAME: usize = 33;
+    let start = position(&Extent { offset: sector * SECTOR_BYTES, len });
+    let end = start + usize::try_from(len).ok()?;
+    let mut found = Vec::new();
+    let mut at = start;
+    while at < end {
+        match usize::from(*head.get(at)?) {
+            // The rest of the sector is empty.
+            0 => at = (at + 1).next_multiple_of(SECTOR),
+            len => {
+                if !matches!(head.get(at + NAME - 1..=at + NAME)?, [1, 0 | 1]) {
+                    found.push(at);
+                }
+                at += len;
+            }
+        }
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    fn files<'a>(names: &[&'a str], lens: &[usize], fill: u8) -> Vec<(&'a [u8], Data)> {
+        let data = |len: usize| {
+            Data::bytes((0..=250).cycle().take(len).map(|byte: u8| byte ^ fill).collect::<Vec<_>>())
+        };
+        names.iter().zip(lens).map(|(name, len)| (name.as_bytes(), data(*len))).collect()
+    }
+
+    #[track_caller]
+    fn assert_same(one: &Head, other: &Head) {
+        assert!(one.bytes == other.bytes);
+        assert_eq!(one.image_bytes, other.image_bytes);
+        assert_eq!(one.extents, other.extents);
+        assert_eq!(one.warnings, other.warnings);
+    }
+
+    const NAMES: [&str; 5] = [
+        "a:b",
+        "config",
+        "openstack/latest/meta_data.json",
+        "openstack/latest/user_data",
+        "p/q/r/s/t/u/v/w/x/y",
+    ];
+
+    proptest! {
+        #[test]
+        fn a_head_of_a_template_is_the_one_that_is_laid_out(
+            lens in vec(vec(prop_oneof![Just(0_usize), 1..6000_usize, Just(2048)], NAMES.len()), 1..12),
+            count in 1..=NAMES.len(),
+        ) {
+            let plan = Plan::new("CIDATA", 0).unwrap();
+            let mut heads = Heads::default();
+            for (lens, fill) in lens.iter().zip(0..) {
+                let files = files(&NAMES[..count], lens, fill);
+                assert_same(&heads.lay_out(&plan, &files).unwrap(), &lay_out(&plan, &files).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn a_template_is_used_again_for_other_lengths() -> Result<()> {
+        let plan = Plan::new("CIDATA", 0)?;
+        let mut heads = Heads::default();
+        for lens in [[1, 2000], [2048, 5], [7, 2047]] {
+            heads.lay_out(&plan, &files(&["meta-data", "user-data"], &lens, 0))?;
+            assert_eq!(heads.templates.len(), 1, "{lens:?}");
+        }
+        for lens in [[0, 5], [1, 2049]] {
+            heads.lay_out(&plan, &files(&["meta-data", "user-data"], &lens, 0))?;
+        }
+        heads.lay_out(&Plan::new("cidata", 0)?, &files(&["meta-data", "user-data"], &[1, 1], 0))?;
+        heads.lay_out(&Plan::new("CIDATA", 1)?, &files(&["meta-data", "user-data"], &[1, 1], 0))?;
+        assert_eq!(heads.templates.len(), 5, "one for each shape");
+        for number in 0..20 {
+            heads.lay_out(&plan, &files(&["x"], &[number * 2048 + 1], 0))?;
+        }
+        assert_eq!(heads.templates.len(), TEMPLATES_MAX);
+        Ok(())
+    }
+}

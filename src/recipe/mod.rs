@@ -1,0 +1,323 @@
+//! What to build, as data: sources, a layout, and what becomes of them.
+
+mod names;
+mod rebuild;
+
+use std::{
+    collections::HashSet,
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    datasource::layout::{Instance, Layout},
+    image::{
+        iso9660::writer::{Draft, Heads, Summary, Volume},
+        source::Source,
+    },
+    manifest::{self, Maker, Statement, timestamp::Moment},
+    trust::public_key::{self, Options},
+    userdata::hostname,
+};
+
+/// Bytes in a volume identifier at most (ECMA-119, 8.4.7).
+const VOLUME_IDENTIFIER_BYTES: usize = 32;
+
+/// Characters of it that the Joliet descriptor holds: 32 bytes of UCS-2.
+const JOLIET_VOLUME_IDENTIFIER_CHARACTERS: usize = 16;
+
+/// Bytes of all files with public keys together at most.
+const SSH_KEYS_BYTES: u64 = 1 << 20;
+
+/// The date of an image that is given none: 1980-01-01, the first that a CD-ROM's file systems all have.
+const DEFAULT_SECONDS: u64 = 315_532_800;
+
+/// The first second that a directory record has no year for: 2156-01-01 (ECMA-119, 9.1.5).
+const SECONDS_END: u64 = 5_869_584_000;
+
+/// Permission bits of an image file that is given none: it repeats every secret in its data.
+pub const MODE: u32 = 0o600;
+
+/// Permission bits of an image file as text: an octal number up to 0777.
+///
+/// # Errors
+/// It is none.
+pub fn parse_mode(text: &str) -> Result<u32> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    let mode = u32::from_str_radix(digits, 8).ok().filter(|_| !digits.starts_with('+'));
+    mode.filter(|mode| *mode <= 0o777).context("it is not an octal number up to 0777")
+}
+
+/// What to build.
+#[derive(Clone, Debug)]
+pub struct Recipe {
+    /// The user data.
+    pub data: Source,
+    /// The layout.
+    pub layout: Layout,
+    /// The volume identifier, where it is not the layout's.
+    pub volume_id: Option<String>,
+    /// Further files: a path on the image and what it shall hold.
+    pub files: Vec<(Vec<u8>, Source)>,
+    /// The meta-data file, where it is not to be generated.
+    pub meta_data: Option<Source>,
+    /// The network configuration.
+    pub network_config: Option<Source>,
+    /// The vendor data.
+    pub vendor_data: Option<Source>,
+    /// The host name for a generated meta-data file.
+    pub hostname: Option<String>,
+    /// Files with public keys for a generated meta-data file.
+    pub ssh_keys: Vec<PathBuf>,
+    /// The instance id for a generated meta-data file; made from the content otherwise.
+    pub instance_id: Option<String>,
+    /// The date of everything on the image, in seconds since 1970; 1980-01-01 otherwise.
+    pub seconds: Option<u64>,
+    /// What a manifest shall say besides what is on the image; `None`: there shall be no manifest.
+    pub statement: Option<Statement>,
+    /// The signature of the manifest.
+    pub signature: Option<Vec<u8>>,
+}
+
+/// A recipe that contradicts itself, whatever its files hold: a usage error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction(String);
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Contradiction {}
+
+impl Recipe {
+    /// A recipe for an image of the default layout with this user data.
+    #[must_use]
+    pub fn new(data: Source) -> Self {
+        Self {
+            data,
+            layout: Layout::default(),
+            volume_id: None,
+            files: Vec::new(),
+            meta_data: None,
+            network_config: None,
+            vendor_data: None,
+            hostname: None,
+            ssh_keys: Vec::new(),
+            instance_id: None,
+            seconds: None,
+            statement: None,
+            signature: None,
+        }
+    }
+
+    /// The volume identifier that the image will have.
+    #[must_use]
+    pub fn volume_identifier(&self) -> &str {
+        self.volume_id.as_deref().unwrap_or(self.layout.volume_identifier())
+    }
+
+    /// The paths of all files on the host that the recipe names.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        let files = self.files.iter().map(|(_, source)| source);
+        let sources = [&self.meta_data, &self.network_config, &self.vendor_data].into_iter().flatten();
+        let sources = [&self.data].into_iter().chain(files).chain(sources);
+        sources.filter_map(Source::path).chain(self.ssh_keys.iter().map(PathBuf::as_path))
+    }
+
+    /// Finds what no file on the host could make right.
+    ///
+    /// # Errors
+    /// A part that the layout has no place for, parts that exclude each other, or a name that cannot be.
+    pub fn check(&self) -> Result<(), Contradiction> {
+        self.check_parts()?;
+        self.check_volume_identifier()?;
+        if let Some(name) = &self.hostname {
+            hostname::check(name).map_err(|why| Contradiction(format!("host name {name:?} {why}")))?;
+        }
+        if self.seconds.is_some_and(|seconds| seconds >= SECONDS_END) {
+            return Err(Contradiction(
+                "the date is after the year 2155, the last that an image can have".to_owned(),
+            ));
+        }
+        if let Some(Err(error)) = self.statement.as_ref().map(Statement::check) {
+            return Err(Contradiction(format!("{error:#}")));
+        }
+        let inputs = [
+            Some(&self.data),
+            self.meta_data.as_ref(),
+            self.network_config.as_ref(),
+            self.vendor_data.as_ref(),
+        ];
+        let inputs = inputs.into_iter().flatten().chain(self.files.iter().map(|(_, source)| source));
+        if inputs.filter(|source| matches!(source, Source::StandardInput)).count() > 1 {
+            return Err(Contradiction("standard input can be read only once".to_owned()));
+        }
+        self.check_names()
+    }
+
+    fn check_parts(&self) -> Result<(), Contradiction> {
+        let layout = self.layout;
+        let generated = layout.metadata_name();
+        let parts = [
+            (self.meta_data.is_some(), "meta-data", generated),
+            (self.network_config.is_some(), "network-config", layout.network_config_name()),
+            (self.vendor_data.is_some(), "vendor-data", layout.vendor_data_name()),
+            (self.hostname.is_some(), "hostname", generated),
+            (!self.ssh_keys.is_empty(), "ssh-key", generated),
+            (self.instance_id.is_some(), "instance-id", generated),
+        ];
+        for (given, part, place) in parts {
+            if given && place.is_none() {
+                return Err(Contradiction(format!("the layout {layout} has no place for {part}")));
+            }
+        }
+        for (given, part) in [
+            (self.hostname.is_some(), "hostname"),
+            (!self.ssh_keys.is_empty(), "ssh-key"),
+            (self.instance_id.is_some(), "instance-id"),
+        ] {
+            if given && self.meta_data.is_some() {
+                return Err(Contradiction(format!(
+                    "{part} is for generated meta-data, and a meta-data file is given"
+                )));
+            }
+        }
+        match self.instance_id.as_deref() {
+            Some("") => Err(Contradiction("the instance id is empty".to_owned())),
+            Some(id) if id.chars().any(char::is_control) => {
+                Err(Contradiction(format!("instance id {id:?} has control characters")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_volume_identifier(&self) -> Result<(), Contradiction> {
+        let identifier = self.volume_identifier();
+        let why = if identifier.trim().is_empty() {
+            "is empty".to_owned()
+        } else if identifier.len() > VOLUME_IDENTIFIER_BYTES {
+            format!("has {} bytes, and {VOLUME_IDENTIFIER_BYTES} is the most", identifier.len())
+        } else if identifier.chars().any(char::is_control) {
+            "has control characters".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Contradiction(format!("volume identifier {identifier:?} {why}")))
+    }
+
+    /// What is allowed and still likely to be a mistake, a sentence each, in addition to the warnings of the draft.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        let identifier = self.volume_identifier();
+        if identifier.chars().count() > JOLIET_VOLUME_IDENTIFIER_CHARACTERS {
+            let cut: String = identifier.chars().take(JOLIET_VOLUME_IDENTIFIER_CHARACTERS).collect();
+            warnings.push(format!("volume identifier {identifier:?}: Windows and macOS show {cut:?}, as Joliet has 16 characters"));
+        }
+        let expected = self.layout.volume_identifier();
+        let [lower, upper] = [expected.to_ascii_lowercase(), expected.to_ascii_uppercase()];
+        // LinuxKit's agent takes a CD-ROM whatever it is called.
+        let any = self.layout == Layout::LinuxKit && !identifier.eq_ignore_ascii_case(expected);
+        if !any && identifier != lower && identifier != upper {
+            warnings
+                .push(format!("volume identifier {identifier:?}: agents look for {upper:?} or {lower:?}"));
+        }
+        let manifest = self.files.iter().any(|(name, _)| name == manifest::NAME.as_bytes());
+        if manifest && self.statement.is_none() {
+            warnings.push(format!("file {:?}: it is taken for what --run-metadata makes", manifest::NAME));
+        }
+        let clashes = self.clashes();
+        warnings.extend(clashes.refused.into_iter().chain(clashes.doubtful));
+        warnings
+    }
+
+    /// Opens every source and plans the image.
+    ///
+    /// # Errors
+    /// The recipe contradicts itself ([`Contradiction`]), or a source cannot be read.
+    pub fn draft(self) -> Result<Draft> {
+        self.draft_with(None)
+    }
+
+    /// The same for one of many images, with the heads of others where they help ([`Draft::with_heads`]).
+    ///
+    /// # Errors
+    /// As [`Recipe::draft`].
+    pub fn draft_with(self, heads: Option<&mut Heads>) -> Result<Draft> {
+        self.check()?;
+        let identifier = self.volume_identifier().to_owned();
+        let layout = self.layout;
+        let instance = if self.meta_data.is_none() && layout.metadata_name().is_some() {
+            let ssh_keys = read_ssh_keys(&self.ssh_keys)?;
+            Some((layout, Instance { id: self.instance_id, hostname: self.hostname, ssh_keys }))
+        } else {
+            None
+        };
+        let parts = [
+            (Some(layout.userdata_name()), Some(self.data)),
+            (layout.metadata_name(), self.meta_data),
+            (layout.network_config_name(), self.network_config),
+            (layout.vendor_data_name(), self.vendor_data),
+        ];
+        let parts = parts.into_iter().filter_map(|(name, source)| Some((name?.as_bytes().to_vec(), source?)));
+        let files = self.files.into_iter().chain(parts);
+        let files =
+            files.chain(self.signature.map(|bytes| (manifest::SIGNATURE_NAME.into(), Source::Bytes(bytes))));
+        let seconds = self.seconds.unwrap_or(DEFAULT_SECONDS);
+        let summary = match self.statement {
+            None => None,
+            Some(statement) => {
+                let created_at = Moment::from_seconds(seconds)?;
+                let volume = manifest::Volume { identifier: identifier.clone(), layout, created_at };
+                let maker: Arc<dyn Summary> = Arc::new(Maker { volume, statement });
+                Some((manifest::NAME, maker))
+            }
+        };
+        Draft::with_heads(Volume { identifier, seconds, files: files.collect(), instance, summary }, heads)
+    }
+}
+
+/// The keys of all these files, each once. A file is read once, however often it is named.
+fn read_ssh_keys(paths: &[PathBuf]) -> Result<Vec<String>> {
+    let (mut paths_read, mut known) = (HashSet::new(), HashSet::new());
+    let mut keys = Vec::new();
+    let mut room = SSH_KEYS_BYTES;
+    for path in paths.iter().filter(|path| paths_read.insert(*path)) {
+        let (bytes, found) =
+            read_ssh_key_file(path, room).with_context(|| format!("reading ssh key {path:?}"))?;
+        room -= bytes;
+        keys.extend(found.into_iter().filter(|key| known.insert(key.clone())));
+    }
+    Ok(keys)
+}
+
+/// The keys of a file like `id_ed25519.pub` or `authorized_keys`, one a line, and how many bytes it has: at most `room`.
+fn read_ssh_key_file(path: &Path, room: u64) -> Result<(u64, Vec<String>)> {
+    ensure!(!fs::metadata(path)?.is_dir(), "it is a directory");
+    let mut text = String::new();
+    let mut file = std::io::Read::take(fs::File::open(path)?, room + 1);
+    std::io::Read::read_to_string(&mut file, &mut text)?;
+    let bytes = text.len() as u64;
+    ensure!(bytes <= SSH_KEYS_BYTES, "it has more than 1 MiB");
+    ensure!(bytes <= room, "with it, the files with keys have more than 1 MiB in all");
+    ensure!(
+        !text.contains("PRIVATE KEY-----"),
+        "it is a private key; give the public one, which ends in .pub"
+    );
+    let keys: Vec<_> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
+    ensure!(!keys.is_empty(), "it has no key");
+    for key in &keys {
+        public_key::check_line(key, Options::Allowed).with_context(|| format!("checking line {key:?}"))?;
+    }
+    Ok((bytes, keys))
+}

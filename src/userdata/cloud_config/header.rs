@@ -1,0 +1,180 @@
+//! Data for cloud-init: headers of user data, and the YAML of cloud-config and network configurations.
+//!
+//! Sources: cloud-init's documents of user-data formats and of the data source NoCloud.
+
+use super::yaml::check_mapping;
+use crate::userdata::finding::{Code, Finding};
+
+/// How user data begins that cloud-init knows, in lower case.
+const HEADERS: [&str; 9] = [
+    CLOUD_CONFIG,
+    "#!",
+    "#include",
+    "#cloud-boothook",
+    "#part-handler",
+    TEMPLATE,
+    "content-type:",
+    "mime-version:",
+    "from ",
+];
+
+/// The header of YAML.
+const CLOUD_CONFIG: &str = "#cloud-config";
+
+/// Keys of cloud-config that people begin with, by which YAML without its header is known.
+const KEYS: [&str; 14] = [
+    "apt",
+    "bootcmd",
+    "chpasswd",
+    "fqdn",
+    "growpart",
+    "hostname",
+    "network",
+    "ntp",
+    "package_update",
+    "packages",
+    "runcmd",
+    "ssh_authorized_keys",
+    "users",
+    "write_files",
+];
+
+/// The header of a template, which comes before another one.
+const TEMPLATE: &str = "## template: jinja";
+
+/// Whether user data begins with a header that cloud-init knows.
+#[must_use]
+pub fn has_header(data: &[u8]) -> bool {
+    let begins: Vec<_> = data.iter().take(32).map(u8::to_ascii_lowercase).collect();
+    HEADERS.iter().any(|header| begins.starts_with(header.as_bytes()))
+}
+
+/// What is to say about user data that is no config tree. `for_cloud_init`: it is known to be for cloud-init; otherwise
+/// any text will do, unless it is evidently meant for it.
+pub fn check_userdata(text: &str, for_cloud_init: bool, findings: &mut Vec<Finding>) {
+    if has_header(text.trim_start().as_bytes()) {
+        check_line_ends(text, findings);
+    }
+    let mut template = false;
+    let mut at = 0;
+    if let Some((first, _)) = text.split_once('\n')
+        && first.trim().to_ascii_lowercase().starts_with(TEMPLATE)
+    {
+        template = true;
+        at = first.len() + 1;
+    }
+    let body = &text[at..];
+    let begins = body.trim_start();
+    let first = body.lines().next().unwrap_or_default();
+    let lower = first.to_ascii_lowercase();
+    if has_header(begins.as_bytes()) {
+        // #cloud-config-archive and #cloud-config-jsonp are lists.
+        let word = begins.split_ascii_whitespace().next().unwrap_or_default();
+        if word.eq_ignore_ascii_case(CLOUD_CONFIG) && !template {
+            check_templates(text, findings);
+            check_mapping(text, "cloud-config", findings);
+        }
+        return;
+    }
+    let nearly = first.starts_with('#') && lower.replace(['_', ' '], "-").contains("cloud-");
+    let nearly_template = first.starts_with("##") && lower.contains("jinja");
+    let meant = nearly || first.split_once(':').is_some_and(|(key, _)| KEYS.contains(&key));
+    if meant || nearly_template || (for_cloud_init || template) && !body.trim().is_empty() {
+        let message = "cloud-init does not know this line, and ignores the data";
+        let finding = Finding::new(Code::NoHeader, at..at + first.len(), message);
+        findings.push(finding.with_hint(if nearly_template {
+            format!("for a template it must be {TEMPLATE:?}")
+        } else if meant {
+            format!("it must be {CLOUD_CONFIG:?}")
+        } else {
+            format!("it begins with {CLOUD_CONFIG:?} for YAML, with \"#!\" for a script")
+        }));
+    }
+}
+
+/// Finds a value that begins with the braces of a template, in a document that is none: YAML takes them for a mapping.
+fn check_templates(text: &str, findings: &mut Vec<Finding>) {
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let value = line.split_once(": ").map_or(line, |(_, value)| value).trim_start_matches([' ', '-']);
+        if value.starts_with("{{") {
+            let at = start + line.len() - value.len();
+            let message = "a value that begins with {{ is no YAML for cloud-init";
+            let finding = Finding::new(Code::Template, at..at + 2, message);
+            findings.push(
+                finding.with_hint(format!("put {TEMPLATE:?} in the first line, or quotes around the value")),
+            );
+            return;
+        }
+        start += line.len();
+    }
+}
+
+/// What is to say about a network configuration.
+pub fn check_network_config(text: &str, findings: &mut Vec<Finding>) {
+    check_line_ends(text, findings);
+    if text.trim().is_empty() {
+        let message = "it is empty, which fails in some versions of cloud-init";
+        findings.push(Finding::new(Code::EmptyNetworkConfig, 0..0, message).with_hint("leave it out"));
+        return;
+    }
+    check_mapping(text, "network configuration", findings);
+}
+
+/// Finds the line ends of another system, which are taken for a part of the line.
+pub(in crate::userdata) fn check_line_ends(text: &str, findings: &mut Vec<Finding>) {
+    if let Some(at) = text.find("\r\n") {
+        let message = "lines end with a carriage return and a newline";
+        let finding = Finding::new(Code::CarriageReturn, at..at + 1, message);
+        findings.push(finding.with_hint("save it with Unix line ends"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(text: &str, for_cloud_init: bool) -> Vec<&'static str> {
+        let mut findings = Vec::new();
+        check_userdata(text, for_cloud_init, &mut findings);
+        findings.iter().map(|finding| finding.code.name()).collect()
+    }
+
+    #[test]
+    fn what_cloud_init_takes_is_taken() {
+        for text in [
+            "#cloud-config\npackages: [a]\n",
+            "#cloud-config\n# nothing\n",
+            "#Cloud-Config\n{}\n",
+            "#!/bin/sh\n: {\n",
+            "#include\nx\n",
+            "## template: jinja\n#cloud-config\n{% x %}\n",
+            "Content-Type: multipart/mixed\n",
+            "#cloud-config-archive\n- type: x\n",
+            "#cloud-config-jsonp\n[{\"op\": \"add\"}]\n",
+            "#cloud-config\nx: &x {a: 1}\ny: &y {b: 1}\nz:\n  <<: *x\n  <<: *y\n",
+            "#cloud-config\nruncmd: ['{{ x }}', \"a {{ b }}\"]\n",
+            "",
+        ] {
+            assert_eq!(codes(text, true), [""; 0], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_cloud_init_ignores_is_found() {
+        assert_eq!(codes("# cloud-config\npackages: []\n", false), ["no-header"]);
+        assert_eq!(codes("#cloud_config\n", false), ["no-header"]);
+        assert_eq!(codes("packages:\n- a\n", false), ["no-header"]);
+        assert_eq!(codes("hello", true), ["no-header"]);
+        assert_eq!(codes("hello", false), [""; 0]);
+        assert_eq!(codes("#cloud-config\n- a\n", true), ["no-mapping"]);
+        assert_eq!(codes("#cloud-config\na: 1\n---\nb: 2\n", true), ["no-mapping"]);
+        assert_eq!(codes("#cloud-config\r\na: 1\r\n", true), ["crlf"]);
+        assert_eq!(codes("#!/bin/sh\r\n", true), ["crlf"]);
+        assert_eq!(codes("#cloud-config\na: [1\n", true), ["yaml-syntax"]);
+        assert_eq!(codes("#cloud-config\na: 1\na: 2\n", true), ["duplicate-key"]);
+        assert_eq!(codes("#cloud-config\nruncmd:\n- {{ v1.x }}\n", true)[0], "template");
+        assert_eq!(codes("## template: jinja\n#cloud-confg\na: {{ x }}\n", false), ["no-header"]);
+        assert_eq!(codes("## template:jinja\n#cloud-config\n", false), ["no-header"]);
+    }
+}

@@ -1,0 +1,4 @@
+//! User data for cloud-init.
+
+pub mod header;
+pub(super) mod yaml;

@@ -1,0 +1,173 @@
+//! JSON with places: where the syntax breaks, and a cursor over a text in which it does not.
+//!
+//! The grammar is that of `serde_json`, which gives no places of keys and values; the cursor gives those and decodes nothing.
+
+use std::ops::Range;
+
+use serde_json::value::RawValue;
+
+use crate::userdata::finding::{Code, Finding, floor_char_boundary};
+
+/// The syntax error of a JSON text, as the mistake that it most likely is.
+pub(super) fn check_syntax(text: &str) -> Result<(), Finding> {
+    let Err(error) = serde_json::from_str::<&RawValue>(text) else { return Ok(()) };
+    let line_start =
+        text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
+    let at = (line_start + error.column().saturating_sub(1)).min(text.len());
+    let at = floor_char_boundary(text, at);
+    let rest = &text[at..];
+    let before = text[..at].trim_end();
+    let span = at..at + rest.chars().next().map_or(0, char::len_utf8);
+    let lost = "a guest stores the data as plain text";
+    if ["//", "/*", "#"].iter().any(|comment| rest.starts_with(comment)) {
+        let end = rest.find('\n').map_or(text.len(), |end| at + end);
+        let finding = Finding::new(Code::Comment, at..end, format!("JSON has no comments; {lost}"));
+        return Err(finding.with_hint("remove it"));
+    }
+    if before.ends_with(',') && rest.starts_with(['}', ']']) {
+        let comma = before.len() - 1;
+        let message = format!("a comma before a closing bracket; {lost}");
+        return Err(
+            Finding::new(Code::TrailingComma, comma..comma + 1, message).with_hint("remove the comma")
+        );
+    }
+    // serde_json's text ends with the place, which is told otherwise.
+    let said = error.to_string();
+    let said = said.split(" at line ").next().unwrap_or_default();
+    if said == "trailing characters" {
+        let end = rest.find('\n').map_or(text.len(), |end| at + end);
+        let message = format!("text behind the JSON; {lost}, all of it");
+        return Err(Finding::new(Code::TrailingText, at..end, message));
+    }
+    let finding = Finding::new(Code::JsonSyntax, span, format!("{said}; {lost}"));
+    Err(match hint(rest, said) {
+        Some(hint) => finding.with_hint(hint),
+        None => finding,
+    })
+}
+
+/// How to mend a syntax error that people often make.
+fn hint(rest: &str, said: &str) -> Option<&'static str> {
+    if rest.starts_with('\'') {
+        Some("JSON has double quotes")
+    } else if ["True", "False", "None"].iter().any(|word| rest.starts_with(word)) {
+        Some("JSON has true, false and null")
+    } else if said.starts_with("control character") {
+        Some("in a string write \\n for a new line, \\t for a tab, \\u001b for others")
+    } else if said == "key must be a string" {
+        Some("names have double quotes around them")
+    } else {
+        None
+    }
+}
+
+/// What a JSON value is, by its first character.
+pub(super) fn type_of(first: u8) -> &'static str {
+    match first {
+        b'{' => "an object",
+        b'[' => "an array",
+        b'"' => "a string",
+        b't' | b'f' => "a boolean",
+        b'n' => "null",
+        _ => "a number",
+    }
+}
+
+/// The first character of a value that may be long.
+pub(super) fn first_of(text: &str, span: Range<usize>) -> Range<usize> {
+    if matches!(text.as_bytes()[span.start], b'{' | b'[') { span.start..span.start + 1 } else { span }
+}
+
+/// A place in a JSON text that is known to be well-formed.
+pub(super) struct Cursor<'a> {
+    pub(super) text: &'a str,
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    /// At the first value of `text`.
+    pub(super) fn new(text: &'a str) -> Self {
+        let mut cursor = Self { text, at: 0 };
+        cursor.skip_white();
+        cursor
+    }
+
+    /// The character at which the cursor stands.
+    pub(super) fn peek(&self) -> u8 {
+        self.text.as_bytes()[self.at]
+    }
+
+    fn skip_white(&mut self) {
+        let white = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        self.at += self.text.as_bytes()[self.at..].iter().take_while(white).count();
+    }
+
+    /// Passes over a string, from quote to quote.
+    pub(super) fn skip_string(&mut self) -> Range<usize> {
+        let start = self.at;
+        let bytes = self.text.as_bytes();
+        self.at += 1;
+        while bytes[self.at] != b'"' {
+            self.at += if bytes[self.at] == b'\\' { 2 } else { 1 };
+        }
+        self.at += 1;
+        start..self.at
+    }
+
+    /// Passes over any value, however deep.
+    pub(super) fn skip_value(&mut self) -> Range<usize> {
+        let start = self.at;
+        let bytes = self.text.as_bytes();
+        let mut depth = 0_usize;
+        loop {
+            match bytes[self.at] {
+                b'"' => drop(self.skip_string()),
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.at += 1;
+                    continue;
+                }
+                b'}' | b']' => {
+                    depth -= 1;
+                    self.at += 1;
+                }
+                b',' | b':' | b' ' | b'\t' | b'\n' | b'\r' => {
+                    self.at += 1;
+                    continue;
+                }
+                _ => {
+                    let scalar =
+                        |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+                    self.at += bytes[self.at..].iter().take_while(scalar).count();
+                }
+            }
+            if depth == 0 {
+                return start..self.at;
+            }
+        }
+    }
+
+    /// Enters the object that begins here.
+    pub(super) fn enter(&mut self) {
+        self.at += 1;
+    }
+
+    /// The next key of the object that was entered; the cursor stands at its value then, which must be passed over before
+    /// the next call. `None`: there is no more, and the cursor stands behind the object.
+    pub(super) fn next_key(&mut self) -> Option<Range<usize>> {
+        self.skip_white();
+        if self.peek() == b',' {
+            self.at += 1;
+            self.skip_white();
+        }
+        if self.peek() == b'}' {
+            self.at += 1;
+            return None;
+        }
+        let key = self.skip_string();
+        self.skip_white();
+        self.at += 1;
+        self.skip_white();
+        Some(key)
+    }
+}

@@ -1,0 +1,467 @@
+//! The parser of config trees: the tree, and what is to say about it.
+//!
+//! Source: the document of LinuxKit's metadata package, and what its agent does: field names in any case, of a key that is
+//! there twice the last one, of two `entries` of one entry both. Unlike that agent, a name that would leave the directory
+//! costs its entry, and a value of the wrong type does not cost the document.
+//!
+//! There is one parser, so that those who check and those who apply cannot disagree.
+
+use std::{borrow::Cow, collections::BTreeMap, ops::Range, sync::Arc};
+
+use super::{
+    ConfigTree, DEPTH_MAX, Entry, Mode, Node, RESERVED,
+    json::{Cursor, check_syntax, first_of, type_of},
+};
+use crate::output::names::NAME_BYTES;
+use crate::userdata::{
+    cloud_config::header,
+    finding::{Code, Finding, list, shown_path},
+    hostname,
+};
+
+/// What came of user data.
+#[derive(Debug)]
+pub struct Parsed<'a> {
+    /// The tree; `None`: plain text, of which a guest makes no files.
+    pub tree: Option<ConfigTree>,
+    /// What is to say about it, in the order of the text.
+    pub findings: Vec<Finding>,
+    /// The text that the findings point into; it differs from the data where that is not UTF-8.
+    pub text: Cow<'a, str>,
+}
+
+/// Whether data is meant to be a config tree: its first character opens a JSON object or array, or it is something that
+/// would be one but for its encoding.
+#[must_use]
+pub fn is_meant(data: &[u8]) -> bool {
+    let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
+    let utf16 = data.starts_with(&[0xff, 0xfe]) || data.starts_with(&[0xfe, 0xff]);
+    utf16 || matches!(behind_comments(data).first(), Some(b'{' | b'['))
+}
+
+/// `data` without the comments in front, which JSON does not have and people write; a header of cloud-init is none.
+fn behind_comments(mut data: &[u8]) -> &[u8] {
+    let after = |data: &'_ [u8], end: &[u8]| {
+        data.windows(end.len()).position(|window| window == end).map(|at| at + end.len())
+    };
+    loop {
+        let blank = data.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == 0).count();
+        data = &data[blank..];
+        let end = if data.starts_with(b"//") || data.starts_with(b"#") && !header::has_header(data) {
+            after(data, b"\n")
+        } else if data.starts_with(b"/*") {
+            after(data, b"*/")
+        } else {
+            return data;
+        };
+        let Some(end) = end else { return &[] };
+        data = &data[end..];
+    }
+}
+
+/// Bytes of a path below the guest's directory at most: Linux opens no path longer than `PATH_MAX` in `limits.h`, and the
+/// directory is `/run/config/`.
+const PATH_BYTES_MAX: usize = 4096 - 1 - 12;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Parses user data.
+#[must_use]
+pub fn parse(data: &[u8]) -> Parsed<'_> {
+    let utf16 = |pair: &[u8]| data.starts_with(pair);
+    if utf16(&[0xff, 0xfe])
+        || utf16(&[0xfe, 0xff])
+        || matches!(data, [b'{' | b'[', 0, ..] | [0, b'{' | b'[', ..])
+    {
+        let finding = Finding::new(Code::Utf16, 0..0, "this is UTF-16, and a guest reads UTF-8")
+            .with_hint("convert it, for instance with iconv -f UTF-16 -t UTF-8");
+        return Parsed { tree: None, findings: vec![finding], text: Cow::Borrowed("") };
+    }
+    let text = String::from_utf8_lossy(data);
+    let mut findings = Vec::new();
+    if let Err(error) = str::from_utf8(data) {
+        // The text up to there is the same; what follows is one replacement character.
+        let at = error.valid_up_to();
+        let message = format!("byte {at} is not UTF-8; in the guest it becomes U+FFFD");
+        findings.push(Finding::new(Code::NotUtf8, at..at + '\u{fffd}'.len_utf8(), message));
+    }
+    let tree = parse_text(&text, &mut findings);
+    findings.sort_by_key(|finding| finding.span.start);
+    Parsed { tree, findings, text }
+}
+
+fn parse_text(text: &str, findings: &mut Vec<Finding>) -> Option<ConfigTree> {
+    if text.starts_with('\u{feff}') {
+        let message = "a byte order mark; with it the data is no JSON, and a guest stores it as plain text";
+        findings
+            .push(Finding::new(Code::ByteOrderMark, 0..3, message).with_hint("save it as UTF-8 without BOM"));
+        return None;
+    }
+    if let Err(finding) = check_syntax(text) {
+        findings.push(finding);
+        return None;
+    }
+    header::check_line_ends(text, findings);
+    let mut walk =
+        Walk { cursor: Cursor::new(text), path: Vec::new(), path_bytes: 0, shown_path: None, findings };
+    if walk.cursor.peek() != b'{' {
+        let span = walk.cursor.skip_value();
+        let what = type_of(text.as_bytes()[span.start]);
+        let message =
+            format!("{what} at the top; a guest stores it as plain text, only an object becomes files");
+        walk.findings.push(Finding::new(Code::RootNoObject, first_of(text, span), message));
+        return None;
+    }
+    Some(ConfigTree { entries: walk.entries() })
+}
+
+/// A walk through a document.
+struct Walk<'a, 'f> {
+    cursor: Cursor<'a>,
+    /// The names down to the present entry.
+    path: Vec<String>,
+    /// Bytes in that path, with a slash behind every name.
+    path_bytes: usize,
+    /// That path as findings show it, once there is one.
+    shown_path: Option<Arc<str>>,
+    findings: &'f mut Vec<Finding>,
+}
+
+impl Walk<'_, '_> {
+    fn find(&mut self, code: Code, span: Range<usize>, message: impl Into<String>) {
+        self.find_with_hint(code, span, message, None);
+    }
+
+    fn find_with_hint(
+        &mut self,
+        code: Code,
+        span: Range<usize>,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
+        let path = Arc::clone(self.shown_path.get_or_insert_with(|| shown_path(&self.path)));
+        list(self.findings, Finding { path, hint, ..Finding::new(code, span, message) });
+    }
+
+    /// Enters the entry `name`.
+    fn descend(&mut self, name: String) {
+        self.path_bytes += name.len() + 1;
+        self.path.push(name);
+        self.shown_path = None;
+    }
+
+    /// Leaves the present entry. Its name.
+    fn ascend(&mut self) -> String {
+        let name = self.path.pop().unwrap_or_default();
+        self.path_bytes -= name.len() + 1;
+        self.shown_path = None;
+        name
+    }
+
+    fn decode(&mut self, span: Range<usize>) -> Option<String> {
+        let decoded = serde_json::from_str(&self.cursor.text[span.clone()]).ok();
+        if decoded.is_none() {
+            self.find(
+                Code::BadString,
+                span,
+                "half of a surrogate pair is no character; the entry is skipped",
+            );
+        }
+        decoded
+    }
+
+    /// The entries of the object that begins here.
+    fn entries(&mut self) -> BTreeMap<String, Entry> {
+        let mut entries = BTreeMap::new();
+        self.cursor.enter();
+        while let Some(key) = self.cursor.next_key() {
+            let Some(name) = self.decode(key.clone()) else {
+                self.cursor.skip_value();
+                continue;
+            };
+            let is_duplicate = entries.contains_key(&name);
+            self.descend(name);
+            let entry = self.entry(key.clone());
+            if is_duplicate {
+                let name = self.path.last().map(String::as_str).unwrap_or_default();
+                let message = format!("{name:?} is here twice; the last one counts");
+                self.find(Code::DuplicateKey, key, message);
+            }
+            let name = self.ascend();
+            // An entry that is skipped leaves nothing of an earlier one either: the last one counts.
+            match entry {
+                Some(entry) => drop(entries.insert(name, entry)),
+                None => drop(entries.remove(&name)),
+            }
+        }
+        entries
+    }
+
+    fn entry(&mut self, key: Range<usize>) -> Option<Entry> {
+        if self.cursor.peek() != b'{' {
+            let value = self.cursor.skip_value();
+            let what = type_of(self.cursor.text.as_bytes()[value.start]);
+            let hint = Some("an entry is an object: {\"content\": \"…\"}".to_owned());
+            if what == "null" {
+                let message = "null instead of an entry; it is skipped";
+                self.find_with_hint(Code::NoContentOrEntries, value, message, hint);
+            } else {
+                let message =
+                    format!("{what} instead of an entry; LinuxKit's agent rejects the whole document");
+                let span = first_of(self.cursor.text, value);
+                self.find_with_hint(Code::WrongType, span, message, hint);
+            }
+            return None;
+        }
+        let fields = self.fields();
+        let name_is_good = self.check_name(&key);
+        let perm = self.perm(fields.perm);
+        let node = match (fields.content, fields.entries) {
+            (Some(_), Some(_)) => {
+                let message = "both content and entries: a file or a directory? it is skipped";
+                self.find(Code::ContentAndEntries, key, message);
+                return None;
+            }
+            (None, None) => {
+                if !fields.broken {
+                    let message = "neither content nor entries; it is skipped";
+                    let hint = "for an empty file: \"content\": \"\", for a directory: \"entries\": {}";
+                    self.find_with_hint(Code::NoContentOrEntries, key, message, Some(hint.to_owned()));
+                }
+                return None;
+            }
+            (Some(content), None) => Node::File(content),
+            (None, Some(entries)) => Node::Directory(ConfigTree { entries }),
+        };
+        if fields.broken || !name_is_good {
+            return None;
+        }
+        let entry = Entry { perm: perm.ok()?, node };
+        self.check_content(&entry, key);
+        Some(entry)
+    }
+
+    fn fields(&mut self) -> Fields {
+        let mut fields = Fields::default();
+        let mut seen = [false; FIELDS.len()];
+        self.cursor.enter();
+        while let Some(key) = self.cursor.next_key() {
+            let Some(name) = self.decode(key.clone()) else {
+                self.cursor.skip_value();
+                continue;
+            };
+            let Some(index) = FIELDS.iter().position(|field| field.eq_ignore_ascii_case(&name)) else {
+                let is_object = self.cursor.peek() == b'{';
+                self.cursor.skip_value();
+                let hint = match suggestion(&name) {
+                    Some(field) => Some(format!("did you mean {field:?}?")),
+                    None if is_object => Some(format!("for an entry below: \"entries\": {{{name:?}: …}}")),
+                    None => None,
+                };
+                let message = format!("nobody reads a field {name:?}");
+                self.find_with_hint(Code::UnknownField, key, message, hint);
+                continue;
+            };
+            let field = FIELDS[index];
+            if field != name {
+                let message = format!("the field is {field:?}; LinuxKit's agent takes {name:?} by accident");
+                self.find(Code::FieldCase, key.clone(), message);
+            }
+            if std::mem::replace(&mut seen[index], true) {
+                let which = if field == "entries" { "both count, as one" } else { "the last one counts" };
+                self.find(Code::DuplicateKey, key, format!("{field:?} is here twice; {which}"));
+            }
+            fields.take(self, field);
+        }
+        fields
+    }
+
+    /// The mode of an entry. `Err`: it is none, and the entry is skipped with all below it.
+    fn perm(&mut self, perm: Option<(String, Range<usize>)>) -> Result<Option<Mode>, ()> {
+        let Some((text, span)) = perm.filter(|(text, _)| !text.is_empty()) else { return Ok(None) };
+        let Ok(mode) = text.parse::<Mode>() else {
+            let message = format!(
+                "perm {text:?} is no octal number up to 07777; the entry and all below it is skipped"
+            );
+            let hint = Some("for instance \"0600\" or \"0755\"".to_owned());
+            self.find_with_hint(Code::BadPermission, span, message, hint);
+            return Err(());
+        };
+        if mode.bits() & 0o7000 != 0 {
+            let message = format!("perm {text:?} has a setuid, setgid or sticky bit, which the guest drops");
+            self.find(Code::SpecialBits, span.clone(), message);
+        }
+        if mode.bits() & 0o002 != 0 {
+            self.find(Code::WorldWritable, span, format!("with perm {text:?} everybody may write it"));
+        }
+        Ok(Some(mode))
+    }
+
+    /// Whether the name of the present entry can be one.
+    fn check_name(&mut self, key: &Range<usize>) -> bool {
+        let Some(name) = self.path.last() else { return true };
+        let why = match name.as_str() {
+            "" => "an empty name",
+            "." | ".." => "a name for a directory that is there already",
+            _ if name.contains('/') => "a name with '/', which would lead elsewhere",
+            _ if name.contains('\0') => "a name with a NUL character",
+            _ if name.len() > NAME_BYTES => "a name longer than 255 bytes",
+            _ if self.path_bytes > PATH_BYTES_MAX + 1 => {
+                let message = format!("a path longer than {PATH_BYTES_MAX} bytes; the entry is skipped");
+                self.find(Code::TooDeep, key.clone(), message);
+                return false;
+            }
+            reserved if self.path.len() == 1 && RESERVED.contains(&reserved) => {
+                let message = format!("{reserved:?} is a file of the agent's own; the entry is skipped");
+                self.find(Code::ReservedName, key.clone(), message);
+                return false;
+            }
+            _ => return true,
+        };
+        let nested = name.contains('/') && !name.split('/').any(|part| matches!(part, "" | "." | ".."));
+        let hint = nested
+            .then(|| "for a file in a directory nest it: {\"a\": {\"entries\": {\"b\": …}}}".to_owned());
+        self.find_with_hint(Code::BadName, key.clone(), format!("{why}; the entry is skipped"), hint);
+        false
+    }
+
+    fn check_content(&mut self, entry: &Entry, key: Range<usize>) {
+        let Node::File(content) = &entry.node else { return };
+        if entry.permissions() & 0o044 != 0 && content.contains("PRIVATE KEY-----") {
+            let message = format!("a private key with mode {:04o}: others may read it", entry.permissions());
+            let hint = Some("\"perm\": \"0600\"".to_owned());
+            self.find_with_hint(Code::ReadableKey, key.clone(), message, hint);
+        }
+        if self.path.len() == 1 && self.path[0] == "hostname" {
+            let name = content.strip_suffix('\n').unwrap_or(content);
+            if let Err(why) = hostname::check(name) {
+                self.find(Code::HostName, key, format!("the host name {why}"));
+            } else if name != content {
+                let message = "the host name ends with a newline, which LinuxKit's agent makes part of it";
+                self.find(Code::HostNameNewline, key, message);
+            }
+        }
+    }
+}
+
+/// The fields of an entry.
+const FIELDS: [&str; 3] = ["perm", "content", "entries"];
+
+#[derive(Default)]
+struct Fields {
+    perm: Option<(String, Range<usize>)>,
+    content: Option<String>,
+    entries: Option<BTreeMap<String, Entry>>,
+    /// Whether one of them is of the wrong type.
+    broken: bool,
+}
+
+impl Fields {
+    /// Takes the value of `field`, at which `walk` stands. A null is as if there were none.
+    fn take(&mut self, walk: &mut Walk<'_, '_>, field: &str) {
+        match (field, walk.cursor.peek()) {
+            (_, b'n') => drop(walk.cursor.skip_value()),
+            ("entries", b'{') if walk.path.len() > DEPTH_MAX => {
+                let span = walk.cursor.skip_value();
+                let message = format!("directories in more than {DEPTH_MAX} levels; the entry is skipped");
+                walk.find(Code::TooDeep, span.start..span.start + 1, message);
+                self.broken = true;
+            }
+            ("entries", b'{') => {
+                let entries = walk.entries();
+                self.entries.get_or_insert_default().extend(entries);
+            }
+            ("content" | "perm", b'"') => {
+                let span = walk.cursor.skip_string();
+                match walk.decode(span.clone()) {
+                    None => self.broken = true,
+                    Some(text) if field == "perm" => self.perm = Some((text, span)),
+                    Some(text) => self.content = Some(text),
+                }
+            }
+            (_, first) => {
+                let span = walk.cursor.skip_value();
+                let (what, wanted) =
+                    (type_of(first), if field == "entries" { "an object" } else { "a string" });
+                let value = walk.cursor.text[span.clone()].to_owned();
+                let message = format!(
+                    "{field} is {what} instead of {wanted}; LinuxKit's agent rejects the whole document"
+                );
+                let span = first_of(walk.cursor.text, span);
+                let hint = (what == "a number").then(|| format!("put it in quotes: \"{value}\""));
+                walk.find_with_hint(Code::WrongType, span, message, hint);
+                self.broken = true;
+            }
+        }
+    }
+}
+
+/// The field that somebody who wrote `name` most likely meant.
+fn suggestion(name: &str) -> Option<&'static str> {
+    match name.to_ascii_lowercase().as_str() {
+        "contents" | "contnet" | "conten" | "data" | "text" | "value" | "body" => Some("content"),
+        "mode" | "perms" | "permission" | "permissions" | "prem" => Some("perm"),
+        "entry" | "entires" | "files" | "children" | "dir" | "directory" => Some("entries"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(json: &str) -> Vec<&'static str> {
+        parse(json.as_bytes()).findings.iter().map(|finding| finding.code.name()).collect()
+    }
+
+    #[test]
+    fn a_tree_is_written_in_the_order_of_its_names() {
+        let json = r#"{"b":{"entries":{"y":{"content":""},"x":{"perm":"600","content":"1"}},"perm":"0700"},"a":{"content":"é"}}"#;
+        let parsed = parse(json.as_bytes());
+        assert_eq!(parsed.findings, []);
+        assert_eq!(
+            serde_json::to_string(&parsed.tree).unwrap(),
+            r#"{"a":{"content":"é"},"b":{"perm":"0700","entries":{"x":{"perm":"0600","content":"1"},"y":{"content":""}}}}"#
+        );
+    }
+
+    #[test]
+    fn the_last_of_two_keys_counts_and_two_entries_merge() {
+        let json = r#"{"a":{"content":"1","content":"2"},"b":{"entries":{"x":{"content":"1"}},"Entries":{"y":{"content":"2"}}},"a":null}"#;
+        let parsed = parse(json.as_bytes());
+        let written = serde_json::to_string(&parsed.tree).unwrap();
+        assert_eq!(written, r#"{"b":{"entries":{"x":{"content":"1"},"y":{"content":"2"}}}}"#);
+        let codes: Vec<_> = parsed.findings.iter().map(|finding| finding.code.name()).collect();
+        assert_eq!(
+            codes,
+            ["duplicate-key", "field-case", "duplicate-key", "duplicate-key", "no-content-or-entries"]
+        );
+    }
+
+    #[test]
+    fn findings_are_listed_up_to_a_number() {
+        let json = format!("{{\"a\":{{{}\"content\":\"\"}}}}", "\"\":0,".repeat(150_000));
+        let codes = codes(&json);
+        assert_eq!((codes.len(), codes[100_000]), (100_001, "too-many"));
+        assert!(codes[..100_000].iter().all(|code| *code == "unknown-field"));
+    }
+
+    #[test]
+    fn depth_is_bounded_without_recursion() {
+        let nested = |levels: usize| {
+            let open = r#"{"d":{"entries":"#.repeat(levels);
+            format!("{open}{{}}{}", "}}".repeat(levels))
+        };
+        assert_eq!(codes(&nested(DEPTH_MAX)), [""; 0]);
+        assert_eq!(codes(&nested(DEPTH_MAX + 1))[0], "too-deep");
+        assert_eq!(codes(&nested(200_000))[0], "too-deep");
+    }
+
+    #[test]
+    fn a_string_that_is_no_unicode_costs_its_entry() {
+        let parsed =
+            parse(br#"{"a":{"content":"\ud800"},"\udc00":{"content":""},"b":{"content":"\ud83d\ude00"}}"#);
+        assert_eq!(serde_json::to_string(&parsed.tree).unwrap(), r#"{"b":{"content":"😀"}}"#);
+        assert_eq!(parsed.findings.len(), 2);
+    }
+}
