@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Extent, Progress,
     iso9660::writer::{Placed, Written},
-    payload::read_pieces,
+    sparse_copy::read_pieces,
 };
 use crate::datasource::layout::DIGEST_BYTES;
 

@@ -7,16 +7,18 @@
 
 pub mod digests;
 pub mod extents;
+mod file_stamp;
 pub mod iso9660;
 mod payload;
 pub mod probe;
+mod progress;
 pub mod source;
-mod stored;
+mod sparse_copy;
 pub mod superblocks;
 
 pub use iso9660::reader::Image;
-pub use payload::Progress;
-pub use stored::Stored;
+pub use progress::Progress;
+pub use source::Stored;
 
 /// Bytes in a sector, the unit in which a descriptor or a record gives a position (ECMA-119, 6.1.2).
 pub const SECTOR_BYTES: u64 = 2048;

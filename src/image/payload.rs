@@ -1,71 +1,63 @@
-//! A large file: named until the writer needs it, then copied to its place by whatever copies fastest.
-//!
-//! Files are copied by the kernel, which shares their blocks where it can (`std::io::copy` between two files is
-//! `copy_file_range`), and their holes stay holes; pipes are read and written. Where the bytes go does not depend on
-//! which it was. The way back, out of an image, is the same.
+//! What a source holds: bytes that are read at once, or a large file that is named until the writer needs it and then copied to
+//! its place.
 
 use std::{
     fmt,
-    fs::{File, Metadata},
+    fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{FileExt, MetadataExt},
+    os::unix::fs::FileExt,
     path::PathBuf,
 };
 
-use anyhow::{Context, Result, ensure};
-use rustix::{fs, io::Errno};
+use anyhow::{Context, Result, bail, ensure};
 
-use super::{Extent, stored::Stored};
+use super::{
+    Extent, Progress,
+    file_stamp::FileStamp,
+    source::{Source, Stored},
+    sparse_copy::{copy_with_holes, pump, read_pieces},
+};
 
-/// Bytes that are copied between two reports of progress.
-pub(super) const STEP_BYTES: u64 = 16 << 20;
+/// A larger file is not held in memory but copied to its own place on the image.
+const SMALL_BYTES: u64 = 1 << 20;
 
-/// Bytes that a pipe is read by: its usual capacity is 64 KiB, and more saves system calls for those that hold more.
-const BUFFER_BYTES: usize = 256 << 10;
+/// All small files of an image together; those past it are treated as large.
+const ALL_SMALL_BYTES: u64 = 2 << 20;
 
-/// Told of the work as it goes on. `()` ignores it.
-pub trait Progress {
-    /// `bytes` more are to be copied or read. Not called for a pipe, whose length nobody knows.
-    fn expect(&mut self, bytes: u64);
-    /// `bytes` more are done.
-    fn advance(&mut self, bytes: u64);
+/// What a source turned out to hold.
+#[derive(Debug)]
+pub(super) enum Content {
+    Bytes(Vec<u8>),
+    Large(Payload),
 }
 
-impl Progress for () {
-    fn expect(&mut self, _: u64) {}
-    fn advance(&mut self, _: u64) {}
-}
-
-/// What a file is and when it last changed: equal before and after a copy, unless somebody wrote to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    device: u64,
-    inode: u64,
-    pub(super) len: u64,
-    modified: (i64, i64),
-}
-
-impl Stamp {
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            len: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
+impl Content {
+    /// Looks at a source, and reads it if it is small by `room`.
+    pub(super) fn open(source: Source, room: &mut Room) -> Result<Self> {
+        match source {
+            Source::Bytes(bytes) if room.takes(bytes.len() as u64) => Ok(Self::Bytes(bytes)),
+            Source::Bytes(bytes) => Ok(Self::Large(Payload::Stream {
+                label: "data".to_owned(),
+                start: bytes,
+                rest: Box::new(io::empty()),
+            })),
+            Source::StandardInput => {
+                open_stream(Box::new(io::stdin().lock()), "standard input".to_owned(), room)
+            }
+            Source::File { path, role } => {
+                let label = format!("{role} {path:?}");
+                open_file(path, role, room).with_context(|| format!("reading {label}"))
+            }
+            Source::Stored(stored) if room.takes(stored.len()) => Ok(Self::Bytes(stored.bytes()?)),
+            Source::Stored(stored) => Ok(Self::Large(Payload::Stored(stored))),
         }
-    }
-
-    /// Fails when `file` is not what it was.
-    pub(super) fn check(self, file: &File) -> Result<()> {
-        ensure!(Self::of(&file.metadata()?) == self, "it changed while it was read");
-        Ok(())
     }
 }
 
 /// The bytes of a large file, before they are on the image.
 pub(super) enum Payload {
     /// A regular file, opened when it is copied.
-    File { path: PathBuf, role: &'static str, stamp: Stamp },
+    File { path: PathBuf, role: &'static str, stamp: FileStamp },
     /// Something that can be read once: its beginning and the rest.
     Stream { label: String, start: Vec<u8>, rest: Box<dyn Read> },
     /// A stream that had to be kept, in a file without a name.
@@ -219,117 +211,65 @@ fn place_file(file: &File, len: u64, out: &File, offset: u64, progress: &mut dyn
     Ok(())
 }
 
-/// Copies the bytes of `file` in `extent` to byte `offset` of `out`, where `out` holds nothing yet, and leaves holes where
-/// `file` has them. How many bytes of the extent were there.
+/// How much more the small files of an image may take.
 ///
-/// The kernel copies. Where the file system shares blocks (XFS, Btrfs, bcachefs) it has nothing to copy, as long as both
-/// offsets are multiples of [`ALIGNMENT_BYTES`](super::ALIGNMENT_BYTES).
-pub(super) fn copy_with_holes(
-    file: &File,
-    extent: Extent,
-    out: &File,
-    offset: u64,
-    progress: &mut dyn Progress,
-) -> io::Result<u64> {
-    let end = extent.offset + extent.len;
-    let mut at = extent.offset;
-    while at < end {
-        // A file system that knows no holes says EINVAL, one that has only a hole left ENXIO.
-        let data = match fs::seek(file, fs::SeekFrom::Data(at)) {
-            Ok(data) => data.min(end),
-            Err(Errno::NXIO) => file.metadata()?.len().clamp(at, end),
-            Err(_) => at,
-        };
-        let hole = match fs::seek(file, fs::SeekFrom::Hole(data)) {
-            Ok(hole) if data < end => hole.min(end),
-            _ => end,
-        };
-        progress.advance(data - at);
-        let to = offset + (data - extent.offset);
-        let copied = copy_range(file, data..hole, out, to, progress)?;
-        at = data + copied;
-        if at < hole {
-            break;
+/// Whether a file is small depends on its length and on the files before it, never on where it comes from.
+#[derive(Debug)]
+pub(super) struct Room {
+    left: u64,
+}
+
+impl Room {
+    pub(super) fn new() -> Self {
+        Self { left: ALL_SMALL_BYTES }
+    }
+
+    fn limit(&self) -> u64 {
+        SMALL_BYTES.min(self.left)
+    }
+
+    fn takes(&mut self, len: u64) -> bool {
+        let small = len <= self.limit();
+        if small {
+            self.left -= len;
         }
-    }
-    Ok(at - extent.offset)
-}
-
-/// Copies the bytes in `range` of `file` to byte `offset` of `out`, and says how many there were.
-fn copy_range(
-    mut file: &File,
-    range: std::ops::Range<u64>,
-    mut out: &File,
-    offset: u64,
-    progress: &mut dyn Progress,
-) -> io::Result<u64> {
-    let len = range.end - range.start;
-    if len == 0 {
-        return Ok(0);
-    }
-    file.seek(SeekFrom::Start(range.start))?;
-    out.seek(SeekFrom::Start(offset))?;
-    let mut done = 0;
-    while done < len {
-        let step = STEP_BYTES.min(len - done);
-        let copied = io::copy(&mut file.take(step), &mut out)?;
-        done += copied;
-        progress.advance(copied);
-        if copied < step {
-            break;
-        }
-    }
-    Ok(done)
-}
-
-/// Whether `file` is a regular one that holds nothing and takes bytes at any place, so that a copy into it can leave holes
-/// and share blocks.
-pub(super) fn takes_holes(mut file: &File) -> bool {
-    let is_empty = file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0);
-    let appends = fs::fcntl_getfl(file).is_ok_and(|flags| flags.contains(fs::OFlags::APPEND));
-    is_empty && !appends && file.stream_position().is_ok_and(|at| at == 0)
-}
-
-/// Writes `bytes` to byte `offset` of `out`.
-pub(super) fn write_at(out: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
-    out.write_all_at(bytes, offset)
-}
-
-/// Reads `from` to its end and writes it to `to`.
-fn pump(mut from: impl Read, to: &mut impl Write, label: &str, progress: &mut dyn Progress) -> Result<u64> {
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let mut total = 0;
-    loop {
-        let read = match from.read(&mut buffer) {
-            Ok(0) => return Ok(total),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error).with_context(|| format!("reading {label}")),
-        };
-        to.write_all(&buffer[..read]).with_context(|| format!("copying {label}"))?;
-        total += read as u64;
-        progress.advance(read as u64);
+        small
     }
 }
 
-/// Hands what `from` gives to `each`, and says how many bytes that were.
-pub(super) fn read_pieces(
-    from: &mut impl Read,
-    each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
-    progress: &mut dyn Progress,
-) -> io::Result<u64> {
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let mut total = 0;
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => return Ok(total),
-            Ok(read) => {
-                each(&buffer[..read])?;
-                total += read as u64;
-                progress.advance(read as u64);
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+fn open_file(path: PathBuf, role: &'static str, room: &mut Room) -> Result<Content> {
+    let mut file = File::open(&path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        bail!("it is a directory");
     }
+    // Files of /proc say that they are empty; like pipes they are read to see.
+    if !metadata.is_file() || metadata.len() == 0 {
+        let label = format!("{role} {path:?}");
+        return open_stream(Box::new(file), label, room);
+    }
+    let stamp = FileStamp::of(&metadata);
+    if !room.takes(stamp.len) {
+        return Ok(Content::Large(Payload::File { path, role, stamp }));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(stamp.len)?);
+    (&mut file).take(stamp.len).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 != stamp.len {
+        bail!("it changed while it was read");
+    }
+    stamp.check(&file)?;
+    Ok(Content::Bytes(bytes))
+}
+
+fn open_stream(mut stream: Box<dyn Read>, label: String, room: &mut Room) -> Result<Content> {
+    let mut start = Vec::new();
+    stream
+        .by_ref()
+        .take(room.limit() + 1)
+        .read_to_end(&mut start)
+        .with_context(|| format!("reading {label}"))?;
+    if room.takes(start.len() as u64) {
+        return Ok(Content::Bytes(start));
+    }
+    Ok(Content::Large(Payload::Stream { label, start, rest: stream }))
 }

@@ -1,23 +1,21 @@
 //! Where the bytes of a file on an image come from.
 
 use std::{
+    fmt,
     fs::File,
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 
 use super::{
-    payload::{Payload, Stamp},
-    stored::Stored,
+    Extent, Progress,
+    file_stamp::FileStamp,
+    sparse_copy::{copy_with_holes, joined, read_pieces},
 };
-
-/// A larger file is not held in memory but copied to its own place on the image.
-const SMALL_BYTES: u64 = 1 << 20;
-
-/// All small files of an image together; those past it are treated as large.
-const ALL_SMALL_BYTES: u64 = 2 << 20;
 
 /// Where the bytes of a file come from.
 #[derive(Clone, Debug)]
@@ -51,95 +49,107 @@ impl Source {
             Self::Bytes(_) | Self::StandardInput | Self::Stored(_) => None,
         }
     }
+}
 
-    /// Looks at the source, and reads it if it is small by `room`.
-    pub(super) fn open(self, room: &mut Room) -> Result<Content> {
-        match self {
-            Self::Bytes(bytes) if room.takes(bytes.len() as u64) => Ok(Content::Bytes(bytes)),
-            Self::Bytes(bytes) => Ok(Content::Large(Payload::Stream {
-                label: "data".to_owned(),
-                start: bytes,
-                rest: Box::new(io::empty()),
-            })),
-            Self::StandardInput => {
-                open_stream(Box::new(io::stdin().lock()), "standard input".to_owned(), room)
+/// A file on an image that is there. That the image changes while it is read is an error.
+#[derive(Clone)]
+pub struct Stored {
+    image: Arc<File>,
+    stamp: FileStamp,
+    extents: Vec<Extent>,
+    /// What errors call it.
+    label: String,
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.label)
+    }
+}
+
+impl Stored {
+    /// The file in these extents of `image`.
+    pub(super) fn new(image: Arc<File>, extents: Vec<Extent>, label: String) -> io::Result<Self> {
+        let stamp = FileStamp::of(&image.metadata()?);
+        Ok(Self { image, stamp, extents, label })
+    }
+
+    /// Bytes in it.
+    pub(super) fn len(&self) -> u64 {
+        self.extents.iter().map(|extent| extent.len).sum()
+    }
+
+    /// All of its bytes.
+    pub(super) fn bytes(&self) -> Result<Vec<u8>> {
+        self.beginning(u64::MAX)
+    }
+
+    /// Its first bytes, `limit` of them at most.
+    pub(super) fn beginning(&self, mut limit: u64) -> Result<Vec<u8>> {
+        self.unchanged(|mut image| {
+            let mut bytes = Vec::new();
+            for extent in &self.extents {
+                let wanted = extent.len.min(limit);
+                image.seek(SeekFrom::Start(extent.offset))?;
+                let read = image.take(wanted).read_to_end(&mut bytes)?;
+                ensure!(read as u64 == wanted, "the image ends before it does");
+                limit -= wanted;
             }
-            Self::File { path, role } => {
-                let label = format!("{role} {path:?}");
-                open_file(path, role, room).with_context(|| format!("reading {label}"))
+            Ok(bytes)
+        })
+    }
+
+    /// Fills `bytes` with those from `offset` on.
+    pub(super) fn read_at(&self, mut offset: u64, mut bytes: &mut [u8]) -> io::Result<()> {
+        for extent in &self.extents {
+            if offset >= extent.len {
+                offset -= extent.len;
+                continue;
             }
-            Self::Stored(stored) if room.takes(stored.len()) => Ok(Content::Bytes(stored.bytes()?)),
-            Self::Stored(stored) => Ok(Content::Large(Payload::Stored(stored))),
+            let here = usize::try_from(extent.len - offset).unwrap_or(usize::MAX).min(bytes.len());
+            let (now, later) = bytes.split_at_mut(here);
+            self.image.read_exact_at(now, extent.offset + offset)?;
+            (bytes, offset) = (later, 0);
         }
-    }
-}
-
-/// What a source turned out to hold.
-#[derive(Debug)]
-pub(super) enum Content {
-    Bytes(Vec<u8>),
-    Large(Payload),
-}
-
-/// How much more the small files of an image may take.
-///
-/// Whether a file is small depends on its length and on the files before it, never on where it comes from.
-#[derive(Debug)]
-pub(super) struct Room {
-    left: u64,
-}
-
-impl Room {
-    pub(super) fn new() -> Self {
-        Self { left: ALL_SMALL_BYTES }
+        if bytes.is_empty() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
-    fn limit(&self) -> u64 {
-        SMALL_BYTES.min(self.left)
+    /// Copies it to byte `offset` of `out`, where `out` holds nothing yet, and says how many bytes it took.
+    pub(super) fn place(&self, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<u64> {
+        self.unchanged(|image| {
+            let mut done = 0;
+            for extent in joined(&self.extents) {
+                let copied = copy_with_holes(image, extent, out, offset + done, progress)?;
+                ensure!(copied == extent.len, "the image ends before it does");
+                done += extent.len;
+            }
+            Ok(done)
+        })
     }
 
-    fn takes(&mut self, len: u64) -> bool {
-        let small = len <= self.limit();
-        if small {
-            self.left -= len;
-        }
-        small
+    /// Hands its bytes to `each`, piece by piece.
+    pub(super) fn read(
+        &self,
+        each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+        progress: &mut dyn Progress,
+    ) -> Result<()> {
+        self.unchanged(|mut image| {
+            for extent in &self.extents {
+                image.seek(SeekFrom::Start(extent.offset))?;
+                let read = read_pieces(&mut image.take(extent.len), each, progress)?;
+                ensure!(read == extent.len, "the image ends before it does");
+            }
+            Ok(())
+        })
     }
-}
 
-fn open_file(path: PathBuf, role: &'static str, room: &mut Room) -> Result<Content> {
-    let mut file = File::open(&path)?;
-    let metadata = file.metadata()?;
-    if metadata.is_dir() {
-        bail!("it is a directory");
+    /// What `read` does with the image, unless somebody wrote to that meanwhile.
+    fn unchanged<T>(&self, read: impl FnOnce(&File) -> Result<T>) -> Result<T> {
+        let read = || -> Result<T> {
+            let done = read(&self.image)?;
+            self.stamp.check(&self.image)?;
+            Ok(done)
+        };
+        read().with_context(|| format!("reading {}", self.label))
     }
-    // Files of /proc say that they are empty; like pipes they are read to see.
-    if !metadata.is_file() || metadata.len() == 0 {
-        let label = format!("{role} {path:?}");
-        return open_stream(Box::new(file), label, room);
-    }
-    let stamp = Stamp::of(&metadata);
-    if !room.takes(stamp.len) {
-        return Ok(Content::Large(Payload::File { path, role, stamp }));
-    }
-    let mut bytes = Vec::with_capacity(usize::try_from(stamp.len)?);
-    (&mut file).take(stamp.len).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 != stamp.len {
-        bail!("it changed while it was read");
-    }
-    stamp.check(&file)?;
-    Ok(Content::Bytes(bytes))
-}
-
-fn open_stream(mut stream: Box<dyn Read>, label: String, room: &mut Room) -> Result<Content> {
-    let mut start = Vec::new();
-    stream
-        .by_ref()
-        .take(room.limit() + 1)
-        .read_to_end(&mut start)
-        .with_context(|| format!("reading {label}"))?;
-    if room.takes(start.len() as u64) {
-        return Ok(Content::Bytes(start));
-    }
-    Ok(Content::Large(Payload::Stream { label, start, rest: stream }))
 }

@@ -8,8 +8,8 @@ use std::{
 use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::image::{
-    Extent, Image, Record,
-    payload::{Progress, STEP_BYTES, copy_with_holes, takes_holes},
+    Extent, Image, Progress, Record,
+    sparse_copy::{STEP_BYTES, copy_with_holes, joined, takes_holes},
 };
 
 /// Bytes of a file that is worth looking for holes in.
@@ -91,17 +91,4 @@ impl Image {
         self.copy(record, &mut bytes, &mut ())?;
         Ok(bytes)
     }
-}
-
-/// The extents with those that follow one another as one. The extents of 4 GiB that a larger file has end within blocks,
-/// which file systems share as a whole only.
-pub(in crate::image) fn joined(extents: &[Extent]) -> Vec<Extent> {
-    let mut joined: Vec<Extent> = Vec::with_capacity(1);
-    for extent in extents {
-        match joined.last_mut() {
-            Some(last) if last.offset + last.len == extent.offset => last.len += extent.len,
-            _ => joined.push(*extent),
-        }
-    }
-    joined
 }

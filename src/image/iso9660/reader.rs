@@ -22,8 +22,7 @@ use super::{
 use crate::image::{
     Extent, Kind, Record, SECTOR_BYTES, Tree, Volume,
     probe::{self, FIRST_DESCRIPTOR},
-    source::Source,
-    stored::Stored,
+    source::{Source, Stored},
 };
 
 const NO_IMAGE: &str = "it is no ISO 9660 image";

@@ -10,9 +10,9 @@ use super::layout::{Data, Place};
 use crate::{
     datasource::layout::{DIGEST_BYTES, Instance, Layout},
     image::{
-        Extent,
-        payload::{Payload, Progress},
-        source::{Content, Room, Source},
+        Extent, Progress,
+        payload::{Content, Payload, Room},
+        source::Source,
     },
 };
 
@@ -90,7 +90,7 @@ impl Files {
         let mut room = Room::new();
         let mut bodies = Vec::with_capacity(files.len() + 1);
         for (name, source) in files {
-            let body = match source.open(&mut room)? {
+            let body = match Content::open(source, &mut room)? {
                 Content::Bytes(bytes) => Body::Small(Data::bytes(bytes)),
                 Content::Large(payload) => Body::Large(payload),
             };

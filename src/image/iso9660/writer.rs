@@ -23,9 +23,10 @@ use super::{
 use crate::{
     datasource::layout::{Instance, Layout},
     image::{
-        ALIGNMENT_BYTES, Extent, LONG_ALIGNMENT_BYTES, LONG_BYTES, SECTOR_BYTES, SYSTEM_AREA_BYTES,
-        payload::{Payload, Progress, read_pieces, takes_holes, write_at},
+        ALIGNMENT_BYTES, Extent, LONG_ALIGNMENT_BYTES, LONG_BYTES, Progress, SECTOR_BYTES, SYSTEM_AREA_BYTES,
+        payload::Payload,
         source::Source,
+        sparse_copy::{read_pieces, takes_holes, write_at},
         superblocks,
     },
 };

@@ -1,0 +1,155 @@
+//! Copies between files, by whatever is fastest: the kernel moves the bytes, shares blocks where the file system can, and holes
+//! stay holes.
+//!
+//! `std::io::copy` between two files is `copy_file_range`; pipes are read and written. What comes out does not depend on
+//! which it was.
+
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::FileExt,
+};
+
+use anyhow::{Context, Result};
+use rustix::{fs, io::Errno};
+
+use super::{Extent, Progress};
+
+/// Bytes that are copied between two reports of progress.
+pub(super) const STEP_BYTES: u64 = 16 << 20;
+
+/// Bytes that a pipe is read by: its usual capacity is 64 KiB, and more saves system calls for those that hold more.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Copies the bytes of `file` in `extent` to byte `offset` of `out`, where `out` holds nothing yet, and leaves holes where
+/// `file` has them. How many bytes of the extent were there.
+///
+/// The kernel copies. Where the file system shares blocks (XFS, Btrfs, bcachefs) it has nothing to copy, as long as both
+/// offsets are multiples of [`ALIGNMENT_BYTES`](super::ALIGNMENT_BYTES).
+pub(super) fn copy_with_holes(
+    file: &File,
+    extent: Extent,
+    out: &File,
+    offset: u64,
+    progress: &mut dyn Progress,
+) -> io::Result<u64> {
+    let end = extent.offset + extent.len;
+    let mut at = extent.offset;
+    while at < end {
+        // A file system that knows no holes says EINVAL, one that has only a hole left ENXIO.
+        let data = match fs::seek(file, fs::SeekFrom::Data(at)) {
+            Ok(data) => data.min(end),
+            Err(Errno::NXIO) => file.metadata()?.len().clamp(at, end),
+            Err(_) => at,
+        };
+        let hole = match fs::seek(file, fs::SeekFrom::Hole(data)) {
+            Ok(hole) if data < end => hole.min(end),
+            _ => end,
+        };
+        progress.advance(data - at);
+        let to = offset + (data - extent.offset);
+        let copied = copy_range(file, data..hole, out, to, progress)?;
+        at = data + copied;
+        if at < hole {
+            break;
+        }
+    }
+    Ok(at - extent.offset)
+}
+
+/// Copies the bytes in `range` of `file` to byte `offset` of `out`, and says how many there were.
+fn copy_range(
+    mut file: &File,
+    range: std::ops::Range<u64>,
+    mut out: &File,
+    offset: u64,
+    progress: &mut dyn Progress,
+) -> io::Result<u64> {
+    let len = range.end - range.start;
+    if len == 0 {
+        return Ok(0);
+    }
+    file.seek(SeekFrom::Start(range.start))?;
+    out.seek(SeekFrom::Start(offset))?;
+    let mut done = 0;
+    while done < len {
+        let step = STEP_BYTES.min(len - done);
+        let copied = io::copy(&mut file.take(step), &mut out)?;
+        done += copied;
+        progress.advance(copied);
+        if copied < step {
+            break;
+        }
+    }
+    Ok(done)
+}
+
+/// Whether `file` is a regular one that holds nothing and takes bytes at any place, so that a copy into it can leave holes
+/// and share blocks.
+pub(super) fn takes_holes(mut file: &File) -> bool {
+    let is_empty = file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0);
+    let appends = fs::fcntl_getfl(file).is_ok_and(|flags| flags.contains(fs::OFlags::APPEND));
+    is_empty && !appends && file.stream_position().is_ok_and(|at| at == 0)
+}
+
+/// Writes `bytes` to byte `offset` of `out`.
+pub(super) fn write_at(out: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    out.write_all_at(bytes, offset)
+}
+
+/// Reads `from` to its end and writes it to `to`.
+pub(super) fn pump(
+    mut from: impl Read,
+    to: &mut impl Write,
+    label: &str,
+    progress: &mut dyn Progress,
+) -> Result<u64> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut total = 0;
+    loop {
+        let read = match from.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error).with_context(|| format!("reading {label}")),
+        };
+        to.write_all(&buffer[..read]).with_context(|| format!("copying {label}"))?;
+        total += read as u64;
+        progress.advance(read as u64);
+    }
+}
+
+/// Hands what `from` gives to `each`, and says how many bytes that were.
+pub(super) fn read_pieces(
+    from: &mut impl Read,
+    each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    progress: &mut dyn Progress,
+) -> io::Result<u64> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut total = 0;
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(total),
+            Ok(read) => {
+                each(&buffer[..read])?;
+                total += read as u64;
+                progress.advance(read as u64);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The extents with those that follow one another as one. The extents of 4 GiB that a larger file has end within blocks,
+/// which file systems share as a whole only.
+pub(super) fn joined(extents: &[Extent]) -> Vec<Extent> {
+    let mut joined: Vec<Extent> = Vec::with_capacity(1);
+    for extent in extents {
+        match joined.last_mut() {
+            Some(last) if last.offset + last.len == extent.offset => last.len += extent.len,
+            _ => joined.push(*extent),
+        }
+    }
+    joined
+}
