@@ -5,7 +5,7 @@ use std::{collections::HashSet, fmt, str::FromStr};
 use anyhow::Result;
 
 use crate::{
-    datasource::layout::{Agent, Layout},
+    datasource::{compatibility::Agent, layout::Layout},
     image::{
         Image, Record,
         iso9660::writer::{Draft, Heads},

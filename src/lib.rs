@@ -37,6 +37,7 @@ pub mod agent;
 pub mod batch;
 pub mod check;
 pub mod datasource;
+pub mod encoding;
 pub mod image;
 pub mod manifest;
 pub mod output;

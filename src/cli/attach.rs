@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
 use metadata_image::{
-    datasource::layout::{Agent, Reading},
+    datasource::compatibility::{Agent, Reading},
     image::Image,
 };
 use serde_json::json;

@@ -12,7 +12,8 @@ use anyhow::{Context, Result, bail};
 use clap::builder::{StringValueParser, TypedValueParser};
 use metadata_image::{
     batch::{self, Built, Event, Input, Options, Outcome, Shard, Summary},
-    datasource::layout::{Layout, hex},
+    datasource::layout::Layout,
+    encoding::hex,
     image::Progress,
     output::{atomic_file::standard_output, temporary::clean_up_on_signals},
 };

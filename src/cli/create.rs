@@ -16,7 +16,8 @@ use clap::{
 };
 use metadata_image::{
     check::{Checked, Prepared},
-    datasource::layout::{Layout, hex},
+    datasource::layout::Layout,
+    encoding::hex,
     image::{
         digests::digests,
         iso9660::writer::{Draft, Placed, Written},

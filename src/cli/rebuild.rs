@@ -5,7 +5,10 @@ use std::{fs::File, path::Path};
 use anyhow::{Context, Result, anyhow};
 use metadata_image::{
     image::Image,
-    manifest::{self, Manifest, Statement, Volume, inventory::Contents},
+    manifest::{
+        Manifest, Statement, Volume,
+        inventory::{Contents, check_readers},
+    },
     output::{atomic_file::Target, file_lock::lock, temporary::clean_up_on_signals},
     recipe::Recipe,
     trust::signature::Signature,
@@ -74,8 +77,7 @@ impl<'a> Rebuild<'a> {
         if signed {
             let mut image = Image::in_file(file.file().try_clone().with_context(building)?, self.path)?;
             let (_, records) = image.list()?;
-            Image::check_names(&records, &manifest::OWN_NAMES)
-                .and_then(|()| image.check_trees(&records))
+            check_readers(&mut image, &records)
                 .and_then(|()| image.check_superblocks(&records))
                 .context("nobody could verify it")
                 .with_context(building)?;

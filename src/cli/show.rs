@@ -4,7 +4,10 @@ use std::{fmt::Write as _, io, path::PathBuf};
 
 use anyhow::{Result, bail};
 use metadata_image::{
-    datasource::layout::{Agent, Layout, Reading},
+    datasource::{
+        compatibility::{Agent, Reading},
+        layout::Layout,
+    },
     image::{Image, Kind, Record, SECTOR_BYTES},
     manifest::{self, Manifest, timestamp::Moment},
 };

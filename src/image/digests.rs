@@ -9,11 +9,10 @@ use anyhow::{Result, ensure};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Extent, Progress,
+    DIGEST_BYTES, Extent, Progress,
     iso9660::writer::{Placed, Written},
     sparse_copy::read_pieces,
 };
-use crate::datasource::layout::DIGEST_BYTES;
 
 /// SHA-256 digests of an image and its files.
 #[derive(Clone, Debug)]

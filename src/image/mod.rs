@@ -23,6 +23,9 @@ pub use source::Stored;
 /// Bytes in a sector, the unit in which a descriptor or a record gives a position (ECMA-119, 6.1.2).
 pub const SECTOR_BYTES: u64 = 2048;
 
+/// Bytes of a SHA-256 digest.
+pub const DIGEST_BYTES: usize = 32;
+
 /// Bytes at the start of an image that are for others than ISO 9660; here they are zeros (ECMA-119, 6.2.1).
 const SYSTEM_AREA_BYTES: usize = 16 * 2048;
 

@@ -11,10 +11,10 @@ use sha2::{Digest, Sha256};
 use super::{File, Manifest, timestamp::Moment};
 use crate::manifest;
 use crate::{
-    datasource::layout::Layout,
+    datasource::layout::{LOOKED_FOR, Layout},
     image::{
         Image, Kind, Progress, Record, Volume,
-        iso9660::writer::{self, Described, Draft, Summary},
+        iso9660::writer::{self, DerivedFile, DerivedFrom, Draft, Input},
     },
 };
 
@@ -57,8 +57,7 @@ impl Contents {
     ) -> Result<Self> {
         let (volume, records) = image.list()?;
         let kept_records = keep(&volume, &records);
-        let readers =
-            Image::check_names(&records, &manifest::OWN_NAMES).and_then(|()| image.check_trees(&records));
+        let readers = check_readers(image, &records);
         let disagreement = readers.err().map(|error| format!("{error:#}"));
         let mut contents = Self {
             volume,
@@ -113,8 +112,7 @@ impl Contents {
             identifier: self.volume.identifier.clone(),
             seconds: Moment::parse(created)?.seconds(),
             files: files.collect::<Result<_>>()?,
-            instance: None,
-            summary: Some((manifest::NAME, Arc::new(Finished(manifest)))),
+            derived: vec![(manifest::NAME, Arc::new(Finished(manifest)))],
         })
     }
 
@@ -149,6 +147,15 @@ impl Contents {
     }
 }
 
+/// Whether every reader finds the same files under the same names, by the records of the whole image.
+///
+/// # Errors
+/// A name can be taken for another one, or the volume's trees differ.
+pub fn check_readers(image: &mut Image, records: &[Record]) -> Result<()> {
+    Image::check_names(records, &LOOKED_FOR, &manifest::OWN_NAMES)?;
+    image.check_trees(records, &LOOKED_FOR)
+}
+
 fn check_tree(records: &[Record], files: &[&Record]) -> Result<()> {
     let mut paths: Vec<_> = records.iter().map(|record| record.path.as_slice()).collect();
     paths.sort_unstable();
@@ -178,8 +185,12 @@ fn check_tree(records: &[Record], files: &[&Record]) -> Result<()> {
 #[derive(Debug)]
 struct Finished(Vec<u8>);
 
-impl Summary for Finished {
-    fn render(&self, _: &[Described]) -> Result<Vec<u8>> {
+impl DerivedFile for Finished {
+    fn made_of(&self) -> DerivedFrom {
+        DerivedFrom::Files
+    }
+
+    fn render(&self, _: &Input) -> Result<Vec<u8>> {
         Ok(self.0.clone())
     }
 }

@@ -28,8 +28,12 @@ use sha2::{Digest, Sha256};
 
 use self::{inventory::Contents, timestamp::Moment};
 use crate::{
-    datasource::layout::{DIGEST_BYTES, Layout, hex},
-    image::iso9660::writer::{Described, Summary},
+    datasource::layout::Layout,
+    encoding::hex,
+    image::{
+        DIGEST_BYTES,
+        iso9660::writer::{DerivedFile, DerivedFrom, Input},
+    },
 };
 
 /// The manifest's name on an image.
@@ -293,9 +297,13 @@ pub(crate) struct Maker {
     pub(crate) statement: Statement,
 }
 
-impl Summary for Maker {
-    fn render(&self, files: &[Described]) -> Result<Vec<u8>> {
-        let signed = files.iter().filter(|file| file.name != SIGNATURE_NAME.as_bytes());
+impl DerivedFile for Maker {
+    fn made_of(&self) -> DerivedFrom {
+        DerivedFrom::Files
+    }
+
+    fn render(&self, input: &Input) -> Result<Vec<u8>> {
+        let signed = input.files.iter().filter(|file| file.name != SIGNATURE_NAME.as_bytes());
         let listed = signed.map(|file| File::new(file.name, file.len, &file.digest));
         let manifest = Manifest::new(&self.volume, listed.collect::<Result<_>>()?, self.statement.clone());
         let bytes = manifest.to_bytes();

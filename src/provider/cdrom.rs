@@ -21,7 +21,7 @@ use anyhow::{Context, Error, Result};
 
 use super::{Instance, Level, Metadata, Provider, Say};
 use crate::{
-    datasource::layout,
+    datasource::{compatibility::Agent, layout::is_cidata},
     image::{Image, Kind, Record, Volume, probe},
     manifest::inventory::Contents,
 };
@@ -139,7 +139,7 @@ impl Cdrom {
                     None => tell(&name, Level::Detail, &error.to_string()),
                 },
                 Ok((_, None)) => tell(&name, Level::Detail, "no ISO 9660 volume"),
-                Ok((file, Some(volume))) if layout::is_cidata(&volume) => {
+                Ok((file, Some(volume))) if is_cidata(&volume) => {
                     // A drive takes its time to be opened once more.
                     let open = |path: &Path| Image::in_file(file, path);
                     if self.read(Candidate { name, volume }, open, &mut looked, tell) {
@@ -321,7 +321,7 @@ fn read(image: &mut Image, reading: Reading, say: &mut Say) -> Result<Metadata> 
 }
 
 fn userdata_of<'a>(volume: &Volume, records: &'a [Record]) -> Option<&'a Record> {
-    layout::Agent::Metadata.take(volume, records).ok()
+    Agent::Metadata.take(volume, records).ok()
 }
 
 fn metadata_of(records: &[Record]) -> Option<&Record> {

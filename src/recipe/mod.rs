@@ -13,9 +13,12 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    datasource::layout::{Instance, Layout},
+    datasource::{
+        layout::Layout,
+        meta_data::{Instance, MetaDataFile},
+    },
     image::{
-        iso9660::writer::{Draft, Heads, Summary, Volume},
+        iso9660::writer::{DerivedFile, Draft, Heads, Volume},
         source::Source,
     },
     manifest::{self, Maker, Statement, timestamp::Moment},
@@ -252,12 +255,14 @@ impl Recipe {
         self.check()?;
         let identifier = self.volume_identifier().to_owned();
         let layout = self.layout;
-        let instance = if self.meta_data.is_none() && layout.metadata_name().is_some() {
+        let mut derived: Vec<(_, Arc<dyn DerivedFile>)> = Vec::new();
+        if self.meta_data.is_none()
+            && let Some(name) = layout.metadata_name()
+        {
             let ssh_keys = read_ssh_keys(&self.ssh_keys)?;
-            Some((layout, Instance { id: self.instance_id, hostname: self.hostname, ssh_keys }))
-        } else {
-            None
-        };
+            let instance = Instance { id: self.instance_id, hostname: self.hostname, ssh_keys };
+            derived.push((name, Arc::new(MetaDataFile { layout, instance })));
+        }
         let parts = [
             (Some(layout.userdata_name()), Some(self.data)),
             (layout.metadata_name(), self.meta_data),
@@ -269,16 +274,12 @@ impl Recipe {
         let files =
             files.chain(self.signature.map(|bytes| (manifest::SIGNATURE_NAME.into(), Source::Bytes(bytes))));
         let seconds = self.seconds.unwrap_or(DEFAULT_SECONDS);
-        let summary = match self.statement {
-            None => None,
-            Some(statement) => {
-                let created_at = Moment::from_seconds(seconds)?;
-                let volume = manifest::Volume { identifier: identifier.clone(), layout, created_at };
-                let maker: Arc<dyn Summary> = Arc::new(Maker { volume, statement });
-                Some((manifest::NAME, maker))
-            }
-        };
-        Draft::with_heads(Volume { identifier, seconds, files: files.collect(), instance, summary }, heads)
+        if let Some(statement) = self.statement {
+            let created_at = Moment::from_seconds(seconds)?;
+            let volume = manifest::Volume { identifier: identifier.clone(), layout, created_at };
+            derived.push((manifest::NAME, Arc::new(Maker { volume, statement })));
+        }
+        Draft::with_heads(Volume { identifier, seconds, files: files.collect(), derived }, heads)
     }
 }
 

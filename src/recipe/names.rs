@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Contradiction, Recipe};
 use crate::{
+    datasource::layout::LOOKED_FOR,
     image::iso9660::{clashes::Clashes, reader, renaming},
     manifest,
     output::names::NAME_BYTES,
@@ -91,7 +92,7 @@ impl Recipe {
         ];
         let files = self.files.iter().map(|(name, _)| name.as_slice());
         let files = files.chain(parts.into_iter().flatten().map(str::as_bytes));
-        Clashes::of(files, &manifest::OWN_NAMES)
+        Clashes::of(files, &LOOKED_FOR, &manifest::OWN_NAMES)
     }
 
     /// What `show` and `extract` refuse to read must not be built.

@@ -12,18 +12,12 @@
 //! without even a dash, and numbered where they would be the same, so that nobody can know one without looking, and no
 //! agent looks for these. Creating and signing warn of them, and verifying accepts them.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::LazyLock,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, anyhow};
 
 use super::folding::Reader;
-use crate::{
-    datasource::layout::looked_for,
-    image::{Image, Kind, Record},
-};
+use crate::image::{Image, Kind, Record};
 
 /// Directories that a file may be in besides the root: directories have eight levels at most, that of the root among them
 /// (ECMA-119, 6.8.2.1).
@@ -40,10 +34,14 @@ pub struct Clashes {
 }
 
 impl Clashes {
-    /// Looks at the paths of all `files` of an image. `own`: files that a signed image has besides, and that nothing else
-    /// may be taken for.
+    /// Looks at the paths of all `files` of an image. `looked_for`: names that agents look for; `own`: files that a signed image
+    /// has besides. Nothing else may be taken for one of either.
     #[must_use]
-    pub fn of<'a>(files: impl Iterator<Item = &'a [u8]>, own: &[&'static str]) -> Self {
+    pub fn of<'a>(
+        files: impl Iterator<Item = &'a [u8]>,
+        looked_for: &Reserved,
+        own: &[&'static str],
+    ) -> Self {
         let mut paths = BTreeMap::new();
         for file in files {
             for (end, _) in file.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
@@ -62,7 +60,8 @@ impl Clashes {
                 });
             }
         }
-        for (reader, looked_for) in Reader::ALL.into_iter().zip(&*LOOKED_FOR) {
+        for reader in Reader::ALL {
+            let looked_for = looked_for.of(reader);
             let own: Vec<_> = own.iter().map(|name| (reader.key(name.as_bytes(), false), *name)).collect();
             let mut keys = BTreeMap::new();
             for (&path, &is_directory) in &paths {
@@ -86,10 +85,25 @@ impl Clashes {
     }
 }
 
-/// The names that agents look for by what each reader finds them by.
-static LOOKED_FOR: LazyLock<[BTreeMap<Vec<u8>, &str>; Reader::ALL.len()]> = LazyLock::new(|| {
-    Reader::ALL.map(|reader| looked_for().map(|name| (reader.key(name.as_bytes(), false), name)).collect())
-});
+/// Names that have a meaning to somebody, so that no other name may be taken for one of them, by what each reader finds them by.
+#[derive(Debug)]
+pub struct Reserved([BTreeMap<Vec<u8>, &'static str>; Reader::ALL.len()]);
+
+impl Reserved {
+    /// These names.
+    pub fn new(names: impl Iterator<Item = &'static str>) -> Self {
+        let names: Vec<_> = names.collect();
+        Self(
+            Reader::ALL
+                .map(|reader| names.iter().map(|name| (reader.key(name.as_bytes(), false), *name)).collect()),
+        )
+    }
+
+    /// The keys of the names for a reader.
+    pub(super) fn of(&self, reader: Reader) -> &BTreeMap<Vec<u8>, &'static str> {
+        &self.0[reader as usize]
+    }
+}
 
 /// Findings about paths, of which the first is told.
 #[derive(Default)]
@@ -115,14 +129,14 @@ impl<'a> Sentences<'a> {
 }
 
 impl Image {
-    /// Whether every reader takes the names of `records`, which are all of the image, for the same files. `own`: names that
-    /// nothing else may be taken for.
+    /// Whether every reader takes the names of `records`, which are all of the image, for the same files. For `looked_for` and
+    /// `own` see [`Clashes::of`].
     ///
     /// # Errors
     /// Some reader does not.
-    pub fn check_names(records: &[Record], own: &[&'static str]) -> Result<()> {
+    pub fn check_names(records: &[Record], looked_for: &Reserved, own: &[&'static str]) -> Result<()> {
         let files = records.iter().filter(|record| record.kind == Kind::File);
-        let clashes = Clashes::of(files.map(|record| record.path.as_slice()), own);
+        let clashes = Clashes::of(files.map(|record| record.path.as_slice()), looked_for, own);
         clashes.refused.map_or(Ok(()), |why| Err(anyhow!(why)))
     }
 }
@@ -133,7 +147,15 @@ mod tests {
 
     fn clashes(paths: &[&str]) -> Clashes {
         let paths = paths.iter().map(|path| path.as_bytes()).chain([&b"config"[..]]);
-        Clashes::of(paths, &["manifest.json"])
+        let agents = [
+            "config",
+            "user-data",
+            "meta-data",
+            "network-config",
+            "vendor-data",
+            "openstack/latest/user_data",
+        ];
+        Clashes::of(paths, &Reserved::new(agents.into_iter()), &["manifest.json"])
     }
 
     #[test]
@@ -183,13 +205,6 @@ mod tests {
             &["ä", "c?d", "a b", "1/2/3/4/5/6/7/8"],
         ] {
             assert_eq!(clashes(paths), Clashes::default(), "{paths:?}");
-        }
-    }
-
-    #[test]
-    fn no_reader_takes_one_name_of_a_layout_for_another() {
-        for keys in &*LOOKED_FOR {
-            assert_eq!(keys.len(), looked_for().collect::<BTreeSet<_>>().len(), "{keys:?}");
         }
     }
 

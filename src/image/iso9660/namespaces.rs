@@ -8,24 +8,22 @@
 //! the name that it has there must be a file that is called otherwise in that, and none may be called like something that
 //! an agent looks for and does not find in the tree that is read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::{Result, anyhow, bail, ensure};
 use hadris_fs::MountOptions;
 use hadris_iso::{Namespace, sync::IsoFs};
 
 use super::{
+    clashes::Reserved,
     device::Bounded,
     folding::{Reader, joliet_path},
     reader::{Stop, broken, cache, tree, walk},
 };
-use crate::{
-    datasource::layout::looked_for,
-    image::{Extent, Kind, Record},
-};
+use crate::image::{Extent, Kind, Record};
 
 /// Compares the tree of `records`, which is the one that `iso` reads, with every other.
-pub(super) fn check(iso: &IsoFs<Bounded>, records: &[Record]) -> Result<()> {
+pub(super) fn check(iso: &IsoFs<Bounded>, records: &[Record], looked_for: &Reserved) -> Result<()> {
     let expected = Files::new(records)?;
     for namespace in iso.namespaces().iter() {
         if namespace == iso.namespace() {
@@ -33,7 +31,7 @@ pub(super) fn check(iso: &IsoFs<Bounded>, records: &[Record]) -> Result<()> {
         }
         let name = tree(namespace).name();
         let found = records_of(iso.device(), namespace)
-            .and_then(|records| expected.compare(&records, reader_of(namespace)));
+            .and_then(|records| expected.compare(&records, looked_for, reader_of(namespace)));
         found.map_err(|error| anyhow!("its tree {name} is not the one that is read: {error:#}"))?;
     }
     Ok(())
@@ -84,13 +82,13 @@ impl<'a> Files<'a> {
     }
 
     /// Compares these files with those in `records`, of a tree that `reader` reads.
-    fn compare(&self, records: &[Record], reader: Reader) -> Result<()> {
+    fn compare(&self, records: &[Record], looked_for: &Reserved, reader: Reader) -> Result<()> {
         let one_case = reader == Reader::Plain;
         let mut keys: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (path, extents) in &self.exact {
             keys.entry(reader.key(path, false)).or_default().push(*extents);
         }
-        let looked_for: BTreeSet<_> = looked_for().map(|name| reader.key(name.as_bytes(), false)).collect();
+        let looked_for = looked_for.of(reader);
         let other = Files::new(records)?;
         for (path, extents) in &other.exact {
             let name = || String::from_utf8_lossy(path);
@@ -98,7 +96,7 @@ impl<'a> Files<'a> {
             let means_the_same = match (self.exact.get(path), keys.get(&key)) {
                 (Some(one), _) if !one_case => one == extents,
                 (_, Some(several)) => several.contains(extents),
-                (_, None) => !looked_for.contains(&key),
+                (_, None) => !looked_for.contains_key(&key),
             };
             ensure!(means_the_same, "it has another file {:?}", name());
         }
@@ -145,8 +143,7 @@ mod tests {
                 identifier: "X".to_owned(),
                 seconds: 0,
                 files: vec![(path.clone(), Source::Bytes(b"x".to_vec()))],
-                instance: None,
-                summary: None,
+                derived: Vec::new(),
             });
             let file = crate::output::atomic_file::nameless().unwrap();
             draft.unwrap().write_to_file(&file, &mut ()).unwrap();
@@ -167,7 +164,8 @@ mod tests {
     }
 
     fn compare(one: &[Record], other: &[Record], reader: Reader) -> Result<(), String> {
-        Files::new(one).unwrap().compare(other, reader).map_err(|error| error.to_string())
+        let looked_for = Reserved::new(["config", "user-data", "meta-data"].into_iter());
+        Files::new(one).unwrap().compare(other, &looked_for, reader).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -16,6 +16,7 @@ use hadris_fs::{DirCursor, DirEntry, FileType, MountOptions, NodeId, sync::FileS
 use hadris_iso::{CacheOptions, Detail, IsoDate, IsoId, Namespace, raw, sync::IsoFs};
 
 use super::{
+    clashes::Reserved,
     device::{Bounded, CUT_OFF},
     namespaces,
 };
@@ -156,8 +157,8 @@ impl Image {
     ///
     /// # Errors
     /// One of them names something else, or cannot be read.
-    pub fn check_trees(&mut self, records: &[Record]) -> Result<()> {
-        namespaces::check(&self.iso, records)
+    pub fn check_trees(&mut self, records: &[Record], looked_for: &Reserved) -> Result<()> {
+        namespaces::check(&self.iso, records, looked_for)
     }
 
     fn dates_valid(&mut self) -> Result<bool> {

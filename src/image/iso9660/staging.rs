@@ -1,5 +1,5 @@
-//! The files of an image that is not written yet: what is known of their contents, and those that are made of the others, the
-//! layout's meta-data and the summary.
+//! The files of an image that is not written yet: what is known of their contents, and those that are made of the others, such
+//! as generated meta-data and the manifest.
 
 use std::{fmt, io, sync::Arc};
 
@@ -7,28 +7,48 @@ use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 use super::layout::{Data, Place};
-use crate::{
-    datasource::layout::{DIGEST_BYTES, Instance, Layout},
-    image::{
-        Extent, Progress,
-        payload::{Content, Payload, Room},
-        source::Source,
-    },
+use crate::image::{
+    DIGEST_BYTES, Extent, Progress,
+    payload::{Content, Payload, Room},
+    source::Source,
 };
 
 /// Bytes by which a large file's content is judged.
 const BEGINNING_BYTES: u64 = 4096;
 
-/// Makes a file that describes all others of an image.
-pub trait Summary: fmt::Debug + Send + Sync {
+/// A file that is made of the others on its image.
+pub trait DerivedFile: fmt::Debug + Send + Sync {
+    /// What it is made of.
+    fn made_of(&self) -> DerivedFrom;
+
     /// The file's content. How many bytes come out depends on names and sizes alone, and never falls when a size grows.
     ///
     /// # Errors
     /// The files cannot be described.
-    fn render(&self, files: &[Described]) -> Result<Vec<u8>>;
+    fn render(&self, input: &Input) -> Result<Vec<u8>>;
 }
 
-/// A file, as [`Summary`] sees it.
+/// What a file is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DerivedFrom {
+    /// Nothing on the image.
+    Nothing,
+    /// A digest of the content: of all files but those that are made of [`DerivedFrom::Files`].
+    Content,
+    /// Every other file, with those that are made of the content.
+    Files,
+}
+
+/// What a file is made of, as [`DerivedFile::render`] gets it.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The digest of the content.
+    pub content: [u8; DIGEST_BYTES],
+    /// Every file that the maker describes, by name. Empty unless it is made of [`DerivedFrom::Files`].
+    pub files: &'a [Described<'a>],
+}
+
+/// A file, as [`DerivedFile::render`] sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct Described<'a> {
     /// Its name.
@@ -44,8 +64,7 @@ pub struct Described<'a> {
 pub(super) struct Files {
     /// By name.
     list: Vec<(Vec<u8>, Body)>,
-    instance: Option<(Layout, Instance)>,
-    summary: Option<Arc<dyn Summary>>,
+    derived: Vec<(&'static str, Arc<dyn DerivedFile>)>,
 }
 
 /// What is known of a file's content.
@@ -53,10 +72,10 @@ pub(super) struct Files {
 enum Body {
     Small(Data),
     Large(Payload),
-    /// The layout's meta-data, as it is for a digest of zeros.
-    Generated(Data),
-    /// The file about all others, as long as it can become.
-    Summary(Data),
+    /// One that is made of the content at most, as it is for a digest of zeros.
+    OfContent(Data),
+    /// One that is made of all other files, as long as it can become.
+    OfFiles(Data),
 }
 
 /// What was found out about the contents of files.
@@ -76,44 +95,39 @@ impl Found {
 }
 
 impl Files {
-    /// Opens the sources of `files`, and adds the files that are made of them: the meta-data of `instance` for its layout, and
-    /// `summary` with its name.
+    /// Opens the sources of `files`, and adds the files that are made of them, under their names.
     ///
     /// # Errors
-    /// A source cannot be read, or the summary not be made.
+    /// A source cannot be read, or a file not be made.
     pub(super) fn open(
         mut files: Vec<(Vec<u8>, Source)>,
-        instance: Option<(Layout, Instance)>,
-        summary: Option<(&'static str, Arc<dyn Summary>)>,
+        derived: Vec<(&'static str, Arc<dyn DerivedFile>)>,
     ) -> Result<Self> {
         files.sort_by(|(one, _), (other, _)| one.cmp(other));
         let mut room = Room::new();
-        let mut bodies = Vec::with_capacity(files.len() + 1);
+        let mut list = Vec::with_capacity(files.len() + derived.len());
         for (name, source) in files {
             let body = match Content::open(source, &mut room)? {
                 Content::Bytes(bytes) => Body::Small(Data::bytes(bytes)),
                 Content::Large(payload) => Body::Large(payload),
             };
-            bodies.push((name, body));
+            list.push((name, body));
         }
-        if let Some((layout, instance)) = &instance
-            && let Some(bytes) = instance.render(*layout, &[0; DIGEST_BYTES])
-            && let Some(name) = layout.metadata_name()
-        {
-            bodies.push((name.as_bytes().to_vec(), Body::Generated(Data::bytes(bytes))));
-            bodies.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let (of_files, of_content): (Vec<_>, Vec<_>) =
+            derived.iter().partition(|(_, file)| file.made_of() == DerivedFrom::Files);
+        let content = [0; DIGEST_BYTES];
+        for (name, file) in of_content {
+            let bytes = file.render(&Input { content, files: &[] })?;
+            list.push((name.as_bytes().to_vec(), Body::OfContent(Data::bytes(bytes))));
+            list.sort_by(|(one, _), (other, _)| one.cmp(other));
         }
-        let summary = match summary {
-            None => None,
-            Some((name, summary)) => {
-                let files: Vec<_> = bodies.iter().map(|(name, body)| body.describe(name)).collect();
-                let longest = Data::bytes(summary.render(&files)?);
-                bodies.push((name.as_bytes().to_vec(), Body::Summary(longest)));
-                bodies.sort_by(|(one, _), (other, _)| one.cmp(other));
-                Some(summary)
-            }
-        };
-        Ok(Self { list: bodies, instance, summary })
+        for (name, file) in of_files {
+            let files: Vec<_> = list.iter().map(|(name, body)| body.describe(name)).collect();
+            let longest = Data::bytes(file.render(&Input { content, files: &files })?);
+            list.push((name.as_bytes().to_vec(), Body::OfFiles(longest)));
+            list.sort_by(|(one, _), (other, _)| one.cmp(other));
+        }
+        Ok(Self { list, derived })
     }
 
     /// Whether any file is large, so that it goes behind the head.
@@ -156,11 +170,11 @@ impl Files {
     ) -> Result<Option<Vec<u8>>> {
         let body = self.list.iter_mut().find(|(other, _)| other == name.as_bytes()).map(|(_, body)| body);
         match body {
-            Some(Body::Small(data) | Body::Generated(data)) => {
+            Some(Body::Small(data) | Body::OfContent(data)) => {
                 Ok(data.as_bytes().filter(|bytes| bytes.len() as u64 <= limit).map(<[u8]>::to_vec))
             }
             Some(Body::Large(payload)) if wanted(&payload.beginning(BEGINNING_BYTES)?) => payload.peek(limit),
-            Some(Body::Large(_) | Body::Summary(_)) | None => Ok(None),
+            Some(Body::Large(_) | Body::OfFiles(_)) | None => Ok(None),
         }
     }
 
@@ -176,12 +190,12 @@ impl Files {
         }
     }
 
-    fn makes_instance_id(&self) -> bool {
-        self.instance.as_ref().is_some_and(|(_, instance)| instance.id.is_none())
+    fn are_made_into(&self, what: DerivedFrom) -> bool {
+        self.derived.iter().any(|(_, file)| file.made_of() == what)
     }
 
     fn looks_at_large_files(&self) -> bool {
-        self.makes_instance_id() || self.summary.is_some()
+        self.are_made_into(DerivedFrom::Content) || self.are_made_into(DerivedFrom::Files)
     }
 
     /// Digests the files, where something asks for it. `read` hands the bytes of the large file of that number to its
@@ -202,7 +216,7 @@ impl Files {
         let mut content = Sha256::new();
         let mut large = places.iter().enumerate();
         for (name, body) in &self.list {
-            if matches!(body, Body::Summary(_)) {
+            if matches!(body, Body::OfFiles(_)) {
                 continue;
             }
             content.update((name.len() as u64).to_le_bytes());
@@ -216,40 +230,55 @@ impl Files {
             content.update(place.len.to_le_bytes());
             let mut alone = Sha256::new();
             read(number, &mut |piece| {
-                if self.makes_instance_id() {
+                if self.are_made_into(DerivedFrom::Content) {
                     content.update(piece);
                 }
-                if self.summary.is_some() {
+                if self.are_made_into(DerivedFrom::Files) {
                     alone.update(piece);
                 }
                 Ok(())
             })?;
             found.large.push(alone.finalize().into());
         }
-        if self.makes_instance_id() {
+        if self.are_made_into(DerivedFrom::Content) {
             found.content = content.finalize().into();
         }
         Ok(found)
     }
 
-    /// Puts in what depends on the bytes of the files: first the generated meta-data, then the summary, which describes
-    /// that too.
+    /// Puts in what depends on the bytes of the files: first what is made of the content, then what describes that too.
     pub(super) fn complete(&mut self, found: &Found, places: &[Extent]) -> Result<()> {
-        if let Some((layout, instance)) = self.instance.take() {
-            let rendered = instance.render(layout, &found.content).unwrap_or_default();
-            for (_, body) in &mut self.list {
-                if matches!(body, Body::Generated(_)) {
-                    *body = Body::Small(Data::bytes(&*rendered));
-                }
+        let derived = std::mem::take(&mut self.derived);
+        let (of_files, of_content): (Vec<_>, Vec<_>) =
+            derived.iter().partition(|(_, file)| file.made_of() == DerivedFrom::Files);
+        for (name, file) in of_content {
+            self.put(name, &file.render(&Input { content: found.content, files: &[] })?);
+        }
+        for (name, file) in of_files {
+            let rendered =
+                file.render(&Input { content: found.content, files: &self.describe(found, places)? })?;
+            self.put(name, &rendered);
+        }
+        Ok(())
+    }
+
+    /// Gives a file that is made of others its bytes.
+    fn put(&mut self, name: &str, bytes: &[u8]) {
+        for (other, body) in &mut self.list {
+            if matches!(body, Body::OfContent(_) | Body::OfFiles(_)) && other == name.as_bytes() {
+                *body = Body::Small(Data::bytes(bytes));
             }
         }
-        let Some(summary) = self.summary.take() else { return Ok(()) };
+    }
+
+    /// Every file but those that are made of the description.
+    fn describe<'a>(&'a self, found: &Found, places: &[Extent]) -> Result<Vec<Described<'a>>> {
         let mut large = places.iter().zip(&found.large);
         let mut files = Vec::with_capacity(self.list.len());
         for (name, body) in &self.list {
             files.push(match body {
-                Body::Summary(_) => continue,
-                Body::Small(data) | Body::Generated(data) => {
+                Body::OfFiles(_) => continue,
+                Body::Small(data) | Body::OfContent(data) => {
                     let digest = Sha256::digest(data.as_bytes().unwrap_or_default()).into();
                     Described { name, len: data.len(), digest }
                 }
@@ -259,13 +288,7 @@ impl Files {
                 }
             });
         }
-        let rendered = summary.render(&files)?;
-        for (_, body) in &mut self.list {
-            if matches!(body, Body::Summary(_)) {
-                *body = Body::Small(Data::bytes(&*rendered));
-            }
-        }
-        Ok(())
+        Ok(files)
     }
 
     /// Where every file is, the large ones at `places`.
@@ -285,7 +308,7 @@ impl Body {
     /// Its data; `None` for a large file.
     fn data(&self) -> Option<&Data> {
         match self {
-            Self::Small(data) | Self::Generated(data) | Self::Summary(data) => Some(data),
+            Self::Small(data) | Self::OfContent(data) | Self::OfFiles(data) => Some(data),
             Self::Large(_) => None,
         }
     }

@@ -20,20 +20,17 @@ use super::{
     layout_cache::{self, SECTORS_MIN},
     staging::{Files, Found},
 };
-use crate::{
-    datasource::layout::{Instance, Layout},
-    image::{
-        ALIGNMENT_BYTES, Extent, LONG_ALIGNMENT_BYTES, LONG_BYTES, Progress, SECTOR_BYTES, SYSTEM_AREA_BYTES,
-        payload::Payload,
-        source::Source,
-        sparse_copy::{read_pieces, takes_holes, write_at},
-        superblocks,
-    },
+use crate::image::{
+    ALIGNMENT_BYTES, Extent, LONG_ALIGNMENT_BYTES, LONG_BYTES, Progress, SECTOR_BYTES, SYSTEM_AREA_BYTES,
+    payload::Payload,
+    source::Source,
+    sparse_copy::{read_pieces, takes_holes, write_at},
+    superblocks,
 };
 
 pub use super::{
     layout_cache::Heads,
-    staging::{Described, Summary},
+    staging::{DerivedFile, DerivedFrom, Described, Input},
 };
 
 /// Empty sectors behind the last file, as `mkisofs -pad` writes them: readers that read ahead fail without (isoinfo).
@@ -49,10 +46,8 @@ pub struct Volume {
     pub seconds: u64,
     /// Names and contents. A name is the components of a path joined by `/`.
     pub files: Vec<(Vec<u8>, Source)>,
-    /// A meta-data file to be made for this layout.
-    pub instance: Option<(Layout, Instance)>,
-    /// A file to be made of all others, and its name.
-    pub summary: Option<(&'static str, Arc<dyn Summary>)>,
+    /// Files to be made of those, and their names. No other is made of what is made of [`DerivedFrom::Files`].
+    pub derived: Vec<(&'static str, Arc<dyn DerivedFile>)>,
 }
 
 /// An image whose files have been looked at, and whose head has been planned: what can be wrong before writing has
@@ -101,8 +96,8 @@ impl Draft {
     /// # Errors
     /// As [`Draft::new`].
     pub fn with_heads(volume: Volume, heads: Option<&mut Heads>) -> Result<Self> {
-        let Volume { identifier, seconds, files, instance, summary } = volume;
-        let mut files = Files::open(files, instance, summary)?;
+        let Volume { identifier, seconds, files, derived } = volume;
+        let mut files = Files::open(files, derived)?;
         let plan = Plan::new(&identifier, seconds)?;
         let has_large = files.has_large();
         if !has_large {

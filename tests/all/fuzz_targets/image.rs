@@ -11,7 +11,7 @@ use std::{
 
 use metadata_image::{
     check::check_image,
-    datasource::layout::{Agent, Layout},
+    datasource::{compatibility::Agent, layout::Layout},
     image::{Image, Kind, Record, Volume, iso9660::reader, probe},
     manifest::inventory::Contents,
     provider::cdrom::{self, Reading},
