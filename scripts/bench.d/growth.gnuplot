@@ -1,4 +1,4 @@
-# The growth of time with what there is to do, for README. Variables: results, a directory, and out, the chart.
+# The growth of time with what there is to do, for docs/benchmarks.md. Variables: results, a directory, and out, the chart.
 set terminal svg size 900,330 dynamic font 'sans,11' background '#ffffff'
 set output out
 set multiplot layout 1,3

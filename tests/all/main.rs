@@ -23,13 +23,13 @@ mod imds;
 mod interruption;
 mod links;
 mod manifest;
+mod manuals;
 mod memory;
 mod mutants;
 #[cfg(feature = "policy")]
 mod policy;
 mod properties;
 mod readers;
-mod readme;
 mod sharing;
 mod show;
 mod signature;

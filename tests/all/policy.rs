@@ -593,7 +593,7 @@ fn an_image_that_is_not_what_its_manifest_says_is_refused_by_every_policy() {
     );
 }
 
-/// The policies in `testdata/policies`, whose directory README shows.
+/// The policies in `testdata/policies`, which docs/trust.md describes.
 fn example(sandbox: &Sandbox, name: &str, trusted: bool) -> Ran {
     let path = format!("{}/testdata/policies/{name}.rego", env!("CARGO_MANIFEST_DIR"));
     let signers = if trusted { &["--allowed-signers", "allowed"][..] } else { &[] };

@@ -142,12 +142,3 @@ fn there_is_an_input_for_every_code_that_a_text_can_have() {
         assert_eq!(seen.contains(code), !elsewhere.contains(&code), "{code}");
     }
 }
-
-#[test]
-fn readme_lists_every_code() {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    for code in Code::ALL {
-        let row = format!("| `{}` | {} | {} |\n", code.name(), code.severity(), code.meaning());
-        assert!(readme.contains(&row), "README.md lacks\n{row}");
-    }
-}

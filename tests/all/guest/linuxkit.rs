@@ -1,4 +1,4 @@
-//! README's entry for the YAML of LinuxKit, in a container as LinuxKit makes it.
+//! The entry for the YAML of LinuxKit in docs/agent.md, in a container as LinuxKit makes it.
 
 use std::fs;
 
@@ -64,17 +64,17 @@ fn oci(entry: &Yaml) -> Value {
 
 #[test]
 #[ignore = "needs a guest"]
-fn in_a_container_of_linuxkit_the_entry_that_readme_has_is_enough() {
+fn in_a_container_of_linuxkit_the_entry_in_the_manual_is_enough() {
     let mut guest = Guest::new();
     guest.sandbox.succeed(["create", "meta.iso", TREE]);
     guest.cdrom("meta.iso");
     guest.runc();
-    let readme = fs::read_to_string("README.md").unwrap();
-    let start = readme.find("onboot:\n").expect("README has an example for LinuxKit");
-    let example = Yaml::load_from_str(readme[start..].split("```").next().unwrap()).unwrap();
+    let manual = fs::read_to_string("docs/agent.md").unwrap();
+    let start = manual.find("onboot:\n").expect("docs/agent.md has an example for LinuxKit");
+    let example = Yaml::load_from_str(manual[start..].split("```").next().unwrap()).unwrap();
     let entry = &example[0]["onboot"][0];
     let command = texts(&entry["command"]);
-    assert_eq!(command[0], "/usr/bin/metadata", "where README puts the program");
+    assert_eq!(command[0], "/usr/bin/metadata", "where docs/agent.md puts the program");
     let mut without = oci(entry);
     without["linux"]["resources"] = json!({});
     let report = guest.boot(&format!(
