@@ -19,7 +19,7 @@ use std::{
 
 use anyhow::{Result, anyhow};
 
-use super::{Image, Kind, Record, folding::Reader, layout::looked_for};
+use super::{Image, Kind, Record, folding::Reader, looked_for::looked_for};
 
 /// Directories that a file may be in besides the root: directories have eight levels at most, that of the root among them
 /// (ECMA-119, 6.8.2.1).
@@ -156,6 +156,13 @@ mod tests {
                 "openstack/latest/user_data",
                 norock,
             ),
+            (
+                &["openstack/2018-08-27/USER_DATA"],
+                "openstack/2018-08-27/USER_DATA",
+                "openstack/2018-08-27/user_data",
+                norock,
+            ),
+            (&["meta.js;1"], "meta.js;1", "meta.js", "a reader that ignores case, final dots and versions"),
             (&["networ\u{212a}-config"], "networ\u{212a}-config", "network-config", "Windows"),
             (&["A/x", "a/y"], "a", "A", norock),
             (&["a:b", "a_b"], "a_b", "a:b", norock),
@@ -177,6 +184,11 @@ mod tests {
             &["user-data", "meta-data", "network-config", "vendor-data", "openstack/latest/user_data"],
             &["a.b", "a.c", "ab", "keys/ca.pem", "keys/config", "keys/USER-DATA"],
             &["ä", "c?d", "a b", "1/2/3/4/5/6/7/8"],
+            &[
+                "openstack/2018-08-27/user_data",
+                "openstack/2017-02-22/user_data",
+                "ec2/latest/meta-data.json",
+            ],
         ] {
             assert_eq!(clashes(paths), Clashes::default(), "{paths:?}");
         }

@@ -91,7 +91,7 @@ impl Layout {
     }
 
     /// The names of the files that its agents look for.
-    fn names(self) -> impl Iterator<Item = &'static str> {
+    pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
         // LinuxKit's agent prefers `user-data` to `config`, so that it would hide the data.
         let hides = (self == Self::LinuxKit).then_some("user-data");
         let names = [
@@ -143,11 +143,6 @@ impl FromStr for Layout {
             .find(|layout| layout.name() == name)
             .ok_or_else(|| format!("no such layout, there are {known}"))
     }
-}
-
-/// The names of the files that some agent looks for, whatever the layout of the image; some of them twice.
-pub(super) fn looked_for() -> impl Iterator<Item = &'static str> {
-    Layout::ALL.into_iter().flat_map(Layout::names).chain(["openstack/latest/vendor_data2.json"])
 }
 
 /// Whether agents take a disk with this volume identifier for one of theirs: they know two spellings.

@@ -14,6 +14,7 @@ mod files;
 mod folding;
 mod head;
 pub mod layout;
+mod looked_for;
 mod payload;
 pub mod peek;
 pub mod read;

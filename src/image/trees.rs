@@ -18,7 +18,7 @@ use super::{
     Extent, Kind, Record,
     device::Bounded,
     folding::{Reader, joliet_path},
-    layout::looked_for,
+    looked_for::looked_for,
     read::{Stop, broken, cache, tree, walk},
 };
 

@@ -68,6 +68,15 @@ fn names_that_a_reader_cannot_tell_apart_are_neither_signed_nor_verified() {
         (&["Manifest.json"], "Manifest.json", "manifest.json", NOROCK),
         (&["user_data"], "user_data", "user-data", PLAIN),
         (&["OpenStack/latest/user_data"], "OpenStack/latest/user_data", "openstack/latest/user_data", NOROCK),
+        // What cloud-init prefers to `latest`, and what it reads of older config drives.
+        (
+            &["OpenStack/2018-08-27/user_data"],
+            "OpenStack/2018-08-27/user_data",
+            "openstack/2018-08-27/user_data",
+            NOROCK,
+        ),
+        (&["META.JS"], "META.JS", "meta.js", NOROCK),
+        (&["EC2/latest/meta-data.json"], "EC2/latest/meta-data.json", "ec2/latest/meta-data.json", NOROCK),
         (&["A/x", "a/y"], "a", "A", NOROCK),
         (&["a:b", "a_b"], "a_b", "a:b", NOROCK),
         (&[&long, &longer], &longer, &long, "Linux"),
