@@ -7,6 +7,7 @@
 //! - A path that is, to any reader, one that an agent looks for, and is not exactly that: the reader opens it in place of the
 //!   agent's file, or where there should be none.
 //! - A path in more directories than ISO 9660 has levels: in the plain tree it is somewhere else.
+//! - A volume identifier that agents look for, to a reader of Joliet, where the rest is behind blanks that Joliet cuts.
 //!
 //! *Doubtful* is what remains: two paths that are one in the plain tree only. The names there are made up, of 30 characters
 //! without even a dash, and numbered where they would be the same, so that nobody can know one without looking, and no
@@ -19,7 +20,11 @@ use std::{
 
 use anyhow::{Result, anyhow};
 
-use super::{Image, Kind, Record, folding::Reader, looked_for::looked_for};
+use super::{
+    Image, Kind, Record, Volume,
+    folding::Reader,
+    looked_for::{looked_for, taken_for},
+};
 
 /// Directories that a file may be in besides the root: directories have eight levels at most, that of the root among them
 /// (ECMA-119, 6.8.2.1).
@@ -80,6 +85,20 @@ impl Clashes {
         doubtful.paths.retain(|path| !refused.paths.contains(path));
         Self { refused: refused.tell(), doubtful: doubtful.tell() }
     }
+
+    /// The same on a volume with this identifier.
+    #[must_use]
+    pub fn on_volume(mut self, identifier: &str) -> Self {
+        if let Some(known) = taken_for(identifier) {
+            let why = || {
+                format!(
+                    "volume identifier {identifier:?} cannot be told from {known:?} by Windows, as Joliet has 16 characters"
+                )
+            };
+            self.refused.get_or_insert_with(why);
+        }
+        self
+    }
 }
 
 /// The names that agents look for by what each reader finds them by.
@@ -111,14 +130,15 @@ impl<'a> Sentences<'a> {
 }
 
 impl Image {
-    /// Whether every reader takes the names of `records`, which are all of the image, for the same files. `own`: names that
-    /// nothing else may be taken for.
+    /// Whether every reader takes the names of `records`, which are all of the image, for the same files, and `volume` for the
+    /// same volume. `own`: names that nothing else may be taken for.
     ///
     /// # Errors
     /// Some reader does not.
-    pub fn check_names(records: &[Record], own: &[&'static str]) -> Result<()> {
+    pub fn check_names(volume: &Volume, records: &[Record], own: &[&'static str]) -> Result<()> {
         let files = records.iter().filter(|record| record.kind == Kind::File);
-        let clashes = Clashes::of(files.map(|record| record.path.as_slice()), own);
+        let clashes =
+            Clashes::of(files.map(|record| record.path.as_slice()), own).on_volume(&volume.identifier);
         clashes.refused.map_or(Ok(()), |why| Err(anyhow!(why)))
     }
 }

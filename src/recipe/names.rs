@@ -80,7 +80,7 @@ impl Recipe {
     pub fn clashes(&self) -> Clashes {
         // Every reader can tell the layout's own names apart.
         if self.files.is_empty() {
-            return Clashes::default();
+            return Clashes::default().on_volume(self.volume_identifier());
         }
         let layout = self.layout;
         let parts = [
@@ -91,7 +91,7 @@ impl Recipe {
         ];
         let files = self.files.iter().map(|(name, _)| name.as_slice());
         let files = files.chain(parts.into_iter().flatten().map(str::as_bytes));
-        Clashes::of(files, &manifest::OWN_NAMES)
+        Clashes::of(files, &manifest::OWN_NAMES).on_volume(self.volume_identifier())
     }
 
     /// What `show` and `extract` refuse to read must not be built.

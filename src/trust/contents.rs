@@ -56,8 +56,8 @@ impl Contents {
     ) -> Result<Self> {
         let (volume, records) = image.list()?;
         let kept_records = keep(&volume, &records);
-        let readers =
-            Image::check_names(&records, &manifest::OWN_NAMES).and_then(|()| image.check_trees(&records));
+        let readers = Image::check_names(&volume, &records, &manifest::OWN_NAMES)
+            .and_then(|()| image.check_trees(&records));
         let disagreement = readers.err().map(|error| format!("{error:#}"));
         let mut contents = Self {
             volume,

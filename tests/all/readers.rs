@@ -103,6 +103,31 @@ fn names_that_a_reader_cannot_tell_apart_are_neither_signed_nor_verified() {
 }
 
 #[test]
+fn a_volume_that_windows_takes_for_one_of_an_agent_is_neither_signed_nor_verified() {
+    let sandbox = sandbox();
+    for (identifier, known) in [("CIDATA          x", "CIDATA"), ("Config-2         x", "config-2")] {
+        let sentence = format!(
+            "volume identifier {identifier:?} cannot be told from {known:?} by Windows, as Joliet has 16 characters"
+        );
+        for names in [&[][..], &["a"]] {
+            let options = ["--volume-id", identifier];
+            let created = create(&sandbox, names, &options);
+            let warning = format!("metadata: warning: {sentence}");
+            assert!(created.stderr.lines().any(|line| line == warning), "{created:?}");
+            assert_eq!(
+                sandbox.run(["sign", "meta.iso", "--key", "key"]),
+                failed(1, &format!("building image \"meta.iso\": nobody could verify it: {sentence}"))
+            );
+            sign_by_force(&sandbox, names, &options);
+            assert_eq!(verify_image(&sandbox, &[]), refused(&sentence));
+        }
+    }
+    create(&sandbox, &[], &["--volume-id", "a name of more than 16 characters"[..32].trim()]);
+    assert_eq!(sandbox.run(["sign", "--quiet", "meta.iso", "--key", "key"]), done(""));
+    assert_eq!(verify_image(&sandbox, &[]), done(""));
+}
+
+#[test]
 fn names_that_only_the_plain_tree_changes_are_signed_with_a_warning() {
     let sandbox = sandbox();
     let sentence = format!("file \"a-\" cannot be told from \"a+\" by {PLAIN}");
