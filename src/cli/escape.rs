@@ -8,23 +8,34 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde::Serialize;
 
-/// Whether a terminal obeys a character, or a person does not see it.
+/// Whether a terminal obeys a character, or a person does not see it: a control, a line end, an annotation, or one that Unicode
+/// says is not shown (`Default_Ignorable_Code_Point` of DerivedCoreProperties.txt, Unicode 16.0).
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
-            // Soft hyphen, Arabic letter mark, Mongolian vowel separator.
-            '\u{ad}' | '\u{61c}' | '\u{180e}'
+            // Soft hyphen, combining grapheme joiner, Arabic letter mark.
+            '\u{ad}' | '\u{34f}' | '\u{61c}'
+            // Fillers of Hangul, inherent vowels of Khmer.
+            | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            // Selectors and the vowel separator of Mongolian.
+            | '\u{180b}'..='\u{180f}'
             // Zero width, left-to-right and right-to-left marks.
             | '\u{200b}'..='\u{200f}'
             // Line and paragraph separators, embeddings and overrides.
             | '\u{2028}'..='\u{202e}'
             // Word joiner, invisible operators, isolates, deprecated controls.
             | '\u{2060}'..='\u{206f}'
-            // Byte order mark, interlinear annotations.
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            // Tags.
-            | '\u{e0000}'..='\u{e007f}'
+            // Fillers of Hangul.
+            | '\u{3164}' | '\u{ffa0}'
+            // Variation selectors.
+            | '\u{fe00}'..='\u{fe0f}'
+            // Byte order mark, characters that are not assigned, interlinear annotations.
+            | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
+            // Shorthand, music.
+            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            // Tags, more variation selectors.
+            | '\u{e0000}'..='\u{e0fff}'
         )
 }
 
@@ -76,14 +87,14 @@ pub(super) fn printable_json(json: &str) -> String {
 mod tests {
     use super::*;
 
-    /// C0, DEL, C1, marks of direction, separators, zero width, a tag.
-    const HIDDEN: &str = "\0\u{1b}\u{7f}\u{9b}\u{ad}\u{61c}\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202e}\u{2060}\u{2069}\u{feff}\u{e0041}";
+    /// C0, DEL, C1, marks of direction, separators, zero width, fillers, a tag, variation selectors.
+    const HIDDEN: &str = "\0\u{1b}\u{7f}\u{9b}\u{ad}\u{61c}\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202e}\u{2060}\u{2069}\u{feff}\u{34f}\u{115f}\u{3164}\u{fe0f}\u{e01ef}\u{e0041}";
 
     #[test]
     fn what_a_terminal_obeys_or_hides_is_escaped() {
         let printed = printable(&format!("é日{HIDDEN}x"));
         assert!(printed.starts_with("é日\\u{0}\\u{1b}\\u{7f}\\u{9b}\\u{ad}"), "{printed}");
-        assert!(printed.ends_with("\\u{feff}\\u{e0041}x"), "{printed}");
+        assert!(printed.ends_with("\\u{e01ef}\\u{e0041}x"), "{printed}");
         assert!(!printed.chars().any(is_hidden), "{printed}");
         assert_eq!(printable("a\tb\n"), "a\\tb\\n");
         assert_eq!(printable_source("a\tb\u{85}"), "a\tb\\u{85}");

@@ -76,8 +76,8 @@ impl<'a> Rebuild<'a> {
         let written = draft.write_to_file(file.file(), progress).with_context(building)?;
         if signed {
             let mut image = Image::in_file(file.file().try_clone().with_context(building)?, self.path)?;
-            let (_, records) = image.list()?;
-            check_readers(&mut image, &records)
+            let (volume, records) = image.list()?;
+            check_readers(&mut image, &volume, &records)
                 .and_then(|()| image.check_superblocks(&records))
                 .context("nobody could verify it")
                 .with_context(building)?;

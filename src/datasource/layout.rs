@@ -2,11 +2,11 @@
 //!
 //! Sources: LinuxKit `pkg/metadata`; cloud-init's data sources NoCloud and ConfigDrive.
 
-use std::{fmt, str::FromStr, sync::LazyLock};
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::image::{Kind, Record, Volume, iso9660::clashes::Reserved};
+use crate::image::{Kind, Record, Volume};
 
 /// A volume identifier and file names that some agent looks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -87,7 +87,7 @@ impl Layout {
     }
 
     /// The names of the files that its agents look for.
-    fn names(self) -> impl Iterator<Item = &'static str> {
+    pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
         // LinuxKit's agent prefers `user-data` to `config`, so that it would hide the data.
         let hides = (self == Self::LinuxKit).then_some("user-data");
         let names = [
@@ -141,14 +141,6 @@ impl FromStr for Layout {
     }
 }
 
-/// The names of the files that some agent looks for, whatever the layout of the image; some of them twice.
-pub(crate) fn looked_for() -> impl Iterator<Item = &'static str> {
-    Layout::ALL.into_iter().flat_map(Layout::names).chain(["openstack/latest/vendor_data2.json"])
-}
-
-/// The same names, for those who compare the names of an image with them.
-pub(crate) static LOOKED_FOR: LazyLock<Reserved> = LazyLock::new(|| Reserved::new(looked_for()));
-
 /// Whether agents take a disk with this volume identifier for one of theirs: they know two spellings.
 #[must_use]
 pub fn is_cidata(identifier: &str) -> bool {
@@ -158,22 +150,4 @@ pub fn is_cidata(identifier: &str) -> bool {
 /// The file of that name.
 pub(super) fn find<'a>(records: &'a [Record], name: &str) -> Option<&'a Record> {
     records.iter().find(|record| record.kind == Kind::File && record.path == name.as_bytes())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-    use crate::image::iso9660::clashes::Clashes;
-
-    #[test]
-    fn no_reader_takes_one_name_of_a_layout_for_another() {
-        let names: BTreeSet<_> = looked_for().collect();
-        for name in &names {
-            let others = names.iter().copied().filter(|other| other != name);
-            let clashes = Clashes::of([name.as_bytes()].into_iter(), &Reserved::new(others), &[]);
-            assert_eq!(clashes, Clashes::default(), "{name}");
-        }
-    }
 }

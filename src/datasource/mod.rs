@@ -2,6 +2,7 @@
 
 pub mod compatibility;
 pub mod layout;
+pub mod looked_for;
 pub mod meta_data;
 
 pub use layout::Layout;

@@ -29,6 +29,9 @@ pub const DIGEST_BYTES: usize = 32;
 /// Bytes at the start of an image that are for others than ISO 9660; here they are zeros (ECMA-119, 6.2.1).
 const SYSTEM_AREA_BYTES: usize = 16 * 2048;
 
+/// Characters of a volume identifier that the Joliet descriptor holds: 32 bytes of UCS-2.
+pub(crate) const JOLIET_IDENTIFIER_CHARACTERS: usize = 16;
+
 /// Bytes on a disk that must divide an image's size and a large file's offset.
 ///
 /// QEMU on storage with 4096-byte blocks refuses an image of another size, and file systems share blocks of this size.

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{File, Manifest, timestamp::Moment};
 use crate::manifest;
 use crate::{
-    datasource::layout::{LOOKED_FOR, Layout},
+    datasource::{layout::Layout, looked_for::LOOKED_FOR},
     image::{
         Image, Kind, Progress, Record, Volume,
         iso9660::writer::{self, DerivedFile, DerivedFrom, Draft, Input},
@@ -57,7 +57,7 @@ impl Contents {
     ) -> Result<Self> {
         let (volume, records) = image.list()?;
         let kept_records = keep(&volume, &records);
-        let readers = check_readers(image, &records);
+        let readers = check_readers(image, &volume, &records);
         let disagreement = readers.err().map(|error| format!("{error:#}"));
         let mut contents = Self {
             volume,
@@ -151,8 +151,8 @@ impl Contents {
 ///
 /// # Errors
 /// A name can be taken for another one, or the volume's trees differ.
-pub fn check_readers(image: &mut Image, records: &[Record]) -> Result<()> {
-    Image::check_names(records, &LOOKED_FOR, &manifest::OWN_NAMES)?;
+pub fn check_readers(image: &mut Image, volume: &Volume, records: &[Record]) -> Result<()> {
+    Image::check_names(volume, records, &LOOKED_FOR, &manifest::OWN_NAMES)?;
     image.check_trees(records, &LOOKED_FOR)
 }
 

@@ -18,6 +18,7 @@ use crate::{
         meta_data::{Instance, MetaDataFile},
     },
     image::{
+        JOLIET_IDENTIFIER_CHARACTERS,
         iso9660::writer::{DerivedFile, Draft, Heads, Volume},
         source::Source,
     },
@@ -28,9 +29,6 @@ use crate::{
 
 /// Bytes in a volume identifier at most (ECMA-119, 8.4.7).
 const VOLUME_IDENTIFIER_BYTES: usize = 32;
-
-/// Characters of it that the Joliet descriptor holds: 32 bytes of UCS-2.
-const JOLIET_VOLUME_IDENTIFIER_CHARACTERS: usize = 16;
 
 /// Bytes of all files with public keys together at most.
 const SSH_KEYS_BYTES: u64 = 1 << 20;
@@ -218,8 +216,8 @@ impl Recipe {
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let identifier = self.volume_identifier();
-        if identifier.chars().count() > JOLIET_VOLUME_IDENTIFIER_CHARACTERS {
-            let cut: String = identifier.chars().take(JOLIET_VOLUME_IDENTIFIER_CHARACTERS).collect();
+        if identifier.chars().count() > JOLIET_IDENTIFIER_CHARACTERS {
+            let cut: String = identifier.chars().take(JOLIET_IDENTIFIER_CHARACTERS).collect();
             warnings.push(format!("volume identifier {identifier:?}: Windows and macOS show {cut:?}, as Joliet has 16 characters"));
         }
         let expected = self.layout.volume_identifier();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Contradiction, Recipe};
 use crate::{
-    datasource::layout::LOOKED_FOR,
+    datasource::looked_for::LOOKED_FOR,
     image::iso9660::{clashes::Clashes, reader, renaming},
     manifest,
     output::names::NAME_BYTES,
@@ -81,7 +81,7 @@ impl Recipe {
     pub fn clashes(&self) -> Clashes {
         // Every reader can tell the layout's own names apart.
         if self.files.is_empty() {
-            return Clashes::default();
+            return Clashes::default().on_volume(self.volume_identifier(), &LOOKED_FOR);
         }
         let layout = self.layout;
         let parts = [
@@ -92,7 +92,7 @@ impl Recipe {
         ];
         let files = self.files.iter().map(|(name, _)| name.as_slice());
         let files = files.chain(parts.into_iter().flatten().map(str::as_bytes));
-        Clashes::of(files, &LOOKED_FOR, &manifest::OWN_NAMES)
+        Clashes::of(files, &LOOKED_FOR, &manifest::OWN_NAMES).on_volume(self.volume_identifier(), &LOOKED_FOR)
     }
 
     /// What `show` and `extract` refuse to read must not be built.

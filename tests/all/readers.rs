@@ -68,6 +68,15 @@ fn names_that_a_reader_cannot_tell_apart_are_neither_signed_nor_verified() {
         (&["Manifest.json"], "Manifest.json", "manifest.json", NOROCK),
         (&["user_data"], "user_data", "user-data", PLAIN),
         (&["OpenStack/latest/user_data"], "OpenStack/latest/user_data", "openstack/latest/user_data", NOROCK),
+        // What cloud-init prefers to `latest`, and what it reads of older config drives.
+        (
+            &["OpenStack/2018-08-27/user_data"],
+            "OpenStack/2018-08-27/user_data",
+            "openstack/2018-08-27/user_data",
+            NOROCK,
+        ),
+        (&["META.JS"], "META.JS", "meta.js", NOROCK),
+        (&["EC2/latest/meta-data.json"], "EC2/latest/meta-data.json", "ec2/latest/meta-data.json", NOROCK),
         (&["A/x", "a/y"], "a", "A", NOROCK),
         (&["a:b", "a_b"], "a_b", "a:b", NOROCK),
         (&[&long, &longer], &longer, &long, "Linux"),
@@ -91,6 +100,31 @@ fn names_that_a_reader_cannot_tell_apart_are_neither_signed_nor_verified() {
         sign_by_force(&sandbox, names, &[]);
         assert_eq!(verify_image(&sandbox, &[]), refused(&sentence));
     }
+}
+
+#[test]
+fn a_volume_that_windows_takes_for_one_of_an_agent_is_neither_signed_nor_verified() {
+    let sandbox = sandbox();
+    for (identifier, known) in [("CIDATA          x", "CIDATA"), ("Config-2         x", "config-2")] {
+        let sentence = format!(
+            "volume identifier {identifier:?} cannot be told from {known:?} by Windows, as Joliet has 16 characters"
+        );
+        for names in [&[][..], &["a"]] {
+            let options = ["--volume-id", identifier];
+            let created = create(&sandbox, names, &options);
+            let warning = format!("metadata: warning: {sentence}");
+            assert!(created.stderr.lines().any(|line| line == warning), "{created:?}");
+            assert_eq!(
+                sandbox.run(["sign", "meta.iso", "--key", "key"]),
+                failed(1, &format!("building image \"meta.iso\": nobody could verify it: {sentence}"))
+            );
+            sign_by_force(&sandbox, names, &options);
+            assert_eq!(verify_image(&sandbox, &[]), refused(&sentence));
+        }
+    }
+    create(&sandbox, &[], &["--volume-id", "a name of more than 16 characters"[..32].trim()]);
+    assert_eq!(sandbox.run(["sign", "--quiet", "meta.iso", "--key", "key"]), done(""));
+    assert_eq!(verify_image(&sandbox, &[]), done(""));
 }
 
 #[test]

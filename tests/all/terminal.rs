@@ -2,8 +2,8 @@
 
 use crate::support::{Ran, Sandbox};
 
-/// C1, DEL, marks of direction, separators, zero width, a tag: all that a file name may hold.
-const HIDDEN: &str = "\u{7f}\u{9b}\u{ad}\u{61c}\u{200b}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202e}\u{2060}\u{2066}\u{feff}\u{e0041}";
+/// C1, DEL, marks of direction, separators, zero width, a filler, a tag, variation selectors: all that a file name may hold.
+const HIDDEN: &str = "\u{7f}\u{9b}\u{ad}\u{61c}\u{200b}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202e}\u{2060}\u{2066}\u{feff}\u{3164}\u{fe0f}\u{e0041}\u{e01ef}";
 
 /// Whether nothing is printed that a terminal obeys or a person does not see, and its escape is, but for JSON about a place.
 #[track_caller]

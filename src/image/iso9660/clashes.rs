@@ -7,6 +7,7 @@
 //! - A path that is, to any reader, one that an agent looks for, and is not exactly that: the reader opens it in place of the
 //!   agent's file, or where there should be none.
 //! - A path in more directories than ISO 9660 has levels: in the plain tree it is somewhere else.
+//! - A volume identifier that agents look for, to a reader of Joliet, where the rest is behind blanks that Joliet cuts.
 //!
 //! *Doubtful* is what remains: two paths that are one in the plain tree only. The names there are made up, of 30 characters
 //! without even a dash, and numbered where they would be the same, so that nobody can know one without looking, and no
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, anyhow};
 
 use super::folding::Reader;
-use crate::image::{Image, Kind, Record};
+use crate::image::{Image, JOLIET_IDENTIFIER_CHARACTERS, Kind, Record, Volume};
 
 /// Directories that a file may be in besides the root: directories have eight levels at most, that of the root among them
 /// (ECMA-119, 6.8.2.1).
@@ -83,25 +84,52 @@ impl Clashes {
         doubtful.paths.retain(|path| !refused.paths.contains(path));
         Self { refused: refused.tell(), doubtful: doubtful.tell() }
     }
+
+    /// The same on a volume with this identifier.
+    #[must_use]
+    pub fn on_volume(mut self, identifier: &str, looked_for: &Reserved) -> Self {
+        if let Some(known) = looked_for.volume_taken_for(identifier) {
+            let why = || {
+                format!(
+                    "volume identifier {identifier:?} cannot be told from {known:?} by Windows, as Joliet has 16 characters"
+                )
+            };
+            self.refused.get_or_insert_with(why);
+        }
+        self
+    }
 }
 
 /// Names that have a meaning to somebody, so that no other name may be taken for one of them, by what each reader finds them by.
 #[derive(Debug)]
-pub struct Reserved([BTreeMap<Vec<u8>, &'static str>; Reader::ALL.len()]);
+pub struct Reserved {
+    files: [BTreeMap<Vec<u8>, &'static str>; Reader::ALL.len()],
+    volumes: Vec<&'static str>,
+}
 
 impl Reserved {
-    /// These names.
-    pub fn new(names: impl Iterator<Item = &'static str>) -> Self {
-        let names: Vec<_> = names.collect();
-        Self(
-            Reader::ALL
-                .map(|reader| names.iter().map(|name| (reader.key(name.as_bytes(), false), *name)).collect()),
-        )
+    /// These names of files, and these identifiers of volumes.
+    pub fn new(
+        files: impl Iterator<Item = &'static str>,
+        volumes: impl Iterator<Item = &'static str>,
+    ) -> Self {
+        let files: Vec<_> = files.collect();
+        let keys =
+            |reader: Reader| files.iter().map(|name| (reader.key(name.as_bytes(), false), *name)).collect();
+        Self { files: Reader::ALL.map(keys), volumes: volumes.collect() }
+    }
+
+    /// What a reader of Joliet takes a volume for, where others know that it has another identifier.
+    fn volume_taken_for(&self, identifier: &str) -> Option<&'static str> {
+        let cut: String = identifier.chars().take(JOLIET_IDENTIFIER_CHARACTERS).collect();
+        let [all, cut] = [identifier, &cut].map(|text| text.trim_end_matches(' '));
+        let taken = self.volumes.iter().copied().find(|known| cut.eq_ignore_ascii_case(known));
+        taken.filter(|_| all != cut)
     }
 
     /// The keys of the names for a reader.
     pub(super) fn of(&self, reader: Reader) -> &BTreeMap<Vec<u8>, &'static str> {
-        &self.0[reader as usize]
+        &self.files[reader as usize]
     }
 }
 
@@ -129,14 +157,20 @@ impl<'a> Sentences<'a> {
 }
 
 impl Image {
-    /// Whether every reader takes the names of `records`, which are all of the image, for the same files. For `looked_for` and
-    /// `own` see [`Clashes::of`].
+    /// Whether every reader takes the names of `records`, which are all of the image, for the same files, and `volume` for the
+    /// same volume. For `looked_for` and `own` see [`Clashes::of`].
     ///
     /// # Errors
     /// Some reader does not.
-    pub fn check_names(records: &[Record], looked_for: &Reserved, own: &[&'static str]) -> Result<()> {
+    pub fn check_names(
+        volume: &Volume,
+        records: &[Record],
+        looked_for: &Reserved,
+        own: &[&'static str],
+    ) -> Result<()> {
         let files = records.iter().filter(|record| record.kind == Kind::File);
-        let clashes = Clashes::of(files.map(|record| record.path.as_slice()), looked_for, own);
+        let clashes = Clashes::of(files.map(|record| record.path.as_slice()), looked_for, own)
+            .on_volume(&volume.identifier, looked_for);
         clashes.refused.map_or(Ok(()), |why| Err(anyhow!(why)))
     }
 }
@@ -144,6 +178,22 @@ impl Image {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn reserved(files: impl Iterator<Item = &'static str>) -> Reserved {
+        Reserved::new(files, ["CIDATA", "config-2"].into_iter())
+    }
+
+    #[test]
+    fn a_volume_is_taken_for_another_where_blanks_hide_what_joliet_cuts() {
+        let taken_for = |identifier| reserved([].into_iter()).volume_taken_for(identifier);
+        assert_eq!(taken_for("CIDATA          x"), Some("CIDATA"));
+        assert_eq!(taken_for("Config-2         x"), Some("config-2"));
+        for identifier in
+            ["CIDATA", "CIDATA  ", "CIDATA         x", "CIDATA2         x", "x", "12345678901234567"]
+        {
+            assert_eq!(taken_for(identifier), None, "{identifier}");
+        }
+    }
 
     fn clashes(paths: &[&str]) -> Clashes {
         let paths = paths.iter().map(|path| path.as_bytes()).chain([&b"config"[..]]);
@@ -155,7 +205,7 @@ mod tests {
             "vendor-data",
             "openstack/latest/user_data",
         ];
-        Clashes::of(paths, &Reserved::new(agents.into_iter()), &["manifest.json"])
+        Clashes::of(paths, &reserved(agents.into_iter()), &["manifest.json"])
     }
 
     #[test]
@@ -182,6 +232,13 @@ mod tests {
                 "openstack/latest/user_data",
                 norock,
             ),
+            (
+                &["openstack/2018-08-27/USER_DATA"],
+                "openstack/2018-08-27/USER_DATA",
+                "openstack/2018-08-27/user_data",
+                norock,
+            ),
+            (&["meta.js;1"], "meta.js;1", "meta.js", "a reader that ignores case, final dots and versions"),
             (&["networ\u{212a}-config"], "networ\u{212a}-config", "network-config", "Windows"),
             (&["A/x", "a/y"], "a", "A", norock),
             (&["a:b", "a_b"], "a_b", "a:b", norock),
@@ -203,6 +260,11 @@ mod tests {
             &["user-data", "meta-data", "network-config", "vendor-data", "openstack/latest/user_data"],
             &["a.b", "a.c", "ab", "keys/ca.pem", "keys/config", "keys/USER-DATA"],
             &["ä", "c?d", "a b", "1/2/3/4/5/6/7/8"],
+            &[
+                "openstack/2018-08-27/user_data",
+                "openstack/2017-02-22/user_data",
+                "ec2/latest/meta-data.json",
+            ],
         ] {
             assert_eq!(clashes(paths), Clashes::default(), "{paths:?}");
         }
