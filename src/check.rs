@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt, str::FromStr};
 
-use anyhow::Result;
+use crate::error::Result;
 
 use crate::{
     datasource::{compatibility::Agent, layout::Layout},

@@ -38,6 +38,7 @@ pub mod batch;
 pub mod check;
 pub mod datasource;
 pub mod encoding;
+pub mod error;
 pub mod image;
 pub mod manifest;
 pub mod output;

@@ -7,7 +7,7 @@ use std::{env, process::ExitCode};
 use clap::error::ErrorKind;
 
 use cli::{Cli, Usage};
-use metadata_image::recipe::Contradiction;
+use metadata_image::error;
 
 /// Something failed or could not be verified.
 const EXIT_FAILED: u8 = 1;
@@ -36,7 +36,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             cli::say(&format!("{error:#}"));
-            let usage = error.is::<Usage>() || error.is::<Contradiction>();
+            let usage = error.is::<Usage>()
+                || error
+                    .downcast_ref::<error::Error>()
+                    .is_some_and(|error| error.kind() == error::ErrorKind::Usage);
             (if usage { EXIT_USAGE } else { EXIT_FAILED }).into()
         }
     }

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, anyhow};
+use crate::error::{Context, Result, error};
 use serde::Serialize;
 
 pub use admission::Trust;
@@ -131,7 +131,7 @@ fn find_and_apply(
     }
     let admitted = match &mut found {
         None if options.trust.is_none() => Ok(()),
-        None => Err(anyhow!("there is no metadata that could be verified")),
+        None => Err(error!("there is no metadata that could be verified")),
         Some(found) => options.trust.admit(found, say).with_context(|| format!("refusing {}", found.origin)),
     };
     let found = found.filter(|_| admitted.is_ok());
@@ -227,7 +227,7 @@ fn report_left(root: &Directory, mut expected: Vec<String>, report: &mut Report,
 
 fn set_hostname(name: &str) -> Result<()> {
     let context = || format!("setting the host name {name:?}");
-    hostname::check(name).map_err(|why| anyhow!("the name {why}")).with_context(context)?;
+    hostname::check(name).map_err(|why| error!("the name {why}")).with_context(context)?;
     // It takes CAP_SYS_ADMIN even to set what is set already.
     if rustix::system::uname().nodename().to_bytes() == name.as_bytes() {
         return Ok(());

@@ -8,7 +8,7 @@ use std::{
     str::FromStr,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use crate::error::{Context, Result, bail, error};
 
 use super::job::{Task, image_of};
 
@@ -114,7 +114,7 @@ impl<R: Read> Lines<R> {
             if self.text.len() > LINE_BYTES_MAX {
                 self.in_long_line = !self.text.ends_with(b"\n");
                 if self.shard.has(self.number) {
-                    let fault = anyhow!("it is longer than {LINE_BYTES_MAX} bytes; data_file takes more");
+                    let fault = error!("it is longer than {LINE_BYTES_MAX} bytes; data_file takes more");
                     return Ok(Some(self.line(None, Err(fault))));
                 }
             } else if self.shard.has(self.number) && !self.text.trim_ascii().is_empty() {
@@ -187,7 +187,7 @@ pub(super) struct Checked {
 /// Reads all lines, and hands those with a fault to `each`.
 pub(super) fn check<R: Read>(
     mut lines: Lines<R>,
-    mut each: impl FnMut(u64, Option<String>, anyhow::Error) -> Result<()>,
+    mut each: impl FnMut(u64, Option<String>, crate::error::Error) -> Result<()>,
 ) -> Result<Checked> {
     let mut checked = Checked::default();
     while let Some(Line { number, image, task, .. }) = lines.next().context("reading the input")? {

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use crate::error::{Context, Result, bail, ensure, error};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor},
@@ -154,10 +154,10 @@ fn file(path: PathBuf, role: &'static str) -> Result<Source> {
 }
 
 /// What is wrong with a line as JSON, with the column only: whoever parses one line says that it is line 1.
-fn json_fault(error: &serde_json::Error) -> anyhow::Error {
+fn json_fault(error: &serde_json::Error) -> crate::error::Error {
     let text = error.to_string();
     let what = text.rsplit_once(" at line ").map_or(&*text, |(what, _)| what);
-    anyhow!("column {}: {what}", error.column())
+    error!("column {}: {what}", error.column())
 }
 
 /// `{"NAME": "PATH"}` or `["NAME=PATH"]`. A name that is given twice is kept twice, so that it is found.

@@ -17,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, ensure};
+use crate::error::{Context, Result, ensure};
 
 use crate::{
     datasource::layout::Layout,

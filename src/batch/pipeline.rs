@@ -11,7 +11,7 @@ use std::{
     thread,
 };
 
-use anyhow::{Context, Result, anyhow, ensure};
+use crate::error::{Context, Result, ensure, error};
 
 use super::{
     Event, Options, Outcome, Summary,
@@ -89,7 +89,7 @@ pub(super) fn build_all<R: Read + Send>(
             *lock(&shared.told) = u64::MAX / 2;
             shared.told_more.notify_all();
         }
-        let read = reader.join().map_err(|_| anyhow!("the thread that reads the input broke off"))?;
+        let read = reader.join().map_err(|_| error!("the thread that reads the input broke off"))?;
         let summary = told?;
         read?;
         Ok(summary)

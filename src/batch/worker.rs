@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use crate::error::{Context, Result, bail, error};
 
 use super::{Built, Options, job::Task};
 use crate::{
@@ -61,7 +61,7 @@ pub(super) fn write<T>(
         Named::Done => Ok((None, built)),
         Named::Taken(taken) => {
             if let Some(path) = sources.iter().chain(&options.lines).find(|path| taken.is_same_file(path)) {
-                return Err(anyhow!("it is the same file as {path:?}")).with_context(building);
+                return Err(error!("it is the same file as {path:?}")).with_context(building);
             }
             if !options.force {
                 check_old(&taken).with_context(building)?;

@@ -22,7 +22,7 @@ use serde::Serialize;
 use super::{
     create::{MadeFile, source_date_epoch},
     escape::json,
-    is_dash,
+    for_library, is_dash,
     progress::Bar,
     say,
 };
@@ -184,7 +184,7 @@ impl Args {
             if is_dash(path.as_os_str()) { Input::Stream(Box::new(io::stdin())) } else { Input::open(path)? };
         clean_up_on_signals().context("preparing for signals")?;
         let mut teller = Teller::new(&self)?;
-        let summary = batch::run(input, &options, &mut |event| teller.tell(event))?;
+        let summary = batch::run(input, &options, &mut |event| teller.tell(event).map_err(for_library))?;
         teller.finish(summary)
     }
 }

@@ -35,7 +35,7 @@ use serde::Serialize;
 use super::{
     Usage,
     escape::pretty_json,
-    is_dash,
+    for_library, is_dash,
     overwrite::check_replaceable,
     pack::pack_directory,
     print,
@@ -255,7 +255,7 @@ impl Args {
         let json =
             if self.json { Some(self.describe(&file, &written, &identifier, &mut progress)?) } else { None };
         drop(progress);
-        file.commit(self.sync, |old| self.check_old(Ok(old))).with_context(building)?;
+        file.commit(self.sync, |old| self.check_old(Ok(old)).map_err(for_library)).with_context(building)?;
         if let Some(json) = json {
             print(&json)?;
         }
@@ -345,7 +345,7 @@ impl Args {
         for warning in &prepared.warnings {
             say(&format!("warning: {warning}"));
         }
-        prepared.check(|checked| self.show_findings(&checked))?;
+        prepared.check(|checked| self.show_findings(&checked).map_err(for_library))?;
         Ok(prepared.draft)
     }
 

@@ -4,13 +4,13 @@ use std::{
     collections::{HashMap, HashSet},
     ffi::{OsStr, OsString},
     fs::File,
-    io,
     path::PathBuf,
 };
 
 use anyhow::{Context, Result, bail};
 use clap::ArgGroup;
 use metadata_image::{
+    error::ErrorKind,
     image::{Image, Kind, Progress, Record, extents::sharing},
     output::{
         atomic_file::standard_output,
@@ -79,7 +79,7 @@ impl Args {
             sharing(&[record]).with_context(|| format!("extracting {name:?} from image {:?}", self.image))?;
             progress.expect(record.len);
             let out = standard_output().context("writing to standard output")?;
-            return image.copy_to_file(record, &out, &mut progress);
+            return Ok(image.copy_to_file(record, &out, &mut progress)?);
         };
         let wanted: Vec<_> = match &self.name {
             None => records.iter().collect(),
@@ -164,7 +164,7 @@ impl<'a> Extraction<'a> {
     /// `first`: the index of the first record with the same extents.
     fn write(&mut self, record: &'a Record, first: usize) -> Result<()> {
         match record.kind {
-            Kind::Directory => self.root.make_directories(&record.path),
+            Kind::Directory => Ok(self.root.make_directories(&record.path)?),
             Kind::SymbolicLink => bail!("it is a symbolic link, and those are not extracted"),
             Kind::Other => bail!("it is no file or directory"),
             Kind::File => match self.write_file(record, first)? {
@@ -178,12 +178,12 @@ impl<'a> Extraction<'a> {
         if let Some(written) = self.written.get(&first) {
             match self.root.link_file(written, &record.path, self.force) {
                 // The file system has no links, or no more for this file.
-                Err(error) if error.is::<io::Error>() => {
+                Err(error) if error.kind() == ErrorKind::Io => {
                     let room = self.copies_room.checked_sub(record.len);
                     self.copies_room =
                         room.with_context(|| format!("linking it to another name: {error}"))?;
                 }
-                linked => return linked,
+                linked => return Ok(linked?),
             }
         }
         let mode = if self.executable.contains(&first) { 0o700 } else { 0o600 };

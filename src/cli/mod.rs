@@ -262,6 +262,11 @@ fn colours_are_wanted(out: &impl IsTerminal) -> bool {
     out.is_terminal() && !refused && !dumb
 }
 
+/// An error of the program, for a function of the library that called it.
+fn for_library(error: anyhow::Error) -> metadata_image::error::Error {
+    metadata_image::error::Error::from_caller(AsRef::<dyn std::error::Error>::as_ref(&error))
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

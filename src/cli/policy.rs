@@ -79,7 +79,7 @@ pub(crate) struct WorkerArgs {}
 impl WorkerArgs {
     #[expect(clippy::unused_self, reason = "as every command")]
     pub(crate) fn run(self) -> Result<()> {
-        supervisor::supervise(EVALUATOR, stdin(), &mut stdout().lock())
+        Ok(supervisor::supervise(EVALUATOR, stdin(), &mut stdout().lock())?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Meta-data that is generated: the instance id, the host name and public keys, as each layout wants them.
 
-use anyhow::Result;
+use crate::error::Result;
 use serde_json::json;
 
 use super::layout::Layout;

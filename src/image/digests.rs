@@ -5,7 +5,7 @@ use std::{
     io::{Read, Seek, SeekFrom},
 };
 
-use anyhow::{Result, ensure};
+use crate::error::{Result, ensure};
 use sha2::{Digest, Sha256};
 
 use super::{

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use anyhow::{Result, ensure};
+use crate::error::{Result, ensure};
 
 use super::{Extent, Kind, Record};
 

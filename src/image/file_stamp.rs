@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::MetadataExt,
 };
 
-use anyhow::{Result, ensure};
+use crate::error::{Result, ensure};
 
 /// What a file is and when it last changed: equal before and after a copy, unless somebody wrote to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, Result, ensure};
+use crate::error::{Context, Result, ensure};
 
 use super::{
     Extent, Progress,

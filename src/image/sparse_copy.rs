@@ -10,7 +10,7 @@ use std::{
     os::unix::fs::FileExt,
 };
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use rustix::{fs, io::Errno};
 
 use super::{Extent, Progress};

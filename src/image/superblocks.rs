@@ -19,7 +19,7 @@ mod table;
 
 use std::{fmt, fs::File, io, os::unix::fs::FileExt};
 
-use anyhow::{Result, anyhow};
+use crate::error::{Result, error};
 
 use super::superblocks::table::{Marks, TABLE};
 use super::{Extent, Image, Kind, Record};
@@ -154,7 +154,7 @@ impl Image {
             files.flat_map(|record| record.extents.iter().map(|extent| (record.path.as_slice(), *extent)));
         let all = Extent { offset: 0, len: self.bytes() };
         match find(self.bytes(), &[all], &mut |offset, bytes| window.fill(offset, bytes))? {
-            Some(mark) => Err(anyhow!(mark.tell(files))),
+            Some(mark) => Err(error!(mark.tell(files))),
             None => Ok(()),
         }
     }

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use crate::error::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
 use super::{File, Manifest, timestamp::Moment};

@@ -4,7 +4,7 @@
 
 use std::{fmt, time::SystemTime};
 
-use anyhow::{Context, Result, bail, ensure};
+use crate::error::{Context, Error, Result, bail, ensure};
 use jiff::{Timestamp, civil, tz::TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -65,7 +65,7 @@ impl Moment {
         }
         let timestamp = match text.parse::<Timestamp>() {
             Ok(timestamp) => timestamp,
-            Err(_) => local(text.parse::<civil::DateTime>().with_context(what)?)?,
+            Err(_) => local(text.parse::<civil::DateTime>().map_err(Error::of).with_context(what)?)?,
         };
         Self::of(timestamp).with_context(what)
     }
@@ -100,10 +100,11 @@ impl Moment {
         let number = |from: usize, len: usize| -> Result<i8> {
             Ok(digits.get(from..from + len).map_or(Ok(0), str::parse)?)
         };
-        let date = civil::Date::new(digits[..4].parse()?, number(4, 2)?, number(6, 2)?)?;
-        let time = civil::Time::new(number(8, 2)?, number(10, 2)?, number(12, 2)?, 0)?;
+        let date = civil::Date::new(digits[..4].parse()?, number(4, 2)?, number(6, 2)?).map_err(Error::of)?;
+        let time = civil::Time::new(number(8, 2)?, number(10, 2)?, number(12, 2)?, 0).map_err(Error::of)?;
         let at = civil::DateTime::from_parts(date, time);
-        let timestamp = if utc { at.to_zoned(TimeZone::UTC)?.timestamp() } else { local(at)? };
+        let timestamp =
+            if utc { at.to_zoned(TimeZone::UTC).map_err(Error::of)?.timestamp() } else { local(at)? };
         Self::of(timestamp)
     }
 
@@ -116,7 +117,7 @@ impl Moment {
 
 fn local(at: civil::DateTime) -> Result<Timestamp> {
     // A guest without a zone has UTC, as the C library says.
-    Ok(at.to_zoned(TimeZone::system())?.timestamp())
+    Ok(at.to_zoned(TimeZone::system()).map_err(Error::of)?.timestamp())
 }
 
 /// The time at which clocks in `zone` would show `at` without daylight saving. OpenSSH asks `mktime` for that, with a
@@ -129,7 +130,7 @@ fn standard(at: civil::DateTime, zone: &TimeZone) -> Result<Timestamp> {
 
     let ambiguous = zone.to_ambiguous_timestamp(at);
     let is_ambiguous = ambiguous.is_ambiguous();
-    let shown = ambiguous.compatible()?;
+    let shown = ambiguous.compatible().map_err(Error::of)?;
     if !zone.to_offset_info(shown).dst().is_dst() {
         // Clocks went back or forth for another reason, and libraries differ in what they make of that.
         ensure!(!is_ambiguous, "local clocks showed it twice or not at all");
@@ -139,7 +140,7 @@ fn standard(at: civil::DateTime, zone: &TimeZone) -> Result<Timestamp> {
     let near = strides.filter_map(|seconds| Timestamp::from_second(shown.as_second() + seconds).ok());
     let standard = near.map(|near| zone.to_offset_info(near)).find(|info| !info.dst().is_dst());
     let standard = standard.context("there is no standard time near it")?;
-    Ok(standard.offset().to_timestamp(at)?)
+    Ok(standard.offset().to_timestamp(at).map_err(Error::of)?)
 }
 
 impl fmt::Display for Moment {
@@ -160,13 +161,13 @@ impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let parse = || {
-            let moment = Self::of(text.parse()?)?;
+            let moment = Self::of(text.parse().map_err(Error::of)?)?;
             if moment.to_string() != text {
                 bail!("{text:?} is no time like 2026-12-31T23:59:59Z");
             }
             Ok(moment)
         };
-        parse().map_err(|error: anyhow::Error| de::Error::custom(format!("{error:#}")))
+        parse().map_err(|error: Error| de::Error::custom(format!("{error:#}")))
     }
 }
 
@@ -189,8 +190,8 @@ mod tests {
 
     #[test]
     fn a_local_time_of_a_signer_is_standard_time() -> Result<()> {
-        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3")?;
-        let dublin = TimeZone::posix("IST-1GMT0,M10.5.0,M3.5.0/1")?;
+        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").map_err(Error::of)?;
+        let dublin = TimeZone::posix("IST-1GMT0,M10.5.0,M3.5.0/1").map_err(Error::of)?;
         for (zone, at, expected) in [
             (&berlin, "2026-01-01T12:00", "2026-01-01T11:00:00Z"),
             (&berlin, "2026-07-01T12:00", "2026-07-01T11:00:00Z"),
@@ -202,7 +203,7 @@ mod tests {
             (&dublin, "2026-01-01T12:00", "2026-01-01T11:00:00Z"),
             (&TimeZone::UTC, "2026-07-01T12:00", "2026-07-01T12:00:00Z"),
         ] {
-            assert_eq!(standard(at.parse()?, zone)?.to_string(), expected, "{at}");
+            assert_eq!(standard(at.parse().map_err(Error::of)?, zone)?.to_string(), expected, "{at}");
         }
         assert!(Moment::parse_signer_time("19700101Z").is_err());
         assert_eq!(Moment::parse_signer_time("19700101000001Z")?.seconds(), 1);

@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use rustix::{
     fs::{AtFlags, Mode, OFlags, Stat, fstat, fsync, openat, statat},
     io::Errno,

@@ -17,7 +17,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, Result, anyhow, bail};
+use crate::error::{Context, Result, bail, error};
 use rustix::{
     fs::{AtFlags, Dir, FileType, Mode, Stat, fchmod, fstat, linkat, mkdirat, statat},
     io::Errno,
@@ -126,9 +126,9 @@ impl Directory {
         let name = component(name)?;
         let below = self.open(&name).map_err(|error| match error {
             Errno::NOTDIR if self.find(&name).is_some_and(|found| kind_of(&found) == FileType::Symlink) => {
-                anyhow!("there is a symbolic link of that name")
+                error!("there is a symbolic link of that name")
             }
-            Errno::NOTDIR => anyhow!("there is a file of that name"),
+            Errno::NOTDIR => error!("there is a file of that name"),
             error => io::Error::from(error).into(),
         })?;
         let found = fstat(&below.handle).map_err(io::Error::from)?;
@@ -229,7 +229,7 @@ impl Directory {
         let mut directory = Self { handle: Arc::clone(&self.handle) };
         for name in names {
             let below = directory.open(name).map_err(|error| match directory.find(name) {
-                Some(found) if kind_of(&found) == FileType::Symlink => anyhow!("it is a symbolic link"),
+                Some(found) if kind_of(&found) == FileType::Symlink => error!("it is a symbolic link"),
                 _ => io::Error::from(error).into(),
             });
             directory = below.with_context(|| format!("opening directory {name:?}"))?;

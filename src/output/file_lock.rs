@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use crate::error::{Result, bail};
 use rustix::{
     fs::{FlockOperation, flock},
     io::{Errno, retry_on_intr},

@@ -18,7 +18,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use rustix::{
     fs::{AtFlags, FileType, statat, syncfs},
     io::Errno,
@@ -298,7 +298,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::io::Write;
 
-    use anyhow::bail;
+    use crate::error::bail;
 
     use super::*;
     use crate::output::temporary::count_in;

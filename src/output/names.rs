@@ -5,7 +5,7 @@ use std::{
     os::unix::ffi::OsStrExt,
 };
 
-use anyhow::{Result, ensure};
+use crate::error::{Result, ensure};
 
 /// Bytes in a name at most: Linux, `NAME_MAX` in `limits.h`.
 pub const NAME_BYTES: usize = 255;

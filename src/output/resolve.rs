@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Result, anyhow, bail, ensure};
+use crate::error::{Result, bail, ensure, error};
 use rustix::{
     fs::{
         AtFlags, CWD, Dir, FileType, Mode, OFlags, PROC_SUPER_MAGIC, Stat, fchmod, fstat, fstatfs, mkdirat,
@@ -71,9 +71,9 @@ pub(super) fn file(path: &Path) -> Result<Place> {
             walk.enter(&name)
         };
         entered.map_err(|fault| match fault {
-            Fault::System(Errno::NOENT) => anyhow!("there is no directory {:?}", walk.parent_with(&name)),
+            Fault::System(Errno::NOENT) => error!("there is no directory {:?}", walk.parent_with(&name)),
             Fault::Proc if is_standard_output(path) => {
-                anyhow!("it leads through /proc (use '-' for standard output)")
+                error!("it leads through /proc (use '-' for standard output)")
             }
             fault => fault.into(),
         })?;
@@ -135,11 +135,11 @@ impl From<Errno> for Fault {
     }
 }
 
-impl From<Fault> for anyhow::Error {
+impl From<Fault> for crate::error::Error {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::System(error) => io::Error::from(error).into(),
-            fault => anyhow!("{fault}"),
+            fault => error!("{fault}"),
         }
     }
 }

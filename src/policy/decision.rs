@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, ensure};
+use crate::error::{Context, Result, ensure, error};
 use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -204,9 +204,9 @@ impl Policy {
         let answer = receiver.recv_timeout(limit);
         drop(wanted);
         let status = supervisor.end().context("ending the evaluation")?;
-        let answer = answer.map_err(|_| anyhow!("it took more than {} seconds", limit.as_secs()))??;
+        let answer = answer.map_err(|_| error!("it took more than {} seconds", limit.as_secs()))??;
         ensure!(!answer.is_empty(), "its evaluation did not come to an end: {status}");
-        serde_json::from_slice(&answer).map_err(|_| anyhow!("its evaluation broke off: {status}"))
+        serde_json::from_slice(&answer).map_err(|_| error!("its evaluation broke off: {status}"))
     }
 
     /// The text of all files.

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use rustix::process::{Signal, getpid, set_child_subreaper};
 
 use super::{

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use crate::error::{Result, error};
 
 use super::{
     Instance, KEYS, Level, Metadata, Provider, PublicKey, Say,
@@ -104,7 +104,7 @@ impl Session {
             200 if listing.lines().any(|line| line == "instance-id") => {}
             200 => return Err(not_ec2("its meta-data has no instance-id")),
             // It asks for a token, as only EC2 does.
-            401 => return Err(Failure::Broken(anyhow!(session.client.context(path, "the answer is 401")))),
+            401 => return Err(Failure::Broken(error!(session.client.context(path, "the answer is 401")))),
             status => return Err(not_ec2(&format!("the answer to {path} is {status}"))),
         }
         if let Some(why) = no_token {
@@ -178,11 +178,11 @@ impl Session {
 
     /// The bytes at `path`; `None`: there are none.
     fn get(&mut self, path: &str, weight: Weight, say: &mut Say) -> Result<Option<Vec<u8>>> {
-        let answer = self.ask(path, weight, say).map_err(|failure| anyhow!(failure.into_text()))?;
+        let answer = self.ask(path, weight, say).map_err(|failure| error!(failure.into_text()))?;
         match answer.status {
             200 => Ok((!answer.body.is_empty()).then_some(answer.body)),
             404 => Ok(None),
-            status => Err(anyhow!(self.client.context(path, &format!("the answer is {status}")))),
+            status => Err(error!(self.client.context(path, &format!("the answer is {status}")))),
         }
     }
 

@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Error, Result};
+use crate::error::{Context, Error, Result};
 
 use super::{Instance, Level, Metadata, Provider, Say};
 use crate::{
@@ -134,7 +134,7 @@ impl Cdrom {
             match identify(&self.devices.join(&name)) {
                 // Who may not look does not know whether there is something.
                 Err(error) => match hint(&error) {
-                    Some(hint) => looked.broken.push((name, Error::new(error).context(hint))),
+                    Some(hint) => looked.broken.push((name, Error::from(error).context(hint))),
                     // An empty drive has an error, too.
                     None => tell(&name, Level::Detail, &error.to_string()),
                 },

@@ -5,7 +5,7 @@
 
 use std::{net::Ipv6Addr, time::Instant};
 
-use anyhow::{Result, anyhow, ensure};
+use crate::error::{Result, ensure, error};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -100,7 +100,7 @@ impl Server {
 
     fn userdata(&mut self, key: &str, say: &mut Say) -> Result<Option<Vec<u8>>> {
         let path = format!("/instance/attributes/{key}");
-        self.get(&path, Weight::Needed, say).map_err(|failure| anyhow!(failure.into_text()))
+        self.get(&path, Weight::Needed, say).map_err(|failure| error!(failure.into_text()))
     }
 
     /// The lines with the keys of the instance, and of the project where the instance does not block them: by a flag, or by
@@ -144,13 +144,13 @@ impl Server {
         let wrong = |why: &str| self.client.context(path, why);
         if answer.flavour.as_deref() != Some(FLAVOUR) {
             let why = wrong(&format!("the answer has no header Metadata-Flavor: {FLAVOUR}"));
-            return Err(if self.genuine { Failure::Broken(anyhow!(why)) } else { Failure::Nobody(why) });
+            return Err(if self.genuine { Failure::Broken(error!(why)) } else { Failure::Nobody(why) });
         }
         self.genuine = true;
         match answer.status {
             200 => Ok((!answer.body.is_empty()).then_some(answer.body)),
             404 => Ok(None),
-            status => Err(Failure::Broken(anyhow!(wrong(&format!("the answer is {status}"))))),
+            status => Err(Failure::Broken(error!(wrong(&format!("the answer is {status}"))))),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, anyhow, ensure};
+use crate::error::{Context, Result, ensure, error};
 pub(super) use ureq::http::Method;
 use ureq::{
     Error,
@@ -61,7 +61,7 @@ pub(super) enum Failure {
     /// Nobody speaks HTTP there.
     Nobody(String),
     /// Somebody does, and not as a service should.
-    Broken(anyhow::Error),
+    Broken(crate::error::Error),
 }
 
 impl Failure {
@@ -128,7 +128,7 @@ impl Client {
             };
             let enough = weight == Weight::Useful && repetition == REPETITIONS;
             if !passing || enough || self.left() <= delay {
-                return Err(Failure::Broken(anyhow!(self.context(question.path, &why))));
+                return Err(Failure::Broken(error!(self.context(question.path, &why))));
             }
             say(Level::Detail, &format!("{question}: {why}, asking again in {} ms", delay.as_millis()));
             thread::sleep(delay);

@@ -11,7 +11,7 @@ mod http;
 
 use std::{collections::HashSet, fmt, mem, path::PathBuf, str::FromStr, time::Instant};
 
-use anyhow::Result;
+use crate::error::Result;
 
 use crate::{
     manifest::inventory::Contents,

@@ -10,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, Result, ensure};
+use crate::error::{Context, Error, ErrorKind, Result, ensure};
 
 use crate::{
     datasource::{
@@ -94,6 +94,12 @@ impl fmt::Display for Contradiction {
 }
 
 impl std::error::Error for Contradiction {}
+
+impl From<Contradiction> for Error {
+    fn from(contradiction: Contradiction) -> Self {
+        Self::new(contradiction.0).of_kind(ErrorKind::Usage)
+    }
+}
 
 impl Recipe {
     /// A recipe for an image of the default layout with this user data.

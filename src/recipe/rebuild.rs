@@ -1,6 +1,6 @@
 //! An image built again from itself.
 
-use anyhow::{Result, ensure};
+use crate::error::{Result, ensure};
 
 use super::Recipe;
 use crate::{

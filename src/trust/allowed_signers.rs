@@ -6,7 +6,7 @@
 //! that `ssh-keygen` refuses: where its reading of white space, quotes, times and keys is odd, a line either is read like that
 //! here or is malformed.
 
-use anyhow::{Context, Result, bail, ensure};
+use crate::error::{Context, Result, bail, ensure};
 use ssh_key::public::KeyData;
 
 use super::{

@@ -7,7 +7,7 @@
 
 use std::ops::RangeInclusive;
 
-use anyhow::{Context, Result, bail, ensure};
+use crate::error::{Context, Result, bail, ensure};
 use ssh_key::{
     PublicKey,
     public::{KeyData, RsaPublicKey},

@@ -6,7 +6,7 @@
 //! A signature has one spelling: the bytes that `ssh-keygen` writes. Anything else on an image, such as bytes in front of it,
 //! could be for another reader.
 
-use anyhow::{Context, Result, ensure};
+use crate::error::{Context, Error, Result, ensure};
 use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig, public::KeyData};
 
 use super::public_key;
@@ -46,7 +46,11 @@ impl Signature {
         ensure!(!key.is_encrypted(), "it is encrypted");
         let kind = key.algorithm();
         let signed = key.sign(NAMESPACE, HashAlg::Sha512, message);
-        Self::of(signed.with_context(|| format!("it is of the kind {kind}, and cannot sign by itself"))?)
+        Self::of(
+            signed
+                .map_err(Error::of)
+                .with_context(|| format!("it is of the kind {kind}, and cannot sign by itself"))?,
+        )
     }
 
     /// The signature with the only text that it has.
@@ -66,7 +70,7 @@ impl Signature {
         }
         let algorithm = parsed.algorithm();
         ensure!(fits(key, &algorithm), "its algorithm {:?} is not one for its key", algorithm.as_str());
-        let text = parsed.to_pem(LineEnding::LF)?.into_bytes();
+        let text = parsed.to_pem(LineEnding::LF).map_err(Error::of)?.into_bytes();
         Ok(Self { parsed, text })
     }
 

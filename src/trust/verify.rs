@@ -1,6 +1,6 @@
 //! Whether an image is one that an allowed signer signed, all of it, for here and now.
 
-use anyhow::{Context, Result, bail, ensure};
+use crate::error::{Context, Result, bail, ensure};
 
 use super::{
     allowed_signers::{AllowedSigners, Revoked},

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use anyhow::Result;
+use crate::error::Result;
 use serde::Serialize;
 
 use super::{

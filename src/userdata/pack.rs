@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, bail};
+use crate::error::{Context, Result, bail};
 use rustix::{
     fs::{AtFlags, CWD, FileType, OFlags, Stat, fstat, openat, statat},
     io::Errno,

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 
 use super::config_tree::{ConfigTree, Entry, Node};
 use crate::output::confined_dir::Directory;

@@ -131,7 +131,7 @@ impl Provider for Other {
         false
     }
 
-    fn fetch(&self, _: Instant, _: &mut Say) -> anyhow::Result<Option<Metadata>> {
+    fn fetch(&self, _: Instant, _: &mut Say) -> metadata_image::error::Result<Option<Metadata>> {
         *self.0.lock().unwrap() += 1;
         let userdata = Some(b"theirs".to_vec());
         Ok(Some(Metadata { provider: "other", origin: "OTHER".to_owned(), userdata, ..Metadata::default() }))

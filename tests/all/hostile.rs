@@ -17,7 +17,7 @@ const SECTOR: usize = 2048;
 
 /// Everything that reads an image, on the one at `path`.
 fn read(path: &Path) -> Result<(), String> {
-    let text = |error: anyhow::Error| format!("{error:#}");
+    let text = |error: metadata_image::error::Error| format!("{error:#}");
     let mut image = Image::open(path).map_err(text)?;
     let (_, records) = image.list().map_err(text)?;
     let mut worst = Ok(());

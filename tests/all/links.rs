@@ -596,12 +596,12 @@ fn a_fifo_that_takes_the_place_of_a_file_is_not_waited_for() {
         let (mut opened, mut refused) = (0, 0);
         for _ in 0..1000 {
             let all = [
-                Image::open(&path).map(drop).map_err(|error| error.root_cause().to_string()),
+                Image::open(&path).map(drop).map_err(root_cause),
                 probe::open_regular(&path).map(drop).map_err(|error| error.to_string()),
                 provider
                     .fetch(Instant::now(), &mut |_, _| {})
                     .map(|found| assert_eq!(found.unwrap().userdata.as_deref(), Some(&b"hello"[..])))
-                    .map_err(|error| error.root_cause().to_string()),
+                    .map_err(root_cause),
             ];
             for found in all {
                 match found {
@@ -618,4 +618,10 @@ fn a_fifo_that_takes_the_place_of_a_file_is_not_waited_for() {
     let ended = while_exchanged(&[(image, fifo)], || receive.recv_timeout(Duration::from_secs(60)));
     let (opened, refused) = ended.expect("a FIFO was waited for");
     assert!(opened > 0 && refused > 0, "nothing was exchanged, so nothing was tested");
+}
+
+/// The last of the causes of an error.
+fn root_cause(error: metadata_image::error::Error) -> String {
+    let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+    causes.last().unwrap().to_string()
 }

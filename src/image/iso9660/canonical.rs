@@ -5,7 +5,7 @@
 
 use std::{fs::File, os::unix::fs::FileExt};
 
-use anyhow::{Context, Result, ensure};
+use crate::error::{Context, Result, ensure};
 
 use super::writer::{Draft, Written};
 use crate::image::{Image, SYSTEM_AREA_BYTES};

@@ -15,7 +15,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Result, anyhow};
+use crate::error::{Result, error};
 
 use super::folding::Reader;
 use crate::image::{Image, JOLIET_IDENTIFIER_CHARACTERS, Kind, Record, Volume};
@@ -171,7 +171,7 @@ impl Image {
         let files = records.iter().filter(|record| record.kind == Kind::File);
         let clashes = Clashes::of(files.map(|record| record.path.as_slice()), looked_for, own)
             .on_volume(&volume.identifier, looked_for);
-        clashes.refused.map_or(Ok(()), |why| Err(anyhow!(why)))
+        clashes.refused.map_or(Ok(()), |why| Err(error!(why)))
     }
 }
 

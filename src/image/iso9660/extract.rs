@@ -5,7 +5,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
 };
 
-use anyhow::{Context, Result, anyhow, ensure};
+use crate::error::{Context, Result, ensure, error};
 
 use crate::image::{
     Extent, Image, Progress, Record,
@@ -30,7 +30,7 @@ impl Image {
     pub fn copy(&self, record: &Record, out: &mut impl Write, progress: &mut dyn Progress) -> Result<()> {
         let context = || format!("copying file {:?} from image {:?}", record.display_path(), self.path());
         if !self.holds(record) {
-            return Err(anyhow!("it reaches past the end of the image")).with_context(context);
+            return Err(error!("it reaches past the end of the image")).with_context(context);
         }
         let mut file = self.file();
         for extent in &record.extents {
@@ -40,7 +40,7 @@ impl Image {
                 let step = left.min(STEP_BYTES);
                 let copied = io::copy(&mut file.take(step), out).with_context(context)?;
                 if copied != step {
-                    return Err(anyhow!("the image became shorter")).with_context(context);
+                    return Err(error!("the image became shorter")).with_context(context);
                 }
                 progress.advance(step);
                 left -= step;

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use anyhow::Result;
+use crate::error::{Error, Result};
 use hadris_fs::{
     DateTime, Extent as HadrisExtent, MountError, Node, Permissions, Report, SetAttr, Tree, Warning,
 };
@@ -73,7 +73,7 @@ pub(super) struct Head {
 impl Plan {
     /// `identifier`: the volume identifier, at most 32 bytes; `seconds`: the date of everything, since 1970.
     pub(super) fn new(identifier: &str, seconds: u64) -> Result<Self> {
-        let time = DateTime::from_unix_seconds(i64::try_from(seconds)?)?;
+        let time = DateTime::from_unix_seconds(i64::try_from(seconds)?).map_err(Error::of)?;
         Ok(Self { identifier: identifier.to_owned(), time })
     }
 
@@ -95,24 +95,24 @@ impl Plan {
     ) -> Result<Head> {
         let options = self.options().with_min_image_blocks(sectors);
         let mut tree = Tree::new();
-        tree.replace("", directory())?;
+        tree.replace("", directory()).map_err(Error::of)?;
         let mut behind = false;
         let mut names = Vec::with_capacity(files.size_hint().0);
         for (name, place) in files {
             names.push(name);
             for (end, _) in name.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
                 if tree.get(&name[..end]).is_none() {
-                    tree.insert(&name[..end], directory())?;
+                    tree.insert(&name[..end], directory()).map_err(Error::of)?;
                 }
             }
             let data = match place {
                 Place::Head(data) => data,
                 Place::Behind(extent) => {
                     behind = true;
-                    Data::stored(pieces(extent))?
+                    Data::stored(pieces(extent)).map_err(Error::of)?
                 }
             };
-            tree.insert(name, Node::file(data).with_attrs(mode(FILE_MODE)))?;
+            tree.insert(name, Node::file(data).with_attrs(mode(FILE_MODE))).map_err(Error::of)?;
         }
         let (bytes, report) =
             if behind { lay_out_around_stored(tree, &options)? } else { lay_out(&tree, &options)? };
@@ -148,7 +148,7 @@ fn pieces(Extent { offset, len }: Extent) -> Vec<HadrisExtent> {
 /// Lays `tree`, which has no stored files, out in memory. The bytes behind the system area, and what hadris says of them.
 fn lay_out(tree: &Tree, options: &IsoOptions) -> Result<(Vec<u8>, Report)> {
     let mut device = HeadDevice::new(Vec::with_capacity(USUAL_BYTES));
-    let report = write(&mut device, tree, options)?;
+    let report = write(&mut device, tree, options).map_err(Error::of)?;
     Ok((device.into_bytes(), report))
 }
 
@@ -163,9 +163,10 @@ fn lay_out_around_stored(tree: Tree, options: &IsoOptions) -> Result<(Vec<u8>, R
 
     let (mut empty, _) = lay_out(&Tree::new(), &IsoOptions::new())?;
     empty[VOLUME_SPACE_SIZE].fill(0);
-    let mut session = Session::open(HeadDevice::new(empty)).map_err(MountError::into_error)?;
+    let mut session =
+        Session::open(HeadDevice::new(empty)).map_err(MountError::into_error).map_err(Error::of)?;
     *session.tree_mut() = tree;
-    let report = session.write(options, SessionMode::Rewrite)?;
+    let report = session.write(options, SessionMode::Rewrite).map_err(Error::of)?;
     Ok((session.into_inner().into_bytes(), report))
 }
 
@@ -203,7 +204,7 @@ mod tests {
     #[test]
     fn hadris_still_refuses_stored_files_in_a_new_image() -> Result<()> {
         let mut tree = Tree::new();
-        tree.insert("file", Node::file(Data::stored([HadrisExtent::new(1 << 20, 5)])?))?;
+        tree.insert("file", Node::file(Data::stored([HadrisExtent::new(1 << 20, 5)]).unwrap())).unwrap();
         assert!(
             lay_out(&tree, &IsoOptions::new()).is_err(),
             "hadris takes stored files in a new image: lay_out_around_stored can go"
@@ -215,7 +216,7 @@ mod tests {
     fn the_detour_over_a_session_lays_out_as_a_new_image_does() -> Result<()> {
         let tree = || -> Result<Tree> {
             let mut tree = Tree::new();
-            tree.insert("directory/file", Node::file(Data::bytes(*b"hello")))?;
+            tree.insert("directory/file", Node::file(Data::bytes(*b"hello"))).unwrap();
             Ok(tree)
         };
         let options = IsoOptions::new().with_rock_ridge().with_joliet();

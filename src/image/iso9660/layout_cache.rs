@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use anyhow::Result;
+use crate::error::Result;
 
 use super::layout::{Data, Head, Place, Plan};
 use crate::image::{ALIGNMENT_BYTES, Extent, SECTOR_BYTES, SYSTEM_AREA_BYTES};

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Result, anyhow, bail, ensure};
+use crate::error::{Result, bail, ensure, error};
 use hadris_fs::MountOptions;
 use hadris_iso::{Namespace, sync::IsoFs};
 
@@ -32,7 +32,7 @@ pub(super) fn check(iso: &IsoFs<Bounded>, records: &[Record], looked_for: &Reser
         let name = tree(namespace).name();
         let found = records_of(iso.device(), namespace)
             .and_then(|records| expected.compare(&records, looked_for, reader_of(namespace)));
-        found.map_err(|error| anyhow!("its tree {name} is not the one that is read: {error:#}"))?;
+        found.map_err(|error| error!("its tree {name} is not the one that is read: {error:#}"))?;
     }
     Ok(())
 }

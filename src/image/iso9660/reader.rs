@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use crate::error::{Context, Result, bail, ensure, error};
 use hadris_fs::{DirCursor, DirEntry, FileType, MountOptions, NodeId, sync::FileSystem};
 use hadris_iso::{CacheOptions, Detail, IsoDate, IsoId, Namespace, raw, sync::IsoFs};
 
@@ -219,8 +219,8 @@ pub(super) fn walk(iso: &mut IsoFs<Bounded>, only: Option<&Wanted>) -> Result<Ve
 /// Why a walk ended early.
 pub(super) enum Stop {
     /// The root directory of a volume that has but ISO 9660 names could not be read.
-    MalformedRoot(anyhow::Error),
-    Broken(anyhow::Error),
+    MalformedRoot(crate::error::Error),
+    Broken(crate::error::Error),
 }
 
 /// Whether a file of this path is of interest.
@@ -265,10 +265,10 @@ impl Walk<'_> {
                 && self.only.is_none()
             {
                 if depth == DEPTH_MAX {
-                    return Err(Stop::Broken(anyhow!("its directories are more than {DEPTH_MAX} deep")));
+                    return Err(Stop::Broken(error!("its directories are more than {DEPTH_MAX} deep")));
                 }
                 if !self.directories.insert(entry.node()) {
-                    return Err(Stop::Broken(anyhow!("its directories form a loop")));
+                    return Err(Stop::Broken(error!("its directories form a loop")));
                 }
                 self.descend(iso, entry.node(), &path, depth + 1)?;
             }
@@ -411,9 +411,9 @@ fn iso_8601(time: hadris_fs::DateTime) -> String {
 }
 
 /// What hadris found wrong, without where in its own terms.
-pub(super) fn broken(error: hadris_fs::Error<io::Error>) -> anyhow::Error {
+pub(super) fn broken(error: hadris_fs::Error<io::Error>) -> crate::error::Error {
     if error.kind() == hadris_fs::ErrorKind::NotRecognized {
-        return anyhow!(NO_IMAGE);
+        return error!(NO_IMAGE);
     }
     let message = match Detail::of(&error) {
         Some(Detail::OutsideImage) => CUT_OFF,
@@ -421,6 +421,6 @@ pub(super) fn broken(error: hadris_fs::Error<io::Error>) -> anyhow::Error {
     };
     match error.into_device_error() {
         Some(error) => error.into(),
-        None => anyhow!(message),
+        None => error!(message),
     }
 }

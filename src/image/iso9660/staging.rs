@@ -3,7 +3,7 @@
 
 use std::{fmt, io, sync::Arc};
 
-use anyhow::{Context, Result};
+use crate::error::{Context, Result};
 use sha2::{Digest, Sha256};
 
 use super::layout::{Data, Place};

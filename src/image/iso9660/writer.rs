@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, Result, ensure};
+use crate::error::{Context, Result, ensure};
 use rustix::io::Errno;
 
 use super::{

@@ -1,0 +1,221 @@
+//! Errors: what was being done, with what, and what went wrong, as text, and as a kind that a caller can match.
+//!
+//! The rooms of the library report an [`Error`]. The front door ([`crate::Recipe`], [`crate::Image`], [`crate::verify`]) sorts it
+//! into an enum by what a caller can do about it: [`BuildError`], [`ReadError`], [`VerifyError`].
+
+use std::{error::Error as StdError, fmt, io};
+
+/// A result whose error is an [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What kind of failure an [`Error`] is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A file or a device could not be opened, read or written.
+    Io,
+    /// What was given contradicts itself, or names what cannot be.
+    Usage,
+    /// There is no ISO 9660 volume.
+    NotAnImage,
+    /// The image ends before something that it says it holds.
+    Truncated,
+    /// There is more than this program reads or writes.
+    TooLarge,
+    /// A file was changed while it was read.
+    Changed,
+    /// The image has no signature, or no manifest.
+    Unsigned,
+    /// The signature is not by a key that is allowed now, for this identity.
+    WrongSigner,
+    /// The image is not what its manifest or signature says, or readers do not agree about it.
+    Altered,
+    /// The image is not valid now, or not for this audience.
+    NotForUs,
+    /// The manifest has a version that this program does not know.
+    NewerVersion,
+    /// None of these: malformed input, usually.
+    #[default]
+    Other,
+}
+
+/// What was being done, and what went wrong.
+///
+/// [`Display`](fmt::Display) shows the outermost step; with `{:#}` it shows all of them and the cause, joined by `: `.
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    cause: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error that is explained by a sentence.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { kind: ErrorKind::Other, message: message.into(), cause: None }
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The same of this kind, unless its kind is known already.
+    #[must_use]
+    pub fn of_kind(mut self, kind: ErrorKind) -> Self {
+        if self.kind == ErrorKind::Other {
+            self.kind = kind;
+        }
+        self
+    }
+
+    /// The same with what was being done.
+    #[must_use]
+    pub fn context(self, message: impl fmt::Display) -> Self {
+        Self { kind: self.kind, message: message.to_string(), cause: Some(Box::new(self)) }
+    }
+
+    /// An error of another crate, with its text and its causes. Its own type is lost.
+    pub(crate) fn of(error: impl StdError + 'static) -> Self {
+        Self::foreign(ErrorKind::Other, &error)
+    }
+
+    /// As [`Error::of`], for what a caller's function returned.
+    #[must_use]
+    pub fn from_caller(error: &(dyn StdError + 'static)) -> Self {
+        Self::foreign(ErrorKind::Other, error)
+    }
+
+    fn foreign(kind: ErrorKind, error: &(dyn StdError + 'static)) -> Self {
+        let cause = error.source().map(|source| Box::new(Self::foreign(kind, source)) as _);
+        Self { kind, message: error.to_string(), cause }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        if f.alternate() {
+            let mut cause = self.source();
+            while let Some(error) = cause {
+                write!(f, ": {error}")?;
+                cause = error.source();
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self:#} ({:?})", self.kind)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::foreign(ErrorKind::Io, &error)
+    }
+}
+
+/// Makes an [`Error`] of the errors of the standard library and of crates that no room hides.
+macro_rules! foreign {
+    ($($error:ty => $kind:ident),* $(,)?) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::foreign(ErrorKind::$kind, &error)
+            }
+        })*
+    };
+}
+
+foreign! {
+    rustix::io::Errno => Io,
+    serde_json::Error => Other,
+    std::num::TryFromIntError => TooLarge,
+    std::num::ParseIntError => Other,
+    std::str::Utf8Error => Other,
+    std::string::FromUtf8Error => Other,
+    std::time::SystemTimeError => Other,
+    std::sync::mpsc::RecvError => Other,
+}
+
+/// Adds to an error what was being done.
+pub(crate) trait Context<T> {
+    /// The same with what was being done.
+    fn context(self, message: impl fmt::Display) -> Result<T>;
+    /// The same with what was being done, which is said only where it failed.
+    fn with_context<D: fmt::Display>(self, message: impl FnOnce() -> D) -> Result<T>;
+}
+
+impl<T, E: Into<Error>> Context<T> for Result<T, E> {
+    fn context(self, message: impl fmt::Display) -> Result<T> {
+        self.map_err(|error| error.into().context(message))
+    }
+
+    fn with_context<D: fmt::Display>(self, message: impl FnOnce() -> D) -> Result<T> {
+        self.map_err(|error| error.into().context(message()))
+    }
+}
+
+impl<T> Context<T> for Option<T> {
+    fn context(self, message: impl fmt::Display) -> Result<T> {
+        self.ok_or_else(|| Error::new(message.to_string()))
+    }
+
+    fn with_context<D: fmt::Display>(self, message: impl FnOnce() -> D) -> Result<T> {
+        self.ok_or_else(|| Error::new(message().to_string()))
+    }
+}
+
+/// An [`Error`] from a format and its arguments, or from something that can be shown.
+macro_rules! error {
+    ($format:literal $($arguments:tt)*) => { $crate::error::Error::new(format!($format $($arguments)*)) };
+    ($message:expr) => { $crate::error::Error::new($message.to_string()) };
+}
+
+/// Returns with an [`error!`].
+macro_rules! bail {
+    ($($message:tt)*) => { return Err($crate::error::error!($($message)*)) };
+}
+
+/// Returns with an [`error!`] unless a condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)*) => {
+        if !$condition {
+            return Err($crate::error::error!($($message)*));
+        }
+    };
+}
+
+pub(crate) use {bail, ensure, error};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failing() -> Result<()> {
+        Err(io::Error::new(io::ErrorKind::NotFound, "gone"))?;
+        Ok(())
+    }
+
+    #[test]
+    fn an_error_says_its_steps_from_the_outermost_to_the_cause() {
+        let error = failing().context("reading \"x\"").with_context(|| "building").unwrap_err();
+        assert_eq!(error.to_string(), "building");
+        assert_eq!(format!("{error:#}"), "building: reading \"x\": gone");
+        assert_eq!(error.kind(), ErrorKind::Io);
+    }
+
+    #[test]
+    fn the_first_kind_that_is_known_stays() {
+        let error = error!("{} of {}", 1, 2).of_kind(ErrorKind::TooLarge).context("reading");
+        assert_eq!(error.of_kind(ErrorKind::Altered).kind(), ErrorKind::TooLarge);
+    }
+}
