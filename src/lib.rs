@@ -33,8 +33,11 @@
 //! # }
 //! ```
 
+#[cfg(feature = "agent")]
 pub mod agent;
+#[cfg(feature = "cli")]
 pub mod batch;
+#[cfg(feature = "check")]
 pub mod check;
 pub mod datasource;
 pub mod encoding;
@@ -42,8 +45,11 @@ pub mod error;
 pub mod image;
 pub mod manifest;
 pub mod output;
+#[cfg(any(feature = "agent", feature = "policy"))]
 pub mod policy;
+#[cfg(feature = "agent")]
 pub mod provider;
 pub mod recipe;
+#[cfg(feature = "trust")]
 pub mod trust;
 pub mod userdata;
