@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Error, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     moment::Moment,
 };
 use crate::image::{
-    Image, Kind, Layout, Progress, Record, Volume,
+    Image, Kind, Layout, Progress, Record, Volume, renaming,
     write::{self, Described, Draft, Summary},
 };
 
@@ -103,10 +103,10 @@ impl Contents {
     /// The image that this program builds of the same files.
     fn rebuild(&self, image: &Image, manifest: Vec<u8>) -> Result<Draft> {
         let created = self.volume.created.as_deref().context("it has no valid date")?;
-        let files = self
-            .records
-            .iter()
-            .filter(|record| record.kind == Kind::File && record.path != manifest::NAME.as_bytes());
+        let files = self.records.iter().filter(|record| record.kind == Kind::File);
+        // What nobody could build must not cost what it would take, and nobody has checked the signature yet.
+        renaming::check(files.clone().map(|record| &*record.path)).map_err(Error::msg)?;
+        let files = files.filter(|record| record.path != manifest::NAME.as_bytes());
         let files = files.map(|record| Ok((record.path.clone(), image.source(record)?)));
         Draft::new(write::Volume {
             identifier: self.volume.identifier.clone(),
