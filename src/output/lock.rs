@@ -8,11 +8,11 @@ use std::{
 
 use anyhow::{Result, bail};
 use rustix::{
-    fs::{FlockOperation, flock},
+    fs::{FlockOperation, flock, fstat},
     io::{Errno, retry_on_intr},
 };
 
-use super::replace::Target;
+use super::{leftover, replace::Target};
 
 /// How long another process is waited for. Whoever may read a file may lock it, for ever too.
 const WAIT: Duration = Duration::from_secs(20);
@@ -41,4 +41,12 @@ pub fn lock(target: &Target) -> Result<Option<File>> {
         }
     }
     Ok(target.is(&file)?.then_some(file))
+}
+
+/// Whether two handles are of one file.
+///
+/// # Errors
+/// The system does not say.
+pub fn is_same(one: &File, other: &File) -> io::Result<bool> {
+    Ok(leftover::is_same(&fstat(one)?, &fstat(other)?))
 }
