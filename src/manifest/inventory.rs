@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use crate::error::{Context, Result, bail, ensure};
+use crate::error::{Context, Error, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
 use super::{File, Manifest, timestamp::Moment};
@@ -14,7 +14,10 @@ use crate::{
     datasource::{layout::Layout, looked_for::LOOKED_FOR},
     image::{
         Image, Kind, Progress, Record, Volume,
-        iso9660::writer::{self, DerivedFile, DerivedFrom, Draft, Input},
+        iso9660::{
+            renaming,
+            writer::{self, DerivedFile, DerivedFrom, Draft, Input},
+        },
     },
 };
 
@@ -103,10 +106,10 @@ impl Contents {
     /// The image that this program builds of the same files.
     fn rebuild(&self, image: &Image, manifest: Vec<u8>) -> Result<Draft> {
         let created = self.volume.created.as_deref().context("it has no valid date")?;
-        let files = self
-            .records
-            .iter()
-            .filter(|record| record.kind == Kind::File && record.path != manifest::NAME.as_bytes());
+        let files = self.records.iter().filter(|record| record.kind == Kind::File);
+        // What nobody could build must not cost what it would take, and nobody has checked the signature yet.
+        renaming::check(files.clone().map(|record| &*record.path)).map_err(Error::new)?;
+        let files = files.filter(|record| record.path != manifest::NAME.as_bytes());
         let files = files.map(|record| Ok((record.path.clone(), image.source(record)?)));
         Draft::new(writer::Volume {
             identifier: self.volume.identifier.clone(),

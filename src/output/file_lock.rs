@@ -8,11 +8,11 @@ use std::{
 
 use crate::error::{Result, bail};
 use rustix::{
-    fs::{FlockOperation, flock},
+    fs::{FlockOperation, flock, fstat},
     io::{Errno, retry_on_intr},
 };
 
-use super::atomic_file::Target;
+use super::{atomic_file::Target, leftover};
 
 /// How long another process is waited for. Whoever may read a file may lock it, for ever too.
 const WAIT: Duration = Duration::from_secs(20);
@@ -41,4 +41,12 @@ pub fn lock(target: &Target) -> Result<Option<File>> {
         }
     }
     Ok(target.is(&file)?.then_some(file))
+}
+
+/// Whether two handles are of one file.
+///
+/// # Errors
+/// The system does not say.
+pub fn is_same(one: &File, other: &File) -> io::Result<bool> {
+    Ok(leftover::is_same(&fstat(one)?, &fstat(other)?))
 }

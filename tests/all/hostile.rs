@@ -8,6 +8,7 @@ use std::{
 
 use metadata_image::{
     image::{Image, Kind},
+    manifest::inventory::Contents,
     provider::cdrom,
 };
 
@@ -103,6 +104,8 @@ const EXTENT: usize = 2;
 const LEN: usize = 10;
 /// Where the root directory's record is in the primary volume descriptor.
 const ROOT: usize = 16 * SECTOR + 156;
+/// Where the volume's date is there.
+const CREATED: usize = 16 * SECTOR + 813;
 
 #[test]
 fn crafted_images_are_errors() {
@@ -249,4 +252,41 @@ fn a_file_of_eight_tebibytes_can_be_listed() {
     let (_, records) = Image::open(&path).unwrap().list().unwrap();
     let [file] = records.as_slice() else { panic!("{records:?}") };
     assert_eq!((file.extents.len(), file.len), (2049, 2049 * u64::from(EXTENT_BYTES)));
+}
+
+/// `image` with these records in its root directory.
+fn with_root_records(mut image: Vec<u8>, records: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
+    let sector = image.len().div_ceil(SECTOR);
+    let root = u32::try_from(sector).unwrap();
+    let own = [0, 1].map(|name| record(&[name], root, 0, 2, 34));
+    let records: Vec<_> = own.into_iter().chain(records).collect();
+    image.resize((sector + 1 + records.concat().len() / (SECTOR / 2)) * SECTOR, 0);
+    let len = put_directory(&mut image, root, &records);
+    put_both(&mut image, ROOT + EXTENT, root);
+    for at in [ROOT, sector * SECTOR] {
+        put_both(&mut image, at + LEN, len);
+    }
+    image
+}
+
+#[test]
+fn names_that_nobody_could_lay_out_are_refused_before_a_signature_is_checked() {
+    // As many as take the square of their number to be renamed, one by one, in the image that would be built of them.
+    const NAMES: u32 = 1100;
+    let sandbox = Sandbox::on_tmpfs();
+    let names = (0..NAMES).map(|number| char::from_u32(0x4e00 + number).unwrap().to_string());
+    let own = ["CONFIG", "MANIFEST.JSON", "MANIFEST.JSON.SIG"].map(str::to_owned);
+    let records = own.into_iter().chain(names).map(|name| {
+        let bytes = (33 + name.len()).next_multiple_of(2);
+        record(name.as_bytes(), 0, 0, 0, u8::try_from(bytes).unwrap())
+    });
+    let mut image = with_root_records(linuxkit_image(b"hello"), records);
+    image[CREATED..][..17].copy_from_slice(b"1980010100000000\0");
+    let path = sandbox.write("meta.iso", image);
+    let mut image = Image::open(&path).unwrap();
+    let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, &mut ()).unwrap();
+    assert_eq!(contents.files.len(), NAMES as usize + 1);
+    assert_eq!((contents.manifest, contents.signature), (Some(Vec::new()), Some(Vec::new())));
+    let why = contents.disagreement.unwrap();
+    assert!(why.starts_with("too many names in the root directory are the same in plain ISO 9660"), "{why}");
 }

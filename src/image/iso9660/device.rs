@@ -100,12 +100,16 @@ fn position(block: BlockIndex) -> Option<usize> {
     block.get().checked_mul(SECTOR_BYTES)?.try_into().ok()
 }
 
-/// Bytes of descriptors and directories that are looked at in one image before it counts as hostile.
+/// Bytes of descriptors and directories that are looked at in one image at most before it counts as hostile.
 ///
 /// As many files as are listed take up to five sectors each, which is 160 MiB in all. Sectors that are in memory already count
 /// as well: hadris looks through a directory again for each record with a version, so that a few sectors that many
 /// directories share would take as long as they like.
-const BUDGET_BYTES: u64 = 256 << 20;
+const BUDGET_BYTES_MAX: u64 = 256 << 20;
+
+/// How many times each byte of an image may be looked at on average, so that what a small one takes grows with its length. A
+/// sector has 60 records at most, each of which is looked at some four times.
+const BUDGET_FACTOR: u64 = 512;
 
 pub(super) const CUT_OFF: &str = "it is cut off, or something on it points past its end";
 
@@ -132,7 +136,8 @@ impl Bounded {
     /// `file` with its length, which for a block device only a seek tells.
     pub(super) fn new(mut file: File) -> io::Result<Self> {
         let len = file.seek(SeekFrom::End(0))?;
-        Ok(Self { file, len, budget: BUDGET_BYTES, kept: Vec::new() })
+        let budget = len.saturating_mul(BUDGET_FACTOR).min(BUDGET_BYTES_MAX);
+        Ok(Self { file, len, budget, kept: Vec::new() })
     }
 
     pub(super) fn file(&self) -> &File {
@@ -191,5 +196,25 @@ impl BlockDevice for Bounded {
         let mut sectors = (first.get()..).zip(buf.chunks_mut(SECTOR.get() as usize));
         let read = sectors.try_for_each(|(number, out)| self.look(number, out));
         read.map_err(|error| Error::device(error, "reading the image"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_looked_at_grows_with_the_image_and_has_an_end() {
+        let looks = |len: u64| {
+            let file = crate::output::atomic_file::nameless().unwrap();
+            file.set_len(len).unwrap();
+            let mut device = Bounded::new(file).unwrap();
+            let mut sector = [0; 2048];
+            let read = |_: &u64| device.read_blocks(BlockIndex::new(17), &mut sector).is_ok();
+            (0..=BUDGET_BYTES_MAX).take_while(read).count() as u64
+        };
+        assert_eq!(looks(64 << 10), 16_384);
+        assert_eq!(looks(256 << 10), 4 * 16_384);
+        assert_eq!(looks(1 << 40), BUDGET_BYTES_MAX / SECTOR_BYTES);
     }
 }

@@ -309,8 +309,8 @@ impl Walk<'_> {
 fn extents_of(iso: &mut IsoFs<Bounded>, entry: &DirEntry) -> Result<(u64, Vec<Extent>)> {
     let mut extents = Vec::new();
     let mut done = 0;
-    // Each call walks all records from the first one on, so that a file of very many asks for few calls.
-    let mut found = [hadris_fs::Extent::new(0, 0); 64];
+    // Most files have one.
+    let mut found = vec![hadris_fs::Extent::new(0, 0); 4];
     loop {
         let count = iso.extents(entry.node(), done, &mut found).map_err(broken)?;
         for extent in &found[..count] {
@@ -324,6 +324,8 @@ fn extents_of(iso: &mut IsoFs<Bounded>, entry: &DirEntry) -> Result<(u64, Vec<Ex
             check_extents(&extents)?;
             return Ok((done, extents));
         }
+        // Each call walks all records from the first one on, so that there is one call more at most.
+        found.resize(EXTENTS_MAX + 1, hadris_fs::Extent::new(0, 0));
     }
 }
 
