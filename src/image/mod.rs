@@ -17,13 +17,18 @@ pub mod layout;
 mod payload;
 pub mod peek;
 pub mod read;
+mod records;
 pub(crate) mod renaming;
+mod rock_ridge;
+mod roots;
 mod same;
+mod shown;
 pub mod source;
 mod stored;
 pub mod superblocks;
 mod template;
 mod trees;
+mod walk;
 pub mod write;
 
 pub use layout::Layout;
@@ -75,7 +80,7 @@ pub struct Volume {
     pub trees: Vec<Tree>,
     /// The tree that a Linux guest sees, and that this program reads.
     pub read: Tree,
-    /// Whether the root directory is malformed, as in the images of `linuxkit metadata create`, and was read leniently.
+    /// Whether records of the root directory have an odd length, as in the images of `linuxkit metadata create`.
     pub malformed: bool,
     /// Whether the primary and every supplementary descriptor carry valid creation and modification dates. go-diskfs,
     /// and with it LinuxKit's agent, does not see a disk otherwise.

@@ -25,6 +25,7 @@ mod links;
 mod manifest;
 mod memory;
 mod mutants;
+mod oddities;
 #[cfg(feature = "policy")]
 mod policy;
 mod properties;
