@@ -18,7 +18,7 @@ use metadata_image::{
     trust::signature::Signature,
 };
 
-use super::{progress::Bar, say};
+use super::{for_library, progress::Bar, say};
 
 /// An image and what is on it.
 pub(super) struct Rebuild<'a> {
@@ -97,7 +97,7 @@ impl<'a> Rebuild<'a> {
             }
             _ => Ok(()),
         };
-        file.commit(false, check_old).with_context(building)?;
+        file.commit(false, |old| check_old(old).map_err(for_library)).with_context(building)?;
         if lost {
             say(&format!("warning: {}: its signature no longer fits and was removed", self.path.display()));
         }
