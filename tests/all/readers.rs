@@ -257,6 +257,16 @@ fn an_image_that_looks_like_something_else_is_neither_signed_nor_verified() {
                 let piped = sandbox.command(piped).output().unwrap();
                 assert_eq!(String::from_utf8(piped.stderr).unwrap(), made.stderr);
                 assert!(piped.stdout == sandbox.read("meta.iso"));
+                // And to a file that cannot be read back.
+                let written = Command::new(assert_cmd::cargo::cargo_bin!("metadata"))
+                    .args(["create", "--quiet", "-", "hello", "--file", "a=payload"])
+                    .current_dir(sandbox.path(""))
+                    .stdout(File::create(sandbox.path("written")).unwrap())
+                    .output();
+                assert_eq!(String::from_utf8(written.unwrap().stderr).unwrap(), made.stderr);
+                // Of a pipe nothing is left to look at but the image.
+                let arguments = ["create", "--quiet", "again.iso", "hello", "--file", "a=/dev/stdin"];
+                assert_eq!(sandbox.run_with_input(arguments, payload.as_slice()), made);
             }
             assert_eq!(
                 sandbox.run(["sign", "--quiet", "meta.iso", "--key", "key"]),
