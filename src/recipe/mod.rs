@@ -1,5 +1,6 @@
 //! What to build, as data: sources, a layout, and what becomes of them.
 
+mod build;
 mod names;
 mod rebuild;
 

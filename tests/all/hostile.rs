@@ -16,9 +16,12 @@ use crate::support::{Sandbox, linuxkit_image, noise};
 
 const SECTOR: usize = 2048;
 
+fn text(error: impl Into<metadata_image::Error>) -> String {
+    format!("{:#}", error.into())
+}
+
 /// Everything that reads an image, on the one at `path`.
 fn read(path: &Path) -> Result<(), String> {
-    let text = |error: metadata_image::error::Error| format!("{error:#}");
     let mut image = Image::open(path).map_err(text)?;
     let (_, records) = image.list().map_err(text)?;
     let mut worst = Ok(());

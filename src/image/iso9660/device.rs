@@ -7,9 +7,13 @@ use std::{
 };
 
 use hadris_io::{Error, ErrorKind, ErrorType};
+use hadris_iso::Detail;
 use hadris_storage::{BlockIndex, BlockSize, sync::BlockDevice};
 
-use crate::image::{SECTOR_BYTES, SYSTEM_AREA_BYTES};
+use crate::{
+    error::{self, error},
+    image::{SECTOR_BYTES, SYSTEM_AREA_BYTES},
+};
 
 const SECTOR: BlockSize = match BlockSize::new(2048) {
     Some(size) => size,
@@ -110,7 +114,9 @@ const BUDGET_BYTES_MAX: u64 = 256 << 20;
 /// sector has 60 records at most, each of which is looked at some four times.
 const BUDGET_FACTOR: u64 = 512;
 
-pub(super) const CUT_OFF: &str = "it is cut off, or something on it points past its end";
+pub(super) const NOT_AN_IMAGE: &str = "it is no ISO 9660 image";
+
+const CUT_OFF: &str = "it is cut off, or something on it points past its end";
 
 /// Sectors that are kept in memory: those of a small directory, of the one above it, and of the descriptors.
 const KEPT_SECTORS_MAX: usize = 16;
@@ -202,6 +208,18 @@ impl BlockDevice for Bounded {
         let read = sectors.try_for_each(|(number, out)| self.look(number, out));
         read.map_err(|error| Error::device(error, "reading the image"))
     }
+}
+
+/// What hadris found wrong, without where in its own terms.
+pub(super) fn broken(error: Error<io::Error>) -> error::Error {
+    if error.kind() == ErrorKind::NotRecognized {
+        return error!(NOT_AN_IMAGE).of_kind(error::ErrorKind::NotAnImage);
+    }
+    let failure = match Detail::of(&error) {
+        Some(Detail::OutsideImage) => error!(CUT_OFF).of_kind(error::ErrorKind::Truncated),
+        _ => error!(error.message()),
+    };
+    error.into_device_error().map_or(failure, Into::into)
 }
 
 #[cfg(test)]

@@ -18,13 +18,19 @@ use super::{
 use crate::error::{Result, bail, ensure, error};
 use crate::image::{Extent, Image, Kind, Record, Tree};
 
+impl Image {
+    /// Whether all trees of the volume name the files in `records`, which are those of the tree that is read.
+    ///
+    /// # Errors
+    /// One of them names something else, or cannot be read.
+    pub fn check_trees(&mut self, records: &[Record], looked_for: &Reserved) -> Result<()> {
+        let (_, roots) = self.roots()?;
+        compare(self, &roots, records, looked_for)
+    }
+}
+
 /// Compares the tree of `records`, which is the one that Linux reads, with every other.
-pub(super) fn check(
-    image: &mut Image,
-    roots: &Roots,
-    records: &[Record],
-    looked_for: &Reserved,
-) -> Result<()> {
+fn compare(image: &mut Image, roots: &Roots, records: &[Record], looked_for: &Reserved) -> Result<()> {
     let expected = Files::new(records)?;
     for tree in roots.trees() {
         if tree != roots.read_by_linux() {

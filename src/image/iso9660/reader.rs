@@ -10,18 +10,16 @@
 
 use std::{
     fs::File,
-    io,
+    io::{self, Read, Seek},
     path::{Path, PathBuf},
 };
 
-use crate::error::{Context, Result, ensure, error};
+use crate::error::{Context, ErrorKind, ReadError, Result, ensure, error};
 use hadris_fs::MountOptions;
-use hadris_iso::{Detail, IsoDate, IsoId, raw, sync::IsoFs};
+use hadris_iso::{IsoDate, IsoId, raw, sync::IsoFs};
 
 use super::{
-    clashes::Reserved,
-    device::{Bounded, CUT_OFF},
-    namespaces,
+    device::{Bounded, NOT_AN_IMAGE, broken},
     roots::Roots,
     walk::{Names, walk},
 };
@@ -30,10 +28,9 @@ use crate::image::{
     probe::{self, FIRST_DESCRIPTOR},
     source::{Source, Stored},
 };
+use crate::output::atomic_file::nameless as unnamed_file;
 
 pub use super::walk::{DEPTH_MAX, PATHS_BYTES_MAX, RECORDS_MAX, Wanted};
-
-const NO_IMAGE: &str = "it is no ISO 9660 image";
 
 /// An open image.
 pub struct Image {
@@ -52,7 +49,8 @@ impl Image {
     ///
     /// # Errors
     /// It cannot be read, or is no ISO 9660 image. The error names the path.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ReadError> {
+        let path = path.as_ref();
         let open = || {
             ensure!(!path.is_dir(), "it is a directory");
             mount(probe::open(path)?)
@@ -61,11 +59,29 @@ impl Image {
         Ok(Self { path: path.to_path_buf(), iso })
     }
 
+    /// Reads an image from `reader`, from its first byte to its last: bytes in memory, for example. Errors call it `image`.
+    ///
+    /// The bytes are copied to a temporary file without a name, since the files of an image may be large.
+    ///
+    /// # Errors
+    /// As [`Image::open`], or the temporary file cannot be written.
+    pub fn from_reader(mut reader: impl Read + Seek) -> Result<Self, ReadError> {
+        let mut copy = || -> io::Result<File> {
+            let mut file = unnamed_file()?;
+            reader.rewind()?;
+            io::copy(&mut reader, &mut file)?;
+            Ok(file)
+        };
+        let path = Path::new("image");
+        let file = copy().with_context(|| format!("reading image {path:?}"))?;
+        Self::in_file(file, path)
+    }
+
     /// Reads the image in `file`, which will be called `path`.
     ///
     /// # Errors
     /// As [`Image::open`].
-    pub fn in_file(file: File, path: &Path) -> Result<Self> {
+    pub fn in_file(file: File, path: &Path) -> Result<Self, ReadError> {
         let iso = mount(file).with_context(|| format!("reading image {path:?}"))?;
         Ok(Self { path: path.to_path_buf(), iso })
     }
@@ -81,8 +97,8 @@ impl Image {
     ///
     /// # Errors
     /// A descriptor or a directory is malformed, or there is too much of them.
-    pub fn list(&mut self) -> Result<(Volume, Vec<Record>)> {
-        self.try_list(None).with_context(|| format!("reading image {:?}", self.path))
+    pub fn list(&mut self) -> Result<(Volume, Vec<Record>), ReadError> {
+        Ok(self.try_list(None).with_context(|| format!("reading image {:?}", self.path))?)
     }
 
     /// The same with those records of the root directory only whose path is `wanted`, however many others there are.
@@ -123,7 +139,7 @@ impl Image {
     }
 
     /// Where the directories of the volume are read from, and where they begin.
-    fn roots(&mut self) -> Result<(Bounded, Roots)> {
+    pub(super) fn roots(&mut self) -> Result<(Bounded, Roots)> {
         let mut device = Bounded::new(self.file().try_clone()?)?;
         let roots = Roots::of(&mut self.iso, &mut device)?;
         Ok((device, roots))
@@ -152,15 +168,6 @@ impl Image {
         Ok(Source::Stored(stored.with_context(|| format!("reading {label}"))?))
     }
 
-    /// Whether all trees of the volume name the files in `records`, which are those of the tree that is read.
-    ///
-    /// # Errors
-    /// One of them names something else, or cannot be read.
-    pub fn check_trees(&mut self, records: &[Record], looked_for: &Reserved) -> Result<()> {
-        let (_, roots) = self.roots()?;
-        namespaces::check(self, &roots, records, looked_for)
-    }
-
     fn dates_valid(&mut self) -> Result<bool> {
         let mut valid = true;
         for index in 0.. {
@@ -178,7 +185,9 @@ impl Image {
 
 fn mount(file: File) -> Result<IsoFs<Bounded>> {
     let device = Bounded::new(file)?;
-    ensure!(device.len() > FIRST_DESCRIPTOR, NO_IMAGE);
+    if device.len() <= FIRST_DESCRIPTOR {
+        return Err(error!(NOT_AN_IMAGE).of_kind(ErrorKind::NotAnImage));
+    }
     let iso =
         IsoFs::mount(device, MountOptions::new().read_only()).map_err(|error| broken(error.into_error()))?;
     ensure!(u64::from(iso.info().block_size()) == SECTOR_BYTES, "its blocks are not of 2048 bytes");
@@ -196,19 +205,4 @@ fn iso_8601(time: hadris_fs::DateTime) -> String {
         clock.minute(),
         clock.second()
     )
-}
-
-/// What hadris found wrong, without where in its own terms.
-pub(super) fn broken(error: hadris_fs::Error<io::Error>) -> crate::error::Error {
-    if error.kind() == hadris_fs::ErrorKind::NotRecognized {
-        return error!(NO_IMAGE);
-    }
-    let message = match Detail::of(&error) {
-        Some(Detail::OutsideImage) => CUT_OFF,
-        _ => error.message(),
-    };
-    match error.into_device_error() {
-        Some(error) => error.into(),
-        None => error!(message),
-    }
 }

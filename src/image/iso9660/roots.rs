@@ -9,8 +9,7 @@ use crate::error::{Context, Result, bail, ensure};
 use hadris_iso::{Namespace, raw, sync::IsoFs};
 
 use super::{
-    device::Bounded,
-    reader::broken,
+    device::{Bounded, broken},
     records::{self, Directory},
     rock_ridge,
 };
