@@ -427,7 +427,8 @@ fn trees_that_do_not_agree_are_refused() {
     let root = u32::from_le_bytes(image[16 * SECTOR + 158..][..4].try_into().unwrap()) as usize * SECTOR;
     let at = root + image[root..root + SECTOR].windows(2).position(|pair| pair == b"SP").unwrap();
     let without = craft(&|image| image[at] = b'X');
-    assert_eq!(without, refused("it has no Rock Ridge tree that can be read, and a signed image has one"));
+    let why = "Rock Ridge of its root directory is broken: its entries do not begin as they must";
+    assert_eq!(without, refused(&format!("reading image \"meta.iso\": {why}")));
     // Extents of something else that is equally long.
     let extent = craft(&|image| {
         let record = joliet("konfig") - 33;
@@ -624,7 +625,10 @@ fn a_manifest_that_is_there_twice_is_refused() {
         }
     }
     sandbox.write("meta.iso", image);
-    assert_eq!(verify_image(&sandbox, &[]), refused("file \"manifest.json\" is on the image twice"));
+    assert_eq!(
+        verify_image(&sandbox, &[]),
+        refused("reading image \"meta.iso\": file \"manifest.json\" is there twice to Linux")
+    );
 }
 
 #[test]

@@ -25,10 +25,10 @@ use crate::{
 const SEED: u64 = 20_261_128;
 
 /// Sets of files, each in an image of another kind.
-const SETS: u64 = 200;
+const SETS: u64 = 150;
 
 /// Mutants, with numbers that no other test has.
-const MUTANTS: std::ops::Range<u64> = 1_000_000..1_000_300;
+const MUTANTS: std::ops::Range<u64> = 1_000_000..1_000_200;
 
 /// Bytes of one file that are compared.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -105,7 +105,7 @@ fn linux_bsdtar_and_we_read_the_same_or_refuse() {
     assert!(faults.is_empty(), "{} views differ", faults.len());
     let same = |reader: &str| figures[&format!("{reader}: the same")];
     for reader in WAYS.map(|options| format!("Linux, {options}")) {
-        assert!(same(&reader) > 200, "{reader}: too few images can be compared");
+        assert!(same(&reader) > 100, "{reader}: too few images can be compared");
     }
     assert!(same("bsdtar") > 100, "too few images can be compared");
 }
