@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow};
 use metadata_image::{
     image::Image,
     manifest::{
-        Manifest, Statement, Volume,
+        Manifest, Statement, VolumeInfo,
         inventory::{Contents, check_readers},
     },
     output::{atomic_file::Target, file_lock::lock, temporary::clean_up_on_signals},
@@ -21,7 +21,7 @@ pub(super) struct Rebuild<'a> {
     path: &'a Path,
     target: Target,
     image: Image,
-    volume: Volume,
+    volume: VolumeInfo,
     contents: Contents,
     /// Its manifest, which describes it.
     pub(super) manifest: Option<Manifest>,

@@ -1,5 +1,6 @@
 //! What a guest is told, whatever carries it.
 
+pub mod authorized_keys;
 pub mod binary;
 pub mod cloud_config;
 pub mod config_tree;
