@@ -61,7 +61,7 @@
 #![cfg_attr(not(feature = "trust"), doc = "```ignore")]
 //! use metadata_image::{
 //!     Image, Recipe, Source, Terms, VerifyError,
-//!     manifest::timestamp::Moment,
+//!     manifest::timestamp::Timestamp,
 //!     trust::allowed_signers::AllowedSigners,
 //!     verify,
 //! };
@@ -75,7 +75,7 @@
 //!     revoked: None,
 //!     identity: Some("release@example.com".to_owned()),
 //!     audience: None,
-//!     at: Moment::now()?,
+//!     at: Timestamp::now()?,
 //! };
 //! let mut image = Image::from_reader(std::io::Cursor::new(bytes))?;
 //! let error = verify(&mut image, &terms).unwrap_err();

@@ -5,7 +5,7 @@ use std::{env, path::PathBuf, sync::Arc};
 use anyhow::{Result, bail};
 use metadata_image::{
     agent::Trust,
-    policy::decision::{Policy, Worker},
+    policy::{decision::Policy, process::Worker},
     provider::Choice,
 };
 

@@ -10,13 +10,13 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use metadata_image::{
-    agent::{self, Options, ROOT},
+    agent::{self, AgentOptions, ROOT},
     output::temporary::clean_up_on_signals,
     provider::{
         Choice, Level, Provider,
         aws::{self, Aws},
-        cdrom::{Cdrom, Reading},
-        file::File,
+        cdrom::{Cdrom, ReadScope},
+        file::UserDataFile,
         gcp::{self, Gcp},
     },
 };
@@ -92,9 +92,9 @@ impl Args {
         let start = Instant::now();
         let verbose = self.verbose;
         let trust = self.trust.trust(&self.providers)?;
-        let reading = if trust.is_none() { Reading::Data } else { Reading::All };
+        let scope = if trust.is_none() { ReadScope::Data } else { ReadScope::All };
         let mut tell = |level, text: &str| match level {
-            Level::Log => log(text),
+            Level::Raw => log(text),
             _ if verbose => {
                 let since = start.elapsed();
                 say(&format!("{}.{:03} {}", since.as_secs(), since.subsec_millis(), cut(text)));
@@ -112,12 +112,12 @@ impl Args {
             if choices[..index].contains(choice) {
                 continue;
             }
-            match provider(choice, reading).map_err(|error| Usage(format!("{error:#}")))? {
+            match provider(choice, scope).map_err(|error| Usage(format!("{error:#}")))? {
                 Some(provider) => providers.push(provider),
                 None => tell(Level::Warning, &format!("skipping {choice}, which only LinuxKit's agent has")),
             }
         }
-        let options = Options {
+        let options = AgentOptions {
             root: self.root,
             set_hostname: self.set_hostname,
             timeout: self.timeout,
@@ -144,10 +144,10 @@ impl Args {
 }
 
 /// The provider of that name; `None`: only LinuxKit's agent has it.
-fn provider(choice: &Choice, reading: Reading) -> Result<Option<Arc<dyn Provider>>> {
+fn provider(choice: &Choice, scope: ReadScope) -> Result<Option<Arc<dyn Provider>>> {
     Ok(Some(match choice {
-        Choice::Cdrom => Arc::new(Cdrom::new("/dev".into(), "/sys/class/block".into()).reading(reading)),
-        Choice::File(path) => Arc::new(File::new(path.clone()).reading(reading)),
+        Choice::Cdrom => Arc::new(Cdrom::new("/dev".into(), "/sys/class/block".into()).scope(scope)),
+        Choice::File(path) => Arc::new(UserDataFile::new(path.clone()).scope(scope)),
         Choice::Aws => Arc::new(match variable(AWS_ENDPOINT) {
             Some(endpoint) => Aws::new(&endpoint).with_context(|| format!("{AWS_ENDPOINT}={endpoint:?}"))?,
             None => Aws::new(aws_endpoint()?)?,
@@ -156,7 +156,7 @@ fn provider(choice: &Choice, reading: Reading) -> Result<Option<Arc<dyn Provider
             Some(host) => Gcp::new(&host).with_context(|| format!("{GCP_HOST}={host:?}"))?,
             None => Gcp::new(gcp::HOST)?,
         }),
-        Choice::LinuxKits(_) => return Ok(None),
+        Choice::LinuxKitOnly(_) => return Ok(None),
     }))
 }
 

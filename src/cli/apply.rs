@@ -8,7 +8,7 @@ use metadata_image::{
     output::{confined_dir::Directory, temporary::clean_up_on_signals},
     provider::{
         Level, Metadata,
-        cdrom::{self, Reading},
+        cdrom::{self, ReadScope},
     },
     userdata::{finding::Severity, install_plan::Plan, unpack::Listed},
 };
@@ -83,7 +83,7 @@ impl Args {
                 say(text);
             }
         };
-        let found = cdrom::read_image(&mut Image::in_file(file, &self.source)?, Reading::Data, tell)?;
+        let found = cdrom::read_image(&mut Image::in_file(file, &self.source)?, ReadScope::Data, tell)?;
         ensure!(!found.is_empty(), "there is no user data on image {:?}", self.source);
         Ok(found)
     }

@@ -40,7 +40,7 @@ fn read_file(path: &Path, as_data: bool) -> Result<Input> {
     if !as_data {
         match file_system(&mut file)? {
             Some(FileSystem::Iso9660) => return Ok(Input::Image(file)),
-            Some(FileSystem::Fat) => bail!("it is a FAT image, and only ISO 9660 images can be read"),
+            Some(FileSystem::Fat) => bail!("FAT images are not supported, only ISO 9660 images"),
             None => {}
         }
     }

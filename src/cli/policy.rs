@@ -9,14 +9,16 @@ use std::{
 use anyhow::{Context, Result, bail};
 use metadata_image::{
     agent::{Trust, admission},
-    manifest::timestamp::Moment,
+    manifest::timestamp::Timestamp,
     policy::{
-        decision::{Policy, THIS_PROGRAM, Worker},
-        engine, supervisor,
+        decision::Policy,
+        engine,
+        process::{THIS_PROGRAM, Worker},
+        supervisor,
     },
     provider::{
         Level,
-        cdrom::{self, Reading},
+        cdrom::{self, ReadScope},
     },
     trust::verify::verify,
 };
@@ -51,8 +53,8 @@ pub(crate) struct Args {
     trusted: Trusted,
 
     /// The moment for which the signature is checked [default: now]
-    #[arg(long, value_name = "TIME", value_parser = Moment::parse, requires = "allowed_signers")]
-    at: Option<Moment>,
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, requires = "allowed_signers")]
+    at: Option<Timestamp>,
 }
 
 const EXAMPLES: &str = "\
@@ -99,11 +101,11 @@ impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let terms = self.trusted.terms(self.at)?;
         let mut tell = |level, text: &str| match level {
-            Level::Log => log(text),
+            Level::Raw => log(text),
             Level::Detail => {}
             Level::Step | Level::Warning => say(text),
         };
-        let mut found = cdrom::read_from(&self.image, Reading::All, &mut tell)?;
+        let mut found = cdrom::read_from(&self.image, ReadScope::All, &mut tell)?;
         let Some(contents) = &found.contents else {
             bail!("reading image {:?}: it has no data for a guest", self.image);
         };

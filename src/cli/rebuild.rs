@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use metadata_image::{
     image::Image,
     manifest::{
-        Manifest, Statement, Volume,
+        Manifest, Statement, VolumeInfo,
         inventory::{Contents, check_readers},
     },
     output::{
@@ -27,7 +27,7 @@ pub(super) struct Rebuild<'a> {
     /// The file that the image is in, locked.
     locked: File,
     image: Image,
-    volume: Volume,
+    volume: VolumeInfo,
     contents: Contents,
     /// Its manifest, which describes it.
     pub(super) manifest: Option<Manifest>,

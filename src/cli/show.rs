@@ -9,7 +9,7 @@ use metadata_image::{
         layout::Layout,
     },
     image::{Image, Kind, Record, SECTOR_BYTES},
-    manifest::{self, Manifest, timestamp::Moment},
+    manifest::{self, Manifest, timestamp::Timestamp},
 };
 use serde::Serialize;
 
@@ -71,9 +71,9 @@ enum ShownManifest {
         run_id: String,
         user_provided_metadata: Vec<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        not_before: Option<Moment>,
+        not_before: Option<Timestamp>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        not_after: Option<Moment>,
+        not_after: Option<Timestamp>,
         #[serde(skip_serializing_if = "Option::is_none")]
         audience: Option<String>,
         /// Whether there is a file with a signature.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::ArgGroup;
 use metadata_image::{
-    manifest::{Manifest, Statement, timestamp::Moment},
+    manifest::{Manifest, Statement, timestamp::Timestamp},
     trust::signature::{NAMESPACE, Signature},
 };
 
@@ -41,12 +41,12 @@ pub(crate) struct Args {
 
     /// The first moment in which the image may be accepted, such as
     /// 2026-12-31T00:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = Moment::parse, conflicts_with = "signature")]
-    not_before: Option<Moment>,
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, conflicts_with = "signature")]
+    not_before: Option<Timestamp>,
 
     /// The last one; a date alone is its first second
-    #[arg(long, value_name = "TIME", value_parser = Moment::parse, conflicts_with = "signature")]
-    not_after: Option<Moment>,
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, conflicts_with = "signature")]
+    not_after: Option<Timestamp>,
 
     /// Who shall accept the image; nobody else will
     #[arg(long, value_name = "NAME", conflicts_with = "signature")]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use metadata_image::{
-    manifest::timestamp::Moment,
+    manifest::timestamp::Timestamp,
     trust::{
         allowed_signers::{AllowedSigners, Revoked},
         verify::Terms,
@@ -43,7 +43,7 @@ impl Trusted {
     }
 
     /// Reads the files. `at`: when the image is accepted; `None`: now. There are no terms where no signature is asked for.
-    pub(super) fn terms(&self, at: Option<Moment>) -> Result<Option<Terms>> {
+    pub(super) fn terms(&self, at: Option<Timestamp>) -> Result<Option<Terms>> {
         let Some(path) = &self.allowed_signers else { return Ok(None) };
         let bytes = read_bounded(path, "allowed signers", KEYS_BYTES_MAX)?;
         let revoked = |path: &PathBuf| {
@@ -55,7 +55,7 @@ impl Trusted {
             revoked: self.revoked.as_ref().map(revoked).transpose()?,
             identity: self.identity.clone(),
             audience: self.audience.clone(),
-            at: at.map_or_else(Moment::now, Ok)?,
+            at: at.map_or_else(Timestamp::now, Ok)?,
         }))
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use metadata_image::{
     image::Image,
-    manifest::{inventory::Contents, timestamp::Moment},
+    manifest::{inventory::Contents, timestamp::Timestamp},
     trust::verify::verify,
 };
 use serde::Serialize;
@@ -28,8 +28,8 @@ pub(crate) struct Args {
     trusted: Trusted,
 
     /// The moment for which it is checked [default: now]
-    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
-    at: Option<Moment>,
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
+    at: Option<Timestamp>,
 
     /// Print who signed what as JSON
     #[arg(long)]
@@ -54,9 +54,9 @@ struct Verified<'a> {
     run_id: &'a str,
     user_provided_metadata: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
-    not_before: Option<Moment>,
+    not_before: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    not_after: Option<Moment>,
+    not_after: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     audience: Option<&'a str>,
 }

@@ -1,5 +1,6 @@
 //! What a guest is told, whatever carries it.
 
+pub mod authorized_keys;
 #[cfg(feature = "yaml")]
 pub mod binary;
 #[cfg(feature = "yaml")]

@@ -21,7 +21,7 @@ use std::{
 use metadata_image::{
     image::{Image, probe},
     output::confined_dir::Directory,
-    provider::{Provider, file::File},
+    provider::{Provider, file::UserDataFile},
     userdata::pack::{pack, to_json},
 };
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -592,7 +592,7 @@ fn a_fifo_that_takes_the_place_of_a_file_is_not_waited_for() {
     let path = image.clone();
     // Not waited for, since it may never end.
     thread::spawn(move || {
-        let provider = File::new(path.clone());
+        let provider = UserDataFile::new(path.clone());
         let (mut opened, mut refused) = (0, 0);
         for _ in 0..1000 {
             let all = [
