@@ -13,7 +13,7 @@ use crate::{
         probe::may_be_replaced,
         source::Source,
     },
-    output::group_commit::{Many, Named, Place, Taken},
+    output::group_commit::{GroupCommit, LastDirectory, Named, Replacing},
     userdata::{
         finding::Lines,
         pack::{pack, to_json},
@@ -27,10 +27,10 @@ const WARNINGS_MAX: usize = 8;
 pub(super) fn write<T>(
     task: Task,
     options: &Options,
-    many: &Many<T>,
-    place: &mut Place,
+    many: &GroupCommit<T>,
+    place: &mut LastDirectory,
     heads: &mut Heads,
-) -> Result<(Option<Taken>, Built)> {
+) -> Result<(Option<Replacing>, Built)> {
     let Task { image, mut recipe, pack, mode, strict } = task;
     if let Some((directory, follow)) = pack {
         recipe.data = Source::Bytes(packed(&directory, follow)?);
@@ -73,7 +73,7 @@ pub(super) fn write<T>(
 }
 
 /// Whether an image may take the place of the file that has its name.
-fn check_old(taken: &Taken) -> Result<()> {
+fn check_old(taken: &Replacing) -> Result<()> {
     match taken.open_old().and_then(may_be_replaced) {
         Ok(true) => Ok(()),
         Ok(false) => bail!("there is a file that is not an image (--force replaces it)"),

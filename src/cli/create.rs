@@ -24,10 +24,7 @@ use metadata_image::{
         source::Source,
     },
     manifest::Statement,
-    output::{
-        atomic_file::{Replacement, Target, standard_output},
-        temporary::clean_up_on_signals,
-    },
+    output::atomic_file::{Replacement, Target, standard_output},
     recipe::{self, Recipe},
 };
 use serde::Serialize;
@@ -42,6 +39,7 @@ use super::{
     progress::Bar,
     render::{Count, paragraphs},
     say,
+    signals::clean_up_on_signals,
 };
 
 /// Build an image from a string, a file, a directory or standard input
@@ -245,7 +243,7 @@ impl Args {
             return Err(anyhow!("it is the same file as {path:?}")).with_context(building);
         }
         self.check_old(target.open_old()).with_context(building)?;
-        clean_up_on_signals().context("preparing for signals")?;
+        clean_up_on_signals()?;
         let identifier = recipe.volume_identifier().to_owned();
         let draft = self.draft(recipe)?;
         let mut progress = Bar::new(self.quiet);

@@ -9,12 +9,12 @@ use metadata_image::{
         Manifest, Statement, Volume,
         inventory::{Contents, check_readers},
     },
-    output::{atomic_file::Target, file_lock::lock, temporary::clean_up_on_signals},
+    output::atomic_file::Target,
     recipe::Recipe,
     trust::signature::Signature,
 };
 
-use super::{progress::Bar, say};
+use super::{progress::Bar, say, signals::clean_up_on_signals};
 
 /// An image and what is on it.
 pub(super) struct Rebuild<'a> {
@@ -31,7 +31,7 @@ impl<'a> Rebuild<'a> {
     /// Reads all of the image at `path`, for the work that errors call `doing`.
     pub(super) fn open(path: &'a Path, doing: &str, progress: &mut Bar) -> Result<Self> {
         let context = || format!("{doing} image {path:?}");
-        clean_up_on_signals().context("preparing for signals")?;
+        clean_up_on_signals()?;
         let (target, file) = open_alone(path, context)?;
         let mut image = Image::in_file(file, path)?;
         let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, progress).with_context(context)?;
@@ -117,7 +117,7 @@ fn limits(manifest: &Manifest) -> String {
 fn open_alone(path: &Path, context: impl Fn() -> String) -> Result<(Target, File)> {
     for _ in 0..REPLACED_MAX {
         let target = Target::resolve(path).with_context(&context)?;
-        if let Some(file) = lock(&target).with_context(|| format!("reading image {path:?}"))? {
+        if let Some(file) = target.open_locked().with_context(|| format!("reading image {path:?}"))? {
             return Ok((target, file));
         }
     }
