@@ -19,7 +19,7 @@ use super::{
     worker::write,
 };
 use crate::{
-    image::iso9660::writer::Heads,
+    image::iso9660::writer::LayoutCache,
     output::group_commit::{GroupCommit, LastDirectory},
 };
 
@@ -203,8 +203,12 @@ impl Shared<'_> {
 
 /// Builds what comes out of `chunks`, until there is no more.
 fn build(shared: &Shared<'_>, chunks: &Mutex<Receiver<Vec<Job>>>, to_tell: &Sender<Vec<Done>>) {
-    let mut builder =
-        Builder { shared, heads: Heads::default(), place: LastDirectory::default(), done: Vec::new() };
+    let mut builder = Builder {
+        shared,
+        layouts: LayoutCache::default(),
+        place: LastDirectory::default(),
+        done: Vec::new(),
+    };
     loop {
         // The lock is held while one waits, and the others wait for the lock.
         let chunk = lock(chunks).recv();
@@ -224,7 +228,7 @@ fn build(shared: &Shared<'_>, chunks: &Mutex<Receiver<Vec<Job>>>, to_tell: &Send
 /// A thread that builds.
 struct Builder<'a> {
     shared: &'a Shared<'a>,
-    heads: Heads,
+    layouts: LayoutCache,
     place: LastDirectory,
     done: Vec<Done>,
 }
@@ -239,7 +243,7 @@ impl Builder<'_> {
         self.shared.newest.fetch_max(place, Ordering::Relaxed);
         let Line { number, image, task, .. } = line;
         let outcome = |built| Outcome { line: number, image, built };
-        match task.and_then(|task| write(task, options, many, &mut self.place, &mut self.heads)) {
+        match task.and_then(|task| write(task, options, many, &mut self.place, &mut self.layouts)) {
             Err(fault) => self.finish(place, outcome(Err(fault))),
             Ok((None, built)) => self.finish(place, outcome(Ok(built))),
             Ok((Some(taken), built)) => {

@@ -9,7 +9,7 @@ use crate::{
     check::{Checked, Prepared},
     image::{
         digests::digests,
-        iso9660::writer::{Heads, Written},
+        iso9660::writer::{LayoutCache, WrittenImage},
         probe::may_be_replaced,
         source::Source,
     },
@@ -29,7 +29,7 @@ pub(super) fn write<T>(
     options: &Options,
     many: &GroupCommit<T>,
     place: &mut LastDirectory,
-    heads: &mut Heads,
+    layouts: &mut LayoutCache,
 ) -> Result<(Option<Replacing>, Built)> {
     let Task { image, mut recipe, pack, mode, strict } = task;
     if let Some((directory, follow)) = pack {
@@ -38,13 +38,13 @@ pub(super) fn write<T>(
     let layout = recipe.layout;
     let volume_identifier = recipe.volume_identifier().to_owned();
     let sources: Vec<_> = recipe.paths().map(Path::to_path_buf).collect();
-    let prepared = Prepared::with_heads(recipe, Some(heads))?;
+    let prepared = Prepared::with_cache(recipe, Some(layouts))?;
     let strict = strict || options.strict;
     let (prepared, mut warnings) = checked(prepared, strict)?;
     let building = || format!("building image {image:?}");
     let new = many.create(place, image.as_bytes(), mode).with_context(building)?;
     let written = prepared.draft.write_to_file(new.file(), &mut ()).with_context(building)?;
-    let Written { bytes, ref mistakable, .. } = written;
+    let WrittenImage { bytes, ref mistakable, .. } = written;
     match mistakable {
         Some(warning) if strict => bail!("{warning}"),
         Some(warning) => warnings.push(warning.clone()),

@@ -20,7 +20,7 @@ use metadata_image::{
     encoding::hex,
     image::{
         digests::digests,
-        iso9660::writer::{Draft, Placed, Written},
+        iso9660::writer::{Draft, PlacedFile, WrittenImage},
         source::Source,
     },
     manifest::Statement,
@@ -220,7 +220,7 @@ pub(super) struct MadeFile {
 }
 
 impl MadeFile {
-    pub(super) fn new(file: &Placed, digest: &[u8]) -> Self {
+    pub(super) fn new(file: &PlacedFile, digest: &[u8]) -> Self {
         Self {
             name: String::from_utf8_lossy(&file.name).into_owned(),
             size: file.extent.len,
@@ -291,7 +291,7 @@ impl Args {
     }
 
     /// Prints what is to say about an image only when it has been written.
-    fn warn_of_written(&self, written: &Written) -> Result<()> {
+    fn warn_of_written(&self, written: &WrittenImage) -> Result<()> {
         match &written.mistakable {
             Some(warning) if self.strict => bail!("{warning}"),
             Some(warning) => say(&format!("warning: {warning}")),
@@ -370,7 +370,7 @@ impl Args {
     fn describe(
         &self,
         file: &Replacement,
-        written: &Written,
+        written: &WrittenImage,
         identifier: &str,
         progress: &mut Bar,
     ) -> Result<String> {

@@ -14,7 +14,7 @@ use crate::{
     datasource::{layout::Layout, looked_for::LOOKED_FOR},
     image::{
         Image, Kind, Progress, Record, Volume,
-        iso9660::writer::{self, DerivedFile, DerivedFrom, Draft, Input},
+        iso9660::writer::{self, DerivedFile, DerivedFrom, DerivedInput, Draft},
     },
 };
 
@@ -93,7 +93,8 @@ impl Contents {
         if contents.disagreement.is_none()
             && let (Some(manifest), Some(_)) = (&contents.manifest, &contents.signature)
         {
-            let same = contents.rebuild(image, manifest.clone()).and_then(|draft| image.check_is(draft));
+            let same =
+                contents.rebuild(image, manifest.clone()).and_then(|draft| image.check_canonical(draft));
             let same = same.and_then(|()| image.check_superblocks(&contents.records));
             contents.disagreement = same.err().map(|error| format!("{error:#}"));
         }
@@ -108,7 +109,7 @@ impl Contents {
             .iter()
             .filter(|record| record.kind == Kind::File && record.path != manifest::NAME.as_bytes());
         let files = files.map(|record| Ok((record.path.clone(), image.source(record)?)));
-        Draft::new(writer::Volume {
+        Draft::new(writer::VolumeSpec {
             identifier: self.volume.identifier.clone(),
             seconds: Moment::parse(created)?.seconds(),
             files: files.collect::<Result<_>>()?,
@@ -186,11 +187,11 @@ fn check_tree(records: &[Record], files: &[&Record]) -> Result<()> {
 struct Finished(Vec<u8>);
 
 impl DerivedFile for Finished {
-    fn made_of(&self) -> DerivedFrom {
+    fn derived_from(&self) -> DerivedFrom {
         DerivedFrom::Files
     }
 
-    fn render(&self, _: &Input) -> Result<Vec<u8>> {
+    fn render(&self, _: &DerivedInput) -> Result<Vec<u8>> {
         Ok(self.0.clone())
     }
 }

@@ -139,7 +139,7 @@ mod tests {
             let [directory, name]: [String; 2] = [directory, name].map(|part| part.into_iter().collect());
             prop_assume!([&directory, &name].iter().all(|part| !matches!(part.as_str(), "." | "..") && part.len() < 255));
             let path = format!("{directory}/{name}").into_bytes();
-            let draft = writer::Draft::new(writer::Volume {
+            let draft = writer::Draft::new(writer::VolumeSpec {
                 identifier: "X".to_owned(),
                 seconds: 0,
                 files: vec![(path.clone(), Source::Bytes(b"x".to_vec()))],
