@@ -1,7 +1,7 @@
 //! ISO 9660 images: the vocabulary that layouts, writer and reader share.
 //!
-//! An *image* is the bytes, a *volume* what is in them: an identifier, dates, and one or more trees of *records*, each
-//! of which names a file and the *extents* that hold its bytes. A *sector* is 2048 bytes, always.
+//! An *image* is the bytes. A *volume* is what they contain: an identifier, dates, and one or more trees of *records*. A record
+//! names a file and the *extents* that hold its bytes. A *sector* always has 2048 bytes.
 //!
 //! Sources: ECMA-119 (ISO 9660), the Joliet specification, IEEE P1281 and P1282 (SUSP and Rock Ridge).
 

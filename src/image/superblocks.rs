@@ -1,4 +1,4 @@
-//! Finds bytes in an image that make other programs mistake it for something else than ISO 9660.
+//! Finds bytes in an image that make other programs mistake it for something other than ISO 9660.
 //!
 //! blkid, and with it udev, systemd and `mount -t auto`, searches fixed places for the magic bytes of many file systems, RAID
 //! members, encrypted disks and partition tables, most of them before ISO 9660. Windows and 7-Zip search for UDF first. A file

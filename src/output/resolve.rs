@@ -47,7 +47,7 @@ pub(super) struct ResolvedFile {
 /// Finds where the file `path` is, or would be.
 ///
 /// # Errors
-/// Fails if something else than a regular file is there, its directory does not exist, or a link must not be followed.
+/// Fails if something other than a regular file is there, its directory does not exist, or a link must not be followed.
 pub(super) fn file(path: &Path) -> Result<ResolvedFile> {
     ensure!(!path.as_os_str().as_bytes().ends_with(b"/"), "the path ends in '/', so it names a directory");
     let mut walk = PathWalk::new(path)?;

@@ -77,7 +77,7 @@ pub struct WrittenImage {
     pub bytes: u64,
     /// Its files, by offset.
     pub files: Vec<PlacedFile>,
-    /// Why other programs may mistake the image for something else than ISO 9660, a sentence. If the image was written to a
+    /// Why other programs may mistake the image for something other than ISO 9660, a sentence. If the image was written to a
     /// file that cannot be read back, the large files have not been checked.
     pub mistakable: Option<String>,
 }
