@@ -120,7 +120,8 @@ impl StdError for Error {
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
-        Self::foreign(ErrorKind::Io, &error)
+        let ended = error.kind() == io::ErrorKind::UnexpectedEof;
+        Self::foreign(if ended { ErrorKind::Truncated } else { ErrorKind::Io }, &error)
     }
 }
 
@@ -195,6 +196,91 @@ macro_rules! ensure {
 }
 
 pub(crate) use {bail, ensure, error};
+
+/// Makes an enum of what a caller can do about an [`Error`].
+macro_rules! sorted {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident: $($kind:ident)|+,)* } else $(#[$other_doc:meta])* $other:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, thiserror::Error)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$variant_doc])* #[error(transparent)] $variant(Error),)*
+            $(#[$other_doc])* #[error(transparent)] $other(Error),
+        }
+
+        impl From<Error> for $name {
+            fn from(error: Error) -> Self {
+                match error.kind() {
+                    $($(ErrorKind::$kind)|+ => Self::$variant(error),)*
+                    _ => Self::$other(error),
+                }
+            }
+        }
+
+        impl From<$name> for Error {
+            fn from(error: $name) -> Self {
+                match error {
+                    $($name::$variant(error) => error,)*
+                    $name::$other(error) => error,
+                }
+            }
+        }
+    };
+}
+
+sorted! {
+    /// Why an image was not built.
+    BuildError {
+        /// The recipe contradicts itself, or names what cannot be: change the recipe.
+        InvalidRecipe: Usage,
+        /// The files are too large or too many for one image.
+        TooLarge: TooLarge,
+        /// A source was changed while it was read: try again.
+        SourceChanged: Changed,
+        /// A source could not be read, or the image not be written.
+        Io: Io | Truncated,
+    } else
+    /// A source holds what cannot be used, such as a private key in place of a public one.
+    InvalidSource
+}
+
+sorted! {
+    /// Why an image was not read.
+    ReadError {
+        /// There is no ISO 9660 volume.
+        NotAnImage: NotAnImage,
+        /// The image ends before something that it says it holds.
+        Truncated: Truncated,
+        /// There is more than this library reads: [`crate::image::iso9660::reader`] has the limits.
+        TooLarge: TooLarge,
+        /// The image was changed while it was read.
+        Changed: Changed,
+        /// The file or the device could not be opened or read.
+        Io: Io,
+    } else
+    /// A descriptor or a directory is malformed, or readers would not agree about it.
+    Malformed
+}
+
+sorted! {
+    /// Why an image was not verified.
+    VerifyError {
+        /// It has no manifest or no signature.
+        Unsigned: Unsigned,
+        /// The signature is not by a key that is allowed now, for this identity, or it is not a signature of the manifest.
+        WrongSigner: WrongSigner,
+        /// The image is not what was signed, or readers do not agree about it.
+        Altered: Altered,
+        /// It is not valid now, or not for this audience.
+        NotForUs: NotForUs,
+        /// It has a version that this library does not know, and somebody who may has signed it.
+        NewerVersion: NewerVersion,
+        /// The image could not be read.
+        Unreadable: NotAnImage | Truncated | TooLarge | Changed | Io,
+    } else
+    /// The image is malformed.
+    Malformed
+}
 
 #[cfg(test)]
 mod tests {

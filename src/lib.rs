@@ -15,26 +15,97 @@
 //! - [`userdata`]: what the guest is told.
 //! - [`output`]: files that appear whole or not at all, and trees that stay beneath their directory.
 //!
-//! An image from a string, and the string read back:
+//! Most callers need [`Recipe`], [`Image`] and, in a guest, [`verify`].
+//!
+//! # A virtual machine monitor builds an image in memory
 //!
 //! ```
-//! use metadata_image::{image::source::Source, output::replace::Target, provider::cdrom, recipe::Recipe};
+//! use metadata_image::{Layout, Recipe, Source};
 //!
-//! # fn main() -> anyhow::Result<()> {
-//! # let directory = tempfile::tempdir()?;
-//! # let path = directory.path().join("meta.iso");
-//! let recipe = Recipe::new(Source::Bytes(b"hello".to_vec()));
-//! let mut file = Target::resolve(&path)?.create(0o600)?;
-//! recipe.draft()?.write_to_file(file.file(), &mut ())?;
-//! file.commit(false, |_| Ok(()))?;
-//!
-//! assert_eq!(cdrom::fetch_from(&path, &mut |_, _| {})?.userdata.as_deref(), Some(&b"hello"[..]));
+//! # fn main() -> Result<(), metadata_image::BuildError> {
+//! let mut recipe = Recipe::new(Source::Bytes(b"#cloud-config\npackages: [nginx]\n".to_vec()));
+//! recipe.layout = Layout::NoCloud;
+//! recipe.hostname = Some("web".to_owned());
+//! let mut image = Vec::new();
+//! let written = recipe.write_to(&mut image)?;
+//! assert_eq!(written.bytes, image.len() as u64);
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # A tool reads a file of an image
+//!
+//! ```
+//! use std::io::Cursor;
+//!
+//! use metadata_image::{Image, ReadError, Recipe, Source};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let mut bytes = Vec::new();
+//! # Recipe::new(Source::Bytes(b"hello".to_vec())).write_to(&mut bytes)?;
+//! let mut image = Image::from_reader(Cursor::new(bytes))?;
+//! let (volume, records) = image.list()?;
+//! assert_eq!(volume.identifier, "CIDATA");
+//! let config = records.iter().find(|record| record.path == b"config").unwrap();
+//! assert_eq!(image.read(config, 1 << 20)?, b"hello");
+//!
+//! let error = Image::from_reader(Cursor::new("a text")).unwrap_err();
+//! assert!(matches!(error, ReadError::NotAnImage(_)));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A guest verifies who signed its image
+//!
+#![cfg_attr(feature = "trust", doc = "```")]
+#![cfg_attr(not(feature = "trust"), doc = "```ignore")]
+//! use metadata_image::{
+//!     Image, Recipe, Source, Terms, VerifyError,
+//!     manifest::timestamp::Moment,
+//!     trust::allowed_signers::AllowedSigners,
+//!     verify,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let mut bytes = Vec::new();
+//! # Recipe::new(Source::Bytes(b"hello".to_vec())).write_to(&mut bytes)?;
+//! let allowed = "release@example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPKr4SYjQM8sUXZ7Ru3aDGlU7yBGEn3h9SZnUE0Bv5Y9";
+//! let terms = Terms {
+//!     allowed: AllowedSigners::parse(allowed)?,
+//!     revoked: None,
+//!     identity: Some("release@example.com".to_owned()),
+//!     audience: None,
+//!     at: Moment::now()?,
+//! };
+//! let mut image = Image::from_reader(std::io::Cursor::new(bytes))?;
+//! let error = verify(&mut image, &terms).unwrap_err();
+//! assert!(matches!(error, VerifyError::Unsigned(_)));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | contains |
+//! |---|---|
+//! | none | recipes, images, manifests: build and read |
+//! | `check` | findings about user data, recipes and images |
+//! | `trust` | signatures |
+//! | `policy` | policies in Rego |
+//! | `agent` | the providers and the agent of a guest, on Linux |
+//! | `guest` | the program with the commands of a guest |
+//! | `cli` (default) | the program with all commands |
+//!
+//! # Errors
+//!
+//! [`BuildError`], [`ReadError`] and [`VerifyError`] say what a caller can do. Their text is for people, and names files and
+//! steps: print it with `{:#}`.
 
+#[cfg(feature = "agent")]
 pub mod agent;
+#[cfg(feature = "cli")]
 pub mod batch;
+#[cfg(feature = "check")]
 pub mod check;
 pub mod datasource;
 pub mod encoding;
@@ -42,8 +113,18 @@ pub mod error;
 pub mod image;
 pub mod manifest;
 pub mod output;
+#[cfg(any(feature = "agent", feature = "policy"))]
 pub mod policy;
+#[cfg(feature = "agent")]
 pub mod provider;
 pub mod recipe;
+#[cfg(feature = "trust")]
 pub mod trust;
 pub mod userdata;
+
+pub use datasource::Layout;
+pub use error::{BuildError, Error, ReadError, VerifyError};
+pub use image::{Image, source::Source};
+pub use recipe::Recipe;
+#[cfg(feature = "trust")]
+pub use trust::verify::{Terms, verify_image as verify};

@@ -7,7 +7,7 @@ use std::{env, process::ExitCode};
 use clap::error::ErrorKind;
 
 use cli::{Cli, Usage};
-use metadata_image::error;
+use metadata_image::{error, recipe::Contradiction};
 
 /// Something failed or could not be verified.
 const EXIT_FAILED: u8 = 1;
@@ -36,11 +36,16 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             cli::say(&format!("{error:#}"));
-            let usage = error.is::<Usage>()
-                || error
-                    .downcast_ref::<error::Error>()
-                    .is_some_and(|error| error.kind() == error::ErrorKind::Usage);
+            let usage = is_usage(&error);
             (if usage { EXIT_USAGE } else { EXIT_FAILED }).into()
         }
     }
+}
+
+/// Whether an error is about the command line.
+fn is_usage(error: &anyhow::Error) -> bool {
+    let library = error.downcast_ref::<error::Error>();
+    error.is::<Usage>()
+        || error.is::<Contradiction>()
+        || library.is_some_and(|error| error.kind() == error::ErrorKind::Usage)
 }

@@ -2,24 +2,26 @@
 
 use std::{fs::File, path::Path};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use metadata_image::{
     image::Image,
     manifest::{
         Manifest, Statement, Volume,
         inventory::{Contents, check_readers},
     },
-    output::atomic_file::Target,
+    output::atomic_file::{Target, is_same_file},
     recipe::Recipe,
     trust::signature::Signature,
 };
 
-use super::{progress::Bar, say, signals::clean_up_on_signals};
+use super::{for_library, progress::Bar, say, signals::clean_up_on_signals};
 
 /// An image and what is on it.
 pub(super) struct Rebuild<'a> {
     path: &'a Path,
     target: Target,
+    /// The file that the image is in, locked.
+    locked: File,
     image: Image,
     volume: Volume,
     contents: Contents,
@@ -33,12 +35,13 @@ impl<'a> Rebuild<'a> {
         let context = || format!("{doing} image {path:?}");
         clean_up_on_signals()?;
         let (target, file) = open_alone(path, context)?;
+        let locked = file.try_clone().with_context(context)?;
         let mut image = Image::in_file(file, path)?;
         let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, progress).with_context(context)?;
         let manifest = contents.manifest().with_context(context)?;
         let layout = manifest.as_ref().map(|manifest| manifest.layout);
         let volume = contents.describe_volume(layout).with_context(context)?;
-        Ok(Self { path, target, image, volume, contents, manifest })
+        Ok(Self { path, target, locked, image, volume, contents, manifest })
     }
 
     /// The manifest with this statement.
@@ -83,8 +86,14 @@ impl<'a> Rebuild<'a> {
                 .with_context(building)?;
         }
         warnings.extend(written.mistakable);
-        // Nobody who asks for the lock replaces it meanwhile.
-        file.commit(false, |_| Ok(())).with_context(building)?;
+        // Nobody who asks for the lock replaces it meanwhile, and others may.
+        let check_old = |old: Option<File>| match old {
+            Some(old) if !is_same_file(&old, &self.locked)? => {
+                bail!("another file is there by now, and it is not replaced")
+            }
+            _ => Ok(()),
+        };
+        file.commit(false, |old| check_old(old).map_err(for_library)).with_context(building)?;
         if lost {
             say(&format!("warning: {}: its signature no longer fits and was removed", self.path.display()));
         }

@@ -71,7 +71,7 @@ pub struct Volume {
     pub trees: Vec<Tree>,
     /// The tree that a Linux guest sees, which is the one that this program reads.
     pub read: Tree,
-    /// Whether the root directory is malformed, as in the images of `linuxkit metadata create`, and was still read.
+    /// Whether records of the root directory have an odd length, as in the images of `linuxkit metadata create`.
     pub malformed: bool,
     /// Whether the primary and every supplementary descriptor have valid creation and modification dates. Otherwise go-diskfs,
     /// and with it LinuxKit's agent, does not find a disk.

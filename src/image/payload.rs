@@ -129,12 +129,12 @@ impl Payload {
         Ok(Some(bytes))
     }
 
-    /// Copies it to byte `offset` of `out`, where `out` holds nothing yet, and returns its length.
-    pub(super) fn copy_to(self, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<u64> {
+    /// Copies it to byte `offset` of `out`, where `out` holds nothing yet, and returns its length. Nothing is left of a stream.
+    pub(super) fn copy_to(&mut self, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<u64> {
         match self {
             Self::File { path, role, stamp } => {
                 let mut copy = || -> Result<u64> {
-                    let file = File::open(&path)?;
+                    let file = File::open(&*path)?;
                     stamp.check(&file)?;
                     copy_file(&file, stamp.len, out, offset, progress)?;
                     stamp.check(&file)?;
@@ -149,8 +149,8 @@ impl Payload {
                     .with_context(|| format!("copying {label} to the image"))
             }
             Self::Spooled { file, len } => {
-                copy_file(&file, len, out, offset, progress)?;
-                Ok(len)
+                copy_file(file, *len, out, offset, progress)?;
+                Ok(*len)
             }
             Self::Stored(stored) => stored.copy_to(out, offset, progress),
         }

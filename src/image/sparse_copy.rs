@@ -7,6 +7,7 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     os::unix::fs::FileExt,
+    time::{Duration, Instant},
 };
 
 use rustix::{fs, io::Errno};
@@ -15,6 +16,12 @@ use super::{Extent, Progress};
 
 /// How many bytes are copied between two reports of progress.
 pub(super) const STEP_BYTES: u64 = 16 << 20;
+
+/// How many bytes are copied in one step after a step that the file system shared instead of copying it: each one is a transaction.
+const SHARED_STEP_BYTES: u64 = 1 << 30;
+
+/// No machine copies [`STEP_BYTES`] in this time.
+const SHARED_TIME_MAX: Duration = Duration::from_micros(500);
 
 /// How many bytes are read from a pipe at a time: it usually holds 64 KiB, and where it holds more this saves system calls.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -70,9 +77,13 @@ fn copy_range(
     file.seek(SeekFrom::Start(range.start))?;
     out.seek(SeekFrom::Start(offset))?;
     let mut done = 0;
+    let mut step_bytes = STEP_BYTES;
     while done < len {
-        let step = STEP_BYTES.min(len - done);
+        let step = step_bytes.min(len - done);
+        let begun = Instant::now();
         let copied = io::copy(&mut file.take(step), &mut out)?;
+        let is_shared = step >= STEP_BYTES && begun.elapsed() < SHARED_TIME_MAX;
+        step_bytes = if is_shared { SHARED_STEP_BYTES } else { STEP_BYTES };
         done += copied;
         progress.advance(copied);
         if copied < step {

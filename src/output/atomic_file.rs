@@ -26,6 +26,7 @@ use rustix::{
 use super::{
     file_lock,
     handle::open_readable,
+    leftover,
     resolve::{self, ResolvedFile},
     unfinished::{Then, Unfinished},
 };
@@ -182,6 +183,14 @@ fn directory_of(path: &Path) -> &Path {
         Some(directory) if directory != Path::new("") => directory,
         _ => Path::new("."),
     }
+}
+
+/// Whether two handles refer to the same file.
+///
+/// # Errors
+/// Fails if the system refuses.
+pub fn is_same_file(one: &File, other: &File) -> io::Result<bool> {
+    Ok(leftover::is_same(&fstat(one)?, &fstat(other)?))
 }
 
 /// Creates a file without a name, which the system removes when it is closed.

@@ -121,13 +121,18 @@ impl Session {
             instance.hostname(&name, say);
         }
         let keys = self.public_keys(&mut instance, say);
+        let keys = keys.iter().flat_map(|(number, lines)| {
+            let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+            let whose = move || format!("public key {number} of the instance");
+            lines.map(move |line| PublicKey { whose: whose(), line: line.to_owned() })
+        });
         instance.public_keys(keys, Options::Refused, say);
         for (name, key) in FILES {
             if let Some(value) = self.value(name, key, &mut instance, say) {
                 instance.file(name, value.trim().to_owned());
             }
         }
-        let Instance { entries, losses } = instance;
+        let Instance { entries, losses, .. } = instance;
         Ok(Metadata {
             provider: "aws",
             origin: "AWS".to_owned(),
@@ -138,8 +143,8 @@ impl Session {
         })
     }
 
-    /// The public keys that the instance was started with, and those given to it later.
-    fn public_keys(&mut self, instance: &mut Instance, say: &mut Say) -> Vec<PublicKey> {
+    /// The public keys that the instance was started with, and those given to it later: their numbers, and lines of keys.
+    fn public_keys(&mut self, instance: &mut Instance, say: &mut Say) -> Vec<(String, String)> {
         let listing = self.value(KEYS, "public-keys/", instance, say).unwrap_or_default();
         // A line such as "0=name".
         let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -157,10 +162,7 @@ impl Session {
                 break;
             }
             let key = self.value(KEYS, &format!("public-keys/{number}/openssh-key"), instance, say);
-            let key = key.unwrap_or_default();
-            let lines = key.lines().map(str::trim).filter(|line| !line.is_empty());
-            let whose = || format!("public key {number} of the instance");
-            keys.extend(lines.map(|line| PublicKey { whose: whose(), line: line.to_owned() }));
+            keys.push(((*number).to_owned(), key.unwrap_or_default()));
         }
         keys
     }

@@ -141,7 +141,7 @@ impl Cdrom {
                 Ok((_, None)) => tell(&name, Level::Detail, "no ISO 9660 volume"),
                 Ok((file, Some(volume))) if is_cidata(&volume) => {
                     // A drive takes its time to be opened once more.
-                    let open = |path: &Path| Image::in_file(file, path);
+                    let open = |path: &Path| Ok(Image::in_file(file, path)?);
                     if self.read(Candidate { name, volume }, open, &mut looked, tell) {
                         return looked.end(tell);
                     }
@@ -153,7 +153,7 @@ impl Cdrom {
             }
         }
         for candidate in others {
-            if self.read(candidate, Image::open, &mut looked, tell) {
+            if self.read(candidate, |path| Ok(Image::open(path)?), &mut looked, tell) {
                 break;
             }
         }

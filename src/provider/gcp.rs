@@ -87,7 +87,7 @@ impl Server {
         let lines = self.key_lines(&mut instance, say);
         let keys = public_keys(&lines, Timestamp::now(), &mut instance, say);
         instance.public_keys(keys, Options::Refused, say);
-        let Instance { entries, losses } = instance;
+        let Instance { entries, losses, .. } = instance;
         Ok(Metadata {
             provider: "gcp",
             origin: "GCP".to_owned(),
@@ -167,7 +167,7 @@ fn public_keys(lines: &str, now: Timestamp, instance: &mut Instance, say: &mut S
     for line in lines.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let (user, key) = match line.split_once(':') {
             Some(("", _)) => {
-                instance.lose(KEYS, "leaving out a public key without a user", say);
+                instance.lose_key("leaving out a public key without a user", say);
                 continue;
             }
             Some((user, key)) if !user.contains(char::is_whitespace) => (user, key.trim()),
@@ -183,7 +183,7 @@ fn public_keys(lines: &str, now: Timestamp, instance: &mut Instance, say: &mut S
             }
             Some(Err(why)) => {
                 let why = format!("leaving out a public key of {user:?}: {why} cannot be read");
-                instance.lose(KEYS, &why, say);
+                instance.lose_key(&why, say);
             }
             _ => keys.push(PublicKey { whose: format!("a public key of {user:?}"), line: key.to_owned() }),
         }

@@ -78,8 +78,11 @@ impl Metadata {
         let mut findings = Vec::new();
         let said = meta_data::parse(&text, "instance-id", &mut findings);
         findings.sort_by_key(|finding| finding.span.start);
-        let mut instance =
-            Instance { entries: mem::take(&mut self.entries), losses: mem::take(&mut self.losses) };
+        let mut instance = Instance {
+            entries: mem::take(&mut self.entries),
+            losses: mem::take(&mut self.losses),
+            keys_lost: 0,
+        };
         let lines = Lines::of(&text);
         for finding in findings {
             let line = finding.in_one_line("meta-data", &lines);
@@ -98,7 +101,7 @@ impl Metadata {
             .map(|(number, line)| PublicKey { whose: format!("public key {number} of meta-data"), line });
         // As cloud-init does (cloudinit/ssh_util.py, `AuthKeyLineParser`).
         instance.public_keys(keys, Options::Allowed, say);
-        Instance { entries: self.entries, losses: self.losses } = instance;
+        Instance { entries: self.entries, losses: self.losses, .. } = instance;
         self.instance_id = said.instance_id;
     }
 }
@@ -192,6 +195,9 @@ const SSH_MODE: u32 = 0o700;
 /// Permission bits of `ssh/authorized_keys`.
 const KEYS_MODE: u32 = 0o600;
 
+/// Public keys that are left out with a reason at most. A platform may give out a million lines that are none.
+const KEYS_LOST_MAX: usize = 100;
+
 /// Bytes in a host name at most: Linux, `HOST_NAME_MAX` in `limits.h`.
 const HOST_NAME_BYTES_MAX: usize = 64;
 
@@ -207,6 +213,8 @@ struct PublicKey {
 struct Instance {
     entries: ConfigTree,
     losses: Vec<Loss>,
+    /// Public keys that were left out.
+    keys_lost: usize,
 }
 
 impl Instance {
@@ -238,15 +246,26 @@ impl Instance {
         let mut lines = String::new();
         for PublicKey { whose, line } in keys {
             if let Err(why) = public_key::check_line(&line, options) {
-                self.lose(KEYS, &format!("leaving out {whose}: {why:#}"), say);
+                self.lose_key(&format!("leaving out {whose}: {why:#}"), say);
             } else if seen.insert(line.clone()) {
                 lines += &(line + "\n");
             }
+        }
+        if let Some(more @ 1..) = self.keys_lost.checked_sub(KEYS_LOST_MAX) {
+            self.lose(KEYS, &format!("leaving out {more} more that are no public keys"), say);
         }
         if !lines.is_empty() {
             let keys = Entry::file(lines, Mode::new(KEYS_MODE));
             let ssh = ConfigTree { entries: [("authorized_keys".to_owned(), keys)].into() };
             self.entries.entries.insert("ssh".to_owned(), Entry::directory(ssh, Mode::new(SSH_MODE)));
+        }
+    }
+
+    /// A public key is lost. Of very many only how many there are is told, with the last of them.
+    fn lose_key(&mut self, why: &str, say: &mut Say) {
+        self.keys_lost += 1;
+        if self.keys_lost <= KEYS_LOST_MAX {
+            self.lose(KEYS, why, say);
         }
     }
 
@@ -328,5 +347,16 @@ mod tests {
             take(Options::Allowed),
             (tree(&format!("{KEY} b\\n{KEY}\\n{restricted}\\n")), losses.map(str::to_owned).to_vec())
         );
+    }
+
+    #[test]
+    fn of_very_many_lines_that_are_no_keys_the_first_are_told() {
+        let mut instance = Instance::default();
+        let keys = (0..1_000).map(|_| PublicKey { whose: "a key".to_owned(), line: "a".to_owned() });
+        let mut said = Vec::new();
+        instance.public_keys(keys, Options::Refused, &mut |_, text| said.push(text.to_owned()));
+        assert_eq!((said.len(), instance.losses.len()), (KEYS_LOST_MAX + 1, KEYS_LOST_MAX + 1));
+        assert_eq!(said[0], "leaving out a key: not a public key");
+        assert_eq!(said[KEYS_LOST_MAX], "leaving out 900 more that are no public keys");
     }
 }

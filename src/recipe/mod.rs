@@ -1,5 +1,6 @@
 //! Recipes: what to build, as data.
 
+mod build;
 mod names;
 mod rebuild;
 

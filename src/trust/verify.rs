@@ -1,12 +1,12 @@
 //! Whether an image is one that an allowed signer signed, all of it, for here and now.
 
-use crate::error::{Context, Result, bail, ensure};
+use crate::error::{Context, Result, VerifyError, bail, ensure};
 
 use super::{
     allowed_signers::{AllowedSigners, Revoked},
     signature::{NAMESPACE, Signature},
 };
-use crate::image::Tree;
+use crate::image::{Image, Tree};
 use crate::manifest::{self, Manifest, inventory::Contents, timestamp::Moment};
 
 /// What an image must satisfy.
@@ -33,6 +33,16 @@ pub struct Signer {
     pub fingerprint: String,
     /// The key's kind and fingerprint, for people.
     pub key: String,
+}
+
+/// Reads all of an image, and checks that it was signed as `terms` ask for.
+///
+/// # Errors
+/// The image is not signed, or not by whom the terms name, not for here or now, or it is not what was signed, or it cannot be
+/// read: see [`VerifyError`].
+pub fn verify_image(image: &mut Image, terms: &Terms) -> Result<(Manifest, Signer), VerifyError> {
+    let contents = Contents::read(image, |_, _| Vec::new(), 0, &mut ())?;
+    Ok(verify(&contents, terms)?)
 }
 
 /// Checks what has been read from an image. What was kept of it may be believed afterwards, and nothing that is read from

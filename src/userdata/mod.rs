@@ -1,11 +1,19 @@
 //! What a guest is told, whatever carries it.
 
+#[cfg(feature = "yaml")]
 pub mod binary;
+#[cfg(feature = "yaml")]
 pub mod cloud_config;
+#[cfg(feature = "yaml")]
 pub mod config_tree;
+#[cfg(feature = "yaml")]
 pub mod finding;
 pub mod hostname;
+#[cfg(feature = "yaml")]
 pub mod install_plan;
+#[cfg(feature = "yaml")]
 pub mod meta_data;
+#[cfg(feature = "yaml")]
 pub mod pack;
+#[cfg(feature = "yaml")]
 pub mod unpack;

@@ -225,6 +225,8 @@ fn build(text: &str) {
 /// What an input cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Cost {
+    /// Bytes of the input.
+    size: usize,
     /// Bytes on the heap at most.
     heap: usize,
     processor_time: Duration,
@@ -246,9 +248,15 @@ impl Cost {
         let line = said.lines().find_map(|line| line.strip_prefix("cost ")).unwrap();
         let (heap, nanoseconds) = line.split_once(' ').unwrap();
         Self {
+            size,
             heap: heap.parse().unwrap(),
             processor_time: Duration::from_nanos(nanoseconds.parse().unwrap()),
         }
+    }
+
+    /// The same with the processor time of `other`, if that is less.
+    fn least(self, other: Self) -> Self {
+        Self { processor_time: self.processor_time.min(other.processor_time), ..self }
     }
 }
 
@@ -282,20 +290,30 @@ fn cost_of_one_input() {
 #[test]
 fn time_and_memory_grow_with_the_bytes_given() {
     const SIZE: usize = 64 << 10;
+    /// Times that an input is measured again when it took too long.
+    const TRIES: usize = 5;
     // In a debug build, whose code is not optimised.
     let slower = if cfg!(debug_assertions) { 10 } else { 1 };
     for (index, (name, generate)) in GENERATORS.iter().enumerate() {
         let made = generate(SIZE).len();
         assert!((SIZE / 2..=SIZE + SIZE / 4).contains(&made), "{name}: {made} bytes");
-        let [small, large] = [SIZE / 4, SIZE].map(|size| Cost::of(index, size));
-        println!("{name}: {small}; {large}");
-        assert!(large.heap <= 100_000_000, "{name}: {large}");
-        assert!(large.processor_time <= slower * Duration::from_secs(1), "{name}: {large}");
+        let mut costs = [SIZE / 4, SIZE].map(|size| Cost::of(index, size));
         // What any input takes is no growth.
-        let heap = small.heap.max(4 << 20);
-        let time = small.processor_time.max(slower * Duration::from_millis(20));
-        assert!(large.heap <= 5 * heap, "{name}: {small}; {large}");
-        assert!(large.processor_time <= 5 * time, "{name}: {small}; {large}");
+        let heap = costs[0].heap.max(4 << 20);
+        assert!(costs[1].heap <= (5 * heap).min(100_000_000), "{name}: {}; {}", costs[0], costs[1]);
+        let is_bounded = |[small, large]: [Cost; 2]| {
+            let time = small.processor_time.max(slower * Duration::from_millis(20));
+            large.processor_time <= (5 * time).min(slower * Duration::from_secs(1))
+        };
+        // Others on the machine can only make it slower, so that the least time of several is the one of the input.
+        for _ in 0..TRIES {
+            if is_bounded(costs) {
+                break;
+            }
+            costs = costs.map(|cost| cost.least(Cost::of(index, cost.size)));
+        }
+        println!("{name}: {}; {}", costs[0], costs[1]);
+        assert!(is_bounded(costs), "{name}: {}; {}", costs[0], costs[1]);
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 
 use metadata_image::{
     image::{Image, Kind},
+    manifest::inventory::Contents,
     provider::cdrom,
 };
 
@@ -15,9 +16,12 @@ use crate::support::{Sandbox, linuxkit_image, noise};
 
 const SECTOR: usize = 2048;
 
+fn text(error: impl Into<metadata_image::Error>) -> String {
+    format!("{:#}", error.into())
+}
+
 /// Everything that reads an image, on the one at `path`.
 fn read(path: &Path) -> Result<(), String> {
-    let text = |error: metadata_image::error::Error| format!("{error:#}");
     let mut image = Image::open(path).map_err(text)?;
     let (_, records) = image.list().map_err(text)?;
     let mut worst = Ok(());
@@ -103,6 +107,8 @@ const EXTENT: usize = 2;
 const LEN: usize = 10;
 /// Where the root directory's record is in the primary volume descriptor.
 const ROOT: usize = 16 * SECTOR + 156;
+/// Where the volume's date is there.
+const CREATED: usize = 16 * SECTOR + 813;
 
 #[test]
 fn crafted_images_are_errors() {
@@ -129,7 +135,7 @@ fn crafted_images_are_errors() {
     let long = craft(&|image| put_both(image, large + LEN, u32::MAX));
     assert!(long.unwrap_err().contains("the file has 4294967295 bytes, more than 2097152"));
     let directory_loop = craft(&|image| put_both(image, directory + EXTENT, root_sector));
-    assert_eq!(directory_loop, broken("its directories form a loop"));
+    assert_eq!(directory_loop, broken("\"a\": its directories form a loop"));
     let root_far = craft(&|image| put_both(image, ROOT + EXTENT, u32::MAX));
     assert!(root_far.is_err());
     let root_long = craft(&|image| put_both(image, root + LEN, u32::MAX));
@@ -140,7 +146,8 @@ fn crafted_images_are_errors() {
     assert_eq!(root_orders, broken("volume descriptor fields disagree"));
     // A continuation area that names itself, and one of 4 GiB.
     let continuation = root + continuation.expect("the root directory's record continues elsewhere");
-    assert!(craft(&|image| put_both(image, continuation + 20, u32::MAX)).is_ok(), "Joliet is read instead");
+    let endless = craft(&|image| put_both(image, continuation + 20, u32::MAX));
+    assert!(endless.unwrap_err().contains("Rock Ridge of its root directory is broken"));
 }
 
 #[test]
@@ -203,25 +210,24 @@ fn put_directory(image: &mut [u8], sector: u32, records: &[Vec<u8>]) -> u32 {
 #[test]
 fn directories_that_share_a_few_sectors_are_not_looked_through_without_end() {
     const DIRECTORIES: u32 = 200;
-    const SHARED: u32 = 40;
     let sandbox = Sandbox::on_tmpfs();
     let mut image = linuxkit_image(b"hello");
     let root = u32::from_le_bytes(image[ROOT + EXTENT..][..4].try_into().unwrap());
-    let first = SHARED + 60;
-    image.resize((first + DIRECTORIES) as usize * SECTOR, 0);
-    // Every version but the last is hidden, and all versions are compared for each of them.
-    let versions: Vec<_> =
-        (1..=120).map(|number| record(format!("A;{number}").as_bytes(), root, 1, 0, 250)).collect();
-    let shared_len = put_directory(&mut image, SHARED, &versions);
-    let sectors = first..first + DIRECTORIES;
+    let first = 100;
+    let end = first + DIRECTORIES;
+    image.resize(end as usize * SECTOR, 0);
     let own = [0, 1].map(|name| record(&[name], root, 0, 2, 34));
-    let names = sectors.clone().map(|sector| record(format!("D{sector}").as_bytes(), sector, 2048, 2, 38));
+    // Each directory has the sectors of all that follow it as well, with records that are not shown.
+    let names = (first..end)
+        .map(|sector| record(format!("D{sector}").as_bytes(), sector, 2048 * (end - sector), 2, 38));
     let root_len = put_directory(&mut image, root, &own.into_iter().chain(names).collect::<Vec<_>>());
     for at in [ROOT, root as usize * SECTOR] {
         put_both(&mut image, at + LEN, root_len);
     }
-    for sector in sectors {
-        put_directory(&mut image, sector, &[record(&[0], SHARED, shared_len, 2, 34)]);
+    for sector in first..end {
+        let own = record(&[0], sector, 2048 * (end - sector), 2, 34);
+        let hidden = (0..50).map(|number| record(format!("A{number}").as_bytes(), root, 1, 4, 38));
+        put_directory(&mut image, sector, &[own].into_iter().chain(hidden).collect::<Vec<_>>());
     }
     let path = sandbox.write("meta.iso", image);
     let expected = format!("reading image {path:?}: the directories are too large to read");
@@ -229,24 +235,70 @@ fn directories_that_share_a_few_sectors_are_not_looked_through_without_end() {
 }
 
 #[test]
-fn a_file_of_eight_tebibytes_can_be_listed() {
+fn a_file_has_as_many_extents_as_linux_reads() {
     const EXTENT_BYTES: u32 = 0xffff_f800;
-    const EXTENTS: u32 = 2049;
     let sandbox = Sandbox::new();
+    let list = |extents| {
+        let path = sandbox.write("meta.iso", with_extents(extents, EXTENT_BYTES));
+        Image::open(&path).unwrap().list().map_err(|error| format!("{error:#}"))
+    };
+    let (_, records) = list(100).unwrap();
+    let [file] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!((file.extents.len(), file.len), (100, 100 * u64::from(EXTENT_BYTES)));
+    let why = "a file has more than 100 extents, which Linux cannot read";
+    assert!(list(101).unwrap_err().ends_with(why));
+}
+
+/// An image with a file of so many extents of so many bytes.
+fn with_extents(extents: u32, extent_bytes: u32) -> Vec<u8> {
     let mut image = linuxkit_image(b"hello");
     let root = u32::from_le_bytes(image[ROOT + EXTENT..][..4].try_into().unwrap());
     image.resize(100 * SECTOR, 0);
     let own = [0, 1].map(|name| record(&[name], root, 0, 2, 34));
-    let parts = (1..=EXTENTS).map(|part| {
-        let flags = if part == EXTENTS { 0 } else { 0x80 };
-        record(b"LARGE", 100 + (part - 1) * (EXTENT_BYTES / 2048), EXTENT_BYTES, flags, 38)
+    let parts = (1..=extents).map(|part| {
+        let flags = if part == extents { 0 } else { 0x80 };
+        record(b"LARGE", 100 + (part - 1) * (extent_bytes / 2048), extent_bytes, flags, 38)
     });
     let root_len = put_directory(&mut image, root, &own.into_iter().chain(parts).collect::<Vec<_>>());
     for at in [ROOT, root as usize * SECTOR] {
         put_both(&mut image, at + LEN, root_len);
     }
+    image
+}
+
+/// `image` with these records in its root directory.
+fn with_root_records(mut image: Vec<u8>, records: impl IntoIterator<Item = Vec<u8>>) -> Vec<u8> {
+    let sector = image.len().div_ceil(SECTOR);
+    let root = u32::try_from(sector).unwrap();
+    let own = [0, 1].map(|name| record(&[name], root, 0, 2, 34));
+    let records: Vec<_> = own.into_iter().chain(records).collect();
+    image.resize((sector + 1 + records.concat().len() / (SECTOR / 2)) * SECTOR, 0);
+    let len = put_directory(&mut image, root, &records);
+    put_both(&mut image, ROOT + EXTENT, root);
+    for at in [ROOT, sector * SECTOR] {
+        put_both(&mut image, at + LEN, len);
+    }
+    image
+}
+
+#[test]
+fn names_that_nobody_could_lay_out_are_refused_before_a_signature_is_checked() {
+    // As many as take the square of their number to be renamed, one by one, in the image that would be built of them.
+    const NAMES: u32 = 1100;
+    let sandbox = Sandbox::on_tmpfs();
+    let names = (0..NAMES).map(|number| char::from_u32(0x4e00 + number).unwrap().to_string());
+    let own = ["CONFIG", "MANIFEST.JSON", "MANIFEST.JSON.SIG"].map(str::to_owned);
+    let records = own.into_iter().chain(names).map(|name| {
+        let bytes = (33 + name.len()).next_multiple_of(2);
+        record(name.as_bytes(), 0, 0, 0, u8::try_from(bytes).unwrap())
+    });
+    let mut image = with_root_records(linuxkit_image(b"hello"), records);
+    image[CREATED..][..17].copy_from_slice(b"1980010100000000\0");
     let path = sandbox.write("meta.iso", image);
-    let (_, records) = Image::open(&path).unwrap().list().unwrap();
-    let [file] = records.as_slice() else { panic!("{records:?}") };
-    assert_eq!((file.extents.len(), file.len), (2049, 2049 * u64::from(EXTENT_BYTES)));
+    let mut image = Image::open(&path).unwrap();
+    let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, &mut ()).unwrap();
+    assert_eq!(contents.files.len(), NAMES as usize + 1);
+    assert_eq!((contents.manifest, contents.signature), (Some(Vec::new()), Some(Vec::new())));
+    let why = contents.disagreement.unwrap();
+    assert!(why.starts_with("too many names in the root directory are the same in plain ISO 9660"), "{why}");
 }

@@ -621,7 +621,8 @@ fn a_fifo_that_takes_the_place_of_a_file_is_not_waited_for() {
 }
 
 /// The last of the causes of an error.
-fn root_cause(error: metadata_image::error::Error) -> String {
+fn root_cause(error: impl Into<metadata_image::Error>) -> String {
+    let error = error.into();
     let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
     causes.last().unwrap().to_string()
 }

@@ -427,7 +427,8 @@ fn trees_that_do_not_agree_are_refused() {
     let root = u32::from_le_bytes(image[16 * SECTOR + 158..][..4].try_into().unwrap()) as usize * SECTOR;
     let at = root + image[root..root + SECTOR].windows(2).position(|pair| pair == b"SP").unwrap();
     let without = craft(&|image| image[at] = b'X');
-    assert_eq!(without, refused("it has no Rock Ridge tree that can be read, and a signed image has one"));
+    let why = "Rock Ridge of its root directory is broken: its entries do not begin as they must";
+    assert_eq!(without, refused(&format!("reading image \"meta.iso\": {why}")));
     // Extents of something else that is equally long.
     let extent = craft(&|image| {
         let record = joliet("konfig") - 33;
@@ -500,6 +501,33 @@ fn an_image_with_names_that_nobody_could_verify_is_not_signed() {
 }
 
 /// The places that only other readers look at.
+#[test]
+fn what_appears_in_place_of_an_image_that_is_being_signed_is_kept() {
+    for (appears, is_kept) in [(Some("precious"), true), (None, false)] {
+        let sandbox = signed();
+        sandbox.tool("mkfifo", ["fifo"]);
+        let mut sign = std::process::Command::new(assert_cmd::cargo::cargo_bin!("metadata"));
+        sign.current_dir(sandbox.path("")).args(["sign", "meta.iso", "--quiet", "--key", "fifo"]);
+        let child = sign.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        // When it reads the key, it has read the image.
+        let mut fifo = OpenOptions::new().write(true).open(sandbox.path("fifo")).unwrap();
+        match appears {
+            Some(text) => std::fs::rename(sandbox.write("new", text), sandbox.path("meta.iso")).unwrap(),
+            None => std::fs::remove_file(sandbox.path("meta.iso")).unwrap(),
+        }
+        std::io::Write::write_all(&mut fifo, &sandbox.read("key")).unwrap();
+        drop(fifo);
+        let ran = Ran::from(child.wait_with_output().unwrap());
+        assert_eq!(ran.status, Some(i32::from(is_kept)), "{ran:?}");
+        if is_kept {
+            let why = "naming it \"meta.iso\": another file is there by now, and it is not replaced";
+            assert_eq!(ran, failed(1, &format!("building image \"meta.iso\": {why}")));
+            assert_eq!(sandbox.read("meta.iso"), b"precious");
+        }
+        assert!(sandbox.names().iter().all(|name| !name.starts_with(".metadata-")));
+    }
+}
+
 #[test]
 fn what_only_other_readers_find_is_refused() {
     let sandbox = Sandbox::new();
@@ -597,7 +625,10 @@ fn a_manifest_that_is_there_twice_is_refused() {
         }
     }
     sandbox.write("meta.iso", image);
-    assert_eq!(verify_image(&sandbox, &[]), refused("file \"manifest.json\" is on the image twice"));
+    assert_eq!(
+        verify_image(&sandbox, &[]),
+        refused("reading image \"meta.iso\": file \"manifest.json\" is there twice to Linux")
+    );
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     &["datasource/"],
     &["image/", "userdata/"],
     &["output/"],
+    &["encoding.rs", "error.rs"],
     &["lib.rs"],
 ];
 
@@ -38,9 +39,10 @@ pub(crate) const CONFINED: &[Confined] = &[
     Confined { path: "walkdir", rooms: &["userdata/pack.rs"] },
     Confined { path: "saphyr_parser", rooms: &["userdata/cloud_config/yaml.rs"] },
     Confined { path: "flate2", rooms: &["userdata/binary.rs"] },
-    Confined { path: "sha2", rooms: &["image/", "manifest/", "trust/"] },
+    Confined { path: "sha2", rooms: &["image/", "manifest/"] },
     Confined { path: "ureq", rooms: &["provider/http.rs"] },
     Confined { path: "jiff", rooms: &["provider/gcp.rs", "manifest/timestamp.rs"] },
+    Confined { path: "anyhow", rooms: &["main.rs", "cli/", "policy/engine.rs", "policy/rule_heads.rs"] },
     Confined { path: "ssh_key", rooms: &["trust/"] },
     Confined { path: "regorus", rooms: &["policy/engine.rs", "policy/rule_heads.rs"] },
 ];

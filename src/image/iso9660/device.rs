@@ -1,4 +1,4 @@
-//! Block devices for hadris: the head of an image in memory, and an image file that is read within bounds.
+//! The head of an image in memory, for hadris, and an image file that is read within bounds.
 
 use std::{
     convert::Infallible,
@@ -7,9 +7,13 @@ use std::{
 };
 
 use hadris_io::{Error, ErrorKind, ErrorType};
+use hadris_iso::Detail;
 use hadris_storage::{BlockIndex, BlockSize, sync::BlockDevice};
 
-use crate::image::{SECTOR_BYTES, SYSTEM_AREA_BYTES};
+use crate::{
+    error::{self, error},
+    image::{SECTOR_BYTES, SYSTEM_AREA_BYTES},
+};
 
 const SECTOR: BlockSize = match BlockSize::new(2048) {
     Some(size) => size,
@@ -100,20 +104,25 @@ fn position(block: BlockIndex) -> Option<usize> {
     block.get().checked_mul(SECTOR_BYTES)?.try_into().ok()
 }
 
-/// How many bytes of descriptors and directories are read from one image before it counts as hostile.
+/// The most bytes of descriptors and directories that are read from one image before it counts as hostile.
 ///
 /// The files that are listed at most take up to five sectors each, which is 160 MiB in all. Sectors that are in memory already
-/// count too: hadris searches a directory again for each record with a version, so a few sectors that many directories share
-/// would take unlimited time.
-const BUDGET_BYTES: u64 = 256 << 20;
+/// count too, so that a few sectors that many directories or entries share do not take unlimited time.
+const BUDGET_BYTES_MAX: u64 = 256 << 20;
 
-pub(super) const CUT_OFF: &str = "the image is cut off, or refers to a place past its end";
+/// How many times each byte of an image may be read on average, so that the time for a small image grows with its length. A
+/// sector has at most 60 records, each of which is read about four times.
+const BUDGET_FACTOR: u64 = 512;
+
+pub(super) const NOT_AN_IMAGE: &str = "not an ISO 9660 image";
+
+const CUT_OFF: &str = "the image is cut off, or refers to a place past its end";
 
 /// How many sectors are kept in memory: those of a small directory, of the one above it, and of the descriptors.
 const KEPT_SECTORS_MAX: usize = 16;
 
 /// Bytes of a sector.
-type Sector = Box<[u8; SECTOR.get() as usize]>;
+pub(super) type Sector = Box<[u8; SECTOR.get() as usize]>;
 
 /// An image file or block device to read descriptors and directories from.
 ///
@@ -132,7 +141,8 @@ impl Bounded {
     /// `file` with its length, which a block device reveals only by a seek.
     pub(super) fn new(mut file: File) -> io::Result<Self> {
         let len = file.seek(SeekFrom::End(0))?;
-        Ok(Self { file, len, budget: BUDGET_BYTES, kept: Vec::new() })
+        let budget = len.saturating_mul(BUDGET_FACTOR).min(BUDGET_BYTES_MAX);
+        Ok(Self { file, len, budget, kept: Vec::new() })
     }
 
     pub(super) fn file(&self) -> &File {
@@ -146,6 +156,13 @@ impl Bounded {
 
     /// Copies the start of a sector to `out`.
     fn copy_sector(&mut self, number: u64, out: &mut [u8]) -> io::Result<()> {
+        let sector = self.sector(number)?;
+        out.copy_from_slice(&sector[..out.len()]);
+        Ok(())
+    }
+
+    /// The sector of this number.
+    pub(super) fn sector(&mut self, number: u64) -> io::Result<&Sector> {
         self.budget = self
             .budget
             .checked_sub(SECTOR_BYTES)
@@ -158,8 +175,7 @@ impl Bounded {
             self.read(number, &mut sector)?;
             self.kept.insert(0, (number, sector));
         }
-        out.copy_from_slice(&self.kept[0].1[..out.len()]);
-        Ok(())
+        Ok(&self.kept[0].1)
     }
 
     /// Reads a whole sector: a directory that is cut off would seem to have fewer files.
@@ -191,5 +207,37 @@ impl BlockDevice for Bounded {
         let mut sectors = (first.get()..).zip(buf.chunks_mut(SECTOR.get() as usize));
         let read = sectors.try_for_each(|(number, out)| self.copy_sector(number, out));
         read.map_err(|error| Error::device(error, "reading the image"))
+    }
+}
+
+/// What hadris found wrong, without where in its own terms.
+pub(super) fn broken(error: Error<io::Error>) -> error::Error {
+    if error.kind() == ErrorKind::NotRecognized {
+        return error!(NOT_AN_IMAGE).of_kind(error::ErrorKind::NotAnImage);
+    }
+    let failure = match Detail::of(&error) {
+        Some(Detail::OutsideImage) => error!(CUT_OFF).of_kind(error::ErrorKind::Truncated),
+        _ => error!(error.message()),
+    };
+    error.into_device_error().map_or(failure, Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_looked_at_grows_with_the_image_and_has_an_end() {
+        let looks = |len: u64| {
+            let file = crate::output::atomic_file::nameless().unwrap();
+            file.set_len(len).unwrap();
+            let mut device = Bounded::new(file).unwrap();
+            let mut sector = [0; 2048];
+            let read = |_: &u64| device.read_blocks(BlockIndex::new(17), &mut sector).is_ok();
+            (0..=BUDGET_BYTES_MAX).take_while(read).count() as u64
+        };
+        assert_eq!(looks(64 << 10), 16_384);
+        assert_eq!(looks(256 << 10), 4 * 16_384);
+        assert_eq!(looks(1 << 40), BUDGET_BYTES_MAX / SECTOR_BYTES);
     }
 }

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use hadris_fs::{
     DateTime, Extent as HadrisExtent, MountError, Node, Permissions, Report, SetAttr, Tree, Warning,
 };
@@ -15,7 +15,7 @@ use hadris_iso::{
     sync::{Session, write},
 };
 
-use super::device::HeadDevice;
+use super::{device::HeadDevice, records::PARTS_MAX};
 use crate::image::{Extent, SECTOR_BYTES};
 
 /// Bytes that can be cloned without copying.
@@ -33,6 +33,9 @@ const APPLICATION: &str = "METADATA-IMAGE";
 /// The largest extent in bytes: a record gives its length in 32 bits, and all extents of a file but the last are whole sectors
 /// (ECMA-119, 6.4.2).
 const EXTENT_BYTES_MAX: u64 = u32::MAX as u64 / SECTOR_BYTES * SECTOR_BYTES;
+
+/// The largest file in bytes.
+const FILE_BYTES_MAX: u64 = EXTENT_BYTES_MAX * PARTS_MAX as u64;
 
 /// How many warnings are kept: each has the whole path of a file.
 const WARNINGS_MAX: usize = 64;
@@ -109,6 +112,11 @@ impl VolumeAttributes {
             let data = match place {
                 FilePlace::Head(data) => data,
                 FilePlace::Behind(extent) => {
+                    ensure!(
+                        extent.len <= FILE_BYTES_MAX,
+                        "file {:?} has more than {FILE_BYTES_MAX} bytes, the most that Linux reads",
+                        String::from_utf8_lossy(name)
+                    );
                     behind = true;
                     Data::stored(pieces(extent)).map_err(Error::of)?
                 }
@@ -236,6 +244,19 @@ mod tests {
             volume.lay_out([(&b"file"[..], FilePlace::Head(Data::bytes(data.clone())))].into_iter(), 0)?;
         let Extent { offset, len } = head.extents[0];
         assert!(head.bytes[usize::try_from(offset)? - SYSTEM_AREA_BYTES..][..usize::try_from(len)?] == data);
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_has_no_more_extents_than_linux_reads() -> Result<()> {
+        let volume = VolumeAttributes::new("X", 0)?;
+        let lay_out = |len| {
+            let place = FilePlace::Behind(Extent { offset: 1 << 20, len });
+            volume.lay_out([(&b"file"[..], place)].into_iter(), FILE_BYTES_MAX / SECTOR_BYTES + 1024)
+        };
+        lay_out(FILE_BYTES_MAX)?;
+        let error = lay_out(FILE_BYTES_MAX + 1).err().unwrap().to_string();
+        assert_eq!(error, "file \"file\" has more than 429496524800 bytes, the most that Linux reads");
         Ok(())
     }
 

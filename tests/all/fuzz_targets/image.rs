@@ -103,7 +103,9 @@ pub(crate) fn check(image: &[u8]) -> Seen {
         check_files(path, image, records);
         let _ = Layout::of(volume, records);
         let _ = Agent::ALL.map(|agent| agent.compatibility(volume, records));
-        Image::open(path).and_then(|mut image| check_image(&mut image, None)).map_or_else(drop, drop);
+        if let Ok(mut image) = Image::open(path) {
+            check_image(&mut image, None).map_or_else(drop, drop);
+        }
     }
     let data = check_readings(path);
     let contents = check_contents(path);
