@@ -35,7 +35,7 @@ fn print(path: &std::ffi::OsStr) -> Result<(), ReadError> {
         println!("{:>10} {:?}", record.len, record.display_path());
     }
     for agent in Agent::ALL {
-        let found = agent.read(&volume, &records);
+        let found = agent.compatibility(&volume, &records);
         println!("{}: takes {:?}", agent.name(), found.takes);
     }
     Ok(())

@@ -8,7 +8,7 @@ use crate::{
     datasource::{compatibility::Agent, layout::Layout},
     image::{
         Image, Record,
-        iso9660::writer::{Draft, Heads},
+        iso9660::writer::{Draft, LayoutCache},
     },
     recipe::Recipe,
     userdata::{
@@ -195,14 +195,14 @@ impl Prepared {
     /// # Errors
     /// The recipe contradicts itself ([`Contradiction`](crate::recipe::Contradiction)), or a source cannot be read.
     pub fn new(recipe: Recipe) -> Result<Self> {
-        Self::with_heads(recipe, None)
+        Self::with_cache(recipe, None)
     }
 
-    /// The same for one of many images, with the heads of others where they help ([`Draft::with_heads`]).
+    /// The same for one of many images, with a cache of layouts ([`Draft::with_cache`]).
     ///
     /// # Errors
     /// As [`Prepared::new`].
-    pub fn with_heads(recipe: Recipe, heads: Option<&mut Heads>) -> Result<Self> {
+    pub fn with_cache(recipe: Recipe, cache: Option<&mut LayoutCache>) -> Result<Self> {
         let mut warnings = recipe.warnings();
         let layout = recipe.layout;
         let subjects = [
@@ -211,7 +211,7 @@ impl Prepared {
             (layout.network_config_name().filter(|_| layout == Layout::NoCloud), Subject::NetworkConfig),
         ];
         let subjects = subjects.into_iter().filter_map(|(name, subject)| Some((name?, subject))).collect();
-        let draft = recipe.draft_with(heads)?;
+        let draft = recipe.draft_with_cache(cache)?;
         if draft.is_empty(layout.userdata_name()) {
             warnings.push(match layout {
                 Layout::LinuxKit => {
@@ -262,7 +262,7 @@ pub fn check_image(image: &mut Image, target: Option<Target>) -> Result<Vec<Chec
             about_image.findings.push(Finding::new(Code::VolumeIdentifier, 0..0, message));
         }
     }
-    let readings = Agent::ALL.map(|agent| agent.read(&volume, &records));
+    let readings = Agent::ALL.map(|agent| agent.compatibility(&volume, &records));
     if readings.iter().all(|reading| reading.takes.is_none()) {
         let why = readings
             .into_iter()

@@ -1,6 +1,6 @@
-//! Bytes as text: hexadecimal digits, UUIDs and base64.
+//! Encodes bytes as text: hexadecimal digits, UUIDs and base64.
 
-/// Lower-case hexadecimal digits.
+/// `bytes` as lower-case hexadecimal digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -8,7 +8,7 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 0x0f)]).collect()
 }
 
-/// A UUID of version 8, whose bits are the maker's own, from the first bytes of a digest (RFC 9562, 5.8).
+/// A UUID of version 8, whose bits have no standard meaning, from the first bytes of a digest (RFC 9562, 5.8).
 #[must_use]
 pub fn uuid(digest: &[u8; 32]) -> String {
     let mut bytes = [0; 16];

@@ -1,4 +1,4 @@
-//! Errors: what was being done, with what, and what went wrong, as text, and as a kind that a caller can match.
+//! Errors: what was being done, with which file, and what went wrong, as text; and as a kind that a caller can match.
 //!
 //! The rooms of the library report an [`Error`]. The front door ([`crate::Recipe`], [`crate::Image`], [`crate::verify`]) sorts it
 //! into an enum by what a caller can do about it: [`BuildError`], [`ReadError`], [`VerifyError`].
@@ -14,27 +14,27 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum ErrorKind {
     /// A file or a device could not be opened, read or written.
     Io,
-    /// What was given contradicts itself, or names what cannot be.
+    /// What was given contradicts itself, or is never valid.
     Usage,
-    /// There is no ISO 9660 volume.
+    /// The file is not an ISO 9660 image.
     NotAnImage,
-    /// The image ends before something that it says it holds.
+    /// The image is cut off: it refers to bytes past its end.
     Truncated,
-    /// There is more than this program reads or writes.
+    /// Something is larger than this library reads or writes.
     TooLarge,
-    /// A file was changed while it was read.
+    /// A file changed while it was being read.
     Changed,
-    /// The image has no signature, or no manifest.
+    /// The image has no signature or no manifest.
     Unsigned,
-    /// The signature is not by a key that is allowed now, for this identity.
+    /// The signing key is not allowed for this identity at this time.
     WrongSigner,
-    /// The image is not what its manifest or signature says, or readers do not agree about it.
+    /// The image does not match its manifest or its signature, or readers read it in different ways.
     Altered,
-    /// The image is not valid now, or not for this audience.
+    /// The image is not valid at this time, or not for this audience.
     NotForUs,
-    /// The manifest has a version that this program does not know.
+    /// The manifest has a newer version than this library knows.
     NewerVersion,
-    /// None of these: malformed input, usually.
+    /// Any other error: usually malformed input.
     #[default]
     Other,
 }
@@ -49,7 +49,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error that is explained by a sentence.
+    /// An error with this message.
     pub fn new(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Other, message: message.into(), cause: None }
     }
@@ -60,7 +60,7 @@ impl Error {
         self.kind
     }
 
-    /// The same of this kind, unless its kind is known already.
+    /// The same error with this kind, unless its kind is known already.
     #[must_use]
     pub fn of_kind(mut self, kind: ErrorKind) -> Self {
         if self.kind == ErrorKind::Other {
@@ -69,18 +69,18 @@ impl Error {
         self
     }
 
-    /// The same with what was being done.
+    /// The same error with what was being done.
     #[must_use]
     pub fn context(self, message: impl fmt::Display) -> Self {
         Self { kind: self.kind, message: message.to_string(), cause: Some(Box::new(self)) }
     }
 
-    /// An error of another crate, with its text and its causes. Its own type is lost.
+    /// An error of another crate, with its message and its causes. Its type is lost.
     pub(crate) fn of(error: impl StdError + 'static) -> Self {
         Self::foreign(ErrorKind::Other, &error)
     }
 
-    /// As [`Error::of`], for what a caller's function returned.
+    /// An error that a caller's function returned, with its message and its causes. Its type is lost.
     #[must_use]
     pub fn from_caller(error: &(dyn StdError + 'static)) -> Self {
         Self::foreign(ErrorKind::Other, error)
@@ -125,7 +125,7 @@ impl From<io::Error> for Error {
     }
 }
 
-/// Makes an [`Error`] of the errors of the standard library and of crates that no room hides.
+/// Converts errors of the standard library, and of crates that are used in several rooms.
 macro_rules! foreign {
     ($($error:ty => $kind:ident),* $(,)?) => {
         $(impl From<$error> for Error {
@@ -149,9 +149,9 @@ foreign! {
 
 /// Adds to an error what was being done.
 pub(crate) trait Context<T> {
-    /// The same with what was being done.
+    /// The same error with what was being done.
     fn context(self, message: impl fmt::Display) -> Result<T>;
-    /// The same with what was being done, which is said only where it failed.
+    /// As `context`, for a message that is made only if there is an error.
     fn with_context<D: fmt::Display>(self, message: impl FnOnce() -> D) -> Result<T>;
 }
 
@@ -175,18 +175,18 @@ impl<T> Context<T> for Option<T> {
     }
 }
 
-/// An [`Error`] from a format and its arguments, or from something that can be shown.
+/// An [`Error`] from a format string and its arguments, or from anything with `Display`.
 macro_rules! error {
     ($format:literal $($arguments:tt)*) => { $crate::error::Error::new(format!($format $($arguments)*)) };
     ($message:expr) => { $crate::error::Error::new($message.to_string()) };
 }
 
-/// Returns with an [`error!`].
+/// Returns an [`error!`].
 macro_rules! bail {
     ($($message:tt)*) => { return Err($crate::error::error!($($message)*)) };
 }
 
-/// Returns with an [`error!`] unless a condition holds.
+/// Returns an [`error!`] unless a condition holds.
 macro_rules! ensure {
     ($condition:expr, $($message:tt)*) => {
         if !$condition {
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_its_steps_from_the_outermost_to_the_cause() {
+    fn an_error_shows_its_steps_from_the_outermost_to_the_cause() {
         let error = failing().context("reading \"x\"").with_context(|| "building").unwrap_err();
         assert_eq!(error.to_string(), "building");
         assert_eq!(format!("{error:#}"), "building: reading \"x\": gone");

@@ -85,7 +85,7 @@ fn check_image(image: &str) -> Result<()> {
         directories <= IMAGE_DIRECTORIES_MAX,
         "image {image:?}: it is in more than {IMAGE_DIRECTORIES_MAX} directories"
     );
-    check_path(image.as_bytes()).with_context(|| format!("image {image:?}"))
+    check_path(image.as_bytes()).map_err(|why| error!("image {image:?} {why}"))
 }
 
 impl Task {

@@ -21,7 +21,7 @@ use crate::error::{Context, Result, ensure};
 
 use crate::{
     datasource::layout::Layout,
-    image::{digests::Digests, iso9660::writer::Placed},
+    image::{digests::Digests, iso9660::writer::PlacedFile},
 };
 
 pub use input::{LINE_BYTES_MAX, Shard};
@@ -113,7 +113,7 @@ pub struct Built {
     /// What is likely a mistake, a sentence each, the first few.
     pub warnings: Vec<String>,
     /// Its files and all digests, where they were asked for.
-    pub digests: Option<(Vec<Placed>, Digests)>,
+    pub digests: Option<(Vec<PlacedFile>, Digests)>,
 }
 
 /// What the caller is told while it goes on.

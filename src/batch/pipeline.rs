@@ -19,8 +19,8 @@ use super::{
     worker::write,
 };
 use crate::{
-    image::iso9660::writer::Heads,
-    output::group_commit::{Many, Place},
+    image::iso9660::writer::LayoutCache,
+    output::group_commit::{GroupCommit, LastDirectory},
 };
 
 /// Lines that may be read before the oldest that is not done.
@@ -35,7 +35,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// What the threads share.
 struct Shared<'a> {
     options: &'a Options,
-    many: Many<(u64, Outcome)>,
+    many: GroupCommit<(u64, Outcome)>,
     /// The last line that is still to be done, by its place among those of the shard.
     last: AtomicU64,
     /// The newest line that was begun.
@@ -61,7 +61,7 @@ pub(super) fn build_all<R: Read + Send>(
     let jobs = options.jobs.get();
     let shared = Shared {
         options,
-        many: Many::beneath(&options.into)?,
+        many: GroupCommit::open(&options.into)?,
         last: AtomicU64::new(u64::MAX),
         newest: AtomicU64::new(0),
         told: Mutex::new(0),
@@ -203,7 +203,12 @@ impl Shared<'_> {
 
 /// Builds what comes out of `chunks`, until there is no more.
 fn build(shared: &Shared<'_>, chunks: &Mutex<Receiver<Vec<Job>>>, to_tell: &Sender<Vec<Done>>) {
-    let mut builder = Builder { shared, heads: Heads::default(), place: Place::default(), done: Vec::new() };
+    let mut builder = Builder {
+        shared,
+        layouts: LayoutCache::default(),
+        place: LastDirectory::default(),
+        done: Vec::new(),
+    };
     loop {
         // The lock is held while one waits, and the others wait for the lock.
         let chunk = lock(chunks).recv();
@@ -223,8 +228,8 @@ fn build(shared: &Shared<'_>, chunks: &Mutex<Receiver<Vec<Job>>>, to_tell: &Send
 /// A thread that builds.
 struct Builder<'a> {
     shared: &'a Shared<'a>,
-    heads: Heads,
-    place: Place,
+    layouts: LayoutCache,
+    place: LastDirectory,
     done: Vec<Done>,
 }
 
@@ -238,7 +243,7 @@ impl Builder<'_> {
         self.shared.newest.fetch_max(place, Ordering::Relaxed);
         let Line { number, image, task, .. } = line;
         let outcome = |built| Outcome { line: number, image, built };
-        match task.and_then(|task| write(task, options, many, &mut self.place, &mut self.heads)) {
+        match task.and_then(|task| write(task, options, many, &mut self.place, &mut self.layouts)) {
             Err(fault) => self.finish(place, outcome(Err(fault))),
             Ok((None, built)) => self.finish(place, outcome(Ok(built))),
             Ok((Some(taken), built)) => {

@@ -9,11 +9,11 @@ use crate::{
     check::{Checked, Prepared},
     image::{
         digests::digests,
-        iso9660::writer::{Heads, Written},
+        iso9660::writer::{LayoutCache, WrittenImage},
         probe::may_be_replaced,
         source::Source,
     },
-    output::group_commit::{Many, Named, Place, Taken},
+    output::group_commit::{GroupCommit, LastDirectory, Named, Replacing},
     userdata::{
         finding::Lines,
         pack::{pack, to_json},
@@ -27,10 +27,10 @@ const WARNINGS_MAX: usize = 8;
 pub(super) fn write<T>(
     task: Task,
     options: &Options,
-    many: &Many<T>,
-    place: &mut Place,
-    heads: &mut Heads,
-) -> Result<(Option<Taken>, Built)> {
+    many: &GroupCommit<T>,
+    place: &mut LastDirectory,
+    layouts: &mut LayoutCache,
+) -> Result<(Option<Replacing>, Built)> {
     let Task { image, mut recipe, pack, mode, strict } = task;
     if let Some((directory, follow)) = pack {
         recipe.data = Source::Bytes(packed(&directory, follow)?);
@@ -38,13 +38,13 @@ pub(super) fn write<T>(
     let layout = recipe.layout;
     let volume_identifier = recipe.volume_identifier().to_owned();
     let sources: Vec<_> = recipe.paths().map(Path::to_path_buf).collect();
-    let prepared = Prepared::with_heads(recipe, Some(heads))?;
+    let prepared = Prepared::with_cache(recipe, Some(layouts))?;
     let strict = strict || options.strict;
     let (prepared, mut warnings) = checked(prepared, strict)?;
     let building = || format!("building image {image:?}");
     let new = many.create(place, image.as_bytes(), mode).with_context(building)?;
     let written = prepared.draft.write_to_file(new.file(), &mut ()).with_context(building)?;
-    let Written { bytes, ref mistakable, .. } = written;
+    let WrittenImage { bytes, ref mistakable, .. } = written;
     match mistakable {
         Some(warning) if strict => bail!("{warning}"),
         Some(warning) => warnings.push(warning.clone()),
@@ -73,7 +73,7 @@ pub(super) fn write<T>(
 }
 
 /// Whether an image may take the place of the file that has its name.
-fn check_old(taken: &Taken) -> Result<()> {
+fn check_old(taken: &Replacing) -> Result<()> {
     match taken.open_old().and_then(may_be_replaced) {
         Ok(true) => Ok(()),
         Ok(false) => bail!("there is a file that is not an image (--force replaces it)"),

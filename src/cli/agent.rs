@@ -11,7 +11,6 @@ use std::{
 use anyhow::{Context, Result, bail};
 use metadata_image::{
     agent::{self, AgentOptions, ROOT},
-    output::temporary::clean_up_on_signals,
     provider::{
         Choice, Level, Provider,
         aws::{self, Aws},
@@ -21,7 +20,9 @@ use metadata_image::{
     },
 };
 
-use super::{Usage, admission::TrustArgs, escape::pretty_json, log, print, say};
+use super::{
+    Usage, admission::TrustArgs, escape::pretty_json, log, print, say, signals::clean_up_on_signals,
+};
 
 /// Overrides the address of EC2's metadata service, as in Amazon's SDKs.
 const AWS_ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
@@ -124,7 +125,7 @@ impl Args {
             wait: self.wait,
             trust,
         };
-        clean_up_on_signals().context("preparing for signals")?;
+        clean_up_on_signals()?;
         let report = agent::run(&providers, &options, &mut tell);
         if self.json {
             print(&pretty_json(&report).context("describing what was done")?)?;

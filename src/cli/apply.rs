@@ -2,10 +2,10 @@
 
 use std::{fmt::Write as _, path::PathBuf};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Result, anyhow, ensure};
 use metadata_image::{
     image::Image,
-    output::{confined_dir::Directory, temporary::clean_up_on_signals},
+    output::confined_dir::Directory,
     provider::{
         Level, Metadata,
         cdrom::{self, ReadScope},
@@ -13,7 +13,7 @@ use metadata_image::{
     userdata::{finding::Severity, install_plan::Plan, unpack::Listed},
 };
 
-use super::{escape::printable, input::Input, print, say};
+use super::{escape::printable, input::Input, print, say, signals::clean_up_on_signals};
 
 /// Write what the guest would have under /run/config
 ///
@@ -54,7 +54,7 @@ impl Args {
         let mut skipped = plan.losses().len() + losses.len();
         match &self.directory {
             Some(directory) if !self.dry_run => {
-                clean_up_on_signals().context("preparing for signals")?;
+                clean_up_on_signals()?;
                 let directory = Directory::open_or_create(directory)?;
                 plan.write(&directory, None, &mut |Listed { path, .. }, written| {
                     if let Err(error) = written {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, anyhow};
 use clap::ValueEnum;
 use metadata_image::{
-    datasource::compatibility::{Agent, Reading},
+    datasource::compatibility::{Agent, Compatibility},
     image::Image,
 };
 use serde_json::json;
@@ -69,8 +69,9 @@ impl Args {
             .to_str()
             .context("the path of the image is not UTF-8, which no monitor's syntax is sure to take")?;
         let (volume, records) = Image::open(&self.image)?.list()?;
-        let readings = Agent::ALL.map(|agent| agent.read(&volume, &records));
-        let found = |reading: &Reading| if device == Device::Cdrom { reading.cdrom } else { reading.virtio };
+        let readings = Agent::ALL.map(|agent| agent.compatibility(&volume, &records));
+        let found =
+            |reading: &Compatibility| if device == Device::Cdrom { reading.cdrom } else { reading.virtio };
         if !readings.iter().any(found) {
             let device = if device == Device::Cdrom { "CD-ROM" } else { "virtio disk" };
             say(&format!(

@@ -15,7 +15,7 @@ use metadata_image::{
     datasource::layout::Layout,
     encoding::hex,
     image::Progress,
-    output::{atomic_file::standard_output, temporary::clean_up_on_signals},
+    output::{atomic_file::standard_output, group_commit::OPEN_FILES},
 };
 use serde::Serialize;
 
@@ -25,6 +25,7 @@ use super::{
     for_library, is_dash,
     progress::Bar,
     say,
+    signals::{clean_up_on_signals, raise_open_files},
 };
 
 /// Build an image for every line of a file of JSON Lines
@@ -182,7 +183,8 @@ impl Args {
         let path = self.file.as_deref().unwrap_or(Path::new("-"));
         let input =
             if is_dash(path.as_os_str()) { Input::Stream(Box::new(io::stdin())) } else { Input::open(path)? };
-        clean_up_on_signals().context("preparing for signals")?;
+        clean_up_on_signals()?;
+        raise_open_files(OPEN_FILES);
         let mut teller = Teller::new(&self)?;
         let summary = batch::run(input, &options, &mut |event| teller.tell(event).map_err(for_library))?;
         teller.finish(summary)

@@ -20,14 +20,11 @@ use metadata_image::{
     encoding::hex,
     image::{
         digests::digests,
-        iso9660::writer::{Draft, Placed, Written},
+        iso9660::writer::{Draft, PlacedFile, WrittenImage},
         source::Source,
     },
     manifest::Statement,
-    output::{
-        atomic_file::{Replacement, Target, standard_output},
-        temporary::clean_up_on_signals,
-    },
+    output::atomic_file::{Replacement, Target, standard_output},
     recipe::{self, Recipe},
 };
 use serde::Serialize;
@@ -42,6 +39,7 @@ use super::{
     progress::Bar,
     render::{Count, paragraphs},
     say,
+    signals::clean_up_on_signals,
 };
 
 /// Build an image from a string, a file, a directory or standard input
@@ -222,7 +220,7 @@ pub(super) struct MadeFile {
 }
 
 impl MadeFile {
-    pub(super) fn new(file: &Placed, digest: &[u8]) -> Self {
+    pub(super) fn new(file: &PlacedFile, digest: &[u8]) -> Self {
         Self {
             name: String::from_utf8_lossy(&file.name).into_owned(),
             size: file.extent.len,
@@ -245,7 +243,7 @@ impl Args {
             return Err(anyhow!("it is the same file as {path:?}")).with_context(building);
         }
         self.check_old(target.open_old()).with_context(building)?;
-        clean_up_on_signals().context("preparing for signals")?;
+        clean_up_on_signals()?;
         let identifier = recipe.volume_identifier().to_owned();
         let draft = self.draft(recipe)?;
         let mut progress = Bar::new(self.quiet);
@@ -293,7 +291,7 @@ impl Args {
     }
 
     /// Prints what is to say about an image only when it has been written.
-    fn warn_of_written(&self, written: &Written) -> Result<()> {
+    fn warn_of_written(&self, written: &WrittenImage) -> Result<()> {
         match &written.mistakable {
             Some(warning) if self.strict => bail!("{warning}"),
             Some(warning) => say(&format!("warning: {warning}")),
@@ -372,7 +370,7 @@ impl Args {
     fn describe(
         &self,
         file: &Replacement,
-        written: &Written,
+        written: &WrittenImage,
         identifier: &str,
         progress: &mut Bar,
     ) -> Result<String> {

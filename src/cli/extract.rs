@@ -14,12 +14,11 @@ use metadata_image::{
     image::{Image, Kind, Progress, Record, extents::sharing},
     output::{
         atomic_file::standard_output,
-        confined_dir::{Directory, Outcome},
-        temporary::clean_up_on_signals,
+        confined_dir::{Directory, WriteOutcome},
     },
 };
 
-use super::{progress::Bar, say};
+use super::{progress::Bar, say, signals::clean_up_on_signals};
 
 /// Copy files off an image
 ///
@@ -94,7 +93,7 @@ impl Args {
         };
         let context = || format!("extracting from image {:?}", self.image);
         let firsts = sharing(&wanted).with_context(context)?;
-        clean_up_on_signals().context("preparing for signals")?;
+        clean_up_on_signals()?;
         let root = Directory::open_or_create(directory)?;
         let is_first = |(index, first): (usize, &usize)| (index == *first).then_some(wanted[index].len);
         progress.expect(firsts.iter().enumerate().filter_map(is_first).sum());
@@ -168,13 +167,13 @@ impl<'a> Extraction<'a> {
             Kind::SymbolicLink => bail!("it is a symbolic link, and those are not extracted"),
             Kind::Other => bail!("it is no file or directory"),
             Kind::File => match self.write_file(record, first)? {
-                Outcome::Written => Ok(()),
-                Outcome::Kept => bail!("it is there already (--force replaces it)"),
+                WriteOutcome::Written => Ok(()),
+                WriteOutcome::Kept => bail!("it is there already (--force replaces it)"),
             },
         }
     }
 
-    fn write_file(&mut self, record: &'a Record, first: usize) -> Result<Outcome> {
+    fn write_file(&mut self, record: &'a Record, first: usize) -> Result<WriteOutcome> {
         if let Some(written) = self.written.get(&first) {
             match self.root.link_file(written, &record.path, self.force) {
                 // The file system has no links, or no more for this file.
@@ -189,7 +188,7 @@ impl<'a> Extraction<'a> {
         let mode = if self.executable.contains(&first) { 0o700 } else { 0o600 };
         let fill = |file: &mut File| self.image.copy_to_file(record, file, &mut self.progress);
         let outcome = self.root.write_file(&record.path, mode, self.force, fill)?;
-        if outcome == Outcome::Written {
+        if outcome == WriteOutcome::Written {
             self.written.insert(first, &record.path);
         }
         Ok(outcome)

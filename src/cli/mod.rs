@@ -20,6 +20,7 @@ mod rebuild;
 mod render;
 mod show;
 mod sign;
+mod signals;
 mod signers;
 mod verify;
 

@@ -9,16 +9,12 @@ use metadata_image::{
         Manifest, Statement, VolumeInfo,
         inventory::{Contents, check_readers},
     },
-    output::{
-        atomic_file::Target,
-        file_lock::{is_same, lock},
-        temporary::clean_up_on_signals,
-    },
+    output::atomic_file::{Target, is_same_file},
     recipe::Recipe,
     trust::signature::Signature,
 };
 
-use super::{for_library, progress::Bar, say};
+use super::{for_library, progress::Bar, say, signals::clean_up_on_signals};
 
 /// An image and what is on it.
 pub(super) struct Rebuild<'a> {
@@ -37,7 +33,7 @@ impl<'a> Rebuild<'a> {
     /// Reads all of the image at `path`, for the work that errors call `doing`.
     pub(super) fn open(path: &'a Path, doing: &str, progress: &mut Bar) -> Result<Self> {
         let context = || format!("{doing} image {path:?}");
-        clean_up_on_signals().context("preparing for signals")?;
+        clean_up_on_signals()?;
         let (target, file) = open_alone(path, context)?;
         let locked = file.try_clone().with_context(context)?;
         let mut image = Image::in_file(file, path)?;
@@ -92,7 +88,7 @@ impl<'a> Rebuild<'a> {
         warnings.extend(written.mistakable);
         // Nobody who asks for the lock replaces it meanwhile, and others may.
         let check_old = |old: Option<File>| match old {
-            Some(old) if !is_same(&old, &self.locked)? => {
+            Some(old) if !is_same_file(&old, &self.locked)? => {
                 bail!("another file is there by now, and it is not replaced")
             }
             _ => Ok(()),
@@ -130,7 +126,7 @@ fn limits(manifest: &Manifest) -> String {
 fn open_alone(path: &Path, context: impl Fn() -> String) -> Result<(Target, File)> {
     for _ in 0..REPLACED_MAX {
         let target = Target::resolve(path).with_context(&context)?;
-        if let Some(file) = lock(&target).with_context(|| format!("reading image {path:?}"))? {
+        if let Some(file) = target.open_locked().with_context(|| format!("reading image {path:?}"))? {
             return Ok((target, file));
         }
     }

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, io, path::PathBuf};
 use anyhow::{Result, bail};
 use metadata_image::{
     datasource::{
-        compatibility::{Agent, Reading},
+        compatibility::{Agent, Compatibility},
         layout::Layout,
     },
     image::{Image, Kind, Record, SECTOR_BYTES},
@@ -88,7 +88,7 @@ enum ShownManifest {
 struct ShownAgent {
     agent: &'static str,
     #[serde(flatten)]
-    reading: Reading,
+    reading: Compatibility,
 }
 
 #[derive(Serialize)]
@@ -123,7 +123,10 @@ impl Args {
             malformed: volume.malformed,
             files,
             agents: Agent::ALL
-                .map(|agent| ShownAgent { agent: agent.name(), reading: agent.read(&volume, &records) })
+                .map(|agent| ShownAgent {
+                    agent: agent.name(),
+                    reading: agent.compatibility(&volume, &records),
+                })
                 .into(),
             manifest: shown_manifest(&image, &records),
         };

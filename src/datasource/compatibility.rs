@@ -1,4 +1,4 @@
-//! Which agent takes which file of an image, and how the image must be attached for that.
+//! Which file of an image each agent reads, and how the image must be attached for that.
 //!
 //! Sources: LinuxKit `pkg/metadata`; cloud-init's data sources NoCloud and ConfigDrive.
 
@@ -18,21 +18,21 @@ pub enum Agent {
     CloudInit,
 }
 
-/// What an agent makes of an image.
+/// Whether and how an agent can use an image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Reading {
-    /// The file whose content it takes for the user data.
+pub struct Compatibility {
+    /// The file that it reads as the user data.
     pub takes: Option<String>,
-    /// Whether it finds that when the image is attached as a CD-ROM.
+    /// Whether it finds the file if the image is attached as a CD-ROM.
     pub cdrom: bool,
-    /// Whether it does when the image is attached as a virtio disk.
+    /// Whether it finds the file if the image is attached as a virtio disk.
     pub virtio: bool,
-    /// Why it does not, where it does not.
+    /// Why it does not find it, if it does not.
     pub because: Option<String>,
 }
 
 impl Agent {
-    /// All of them.
+    /// All agents.
     pub const ALL: [Self; 3] = [Self::Metadata, Self::LinuxKit, Self::CloudInit];
 
     /// Its name.
@@ -45,50 +45,57 @@ impl Agent {
         }
     }
 
-    /// What this agent makes of an image that holds `volume` with `records`.
+    /// Whether and how this agent can use an image with this volume and these records.
     #[must_use]
-    pub fn read(self, volume: &Volume, records: &[Record]) -> Reading {
-        match self.take(volume, records) {
-            Err(because) => Reading { takes: None, cdrom: false, virtio: false, because: Some(because) },
+    pub fn compatibility(self, volume: &Volume, records: &[Record]) -> Compatibility {
+        match self.find_userdata(volume, records) {
+            Err(because) => {
+                Compatibility { takes: None, cdrom: false, virtio: false, because: Some(because) }
+            }
             Ok(taken) => {
-                let because = self.overlooks_disk(volume);
-                Reading { takes: Some(taken.display_path()), cdrom: true, virtio: because.is_none(), because }
+                let because = self.why_no_disk(volume);
+                Compatibility {
+                    takes: Some(taken.display_path()),
+                    cdrom: true,
+                    virtio: because.is_none(),
+                    because,
+                }
             }
         }
     }
 
-    /// The record whose content this agent takes for the user data from a CD-ROM, or why it takes none.
+    /// The record of the file that this agent reads as the user data from a CD-ROM.
     ///
     /// # Errors
-    /// There is no such file, or it is empty, or cloud-init does not go by the volume identifier.
-    pub fn take<'a>(self, volume: &Volume, records: &'a [Record]) -> Result<&'a Record, String> {
+    /// Fails if there is no such file, or it is empty, or cloud-init does not accept the volume identifier. The error says why.
+    pub fn find_userdata<'a>(self, volume: &Volume, records: &'a [Record]) -> Result<&'a Record, String> {
         match self {
-            Self::Metadata => take_from_root(records, false).map_err(str::to_owned),
-            Self::LinuxKit => take_from_root(records, true).map_err(str::to_owned),
-            Self::CloudInit => take_as_cloud_init(volume, records),
+            Self::Metadata => find_in_root(records, false).map_err(str::to_owned),
+            Self::LinuxKit => find_in_root(records, true).map_err(str::to_owned),
+            Self::CloudInit => find_as_cloud_init(volume, records),
         }
     }
 
-    /// Why this agent overlooks a disk on which it would take something as a CD-ROM.
-    fn overlooks_disk(self, volume: &Volume) -> Option<String> {
+    /// Why this agent does not find a disk, although it accepts the image as a CD-ROM.
+    fn why_no_disk(self, volume: &Volume) -> Option<String> {
         match self {
-            // It goes by the identifier in both cases.
+            // It checks the identifier in both cases.
             Self::CloudInit => None,
             _ if !is_cidata(&volume.identifier) => {
-                Some(format!("a disk must be called CIDATA, not {:?}", volume.identifier))
+                Some(format!("a disk needs the volume identifier CIDATA, not {:?}", volume.identifier))
             }
-            // go-diskfs, which LinuxKit's agent reads identifiers with, fails on these.
+            // LinuxKit's agent reads identifiers with go-diskfs, which fails on these.
             Self::LinuxKit if !volume.dates_valid => Some("a descriptor has no valid dates".to_owned()),
             Self::LinuxKit if volume.trees.contains(&Tree::Enhanced) => {
-                Some("it has an Enhanced Volume Descriptor".to_owned())
+                Some("the image has an Enhanced Volume Descriptor".to_owned())
             }
             Self::LinuxKit | Self::Metadata => None,
         }
     }
 }
 
-/// `user-data`, else `config`; `hides`: an empty `user-data` ends the search.
-fn take_from_root(records: &[Record], hides: bool) -> Result<&Record, &'static str> {
+/// Finds `user-data`, or else `config`. `hides`: an empty `user-data` ends the search.
+fn find_in_root(records: &[Record], hides: bool) -> Result<&Record, &'static str> {
     match (find(records, "user-data"), find(records, "config")) {
         (None, None) => Err("no file user-data or config"),
         (Some(first), _) if first.len > 0 => Ok(first),
@@ -99,12 +106,12 @@ fn take_from_root(records: &[Record], hides: bool) -> Result<&Record, &'static s
     }
 }
 
-/// cloud-init goes by the volume identifier, in one of two spellings, and wants the meta-data as well.
-fn take_as_cloud_init<'a>(volume: &Volume, records: &'a [Record]) -> Result<&'a Record, String> {
+/// Finds the file as cloud-init does: it checks the volume identifier, in one of two spellings, and needs the meta-data as well.
+fn find_as_cloud_init<'a>(volume: &Volume, records: &'a [Record]) -> Result<&'a Record, String> {
     let layout = match volume.identifier.trim() {
         "cidata" | "CIDATA" => Layout::NoCloud,
         "config-2" | "CONFIG-2" => Layout::ConfigDrive,
-        other => return Err(format!("a volume must be called CIDATA or config-2, not {other:?}")),
+        other => return Err(format!("the volume identifier must be CIDATA or config-2, not {other:?}")),
     };
     let wanted = |name: &str| find(records, name).ok_or_else(|| format!("no file {name}"));
     layout.metadata_name().map(wanted).transpose()?;
@@ -123,9 +130,9 @@ mod tests {
     #[test]
     fn an_empty_user_data_hides_config_from_linuxkit_only() {
         let records = [file("config", 5), file("user-data", 0)];
-        assert_eq!(take_from_root(&records, true).map(|_| ()), Err("user-data is empty and hides config"));
-        assert_eq!(take_from_root(&records, false).map(|record| record.len), Ok(5));
+        assert_eq!(find_in_root(&records, true).map(|_| ()), Err("user-data is empty and hides config"));
+        assert_eq!(find_in_root(&records, false).map(|record| record.len), Ok(5));
         let records = [file("config", 5), file("user-data", 3)];
-        assert_eq!(take_from_root(&records, true).map(|record| record.len), Ok(3));
+        assert_eq!(find_in_root(&records, true).map(|record| record.len), Ok(3));
     }
 }

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::{Kind, Record, Volume};
 
-/// A volume identifier and file names that some agent looks for.
+/// A volume identifier and file names that an agent looks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
     /// LinuxKit's metadata package: everything in one file `config`.
     ///
-    /// Its agent takes a CD-ROM with any identifier, but a disk only when it is called `cidata` or `CIDATA`.
+    /// Its agent accepts a CD-ROM with any volume identifier, but a disk only with `cidata` or `CIDATA`.
     #[default]
     LinuxKit,
     /// cloud-init's NoCloud: `user-data` and `meta-data`.
@@ -24,7 +24,7 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// All of them.
+    /// All layouts.
     pub const ALL: [Self; 3] = [Self::LinuxKit, Self::NoCloud, Self::ConfigDrive];
 
     /// Its name on the command line.
@@ -56,7 +56,7 @@ impl Layout {
         }
     }
 
-    /// The file with the instance's id, host name and keys.
+    /// The file with the instance id, the host name and the keys.
     #[must_use]
     pub fn metadata_name(self) -> Option<&'static str> {
         match self {
@@ -66,7 +66,7 @@ impl Layout {
         }
     }
 
-    /// The file with the network's configuration.
+    /// The file with the network configuration.
     #[must_use]
     pub fn network_config_name(self) -> Option<&'static str> {
         match self {
@@ -76,7 +76,7 @@ impl Layout {
         }
     }
 
-    /// The file with what the vendor adds to the user data.
+    /// The file with the vendor's additions to the user data.
     #[must_use]
     pub fn vendor_data_name(self) -> Option<&'static str> {
         match self {
@@ -88,7 +88,7 @@ impl Layout {
 
     /// The names of the files that its agents look for.
     pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
-        // LinuxKit's agent prefers `user-data` to `config`, so that it would hide the data.
+        // LinuxKit's agent prefers `user-data` to `config`, so it would hide the data.
         let hides = (self == Self::LinuxKit).then_some("user-data");
         let names = [
             Some(self.userdata_name()),
@@ -100,7 +100,7 @@ impl Layout {
         names.into_iter().flatten()
     }
 
-    /// Whether a file of this name would be taken for one that the layout uses.
+    /// Whether the layout uses a file of this name.
     #[must_use]
     pub fn uses(self, name: &[u8]) -> bool {
         self.names().any(|used| used.as_bytes() == name)
@@ -137,17 +137,17 @@ impl FromStr for Layout {
         Self::ALL
             .into_iter()
             .find(|layout| layout.name() == name)
-            .ok_or_else(|| format!("no such layout, there are {known}"))
+            .ok_or_else(|| format!("unknown layout (use one of {known})"))
     }
 }
 
-/// Whether agents take a disk with this volume identifier for one of theirs: they know two spellings.
+/// Whether agents accept a disk with this volume identifier. They know two spellings.
 #[must_use]
 pub fn is_cidata(identifier: &str) -> bool {
     matches!(identifier.trim(), "cidata" | "CIDATA")
 }
 
-/// The file of that name.
+/// The record of the file `name`.
 pub(super) fn find<'a>(records: &'a [Record], name: &str) -> Option<&'a Record> {
     records.iter().find(|record| record.kind == Kind::File && record.path == name.as_bytes())
 }

@@ -1,8 +1,8 @@
-//! The names of the files that some agent looks for, whatever the layout of the image, and what it takes a volume for.
+//! All file names and volume identifiers that agents look for, in any layout.
 //!
-//! cloud-init reads more than the layouts have: it prefers every dated version of a config drive to `latest`, and knows the
-//! first version, from before there was a directory `openstack`. It looks at any image for a config drive, whatever its volume
-//! is called.
+//! cloud-init reads more than the files of the layouts. It prefers every dated version of a config drive to `latest`, and knows
+//! the first version, from before there was a directory `openstack`. It searches every image for a config drive, whatever its
+//! volume identifier.
 //!
 //! Sources: those of `layout`; cloud-init, `cloudinit/sources/helpers/openstack.py` (`OS_VERSIONS`, `FILES_V1`).
 
@@ -28,7 +28,7 @@ const VERSIONS: [&str; 9] = [
 const VERSIONED: [&str; 5] =
     ["meta_data.json", "user_data", "vendor_data.json", "vendor_data2.json", "network_data.json"];
 
-/// The files of a config drive that are in no such directory.
+/// The files of a config drive outside of these directories.
 const OTHERS: [&str; 4] =
     ["ec2/latest/meta-data.json", "etc/network/interfaces", "meta.js", "root/.ssh/authorized_keys"];
 
@@ -37,13 +37,13 @@ static CONFIG_DRIVE: LazyLock<Vec<String>> = LazyLock::new(|| {
     VERSIONS.into_iter().flat_map(path).collect()
 });
 
-/// The names; some of them twice.
+/// The file names; some are there twice.
 fn looked_for() -> impl Iterator<Item = &'static str> {
     let config_drive = CONFIG_DRIVE.iter().map(String::as_str);
     Layout::ALL.into_iter().flat_map(Layout::names).chain(config_drive).chain(OTHERS)
 }
 
-/// The names and volume identifiers, for those who compare an image with them.
+/// The file names and volume identifiers, to compare an image with.
 pub(crate) static LOOKED_FOR: LazyLock<Reserved> =
     LazyLock::new(|| Reserved::new(looked_for(), Layout::ALL.map(Layout::volume_identifier).into_iter()));
 

@@ -1,4 +1,4 @@
-//! Meta-data that is generated: the instance id, the host name and public keys, as each layout wants them.
+//! Generated meta-data: the instance id, the host name and public keys, in the format of each layout.
 
 use crate::error::Result;
 use serde_json::json;
@@ -8,26 +8,25 @@ use crate::{
     encoding::{hex, uuid},
     image::{
         DIGEST_BYTES,
-        iso9660::writer::{DerivedFile, DerivedFrom, Input},
+        iso9660::writer::{DerivedFile, DerivedFrom, DerivedInput},
     },
 };
 
-/// What a generated meta-data file says besides the instance id.
+/// The content of a generated meta-data file.
 #[derive(Clone, Debug, Default)]
-pub struct Instance {
-    /// The instance id; `None`: made from the content of the image.
+pub struct InstanceData {
+    /// The instance id. `None`: it is made from the content of the image.
     pub id: Option<String>,
     /// The host name.
     pub hostname: Option<String>,
-    /// Public keys, each a line as in `authorized_keys`.
+    /// Public keys, each as a line of `authorized_keys`.
     pub ssh_keys: Vec<String>,
 }
 
-impl Instance {
-    /// The bytes of the layout's meta-data file. `digest` is that of the image's content; how many bytes come out does
-    /// not depend on it.
+impl InstanceData {
+    /// The meta-data file of the layout. `digest`: the digest of the image's content, on which the length does not depend.
     ///
-    /// `None` where the layout has no such file.
+    /// `None`: the layout has no such file.
     pub(crate) fn render(&self, layout: Layout, digest: &[u8; DIGEST_BYTES]) -> Option<Vec<u8>> {
         match layout {
             Layout::LinuxKit => None,
@@ -36,7 +35,7 @@ impl Instance {
         }
     }
 
-    /// YAML in which every string is a JSON string, which YAML reads the same way.
+    /// YAML in which every string is a JSON string, which means the same in YAML.
     fn render_nocloud(&self, digest: &[u8; DIGEST_BYTES]) -> String {
         let id = self.id.clone().unwrap_or_else(|| format!("iid-{}", hex(&digest[..16])));
         let mut lines = vec![format!("instance-id: {}", json!(id))];
@@ -64,18 +63,18 @@ impl Instance {
 /// The generated meta-data file of an image.
 #[derive(Debug)]
 pub(crate) struct MetaDataFile {
-    /// Whose it is.
+    /// The layout of the image.
     pub(crate) layout: Layout,
-    /// What it says.
-    pub(crate) instance: Instance,
+    /// Its content.
+    pub(crate) instance: InstanceData,
 }
 
 impl DerivedFile for MetaDataFile {
-    fn made_of(&self) -> DerivedFrom {
+    fn derived_from(&self) -> DerivedFrom {
         if self.instance.id.is_none() { DerivedFrom::Content } else { DerivedFrom::Nothing }
     }
 
-    fn render(&self, input: &Input) -> Result<Vec<u8>> {
+    fn render(&self, input: &DerivedInput) -> Result<Vec<u8>> {
         Ok(self.instance.render(self.layout, &input.content).unwrap_or_default())
     }
 }
@@ -85,9 +84,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn generated_meta_data_has_one_length_whatever_the_digest() {
+    fn the_length_of_generated_meta_data_does_not_depend_on_the_digest() {
         let instance =
-            Instance { id: None, hostname: Some("web".to_owned()), ssh_keys: vec!["k \"q\"".to_owned()] };
+            InstanceData { id: None, hostname: Some("web".to_owned()), ssh_keys: vec!["k \"q\"".to_owned()] };
         for layout in Layout::ALL {
             let [zeros, ones] = [[0; 32], [0xff; 32]].map(|digest| instance.render(layout, &digest));
             assert_eq!(zeros.map(|bytes| bytes.len()), ones.map(|bytes| bytes.len()));
@@ -96,7 +95,7 @@ mod tests {
 
     #[test]
     fn nocloud_meta_data_quotes_every_string() {
-        let instance = Instance {
+        let instance = InstanceData {
             id: Some("yes".to_owned()),
             hostname: Some("1e3".to_owned()),
             ssh_keys: vec!["ssh-ed25519 AAAA a: #b\\".to_owned()],

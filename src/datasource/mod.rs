@@ -1,4 +1,4 @@
-//! What an agent in a guest looks for, whatever carries it: volume identifiers, file names, and generated meta-data.
+//! Data sources: the volume identifiers and file names that agents in guests look for, and generated meta-data.
 
 pub mod compatibility;
 pub mod layout;

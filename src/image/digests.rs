@@ -1,4 +1,4 @@
-//! Digests of an image that has been written.
+//! Digests of a written image.
 
 use std::{
     fs::File,
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     DIGEST_BYTES, Extent, Progress,
-    iso9660::writer::{Placed, Written},
+    iso9660::writer::{PlacedFile, WrittenImage},
     sparse_copy::read_pieces,
 };
 
@@ -19,15 +19,15 @@ use super::{
 pub struct Digests {
     /// Of the whole image.
     pub image: [u8; DIGEST_BYTES],
-    /// Of each file, in the order of [`Written::files`].
+    /// Of each file, in the order of [`WrittenImage::files`].
     pub files: Vec<[u8; DIGEST_BYTES]>,
 }
 
-/// Digests the image in `file`, which was written as `written` says.
+/// Computes the digests of the image in `file`, which is laid out as `written` says.
 ///
 /// # Errors
-/// It cannot be read.
-pub fn digests(mut file: &File, written: &Written, progress: &mut dyn Progress) -> Result<Digests> {
+/// Fails if the image cannot be read, or is shorter than `written` says.
+pub fn digests(mut file: &File, written: &WrittenImage, progress: &mut dyn Progress) -> Result<Digests> {
     progress.expect(written.bytes);
     file.seek(SeekFrom::Start(0))?;
     let mut image = Sha256::new();
@@ -38,12 +38,12 @@ pub fn digests(mut file: &File, written: &Written, progress: &mut dyn Progress) 
             Ok(())
         };
         let read = read_pieces(&mut file.take(len), &mut each, progress)?;
-        ensure!(read == len, "the image became shorter");
+        ensure!(read == len, "the image became shorter while it was being read");
         Ok(())
     };
     let mut at = 0;
     let mut files = Vec::with_capacity(written.files.len());
-    for Placed { extent: Extent { offset, len }, .. } in &written.files {
+    for PlacedFile { extent: Extent { offset, len }, .. } in &written.files {
         let mut hash = Sha256::new();
         if *len > 0 {
             feed(offset - at, &mut Sha256::new())?;

@@ -1,8 +1,8 @@
-//! Which files of a volume share their bytes.
+//! Finds the files of a volume that share their bytes.
 //!
-//! A record takes 34 bytes and names up to 4 GiB, so that a small image may name the same bytes again and again. Files with
-//! the same extents are one file under several names. Anything else that overlaps is refused: then all files together
-//! have no more bytes than the image.
+//! A record takes 34 bytes and names up to 4 GiB, so a small image may name the same bytes many times. Files with the same
+//! extents are treated as one file with several names. Any other overlap is an error. So all files together have at most as
+//! many bytes as the image.
 
 use std::collections::HashMap;
 
@@ -10,11 +10,11 @@ use crate::error::{Result, ensure};
 
 use super::{Extent, Kind, Record};
 
-/// For each record the first one with the same extents, by its index; its own where there is none before it. Records
-/// that name no bytes, such as directories and empty files, share nothing.
+/// For each record, the index of the first one with the same extents, which may be its own. Records without bytes, such as
+/// directories and empty files, share nothing.
 ///
 /// # Errors
-/// Extents overlap, of one file or of two files, without being the same.
+/// Fails if extents of one file or of two files overlap without being the same.
 pub fn sharing(records: &[&Record]) -> Result<Vec<usize>> {
     let mut first_with = HashMap::new();
     let mut firsts = Vec::with_capacity(records.len());
@@ -37,7 +37,7 @@ pub fn sharing(records: &[&Record]) -> Result<Vec<usize>> {
         let name = |index: usize| records[index].display_path();
         ensure!(
             end(one) <= other.offset,
-            "{:?} and {:?} share some of their bytes, and a file system has no such files",
+            "files {:?} and {:?} overlap in part, which no file system can store",
             name(first),
             name(second)
         );
@@ -80,7 +80,7 @@ mod tests {
     fn extents_that_overlap_in_part_are_refused() {
         let refused = |records: &[Record]| sharing(records).unwrap_err().to_string();
         let said = refused(&[file("a", &[(0, 10)]), file("b", &[(9, 10)])]);
-        assert!(said.starts_with("\"a\" and \"b\" share some of their bytes"), "{said}");
+        assert!(said.starts_with("files \"a\" and \"b\" overlap in part"), "{said}");
         refused(&[file("a", &[(0, 10)]), file("b", &[(0, 9)])]);
         refused(&[file("a", &[(0, 10), (20, 1)]), file("b", &[(20, 1)])]);
         refused(&[file("a", &[(0, 10), (0, 10)])]);

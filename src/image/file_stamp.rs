@@ -1,4 +1,4 @@
-//! Whether a file changed while it was read.
+//! Detects that a file changed while it was being read.
 
 use std::{
     fs::{File, Metadata},
@@ -7,7 +7,10 @@ use std::{
 
 use crate::error::{Result, ensure};
 
-/// What a file is and when it last changed: equal before and after a copy, unless somebody wrote to it.
+/// What an error says of a file that changed.
+pub(super) const CHANGED: &str = "the file changed while it was being read";
+
+/// Identity, length and time of modification of a file: the same before and after a copy, unless somebody wrote to the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileStamp {
     device: u64,
@@ -26,9 +29,9 @@ impl FileStamp {
         }
     }
 
-    /// Fails when `file` is not what it was.
+    /// Fails if `file` has changed.
     pub(super) fn check(self, file: &File) -> Result<()> {
-        ensure!(Self::of(&file.metadata()?) == self, "it changed while it was read");
+        ensure!(Self::of(&file.metadata()?) == self, CHANGED);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! ISO 9660 images: the vocabulary that layouts, writer and reader share.
 //!
-//! An *image* is the bytes, a *volume* what is in them: an identifier, dates, and one or more trees of *records*, each
-//! of which names a file and the *extents* that hold its bytes. A *sector* is 2048 bytes, always.
+//! An *image* is the bytes. A *volume* is what they contain: an identifier, dates, and one or more trees of *records*. A record
+//! names a file and the *extents* that hold its bytes. A *sector* always has 2048 bytes.
 //!
 //! Sources: ECMA-119 (ISO 9660), the Joliet specification, IEEE P1281 and P1282 (SUSP and Rock Ridge).
 
@@ -18,7 +18,7 @@ pub mod superblocks;
 
 pub use iso9660::reader::Image;
 pub use progress::Progress;
-pub use source::Stored;
+pub use source::StoredFile;
 
 /// Bytes in a sector, the unit in which a descriptor or a record gives a position (ECMA-119, 6.1.2).
 pub const SECTOR_BYTES: u64 = 2048;
@@ -26,25 +26,26 @@ pub const SECTOR_BYTES: u64 = 2048;
 /// Bytes of a SHA-256 digest.
 pub const DIGEST_BYTES: usize = 32;
 
-/// Bytes at the start of an image that are for others than ISO 9660; here they are zeros (ECMA-119, 6.2.1).
+/// The system area at the start of an image, in bytes. ISO 9660 does not use it; here it is zeros (ECMA-119, 6.2.1).
 const SYSTEM_AREA_BYTES: usize = 16 * 2048;
 
-/// Characters of a volume identifier that the Joliet descriptor holds: 32 bytes of UCS-2.
+/// How many characters of a volume identifier the Joliet descriptor holds: 32 bytes of UCS-2.
 pub(crate) const JOLIET_IDENTIFIER_CHARACTERS: usize = 16;
 
-/// Bytes on a disk that must divide an image's size and a large file's offset.
+/// An image's size and the offset of a large file are multiples of this, in bytes.
 ///
 /// QEMU on storage with 4096-byte blocks refuses an image of another size, and file systems share blocks of this size.
 pub const ALIGNMENT_BYTES: u64 = 4096;
 
-/// Bytes of a file that is worth a hole in front of it, of less than [`LONG_ALIGNMENT_BYTES`]: a sixteenth of it at most.
+/// A file of at least this many bytes is aligned to [`LONG_ALIGNMENT_BYTES`]: the gap in front of it is at most a sixteenth of
+/// it.
 const LONG_BYTES: u64 = 1 << 20;
 
-/// Bytes on a disk that divide the offset of a long file.
+/// The offset of a long file is a multiple of this, in bytes.
 ///
-/// Linux copies within the kernel by pieces of 64 KiB, the pipe behind `copy_file_range`, and ext4 keeps each in one folio of
-/// its page cache where it is aligned. At a multiple of 4096 only, the copy of 1 GiB took 1.57 times the processor time,
-/// at one of 32 KiB 1.15 times; larger alignments brought no more (Linux 6.18).
+/// Linux copies within the kernel in pieces of 64 KiB, the size of the pipe behind `copy_file_range`, and ext4 keeps each in
+/// one folio of its page cache if it is aligned. Copying 1 GiB took 1.57 times the processor time at a multiple of 4096, and
+/// 1.15 times at one of 32 KiB; larger alignments were not faster (Linux 6.18).
 const LONG_ALIGNMENT_BYTES: u64 = 64 << 10;
 
 /// A run of bytes in an image.
@@ -56,26 +57,26 @@ pub struct Extent {
     pub len: u64,
 }
 
-/// What a volume's descriptors say of it.
+/// What the descriptors of a volume say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
     /// The volume identifier of the primary volume descriptor without trailing blanks; bytes that are not UTF-8 show
     /// as U+FFFD.
     pub identifier: String,
-    /// When the volume was made, as `YYYY-MM-DDThh:mm:ssZ` in UTC. `None`: not given, or not a date.
+    /// When the volume was created, as `YYYY-MM-DDThh:mm:ssZ` in UTC. `None`: no valid date.
     pub created: Option<String>,
-    /// When the volume was last changed, likewise.
+    /// When the volume was last changed, in the same form.
     pub modified: Option<String>,
     /// The trees that name the volume's files, the best for a Linux guest first.
     pub trees: Vec<Tree>,
-    /// The tree that a Linux guest sees, and that this program reads.
+    /// The tree that a Linux guest sees, which is the one that this program reads.
     pub read: Tree,
     /// Whether records of the root directory have an odd length, as in the images of `linuxkit metadata create`.
     pub malformed: bool,
-    /// Whether the primary and every supplementary descriptor carry valid creation and modification dates. go-diskfs,
-    /// and with it LinuxKit's agent, does not see a disk otherwise.
+    /// Whether the primary and every supplementary descriptor have valid creation and modification dates. Otherwise go-diskfs,
+    /// and with it LinuxKit's agent, does not find a disk.
     pub dates_valid: bool,
-    /// Bytes that the volume says it takes. A file may be shorter (truncated) or longer.
+    /// The size of the volume in bytes, as its descriptor states it. The file may be shorter (truncated) or longer.
     pub bytes: u64,
 }
 
@@ -86,9 +87,9 @@ pub enum Tree {
     Primary,
     /// POSIX names and modes on the primary tree.
     RockRidge,
-    /// A tree of its own with UCS-2 names.
+    /// A separate tree with UCS-2 names.
     Joliet,
-    /// A tree of its own under an Enhanced Volume Descriptor (ISO 9660:1999).
+    /// A separate tree under an Enhanced Volume Descriptor (ISO 9660:1999).
     Enhanced,
 }
 
@@ -108,22 +109,22 @@ impl Tree {
 /// A file or directory on a volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// The names of the directories above it and its own, from the root, joined by `/`.
+    /// Its path from the root: the names of the directories above it and its own, joined by `/`.
     ///
-    /// No component is empty, `.`, `..` or holds `/` or NUL; otherwise the bytes are as hostile as the image.
+    /// No component is empty, `.` or `..`, or contains `/` or NUL. The bytes are not to be trusted otherwise.
     pub path: Vec<u8>,
     /// What it is.
     pub kind: Kind,
     /// The permission bits, where Rock Ridge gives them.
     pub mode: Option<u32>,
-    /// Bytes of a file's content, 0 for anything else.
+    /// Bytes in a file, 0 for anything else.
     pub len: u64,
     /// Where the content is, in the order of its bytes.
     pub extents: Vec<Extent>,
 }
 
 impl Record {
-    /// The path for people: bytes that are not UTF-8 show as U+FFFD.
+    /// The path for people to read: bytes that are not UTF-8 show as U+FFFD.
     #[must_use]
     pub fn display_path(&self) -> String {
         String::from_utf8_lossy(&self.path).into_owned()
@@ -139,6 +140,6 @@ pub enum Kind {
     Directory,
     /// A symbolic link.
     SymbolicLink,
-    /// A device, a FIFO or a socket, which no metadata needs.
+    /// A device, a FIFO or a socket.
     Other,
 }

@@ -1,5 +1,4 @@
-//! What a source holds: bytes that are read at once, or a large file that is named until the writer needs it and then copied to
-//! its place.
+//! Opens sources: a small one is read at once, a large one is kept open or by name until the writer copies it to its place.
 
 use std::{
     fmt,
@@ -13,18 +12,18 @@ use crate::error::{Context, Result, bail, ensure};
 
 use super::{
     Extent, Progress,
-    file_stamp::FileStamp,
-    source::{Source, Stored},
-    sparse_copy::{copy_with_holes, pump, read_pieces},
+    file_stamp::{CHANGED, FileStamp},
+    source::{Source, StoredFile},
+    sparse_copy::{copy_with_holes, read_pieces},
 };
 
-/// A larger file is not held in memory but copied to its own place on the image.
+/// A file of more bytes is not held in memory, but copied to its own place on the image.
 const SMALL_BYTES: u64 = 1 << 20;
 
-/// All small files of an image together; those past it are treated as large.
+/// All small files of an image have at most this many bytes together; further ones are treated as large.
 const ALL_SMALL_BYTES: u64 = 2 << 20;
 
-/// What a source turned out to hold.
+/// What a source holds.
 #[derive(Debug)]
 pub(super) enum Content {
     Bytes(Vec<u8>),
@@ -32,8 +31,8 @@ pub(super) enum Content {
 }
 
 impl Content {
-    /// Looks at a source, and reads it if it is small by `room`.
-    pub(super) fn open(source: Source, room: &mut Room) -> Result<Self> {
+    /// Opens a source, and reads it if `room` counts it as small.
+    pub(super) fn open(source: Source, room: &mut SmallFileRoom) -> Result<Self> {
         match source {
             Source::Bytes(bytes) if room.takes(bytes.len() as u64) => Ok(Self::Bytes(bytes)),
             Source::Bytes(bytes) => Ok(Self::Large(Payload::Stream {
@@ -60,10 +59,10 @@ pub(super) enum Payload {
     File { path: PathBuf, role: &'static str, stamp: FileStamp },
     /// Something that can be read once: its beginning and the rest.
     Stream { label: String, start: Vec<u8>, rest: Box<dyn Read> },
-    /// A stream that had to be kept, in a file without a name.
+    /// A stream that was copied to a file without a name, since it is needed more than once.
     Spooled { file: File, len: u64 },
-    /// A file on an image that is there.
-    Stored(Stored),
+    /// A file on an existing image.
+    Stored(StoredFile),
 }
 
 impl fmt::Debug for Payload {
@@ -71,14 +70,14 @@ impl fmt::Debug for Payload {
         match self {
             Self::File { path, .. } => write!(f, "file {path:?}"),
             Self::Stream { label, .. } => f.write_str(label),
-            Self::Spooled { len, .. } => write!(f, "{len} bytes kept"),
+            Self::Spooled { len, .. } => write!(f, "temporary copy of {len} bytes"),
             Self::Stored(stored) => stored.fmt(f),
         }
     }
 }
 
 impl Payload {
-    /// Bytes in it, where that is known before it is read.
+    /// Its length in bytes, if that is known before it is read.
     pub(super) fn len(&self) -> Option<u64> {
         match self {
             Self::File { stamp, .. } => Some(stamp.len),
@@ -88,7 +87,7 @@ impl Payload {
         }
     }
 
-    /// Whether it has so many bytes or more. Of a stream it reads no more to find out.
+    /// Whether it has at least `bytes` bytes. No more of a stream is read to find out.
     pub(super) fn reaches(&mut self, bytes: u64) -> Result<bool> {
         match (self.len(), self) {
             (Some(len), _) => Ok(len >= bytes),
@@ -101,7 +100,7 @@ impl Payload {
         }
     }
 
-    /// Its first bytes, `limit` of them at most.
+    /// Its first bytes, at most `limit` of them.
     pub(super) fn beginning(&self, limit: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         match self {
@@ -113,7 +112,7 @@ impl Payload {
         Ok(bytes)
     }
 
-    /// Its bytes, if they are at most `limit`; of a stream it takes no more to find out.
+    /// Its bytes, if there are at most `limit`. One more byte of a stream is read to find out.
     pub(super) fn peek(&mut self, limit: u64) -> Result<Option<Vec<u8>>> {
         if self.len().is_some_and(|len| len > limit) {
             return Ok(None);
@@ -130,15 +129,14 @@ impl Payload {
         Ok(Some(bytes))
     }
 
-    /// Copies it to byte `offset` of `out`, where `out` holds nothing yet, and says how many bytes it took. Nothing is left
-    /// of a stream.
-    pub(super) fn place(&mut self, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<u64> {
+    /// Copies it to byte `offset` of `out`, where `out` holds nothing yet, and returns its length. Nothing is left of a stream.
+    pub(super) fn copy_to(&mut self, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<u64> {
         match self {
             Self::File { path, role, stamp } => {
                 let mut copy = || -> Result<u64> {
                     let file = File::open(&*path)?;
                     stamp.check(&file)?;
-                    place_file(&file, stamp.len, out, offset, progress)?;
+                    copy_file(&file, stamp.len, out, offset, progress)?;
                     stamp.check(&file)?;
                     Ok(stamp.len)
                 };
@@ -147,26 +145,28 @@ impl Payload {
             Self::Stream { label, start, rest } => {
                 let mut out = out;
                 out.seek(SeekFrom::Start(offset)).context("writing the image")?;
-                pump(start.as_slice().chain(rest), &mut out, label, progress)
+                read_pieces(start.as_slice().chain(rest), &mut |piece| out.write_all(piece), progress)
+                    .with_context(|| format!("copying {label} to the image"))
             }
             Self::Spooled { file, len } => {
-                place_file(file, *len, out, offset, progress)?;
+                copy_file(file, *len, out, offset, progress)?;
                 Ok(*len)
             }
-            Self::Stored(stored) => stored.place(out, offset, progress),
+            Self::Stored(stored) => stored.copy_to(out, offset, progress),
         }
     }
 
-    /// The same bytes in a form that can be read more than once and whose length is known.
+    /// The same bytes in a form that can be read more than once, and whose length is known.
     pub(super) fn keep(self, progress: &mut dyn Progress) -> Result<Self> {
         let Self::Stream { label, start, rest } = self else { return Ok(self) };
         let mut file =
             crate::output::atomic_file::nameless().context("creating a temporary file for a pipe")?;
-        let len = pump(start.as_slice().chain(rest), &mut file, &label, progress)?;
+        let len = read_pieces(start.as_slice().chain(rest), &mut |piece| file.write_all(piece), progress)
+            .with_context(|| format!("copying {label} to a temporary file"))?;
         Ok(Self::Spooled { file, len })
     }
 
-    /// Fills `bytes` with those from `offset` on of a file or of what was kept.
+    /// Fills `bytes` with its bytes from `offset` on. Not for a stream.
     pub(super) fn read_at(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
         match self {
             Self::File { path, .. } => File::open(path)?.read_exact_at(bytes, offset),
@@ -176,7 +176,7 @@ impl Payload {
         }
     }
 
-    /// Hands the bytes of a file or of what was kept to `each`, piece by piece.
+    /// Passes its bytes to `each`, piece by piece. Not for a stream.
     pub(super) fn read(
         &self,
         each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
@@ -188,7 +188,7 @@ impl Payload {
                     let mut file = File::open(path)?;
                     stamp.check(&file)?;
                     let read = read_pieces(&mut (&mut file).take(stamp.len), each, progress)?;
-                    ensure!(read == stamp.len, "it changed while it was read");
+                    ensure!(read == stamp.len, CHANGED);
                     stamp.check(&file)
                 };
                 copy().with_context(|| format!("copying {role} {path:?} to the image"))
@@ -206,21 +206,21 @@ impl Payload {
 }
 
 /// Copies `len` bytes of `file` to `offset` of `out`, leaving holes where `file` has them.
-fn place_file(file: &File, len: u64, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<()> {
+fn copy_file(file: &File, len: u64, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<()> {
     let copied = copy_with_holes(file, Extent { offset: 0, len }, out, offset, progress)?;
-    ensure!(copied == len, "it changed while it was read");
+    ensure!(copied == len, CHANGED);
     Ok(())
 }
 
-/// How much more the small files of an image may take.
+/// How many bytes further small files of an image may have.
 ///
 /// Whether a file is small depends on its length and on the files before it, never on where it comes from.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct SmallFileRoom {
     left: u64,
 }
 
-impl Room {
+impl SmallFileRoom {
     pub(super) fn new() -> Self {
         Self { left: ALL_SMALL_BYTES }
     }
@@ -238,13 +238,13 @@ impl Room {
     }
 }
 
-fn open_file(path: PathBuf, role: &'static str, room: &mut Room) -> Result<Content> {
+fn open_file(path: PathBuf, role: &'static str, room: &mut SmallFileRoom) -> Result<Content> {
     let mut file = File::open(&path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
-        bail!("it is a directory");
+        bail!("is a directory");
     }
-    // Files of /proc say that they are empty; like pipes they are read to see.
+    // Files in /proc have a length of 0; like pipes, they must be read to find out.
     if !metadata.is_file() || metadata.len() == 0 {
         let label = format!("{role} {path:?}");
         return open_stream(Box::new(file), label, room);
@@ -256,13 +256,13 @@ fn open_file(path: PathBuf, role: &'static str, room: &mut Room) -> Result<Conte
     let mut bytes = Vec::with_capacity(usize::try_from(stamp.len)?);
     (&mut file).take(stamp.len).read_to_end(&mut bytes)?;
     if bytes.len() as u64 != stamp.len {
-        bail!("it changed while it was read");
+        bail!(CHANGED);
     }
     stamp.check(&file)?;
     Ok(Content::Bytes(bytes))
 }
 
-fn open_stream(mut stream: Box<dyn Read>, label: String, room: &mut Room) -> Result<Content> {
+fn open_stream(mut stream: Box<dyn Read>, label: String, room: &mut SmallFileRoom) -> Result<Content> {
     let mut start = Vec::new();
     stream
         .by_ref()

@@ -1,4 +1,4 @@
-//! What a file or a device is, from a sector or two of it.
+//! Recognizes what a file or a device holds by its first sectors.
 
 use std::{
     fs::File,
@@ -14,17 +14,17 @@ use rustix::{
 
 use super::SECTOR_BYTES;
 
-/// Where the first descriptor is, in bytes (ECMA-119, 6.2.1).
+/// The offset of the first descriptor in bytes (ECMA-119, 6.2.1).
 pub(super) const FIRST_DESCRIPTOR: u64 = 16 * SECTOR_BYTES;
 
 /// Bytes in a descriptor (ECMA-119, 8).
 const DESCRIPTOR_BYTES: usize = 2048;
 
-/// Descriptors that are looked at.
+/// How many descriptors are read.
 const DESCRIPTORS_MAX: usize = 16;
 
-/// Bytes that are read at a time. A small image has nothing behind them that a guest reads, and from a drive one piece
-/// comes faster than several.
+/// Bytes that are read at a time. A small image has nothing behind them that a guest reads, and a drive delivers one piece faster
+/// than several.
 const READ_BYTES: usize = DESCRIPTORS_MAX * DESCRIPTOR_BYTES;
 
 /// The standard identifier of every descriptor, after its type (ECMA-119, 8.1.2).
@@ -33,10 +33,10 @@ const STANDARD_IDENTIFIER: &[u8; 5] = b"CD001";
 /// The type of a primary volume descriptor (ECMA-119, 8.4.1).
 const PRIMARY: u8 = 1;
 
-/// The type of the last descriptor (ECMA-119, 8.3.1).
+/// The type of the last descriptor, the terminator (ECMA-119, 8.3.1).
 const TERMINATOR: u8 = 255;
 
-/// Where a primary volume descriptor has its volume identifier (ECMA-119, 8.4.7).
+/// The volume identifier in a primary volume descriptor (ECMA-119, 8.4.7).
 const VOLUME_IDENTIFIER: std::ops::Range<usize> = 40..72;
 
 /// A file system that an image may hold.
@@ -48,11 +48,11 @@ pub enum FileSystem {
     Fat,
 }
 
-/// The file system in a file, by its first sectors; `None`: there is neither, or the file can only be read from its start.
-/// The file stands at its start afterwards.
+/// The file system in a file, by its first sectors. `None`: it has neither, or the file is not seekable. The file is at its
+/// start afterwards.
 ///
 /// # Errors
-/// It cannot be read. A file that is too short is no error.
+/// Fails if the file cannot be read. A file that is too short is not an error.
 pub fn file_system(file: &mut (impl Read + Seek)) -> io::Result<Option<FileSystem>> {
     let descriptor = match file.seek(SeekFrom::Start(FIRST_DESCRIPTOR)) {
         // A FIFO.
@@ -69,7 +69,7 @@ pub fn file_system(file: &mut (impl Read + Seek)) -> io::Result<Option<FileSyste
     Ok(is_fat(&sector).then_some(FileSystem::Fat))
 }
 
-/// Bytes of a FAT boot sector that are looked at, whatever the sector size.
+/// Bytes of a FAT boot sector that are checked, whatever the sector size.
 const BOOT_SECTOR_BYTES: u64 = 512;
 
 /// Whether a boot sector has a plausible BIOS parameter block and its signature (Microsoft, "FAT: General Overview of
@@ -94,23 +94,23 @@ fn is_fat(sector: &[u8]) -> bool {
         && sector[SIGNATURE..] == [0x55, 0xaa]
 }
 
-/// Whether an image may take the place of a file: there is none, or it is an image itself, is empty, or holds nothing but
-/// zeros, as one that was made to have some size. Anything else is likely somebody's data.
+/// Whether an image may replace a file: there is no file, or it is an image itself, is empty, or holds only zeros, as a file
+/// that was created with a size does. Anything else is likely to be somebody's data.
 ///
 /// # Errors
-/// It cannot be read.
+/// Fails if the file cannot be read.
 pub fn may_be_replaced(file: Option<File>) -> io::Result<bool> {
     let Some(mut file) = file else { return Ok(true) };
     Ok(file_system(&mut file)?.is_some() || is_all_zeros(&mut file)?)
 }
 
-/// Whether all bytes of a file are zeros. Its holes are not read.
+/// Whether a file holds only zeros. Its holes are not read.
 fn is_all_zeros(file: &mut File) -> io::Result<bool> {
     let mut buffer = vec![0; ZEROS_READ_BYTES];
     let mut at = 0;
     loop {
         match rustix::fs::seek(&*file, rustix::fs::SeekFrom::Data(at)) {
-            // Nothing but a hole is left.
+            // Only a hole is left.
             Err(Errno::NXIO) => return Ok(true),
             // A file system without holes.
             Err(Errno::INVAL) => drop(file.seek(SeekFrom::Start(at))?),
@@ -124,37 +124,37 @@ fn is_all_zeros(file: &mut File) -> io::Result<bool> {
     }
 }
 
-/// Bytes that are looked at for zeros at a time.
+/// How many bytes are compared with zeros at a time.
 const ZEROS_READ_BYTES: usize = 64 << 10;
 
-/// Opens a file or a block device, and nothing else: a FIFO would wait for somebody to write to it.
+/// Opens a regular file or a block device, and nothing else: opening a FIFO would wait for a writer.
 ///
 /// # Errors
-/// It is no regular file or block device, or cannot be opened.
+/// Fails if it is neither, or cannot be opened.
 pub fn open(path: &Path) -> io::Result<File> {
     const KINDS: [FileType; 2] = [FileType::RegularFile, FileType::BlockDevice];
-    open_one_of(&KINDS, path)?.ok_or_else(|| io::Error::other("it is no regular file or block device"))
+    open_one_of(&KINDS, path)?.ok_or_else(|| io::Error::other("not a regular file or a block device"))
 }
 
 /// Opens a regular file, and nothing else.
 ///
 /// # Errors
-/// It is no regular file, or cannot be opened.
+/// Fails if it is not a regular file, or cannot be opened.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     let file = open_one_of(&[FileType::RegularFile], path)?;
-    file.ok_or_else(|| io::Error::other("it is no regular file"))
+    file.ok_or_else(|| io::Error::other("not a regular file"))
 }
 
-/// Opens a file of one of these kinds, and never waits for it. `None`: it is of another kind, and was not opened.
+/// Opens a file of one of these kinds, without waiting. `None`: it is of another kind, and was not opened.
 ///
-/// The kind is looked at by a handle, and it is that handle which is opened, since the path may lead to a FIFO a moment later.
+/// The kind is checked on a handle, and that handle is opened, since the path may lead to a FIFO a moment later.
 fn open_one_of(kinds: &[FileType], path: &Path) -> io::Result<Option<File>> {
     let fits = |mode| kinds.contains(&FileType::from_raw_mode(mode));
     let named = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
     if !fits(fstat(&named)?.st_mode) {
         return Ok(None);
     }
-    // A drive must not be opened with NONBLOCK: it would not look whether there is a disc.
+    // A drive must not be opened with NONBLOCK: it would not check whether there is a disc.
     match File::open(format!("/proc/self/fd/{}", named.as_raw_fd())) {
         // There is no /proc.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -166,10 +166,10 @@ fn open_one_of(kinds: &[FileType], path: &Path) -> io::Result<Option<File>> {
 }
 
 /// The volume identifier of the image in a file or on a device, without the blanks around it; bytes that are not UTF-8
-/// show as U+FFFD. `None`: there is no ISO 9660 volume.
+/// show as U+FFFD. `None`: not an ISO 9660 image.
 ///
 /// # Errors
-/// It cannot be read. A file that is too short is no error.
+/// Fails if the file cannot be read. A file that is too short is not an error.
 pub fn volume_identifier(file: &mut (impl Read + Seek)) -> io::Result<Option<String>> {
     file.seek(SeekFrom::Start(FIRST_DESCRIPTOR))?;
     let mut file = BufReader::with_capacity(READ_BYTES, file);
@@ -187,7 +187,7 @@ pub fn volume_identifier(file: &mut (impl Read + Seek)) -> io::Result<Option<Str
     Ok(None)
 }
 
-/// The descriptor that comes next, if there is one.
+/// Reads the next descriptor, if there is one.
 fn read_descriptor(file: &mut impl Read) -> io::Result<Option<[u8; DESCRIPTOR_BYTES]>> {
     let mut descriptor = [0; DESCRIPTOR_BYTES];
     match file.read_exact(&mut descriptor) {
@@ -217,7 +217,7 @@ mod tests {
         volume_identifier(&mut io::Cursor::new(image(descriptors))).unwrap()
     }
 
-    /// A drive of which the sectors from `faulty` on cannot be read.
+    /// A drive whose sectors from `faulty` on cannot be read.
     struct Drive {
         image: io::Cursor<Vec<u8>>,
         faulty: u64,
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_read_error_is_no_answer() {
+    fn a_read_error_is_reported() {
         let image = image(&[(1, b"CD001", "x"), (255, b"CD001", "")]);
         let look = |faulty, bytes: &[u8]| {
             let mut drive = Drive { image: io::Cursor::new(bytes.to_vec()), faulty, reads: 0 };
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_image_may_not_be_replaced() {
+    fn only_an_image_or_zeros_may_be_replaced() {
         let replaceable = |bytes: &[u8], len: u64| {
             let mut file = crate::output::atomic_file::nameless().unwrap();
             io::Write::write_all(&mut file, bytes).unwrap();
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fat_boot_sector_is_told_from_others() {
+    fn a_fat_boot_sector_is_recognized() {
         let mut sector = [0; 512];
         sector[..3].copy_from_slice(b"\xeb\x3c\x90");
         sector[11..17].copy_from_slice(&[0, 2, 4, 1, 0, 2]);

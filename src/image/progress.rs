@@ -1,8 +1,8 @@
-//! How far the work has come.
+//! Progress of long work.
 
-/// Told of the work as it goes on. `()` ignores it.
+/// Receives the progress of long work. `()` ignores it.
 pub trait Progress {
-    /// `bytes` more are to be copied or read. Not called for a pipe, whose length nobody knows.
+    /// `bytes` more are to be copied or read. Not called for a pipe, whose length is unknown.
     fn expect(&mut self, bytes: u64);
     /// `bytes` more are done.
     fn advance(&mut self, bytes: u64);

@@ -1,4 +1,4 @@
-//! Where the bytes of a file on an image come from.
+//! Sources: where the bytes of a file on an image come from.
 
 use std::{
     fmt,
@@ -22,21 +22,21 @@ use super::{
 pub enum Source {
     /// These bytes.
     Bytes(Vec<u8>),
-    /// A file, a FIFO or a device on the host. A regular file that changes while it is read is an error.
+    /// A file, a FIFO or a device on the host. If a regular file changes while it is read, that is an error.
     File {
         /// Its path.
         path: PathBuf,
-        /// What it is for, as errors call it: `data file`.
+        /// Its purpose, for errors: `data file`.
         role: &'static str,
     },
     /// Standard input, to its end.
     StandardInput,
-    /// A file on an image that is there.
-    Stored(Stored),
+    /// A file on an existing image.
+    Stored(StoredFile),
 }
 
 impl Source {
-    /// A file on the host, for the purpose that errors call `role`.
+    /// A file on the host. `role`: its purpose, for errors.
     pub fn file(path: impl Into<PathBuf>, role: &'static str) -> Self {
         Self::File { path: path.into(), role }
     }
@@ -51,55 +51,55 @@ impl Source {
     }
 }
 
-/// A file on an image that is there. That the image changes while it is read is an error.
+/// A file on an existing image. If the image changes while it is read, that is an error.
 #[derive(Clone)]
-pub struct Stored {
+pub struct StoredFile {
     image: Arc<File>,
     stamp: FileStamp,
     extents: Vec<Extent>,
-    /// What errors call it.
+    /// Its name in errors.
     label: String,
 }
 
-impl fmt::Debug for Stored {
+impl fmt::Debug for StoredFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.label)
     }
 }
 
-impl Stored {
+impl StoredFile {
     /// The file in these extents of `image`.
     pub(super) fn new(image: Arc<File>, extents: Vec<Extent>, label: String) -> io::Result<Self> {
         let stamp = FileStamp::of(&image.metadata()?);
         Ok(Self { image, stamp, extents, label })
     }
 
-    /// Bytes in it.
+    /// Its length in bytes.
     pub(super) fn len(&self) -> u64 {
         self.extents.iter().map(|extent| extent.len).sum()
     }
 
-    /// All of its bytes.
+    /// All its bytes.
     pub(super) fn bytes(&self) -> Result<Vec<u8>> {
         self.beginning(u64::MAX)
     }
 
-    /// Its first bytes, `limit` of them at most.
+    /// Its first bytes, at most `limit` of them.
     pub(super) fn beginning(&self, mut limit: u64) -> Result<Vec<u8>> {
-        self.unchanged(|mut image| {
+        self.read_unchanged(|mut image| {
             let mut bytes = Vec::new();
             for extent in &self.extents {
                 let wanted = extent.len.min(limit);
                 image.seek(SeekFrom::Start(extent.offset))?;
                 let read = image.take(wanted).read_to_end(&mut bytes)?;
-                ensure!(read as u64 == wanted, "the image ends before it does");
+                ensure!(read as u64 == wanted, "the image ends before the file does");
                 limit -= wanted;
             }
             Ok(bytes)
         })
     }
 
-    /// Fills `bytes` with those from `offset` on.
+    /// Fills `bytes` with its bytes from `offset` on.
     pub(super) fn read_at(&self, mut offset: u64, mut bytes: &mut [u8]) -> io::Result<()> {
         for extent in &self.extents {
             if offset >= extent.len {
@@ -114,37 +114,37 @@ impl Stored {
         if bytes.is_empty() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
 
-    /// Copies it to byte `offset` of `out`, where `out` holds nothing yet, and says how many bytes it took.
-    pub(super) fn place(&self, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<u64> {
-        self.unchanged(|image| {
+    /// Copies it to byte `offset` of `out`, where `out` holds nothing yet, and returns its length.
+    pub(super) fn copy_to(&self, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<u64> {
+        self.read_unchanged(|image| {
             let mut done = 0;
             for extent in joined(&self.extents) {
                 let copied = copy_with_holes(image, extent, out, offset + done, progress)?;
-                ensure!(copied == extent.len, "the image ends before it does");
+                ensure!(copied == extent.len, "the image ends before the file does");
                 done += extent.len;
             }
             Ok(done)
         })
     }
 
-    /// Hands its bytes to `each`, piece by piece.
+    /// Passes its bytes to `each`, piece by piece.
     pub(super) fn read(
         &self,
         each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
         progress: &mut dyn Progress,
     ) -> Result<()> {
-        self.unchanged(|mut image| {
+        self.read_unchanged(|mut image| {
             for extent in &self.extents {
                 image.seek(SeekFrom::Start(extent.offset))?;
                 let read = read_pieces(&mut image.take(extent.len), each, progress)?;
-                ensure!(read == extent.len, "the image ends before it does");
+                ensure!(read == extent.len, "the image ends before the file does");
             }
             Ok(())
         })
     }
 
-    /// What `read` does with the image, unless somebody wrote to that meanwhile.
-    fn unchanged<T>(&self, read: impl FnOnce(&File) -> Result<T>) -> Result<T> {
+    /// Calls `read` with the image, and fails if the image changed meanwhile.
+    fn read_unchanged<T>(&self, read: impl FnOnce(&File) -> Result<T>) -> Result<T> {
         let read = || -> Result<T> {
             let done = read(&self.image)?;
             self.stamp.check(&self.image)?;

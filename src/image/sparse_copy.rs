@@ -1,38 +1,36 @@
-//! Copies between files, by whatever is fastest: the kernel moves the bytes, shares blocks where the file system can, and holes
-//! stay holes.
+//! Copies between files in the fastest way: the kernel copies the bytes, shares blocks where the file system can, and holes stay
+//! holes.
 //!
-//! `std::io::copy` between two files is `copy_file_range`; pipes are read and written. What comes out does not depend on
-//! which it was.
+//! `std::io::copy` between two files is `copy_file_range`; pipes are read and written. The result is the same either way.
 
 use std::{
     fs::File,
-    io::{self, Read, Seek, SeekFrom, Write},
+    io::{self, Read, Seek, SeekFrom},
     os::unix::fs::FileExt,
     time::{Duration, Instant},
 };
 
-use crate::error::{Context, Result};
 use rustix::{fs, io::Errno};
 
 use super::{Extent, Progress};
 
-/// Bytes that are copied between two reports of progress.
+/// How many bytes are copied between two reports of progress.
 pub(super) const STEP_BYTES: u64 = 16 << 20;
 
-/// The same behind a step that the file system shared instead of copying it: each one is a transaction.
+/// How many bytes are copied in one step after a step that the file system shared instead of copying it: each one is a transaction.
 const SHARED_STEP_BYTES: u64 = 1 << 30;
 
-/// Time in which no machine copies [`STEP_BYTES`].
+/// No machine copies [`STEP_BYTES`] in this time.
 const SHARED_TIME_MAX: Duration = Duration::from_micros(500);
 
-/// Bytes that a pipe is read by: its usual capacity is 64 KiB, and more saves system calls for those that hold more.
+/// How many bytes are read from a pipe at a time: it usually holds 64 KiB, and where it holds more this saves system calls.
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// Copies the bytes of `file` in `extent` to byte `offset` of `out`, where `out` holds nothing yet, and leaves holes where
-/// `file` has them. How many bytes of the extent were there.
+/// `file` has them. Returns how many bytes of the extent `file` had.
 ///
-/// The kernel copies. Where the file system shares blocks (XFS, Btrfs, bcachefs) it has nothing to copy, as long as both
-/// offsets are multiples of [`ALIGNMENT_BYTES`](super::ALIGNMENT_BYTES).
+/// The kernel copies. Where the file system shares blocks (XFS, Btrfs, bcachefs), nothing is copied if both offsets are
+/// multiples of [`ALIGNMENT_BYTES`](super::ALIGNMENT_BYTES).
 pub(super) fn copy_with_holes(
     file: &File,
     extent: Extent,
@@ -43,7 +41,7 @@ pub(super) fn copy_with_holes(
     let end = extent.offset + extent.len;
     let mut at = extent.offset;
     while at < end {
-        // A file system that knows no holes says EINVAL, one that has only a hole left ENXIO.
+        // EINVAL: the file system has no holes. ENXIO: only a hole is left.
         let data = match fs::seek(file, fs::SeekFrom::Data(at)) {
             Ok(data) => data.min(end),
             Err(Errno::NXIO) => file.metadata()?.len().clamp(at, end),
@@ -64,7 +62,7 @@ pub(super) fn copy_with_holes(
     Ok(at - extent.offset)
 }
 
-/// Copies the bytes in `range` of `file` to byte `offset` of `out`, and says how many there were.
+/// Copies the bytes in `range` of `file` to byte `offset` of `out`, and returns how many `file` had.
 fn copy_range(
     mut file: &File,
     range: std::ops::Range<u64>,
@@ -95,8 +93,8 @@ fn copy_range(
     Ok(done)
 }
 
-/// Whether `file` is a regular one that holds nothing and takes bytes at any place, so that a copy into it can leave holes
-/// and share blocks.
+/// Whether `file` is a regular file that is empty and can be written at any offset, so that a copy into it can leave holes and
+/// share blocks.
 pub(super) fn takes_holes(mut file: &File) -> bool {
     let is_empty = file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0);
     let appends = fs::fcntl_getfl(file).is_ok_and(|flags| flags.contains(fs::OFlags::APPEND));
@@ -108,31 +106,9 @@ pub(super) fn write_at(out: &File, offset: u64, bytes: &[u8]) -> io::Result<()> 
     out.write_all_at(bytes, offset)
 }
 
-/// Reads `from` to its end and writes it to `to`.
-pub(super) fn pump(
-    mut from: impl Read,
-    to: &mut impl Write,
-    label: &str,
-    progress: &mut dyn Progress,
-) -> Result<u64> {
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let mut total = 0;
-    loop {
-        let read = match from.read(&mut buffer) {
-            Ok(0) => return Ok(total),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error).with_context(|| format!("reading {label}")),
-        };
-        to.write_all(&buffer[..read]).with_context(|| format!("copying {label}"))?;
-        total += read as u64;
-        progress.advance(read as u64);
-    }
-}
-
-/// Hands what `from` gives to `each`, and says how many bytes that were.
+/// Reads `from` to its end, passes its bytes to `each`, and returns how many there were.
 pub(super) fn read_pieces(
-    from: &mut impl Read,
+    mut from: impl Read,
     each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
     progress: &mut dyn Progress,
 ) -> io::Result<u64> {
@@ -152,8 +128,8 @@ pub(super) fn read_pieces(
     }
 }
 
-/// The extents with those that follow one another as one. The extents of 4 GiB that a larger file has end within blocks,
-/// which file systems share as a whole only.
+/// Joins extents that follow one another. The extents of 4 GiB that a larger file has end within blocks, and file systems share
+/// only whole blocks.
 pub(super) fn joined(extents: &[Extent]) -> Vec<Extent> {
     let mut joined: Vec<Extent> = Vec::with_capacity(1);
     for extent in extents {

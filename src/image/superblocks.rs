@@ -1,16 +1,16 @@
-//! Whether some bytes of an image make another program take it for something else than ISO 9660.
+//! Finds bytes in an image that make other programs mistake it for something other than ISO 9660.
 //!
-//! blkid, and with it udev, systemd and `mount -t auto`, looks at fixed places for the marks of many file systems, RAID members,
-//! encrypted disks and partition tables, most of them before ISO 9660. Windows and 7-Zip look for UDF first. A file on an
-//! image may have such a mark at such a place, by accident or by intent.
+//! blkid, and with it udev, systemd and `mount -t auto`, searches fixed places for the magic bytes of many file systems, RAID
+//! members, encrypted disks and partition tables, most of them before ISO 9660. Windows and 7-Zip search for UDF first. A file
+//! on an image may have such bytes at such a place, by accident or on purpose.
 //!
-//! The table has the marks of libblkid 2.38.1, which were read from the library, and those that later versions added, as far
-//! as bytes that somebody else chose can be there: a file's own, and names in directories. They begin behind the descriptors,
-//! and of what lies in front of these and in gaps it is checked that it is zero. A mark counts by itself, where most
-//! programs also want fields around it that fit; so this finds more than they do.
+//! The table has the magic bytes of libblkid 2.38.1, as read from the library, and those that later versions added, as far as
+//! others can choose the bytes at their places: file contents, and names in directories. These begin after the descriptors; what
+//! precedes the descriptors, and gaps, are checked to be zeros. Magic bytes count by themselves, although most programs also
+//! check the fields around them. So this finds more than they do.
 //!
-//! Places from the end count for an image that is as long as its device. On a longer device they are elsewhere, and there
-//! a signature is not accepted.
+//! Places counted from the end are those of an image that is as long as its device. On a longer device they are elsewhere, and a
+//! signature is not accepted there.
 //!
 //! Sources: libblkid of util-linux, `libblkid/src/superblocks/*.c` and `libblkid/src/partitions/*.c`; ECMA-167, 3/8.4.2.1 (UDF's
 //! anchors).
@@ -24,22 +24,22 @@ use crate::error::{Result, error};
 use super::superblocks::table::{Marks, TABLE};
 use super::{Extent, Image, Kind, Record};
 
-/// Bytes of a mark at most, what is there besides included.
+/// The most magic bytes in one place.
 const MARK_BYTES_MAX: usize = 24;
 
-/// Bytes that are read at once where a place is looked at: marks often follow one another.
+/// How many bytes are read at a time around a place: places are often next to one another.
 const WINDOW_BYTES: u64 = 16 << 10;
 
-/// Something that is looked for, in an image of some size.
+/// Magic bytes at a place in an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// What it is a mark of.
+    /// What they belong to.
     pub name: &'static str,
-    /// Bytes from the start of the image to the first of its bytes.
+    /// The offset of the first byte in the image.
     pub offset: u64,
-    /// Its bytes.
+    /// The bytes.
     pub bytes: &'static [u8],
-    /// Other bytes that are there besides, and how far they are from the first. There may be none.
+    /// Additional bytes, and their distance from the first byte. There may be none.
     pub and: (u64, &'static [u8]),
 }
 
@@ -48,12 +48,12 @@ impl fmt::Display for Mark {
         let Self { name, offset, .. } = self;
         write!(
             f,
-            "byte {offset} of the image has the mark of {name}, for which other programs may take the image"
+            "byte {offset} of the image has the magic bytes of {name}; other programs may mistake the image for it"
         )
     }
 }
 
-/// Everything that is looked for in an image of `bytes` bytes. A mark is within the image.
+/// All magic bytes that an image of `bytes` bytes can have.
 pub fn marks(bytes: u64) -> impl Iterator<Item = Mark> {
     let all = Extent { offset: 0, len: bytes };
     let offsets = move |(marks, first): (&'static Marks, _)| {
@@ -62,7 +62,7 @@ pub fn marks(bytes: u64) -> impl Iterator<Item = Mark> {
     runs(bytes).flat_map(offsets).flat_map(move |(marks, offset)| marks_at(marks, offset, bytes))
 }
 
-/// The rows of the table, with the place of the first mark of each.
+/// The rows of the table, with the first place of each.
 fn runs(bytes: u64) -> impl Iterator<Item = (&'static Marks, u64)> {
     TABLE.iter().flat_map(move |marks| {
         marks.places.iter().filter_map(move |place| Some((marks, place.offset(bytes)?)))
@@ -95,8 +95,8 @@ impl Mark {
         Ok(true)
     }
 
-    /// The sentence about it, with the file whose bytes they are, if it is one of `files`.
-    pub(super) fn tell<'a>(&self, mut files: impl Iterator<Item = (&'a [u8], Extent)>) -> String {
+    /// A sentence about it, with the name of the file that has these bytes, if it is one of `files`.
+    pub(super) fn describe<'a>(&self, mut files: impl Iterator<Item = (&'a [u8], Extent)>) -> String {
         let has = |extent: Extent| (extent.offset..extent.offset + extent.len).contains(&self.offset);
         match files.find(|(_, extent)| has(*extent)) {
             Some((name, _)) => format!("file {:?}: {self}", String::from_utf8_lossy(name)),
@@ -105,11 +105,11 @@ impl Mark {
     }
 }
 
-/// Looks for marks in an image of `bytes` bytes, as far as they may be in one of `parts`. `read` fills a buffer with bytes of the
-/// image from an offset on.
+/// Searches an image of `bytes` bytes for magic bytes that may be in one of `parts`. `read` fills a buffer with bytes of the image
+/// from an offset on.
 ///
 /// # Errors
-/// `read` fails.
+/// Fails if `read` fails.
 pub(super) fn find(
     bytes: u64,
     parts: &[Extent],
@@ -130,23 +130,23 @@ pub(super) fn find(
 }
 
 impl Marks {
-    /// Where they can be, the first of them at `first`, so that some of it is in `part`.
+    /// The places that overlap `part`, where the first place is at `first`.
     fn offsets(&self, first: u64, part: Extent) -> impl Iterator<Item = u64> {
         let (count, step) = self.times;
         let from = part.offset.saturating_sub(MARK_BYTES_MAX as u64).saturating_sub(first);
         let to = (part.offset + part.len).saturating_sub(first);
-        // How many places are in front of so many bytes.
+        // How many places begin within the first `bytes` bytes.
         let places = move |bytes: u64| bytes.div_ceil(step).min(count);
         (places(from)..places(to)).map(move |number| first + number * step)
     }
 }
 
 impl Image {
-    /// Whether there is nothing in the image that another program takes for a file system, a member of a RAID, an
-    /// encrypted disk or a partition table. `records`: those of the image.
+    /// Checks that other programs do not mistake the image for another file system, a member of a RAID, an encrypted disk or a
+    /// partition table. `records`: those of the image.
     ///
     /// # Errors
-    /// There is, or the image cannot be read.
+    /// Fails if they may, or the image cannot be read.
     pub fn check_superblocks(&self, records: &[Record]) -> Result<()> {
         let mut window =
             Window::new(self.bytes(), |offset, bytes: &mut [u8]| self.file().read_exact_at(bytes, offset));
@@ -155,7 +155,7 @@ impl Image {
             files.flat_map(|record| record.extents.iter().map(|extent| (record.path.as_slice(), *extent)));
         let all = Extent { offset: 0, len: self.bytes() };
         match find(self.bytes(), &[all], &mut |offset, bytes| window.fill(offset, bytes))? {
-            Some(mark) => Err(error!(mark.tell(files))),
+            Some(mark) => Err(error!(mark.describe(files))),
             None => Ok(()),
         }
     }

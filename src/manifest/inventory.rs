@@ -15,7 +15,7 @@ use crate::{
         Image, Kind, Progress, Record, Volume,
         iso9660::{
             renaming,
-            writer::{self, DerivedFile, DerivedFrom, Draft, Input},
+            writer::{self, DerivedFile, DerivedFrom, DerivedInput, Draft},
         },
     },
     manifest,
@@ -99,7 +99,8 @@ impl Contents {
         if contents.disagreement.is_none()
             && let (Some(manifest), Some(_)) = (&contents.manifest, &contents.signature)
         {
-            let same = contents.rebuild(image, manifest.clone()).and_then(|draft| image.check_is(draft));
+            let same =
+                contents.rebuild(image, manifest.clone()).and_then(|draft| image.check_canonical(draft));
             let same = same.and_then(|()| image.check_superblocks(&contents.records));
             contents.disagreement = same.err().map(|error| format!("{error:#}"));
         }
@@ -114,7 +115,7 @@ impl Contents {
         renaming::check(files.clone().map(|record| &*record.path)).map_err(Error::new)?;
         let files = files.filter(|record| record.path != manifest::NAME.as_bytes());
         let files = files.map(|record| Ok((record.path.clone(), image.source(record)?)));
-        Draft::new(writer::Volume {
+        Draft::new(writer::VolumeSpec {
             identifier: self.volume.identifier.clone(),
             seconds: Timestamp::parse(created)?.seconds(),
             files: files.collect::<Result<_>>()?,
@@ -189,11 +190,11 @@ fn check_tree(records: &[Record], files: &[&Record]) -> Result<()> {
 struct ExistingManifest(Vec<u8>);
 
 impl DerivedFile for ExistingManifest {
-    fn made_of(&self) -> DerivedFrom {
+    fn derived_from(&self) -> DerivedFrom {
         DerivedFrom::Files
     }
 
-    fn render(&self, _: &Input) -> Result<Vec<u8>> {
+    fn render(&self, _: &DerivedInput) -> Result<Vec<u8>> {
         Ok(self.0.clone())
     }
 }

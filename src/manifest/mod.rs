@@ -32,7 +32,7 @@ use crate::{
     error::{Context, Result, bail, ensure},
     image::{
         DIGEST_BYTES,
-        iso9660::writer::{DerivedFile, DerivedFrom, Input},
+        iso9660::writer::{DerivedFile, DerivedFrom, DerivedInput},
     },
 };
 
@@ -300,11 +300,11 @@ pub(crate) struct ManifestFile {
 }
 
 impl DerivedFile for ManifestFile {
-    fn made_of(&self) -> DerivedFrom {
+    fn derived_from(&self) -> DerivedFrom {
         DerivedFrom::Files
     }
 
-    fn render(&self, input: &Input) -> Result<Vec<u8>> {
+    fn render(&self, input: &DerivedInput) -> Result<Vec<u8>> {
         let signed = input.files.iter().filter(|file| file.name != SIGNATURE_NAME.as_bytes());
         let listed = signed.map(|file| ListedFile::new(file.name, file.len, &file.digest));
         let manifest = Manifest::new(&self.volume, listed.collect::<Result<_>>()?, self.statement.clone());

@@ -1,17 +1,17 @@
-//! Replaces a file: written where nobody sees it, with its final mode from the start, and named at the end.
+//! Writes a file that appears whole or not at all: it has its final mode from the start, and gets its name at the end.
 //!
-//! Whatever happens on the way, the old file is whole. The new file has no name until it is complete. A file that replaces
-//! another one then has a temporary name for a moment, and on a file system that knows no files without a name from the
-//! start. Signals remove it once [`clean_up_on_signals`](super::temporary::clean_up_on_signals) has been called, all but
-//! SIGKILL; what that leaves is removed by the next run over the same target, but on a file system without locks.
+//! The old file stays whole until it is replaced. The new file has no name until it is complete. If it replaces another one, it
+//! then has a temporary name for a moment; on a file system that has no files without a name, it has one from the start. A
+//! program can remove it when it receives a signal ([`remove_temporaries_and`](super::temporary::remove_temporaries_and)).
+//! What SIGKILL leaves is removed by the next run over the same target, except on a file system without locks.
 
 use std::{
     ffi::OsStr,
-    fs::{self, File, Metadata, Permissions},
+    fs::{self, File, Metadata},
     io,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::fs::{MetadataExt, PermissionsExt},
+        unix::fs::MetadataExt,
     },
     path::{Path, PathBuf},
     sync::Arc,
@@ -24,33 +24,35 @@ use rustix::{
 };
 
 use super::{
+    file_lock,
     handle::open_readable,
-    resolve::{self, Place},
+    leftover,
+    resolve::{self, ResolvedFile},
     unfinished::{Then, Unfinished},
 };
 
-/// A path that a file shall get, checked: not a directory or device, in a directory that exists.
+/// The checked path of a file to write: not a directory or a device, in a directory that exists.
 #[derive(Debug)]
 pub struct Target {
-    place: Place,
+    resolved: ResolvedFile,
 }
 
 impl Target {
-    /// Follows symbolic links from `path` to where the file is, or would be. From then on that directory is meant, whatever
-    /// becomes of the path.
+    /// Follows symbolic links from `path` to where the file is, or would be. The file is written to that directory even if
+    /// the path leads elsewhere later.
     ///
     /// # Errors
-    /// It is something else than a regular file, its directory does not exist, or a symbolic link on the way is in `/proc`,
-    /// or is another user's in a sticky directory that everybody may write to.
+    /// Fails if the path leads to anything but a regular file, its directory does not exist, or a symbolic link on the way is
+    /// in `/proc`, or belongs to another user and is in a sticky directory that everybody may write to.
     pub fn resolve(path: &Path) -> Result<Self> {
-        Ok(Self { place: resolve::file(path)? })
+        Ok(Self { resolved: resolve::file(path)? })
     }
 
     /// Whether `path` leads to the file that is there now.
     #[must_use]
     pub fn is_same_file(&self, path: &Path) -> bool {
         let found = |found: Metadata, old: &Stat| (found.dev(), found.ino()) == (old.st_dev, old.st_ino);
-        match (&self.place.found, fs::metadata(path)) {
+        match (&self.resolved.found, fs::metadata(path)) {
             (Some(old), Ok(metadata)) => found(metadata, old),
             _ => false,
         }
@@ -59,29 +61,43 @@ impl Target {
     /// The permission bits of the file that is there now.
     #[must_use]
     pub fn mode(&self) -> Option<u32> {
-        self.place.found.as_ref().map(|old| old.st_mode & 0o777)
+        self.resolved.found.as_ref().map(|old| old.st_mode & 0o777)
     }
 
-    /// Opens the file that is there now for reading. It waits for nothing, whatever is there; `None`: nothing is.
+    /// Opens the file that is there now for reading, without waiting for a FIFO. `None`: there is none.
     ///
     /// # Errors
-    /// It is no regular file any more, or the system refuses.
+    /// Fails if it is no longer a regular file, or the system refuses.
     pub fn open_old(&self) -> io::Result<Option<File>> {
-        open_regular(&self.place.directory, &self.place.name)
+        open_regular(&self.resolved.directory, &self.resolved.name)
+    }
+
+    /// Opens the file that is there for reading, and locks it until it is closed. `None`: it is no longer the file that was
+    /// there when the path was resolved, since the process that had locked it may have replaced it.
+    ///
+    /// A file system without locks is not an error.
+    ///
+    /// # Errors
+    /// Fails if there is no file, it is no longer a regular file, another process keeps it locked for 20 seconds, or the
+    /// system refuses.
+    pub fn open_locked(&self) -> Result<Option<File>> {
+        let Some(file) = self.open_old()? else { return Err(io::Error::from(Errno::NOENT).into()) };
+        file_lock::lock(&file)?;
+        Ok(self.is_still(&file)?.then_some(file))
     }
 
     /// Whether `file` is the one that was there when the path was resolved, and still is.
-    pub(super) fn is(&self, file: &File) -> io::Result<bool> {
+    fn is_still(&self, file: &File) -> io::Result<bool> {
         let opened = fstat(file)?;
-        let named = statat(&self.place.directory, &self.place.name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let named = statat(&self.resolved.directory, &self.resolved.name, AtFlags::SYMLINK_NOFOLLOW)?;
         let same = |other: &Stat| (other.st_dev, other.st_ino) == (opened.st_dev, opened.st_ino);
-        Ok(same(&named) && self.place.found.as_ref().is_some_and(same))
+        Ok(same(&named) && self.resolved.found.as_ref().is_some_and(same))
     }
 
-    /// Creates the file that will take the path, with the permission bits `mode` whatever the umask.
+    /// Creates the file that will get the path, with exactly the permission bits `mode`.
     ///
     /// # Errors
-    /// It cannot be created.
+    /// Fails if it cannot be created.
     pub fn create(self, mode: u32) -> Result<Replacement> {
         self.create_by(mode, Unfinished::create)
     }
@@ -91,13 +107,10 @@ impl Target {
         mode: u32,
         create: impl Fn(&Arc<OwnedFd>, &OsStr, u32) -> io::Result<Unfinished>,
     ) -> Result<Replacement> {
-        let Place { directory, name, path, found } = self.place;
+        let ResolvedFile { directory, name, path, found } = self.resolved;
         let context = || format!("creating a file in {:?}", directory_of(&path));
         let unfinished = create(&Arc::new(directory), &name, mode).with_context(context)?;
-        // The umask may have taken bits away.
-        if unfinished.file.metadata()?.mode() & 0o7777 != mode {
-            unfinished.file.set_permissions(Permissions::from_mode(mode))?;
-        }
+        unfinished.correct_mode(mode)?;
         Ok(Replacement { path, replaces: found.is_some(), unfinished })
     }
 }
@@ -110,18 +123,14 @@ pub(super) fn open_regular(directory: impl AsFd, name: &OsStr) -> io::Result<Opt
         Err(Errno::NOENT) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    if file.metadata()?.is_file() {
-        Ok(Some(file))
-    } else {
-        Err(io::Error::other("it is not a regular file"))
-    }
+    if file.metadata()?.is_file() { Ok(Some(file)) } else { Err(io::Error::other("not a regular file")) }
 }
 
-/// A file that is being written and will take its target's path.
+/// A file that is being written and will get its target's path.
 #[derive(Debug)]
 pub struct Replacement {
     path: PathBuf,
-    /// Whether there was a file when this one was begun.
+    /// Whether there was a file when this one was created.
     replaces: bool,
     unfinished: Unfinished,
 }
@@ -135,19 +144,20 @@ impl Replacement {
 
     /// Gives the file its name.
     ///
-    /// Where that replaces a file, the new one's data is on the disk before the old one goes. Where there is none,
-    /// nothing waits for a disk, unless `sync` asks that file and name be on it.
+    /// If it replaces a file, its data is synced to disk first. A new file is synced, with its name, only if `sync` asks for
+    /// it.
     ///
-    /// `may_replace` is asked of the file that has the name then, if one has it: it may have appeared meanwhile.
+    /// `may_replace` is called with the file that has the name at that time, if there is one: it may have appeared meanwhile.
     ///
     /// # Errors
-    /// The file cannot be written back or named, or it may not replace another; the target is as it was.
+    /// Fails if the file cannot be synced or named, or `may_replace` fails. The target is then unchanged.
     pub fn commit(mut self, sync: bool, may_replace: impl FnOnce(Option<File>) -> Result<()>) -> Result<()> {
         let is_synced = sync || self.replaces;
         if is_synced {
             self.file().sync_data().context("writing to disk")?;
         }
-        self.name(is_synced, may_replace).with_context(|| format!("naming it {:?}", self.path))?;
+        self.name(is_synced, may_replace)
+            .with_context(|| format!("renaming the new file to {:?}", self.path))?;
         if sync {
             let synced = open_readable(self.unfinished.directory()).and_then(fsync);
             synced.map_err(io::Error::from).context("writing to disk")?;
@@ -156,16 +166,15 @@ impl Replacement {
     }
 
     fn name(&mut self, is_synced: bool, may_replace: impl FnOnce(Option<File>) -> Result<()>) -> Result<()> {
-        match self.unfinished.take_name() {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            named => return Ok(named.inspect(|()| self.unfinished.remove_leftover())?),
+        if self.unfinished.take_free_name(false)? {
+            return Ok(());
         }
-        // There is one, perhaps since a moment only.
+        // The file that has the name may just have appeared.
         if !is_synced {
             self.file().sync_data()?;
         }
         may_replace(open_regular(self.unfinished.directory(), self.unfinished.name())?)?;
-        Ok(self.unfinished.take_place(Then::Finish)?)
+        Ok(self.unfinished.replace(Then::Finish)?)
     }
 }
 
@@ -176,18 +185,26 @@ fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// A file without a name, which is gone with its last handle.
+/// Whether two handles refer to the same file.
 ///
 /// # Errors
-/// The directory for temporary files takes no more.
+/// Fails if the system refuses.
+pub fn is_same_file(one: &File, other: &File) -> io::Result<bool> {
+    Ok(leftover::is_same(&fstat(one)?, &fstat(other)?))
+}
+
+/// Creates a file without a name, which the system removes when it is closed.
+///
+/// # Errors
+/// Fails if the directory for temporary files cannot hold it.
 pub fn nameless() -> io::Result<File> {
     tempfile::tempfile()
 }
 
-/// Standard output without the standard library's buffer, which looks at every byte for the end of a line.
+/// Standard output without the standard library's buffer, which searches every byte for the end of a line.
 ///
 /// # Errors
-/// It is closed.
+/// Fails if it is closed.
 pub fn standard_output() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }

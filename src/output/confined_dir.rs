@@ -1,17 +1,14 @@
-//! Writes files beneath a directory and nowhere else, whatever they are called and whatever links are found there.
+//! Writes files beneath a directory and nowhere else, whatever their names and whatever links are found there.
 //!
-//! Every step is taken from an open directory by one name, and never through a symbolic link.
+//! Every name is looked up in an open directory, and no symbolic link is followed.
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::{File, Permissions},
+    fs::File,
     io,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::{
-            ffi::OsStrExt,
-            fs::{MetadataExt as _, PermissionsExt as _},
-        },
+        unix::{ffi::OsStrExt, fs::MetadataExt as _},
     },
     path::Path,
     sync::Arc,
@@ -33,13 +30,13 @@ use super::{
     unfinished::{Then, Unfinished},
 };
 
-/// Permission bits of a file while it is written.
+/// Permission bits of a file while it is being written.
 const WHILE_WRITTEN: u32 = 0o600;
 
-/// Directories below one another that are listed: as many as a config tree has.
+/// How deep directories are listed, in levels: as deep as a config tree can be.
 const DEPTH_MAX: usize = 128;
 
-/// Directories that are listed in all.
+/// How many directories are listed in all.
 const DIRECTORIES_MAX: usize = 1 << 14;
 
 /// A directory to write beneath.
@@ -50,27 +47,29 @@ pub struct Directory {
 
 /// Whether a file was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum WriteOutcome {
     /// It was.
     Written,
-    /// There is something of that name already, and it was not to be replaced.
+    /// It was not: the name is taken, and `force` was not given.
     Kept,
 }
 
 impl Directory {
-    /// Opens `path`, after it has made it if need be: with permission bits 0700, in a directory that exists.
+    /// Opens the directory `path`. If it does not exist, it is made with permission bits 0700; the one above it must exist.
     ///
     /// # Errors
-    /// It is no directory, or cannot be made or opened. A symbolic link on the way is in `/proc`, or is another user's in a
-    /// sticky directory that everybody may write to. Another user exchanges it while it is made.
+    /// Fails if it is not a directory, or cannot be made or opened; if a symbolic link on the way is in `/proc`, or belongs to
+    /// another user and is in a sticky directory that everybody may write to; or if another user exchanges it while it is
+    /// made.
     pub fn open_or_create(path: &Path) -> Result<Self> {
         Self::resolve(path, Missing::Last)
     }
 
-    /// The same with the directories above it. Those that are made get the permission bits `mode`, whatever the umask.
+    /// As [`Directory::open_or_create`], and makes the directories above it as well. Those that are made get exactly the
+    /// permission bits `mode`.
     ///
     /// # Errors
-    /// Those of [`Directory::open_or_create`].
+    /// Fails as [`Directory::open_or_create`] does.
     pub fn open_or_create_all(path: &Path, mode: u32) -> Result<Self> {
         Self::resolve(path, Missing::All(mode))
     }
@@ -85,8 +84,8 @@ impl Directory {
         &self.handle
     }
 
-    /// The paths of files and links beneath the directory, at most so many. What cannot be read is left out, and so is what
-    /// is in more than 128 directories or behind the first 16,384 of them.
+    /// The paths of files and links beneath the directory, at most `max` of them. Left out is what cannot be read, what is more
+    /// than 128 levels deep, and what is in directories after the first 16,384.
     #[must_use]
     pub fn files(&self, max: usize) -> Vec<String> {
         let mut listing = Listing { max, path: String::new(), files: Vec::new(), directories: 0 };
@@ -95,54 +94,54 @@ impl Directory {
         listing.files
     }
 
-    /// Opens the directory `path` beneath this one, after it has made it and those above it if need be. The empty path is
-    /// this one.
+    /// Opens the directory `path` beneath this one, and makes it and those above it if they do not exist. The empty path is
+    /// this directory.
     ///
     /// # Errors
-    /// Those of [`Directory::make_directories`].
-    pub(super) fn below(&self, path: &[u8]) -> Result<Self> {
+    /// Fails as [`Directory::make_directories`] does.
+    pub(super) fn subdirectory(&self, path: &[u8]) -> Result<Self> {
         self.descend(&if path.is_empty() { Vec::new() } else { components(path)? })
     }
 
-    /// The device that its file system is on, and a handle that syncfs(2) takes.
+    /// The device that its file system is on, and a handle for syncfs(2).
     pub(super) fn device(&self) -> io::Result<(u64, File)> {
         let handle = File::from(open_readable(&self.handle)?);
         Ok((handle.metadata()?.dev(), handle))
     }
 
-    /// Makes the directory `path`, with permission bits 0700, and those above it. One that is there stays as it is.
+    /// Makes the directory `path`, with permission bits 0700, and those above it. An existing one stays as it is.
     ///
     /// # Errors
-    /// A component of `path` is not a normal name, or is there and no directory.
+    /// Fails if a component of `path` is not a normal name, or exists and is not a directory.
     pub fn make_directories(&self, path: &[u8]) -> Result<()> {
         self.descend(&components(path)?).map(drop)
     }
 
-    /// Makes or opens the directory `name`, for which its owner has all rights until it is sealed.
+    /// Makes or opens the directory `name`. Its owner has all rights until it is sealed.
     ///
     /// # Errors
-    /// `name` is not a normal name, or is there and no directory.
+    /// Fails if `name` is not a normal name, or exists and is not a directory.
     pub fn make_directory(&self, name: &[u8]) -> Result<Self> {
         let name = component(name)?;
         let below = self.open(&name).map_err(|error| match error {
             Errno::NOTDIR if self.find(&name).is_some_and(|found| kind_of(&found) == FileType::Symlink) => {
-                error!("there is a symbolic link of that name")
+                error!("a symbolic link has this name")
             }
-            Errno::NOTDIR => error!("there is a file of that name"),
+            Errno::NOTDIR => error!("a file has this name"),
             error => io::Error::from(error).into(),
         })?;
         let found = fstat(&below.handle).map_err(io::Error::from)?;
         if found.st_mode & WHILE_FILLED != WHILE_FILLED {
-            // Sealed by an earlier run; if it is somebody else's, writing will tell.
+            // Sealed by an earlier run. If it belongs to somebody else, writing to it fails.
             let _ = below.set_mode(WHILE_FILLED);
         }
         Ok(below)
     }
 
-    /// Gives the directory the permission bits `mode`, after which nothing more may go into it.
+    /// Gives the directory the permission bits `mode`. Nothing more is to be written into it afterwards.
     ///
     /// # Errors
-    /// The system refuses.
+    /// Fails if the system refuses.
     pub fn seal(self, mode: u32) -> Result<()> {
         Ok(self.set_mode(mode).map_err(io::Error::from)?)
     }
@@ -153,69 +152,72 @@ impl Directory {
 
     /// Writes the file `path` with permission bits `mode`, and makes the directories above it.
     ///
-    /// What `content` writes gets its name when it is complete. What has that name is kept, unless `force` replaces it:
-    /// a file or a link, never a directory.
+    /// The file gets its name when `content` has written all of it. An existing file or link is kept, unless `force` is given;
+    /// a directory is never replaced.
     ///
     /// # Errors
-    /// A component of `path` is not a normal name, a directory above it is none, or `content` fails.
+    /// Fails if a component of `path` is not a normal name, something above it is not a directory, or `content` fails.
     pub fn write_file(
         &self,
         path: &[u8],
         mode: u32,
         force: bool,
         content: impl FnOnce(&mut File) -> Result<()>,
-    ) -> Result<Outcome> {
-        let (directory, name) = self.place(path)?;
+    ) -> Result<WriteOutcome> {
+        let (directory, name) = self.make_parent(path)?;
         if directory.is_kept(&name, force)? {
-            return Ok(Outcome::Kept);
+            return Ok(WriteOutcome::Kept);
         }
         let unfinished = Unfinished::create(&directory.handle, &name, WHILE_WRITTEN)?;
         write(unfinished, mode, force, content)
     }
 
-    /// Gives the file `from`, which this run wrote, the further name `to`, and makes the directories above that.
+    /// Gives the file `from`, which this run wrote, a second name `to`, and makes the directories above that.
     ///
-    /// What has that name is kept, unless `force` replaces it: a file or a link, never a directory.
+    /// An existing file or link is kept, unless `force` is given; a directory is never replaced.
     ///
     /// # Errors
-    /// A component of a path is not a normal name, a directory above `to` is none, `from` is no regular file, or the file
-    /// system refuses. It may have no links, or no more for one file: then the source of the error is an [`io::Error`], and
-    /// nothing has changed.
-    pub fn link_file(&self, from: &[u8], to: &[u8], force: bool) -> Result<Outcome> {
-        let (from_directory, from) = self.place(from)?;
-        let (directory, to) = self.place(to)?;
+    /// Fails if a component of a path is not a normal name, something above `to` is not a directory, `from` is not a regular
+    /// file, or the file system refuses. It may have no hard links, or no more for one file: then the error is of the kind
+    /// [`Io`](crate::error::ErrorKind::Io), and nothing has changed.
+    pub fn link_file(&self, from: &[u8], to: &[u8], force: bool) -> Result<WriteOutcome> {
+        let (from_directory, from) = self.make_parent(from)?;
+        let (directory, to) = self.make_parent(to)?;
         if directory.is_kept(&to, force)? {
-            return Ok(Outcome::Kept);
+            return Ok(WriteOutcome::Kept);
         }
-        let file = open_regular(&from_directory.handle, &from)?.context("the file to link to is gone")?;
+        let file = open_regular(&from_directory.handle, &from)?
+            .context("the first file of this content no longer exists")?;
         let link = |name: &OsStr| -> io::Result<()> {
             Ok(linkat(&from_directory.handle, &from, &directory.handle, name, AtFlags::empty())?)
         };
         match link(&to) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !force => return Ok(Outcome::Kept),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !force => {
+                return Ok(WriteOutcome::Kept);
+            }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            linked => return Ok(linked.map(|()| Outcome::Written)?),
+            linked => return Ok(linked.map(|()| WriteOutcome::Written)?),
         }
-        // To rename one of two names of a file to the other does nothing, and leaves both (rename(2)).
+        // Renaming one of two names of a file to the other does nothing, and leaves both (rename(2)).
         let found = fstat(&file).map_err(io::Error::from)?;
         if !directory.find(&to).is_some_and(|named| is_same(&named, &found)) {
             uninterrupted(|| leftover::replace(&file, &directory.handle, &to, link))?;
         }
-        Ok(Outcome::Written)
+        Ok(WriteOutcome::Written)
     }
 
-    /// The directory of the file `path`, which is made if need be, and its name there.
-    fn place(&self, path: &[u8]) -> Result<(Self, OsString)> {
+    /// Opens the directory of the file `path`, which is made if it does not exist, and returns the file's name there.
+    fn make_parent(&self, path: &[u8]) -> Result<(Self, OsString)> {
         let mut directories = components(path)?;
-        let name = directories.pop().context("it has no name")?;
+        let name = directories.pop().context("the path is empty")?;
         Ok((self.descend(&directories)?, name))
     }
 
-    /// Whether what is called `name` stays there.
+    /// Whether what has the name `name` stays there.
     fn is_kept(&self, name: &OsStr, force: bool) -> Result<bool> {
         let found = self.find(name);
         if force && found.is_some_and(|found| kind_of(&found) == FileType::Directory) {
-            bail!("there is a directory of that name");
+            bail!("a directory has this name");
         }
         Ok(found.is_some() && !force)
     }
@@ -229,7 +231,7 @@ impl Directory {
         let mut directory = Self { handle: Arc::clone(&self.handle) };
         for name in names {
             let below = directory.open(name).map_err(|error| match directory.find(name) {
-                Some(found) if kind_of(&found) == FileType::Symlink => error!("it is a symbolic link"),
+                Some(found) if kind_of(&found) == FileType::Symlink => error!("is a symbolic link"),
                 _ => io::Error::from(error).into(),
             });
             directory = below.with_context(|| format!("opening directory {name:?}"))?;
@@ -237,7 +239,7 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Opens the directory `name`, after it has made it if need be.
+    /// Opens the directory `name`, and makes it if it does not exist.
     fn open(&self, name: &OsStr) -> Result<Self, Errno> {
         match mkdirat(&self.handle, name, Mode::from_raw_mode(WHILE_FILLED)) {
             Err(error) if error != Errno::EXIST => return Err(error),
@@ -247,36 +249,37 @@ impl Directory {
     }
 }
 
-/// Fills a file and gives it its name; with `force` in place of what has it, perhaps since a moment only.
+/// Fills a file and gives it its name. With `force` it replaces what has the name, which may just have appeared.
 fn write(
     mut unfinished: Unfinished,
     mode: u32,
     force: bool,
     content: impl FnOnce(&mut File) -> Result<()>,
-) -> Result<Outcome> {
+) -> Result<WriteOutcome> {
     content(&mut unfinished.file)?;
-    unfinished.file.set_permissions(Permissions::from_mode(mode))?;
-    match unfinished.take_name() {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !force => return Ok(Outcome::Kept),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => unfinished.take_place(Then::GoOn)?,
-        named => named.inspect(|()| unfinished.remove_leftover())?,
+    unfinished.correct_mode(mode)?;
+    if !unfinished.take_free_name(false)? {
+        if !force {
+            return Ok(WriteOutcome::Kept);
+        }
+        unfinished.replace(Then::GoOn)?;
     }
-    Ok(Outcome::Written)
+    Ok(WriteOutcome::Written)
 }
 
-/// What is found beneath a directory.
+/// The files beneath a directory.
 struct Listing {
-    /// Files at most.
+    /// How many files are listed.
     max: usize,
-    /// The path of the directory that is read, with a `/` at its end.
+    /// The path of the directory that is being read, with a `/` at its end.
     path: String,
     files: Vec<String>,
-    /// Directories that were found.
+    /// How many directories were found.
     directories: usize,
 }
 
 impl Listing {
-    /// Adds what is in a directory with so many above it. While it looks into those below, it has one handle open.
+    /// Adds what is in a directory with `depth` others above it. While it reads those below, it keeps one handle open.
     fn add(&mut self, directory: impl AsFd, depth: usize) {
         let Ok(entries) = open_readable(&directory).and_then(Dir::read_from) else { return };
         let mut below = Vec::new();
@@ -320,11 +323,15 @@ fn kind_of(found: &Stat) -> FileType {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io::Write, os::unix::fs::symlink};
+    use std::{
+        fs,
+        io::Write,
+        os::unix::fs::{PermissionsExt as _, symlink},
+    };
 
     use super::*;
 
-    fn write(root: &Directory, path: &str, force: bool) -> Result<Outcome> {
+    fn write(root: &Directory, path: &str, force: bool) -> Result<WriteOutcome> {
         root.write_file(path.as_bytes(), 0o640, force, |file| Ok(file.write_all(b"new")?))
     }
 
@@ -332,7 +339,7 @@ mod tests {
     fn a_file_gets_its_content_its_mode_and_its_directories() -> Result<()> {
         let directory = tempfile::tempdir()?;
         let root = Directory::open_or_create(&directory.path().join("root"))?;
-        assert_eq!(write(&root, "a/b/file", false)?, Outcome::Written);
+        assert_eq!(write(&root, "a/b/file", false)?, WriteOutcome::Written);
         let path = directory.path().join("root/a/b/file");
         assert_eq!(fs::read(&path)?, b"new");
         assert_eq!(fs::metadata(&path)?.permissions().mode() & 0o7777, 0o640);
@@ -347,18 +354,18 @@ mod tests {
         fs::write(directory.path().join("file"), "old")?;
         fs::create_dir(directory.path().join("directory"))?;
         let root = Directory::open_or_create(directory.path())?;
-        assert_eq!(write(&root, "file", false)?, Outcome::Kept);
+        assert_eq!(write(&root, "file", false)?, WriteOutcome::Kept);
         assert_eq!(fs::read(directory.path().join("file"))?, b"old");
-        assert_eq!(write(&root, "file", true)?, Outcome::Written);
+        assert_eq!(write(&root, "file", true)?, WriteOutcome::Written);
         assert_eq!(fs::read(directory.path().join("file"))?, b"new");
-        assert_eq!(write(&root, "directory", false)?, Outcome::Kept);
+        assert_eq!(write(&root, "directory", false)?, WriteOutcome::Kept);
         assert!(write(&root, "directory", true).is_err());
         Ok(())
     }
 
     #[test]
     fn what_appears_meanwhile_is_kept_unless_forced() -> Result<()> {
-        for (force, expected) in [(false, Outcome::Kept), (true, Outcome::Written)] {
+        for (force, expected) in [(false, WriteOutcome::Kept), (true, WriteOutcome::Written)] {
             let directory = tempfile::tempdir()?;
             let root = Directory::open_or_create(directory.path())?;
             let path = directory.path().join("file");
@@ -399,9 +406,9 @@ mod tests {
         symlink(outside.join("absent"), inside.join("dangling"))?;
 
         assert!(write(&root, "directory/file", true).is_err());
-        assert_eq!(write(&root, "file", false)?, Outcome::Kept);
-        assert_eq!(write(&root, "dangling", false)?, Outcome::Kept);
-        assert_eq!(write(&root, "file", true)?, Outcome::Written, "the link itself is replaced");
+        assert_eq!(write(&root, "file", false)?, WriteOutcome::Kept);
+        assert_eq!(write(&root, "dangling", false)?, WriteOutcome::Kept);
+        assert_eq!(write(&root, "file", true)?, WriteOutcome::Written, "the link itself is replaced");
 
         assert_eq!(fs::read(outside.join("file"))?, b"old");
         assert_eq!(fs::read_dir(&outside)?.count(), 1);
@@ -444,17 +451,17 @@ mod tests {
         let link = |to: &str, force| root.link_file(b"a/file", to.as_bytes(), force);
         let inode = |name: &str| fs::symlink_metadata(path(name)).map(|found| found.ino());
         write(&root, "a/file", false)?;
-        assert_eq!(link("b/c/new", false)?, Outcome::Written);
+        assert_eq!(link("b/c/new", false)?, WriteOutcome::Written);
         fs::write(path("old"), "old")?;
         symlink("old", path("link"))?;
         for name in ["old", "link", "b"] {
-            assert_eq!(link(name, false)?, Outcome::Kept);
+            assert_eq!(link(name, false)?, WriteOutcome::Kept);
         }
         assert_eq!(fs::read(path("old"))?, b"old");
         assert!(link("b", true).is_err(), "a directory");
         // The second time it has the name already.
         for name in ["link", "old", "old", "a/file"] {
-            assert_eq!(link(name, true)?, Outcome::Written);
+            assert_eq!(link(name, true)?, WriteOutcome::Written);
         }
         for name in ["b/c/new", "old", "link"] {
             assert_eq!(inode(name)?, inode("a/file")?, "{name}");

@@ -1,52 +1,65 @@
-//! Files that one process at a time may replace.
+//! Exclusive locks on files (flock(2)).
 
 use std::{
-    fs::File,
+    fs::{File, TryLockError},
     io, thread,
     time::{Duration, Instant},
 };
 
+use rustix::io::Errno;
+
 use crate::error::{Result, bail};
-use rustix::{
-    fs::{FlockOperation, flock, fstat},
-    io::{Errno, retry_on_intr},
-};
 
-use super::{atomic_file::Target, leftover};
-
-/// How long another process is waited for. Whoever may read a file may lock it, for ever too.
+/// How long to wait for another process. Any process that may read a file may lock it, and keep it locked for ever.
 const WAIT: Duration = Duration::from_secs(20);
 
 /// How long until the lock is tried again.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Opens the file at `target` for reading and locks it until it is closed. `None`: another file is there by then, since the
-/// process that had it locked may have replaced it.
-///
-/// # Errors
-/// There is none, it is no regular file any more, another process keeps it locked for 20 seconds, or the system refuses. That a
-/// file system has no locks is no error.
-pub fn lock(target: &Target) -> Result<Option<File>> {
-    let Some(file) = target.open_old()? else { return Err(io::Error::from(Errno::NOENT).into()) };
-    let end = Instant::now() + WAIT;
-    loop {
-        match retry_on_intr(|| flock(&file, FlockOperation::NonBlockingLockExclusive)) {
-            // NFS locks only what is open for writing.
-            Ok(()) | Err(Errno::NOTSUP | Errno::NOLCK | Errno::NOSYS | Errno::BADF) => break,
-            Err(Errno::WOULDBLOCK) if Instant::now() < end => thread::sleep(POLL),
-            Err(Errno::WOULDBLOCK) => {
-                bail!("another process has it locked (flock), for more than 20 seconds")
-            }
-            Err(error) => return Err(io::Error::from(error).into()),
-        }
-    }
-    Ok(target.is(&file)?.then_some(file))
+/// Whether a file was locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lock {
+    /// It is locked until it is closed.
+    Held,
+    /// Another process has locked it.
+    Busy,
+    /// The file system has no locks.
+    Unsupported,
 }
 
-/// Whether two handles are of one file.
+/// Locks `file`, without waiting.
 ///
 /// # Errors
-/// The system does not say.
-pub fn is_same(one: &File, other: &File) -> io::Result<bool> {
-    Ok(leftover::is_same(&fstat(one)?, &fstat(other)?))
+/// Fails if the system reports an error other than that the file system has no locks.
+pub(super) fn try_lock(file: &File) -> io::Result<Lock> {
+    loop {
+        return match file.try_lock() {
+            Ok(()) => Ok(Lock::Held),
+            Err(TryLockError::WouldBlock) => Ok(Lock::Busy),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(TryLockError::Error(error)) if is_unsupported(&error) => Ok(Lock::Unsupported),
+            Err(TryLockError::Error(error)) => Err(error),
+        };
+    }
+}
+
+fn is_unsupported(error: &io::Error) -> bool {
+    // NFS locks only files that are open for writing: EBADF.
+    let errors = [Errno::NOTSUP, Errno::NOLCK, Errno::NOSYS, Errno::INVAL, Errno::BADF];
+    errors.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// Locks `file` until it is closed, where the file system has locks.
+///
+/// # Errors
+/// Fails if another process keeps it locked for 20 seconds, or the system reports an error.
+pub(super) fn lock(file: &File) -> Result<()> {
+    let end = Instant::now() + WAIT;
+    while try_lock(file)? == Lock::Busy {
+        if Instant::now() >= end {
+            bail!("another process has kept the file locked (flock) for more than 20 seconds");
+        }
+        thread::sleep(POLL);
+    }
+    Ok(())
 }

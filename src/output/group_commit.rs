@@ -1,28 +1,25 @@
-//! Many files beneath one directory, by many threads, each of which appears whole or not at all.
+//! Writes many files beneath one directory, from many threads. Each appears whole or not at all.
 //!
-//! A file that replaces none gets its name at once and waits for no disk. Those that replace others wait for one another:
-//! when there are enough of them, one flush of their file systems (syncfs(2)) brings them to the disk, and then they take
-//! the places of the old ones. Until then they have no names, so that nothing of them stays whatever ends the process;
-//! where the file system knows no such files they are temporaries that signals remove.
+//! A new file gets its name at once, without being synced to disk. Files that replace others are collected: when there are
+//! enough of them, one syncfs(2) for each file system syncs them all, and then they replace the old ones. Until then they
+//! have no names, so nothing of them is left if the process ends. Where the file system has no such files, they are temporary
+//! files.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     ffi::OsStr,
-    fs::{self, File, Permissions},
+    fs::{self, File},
     io,
-    os::unix::{
-        ffi::OsStrExt,
-        fs::{MetadataExt, PermissionsExt},
-    },
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::error::{Context, Result};
+use crate::error::{Context, Result, error};
 use rustix::{
     fs::{AtFlags, FileType, statat, syncfs},
     io::Errno,
-    process::{Resource, getrlimit, setrlimit},
+    process::{Resource, getrlimit},
 };
 
 use super::{
@@ -34,33 +31,38 @@ use super::{
     unfinished::{Then, Unfinished},
 };
 
-/// Files that wait for one flush at most. More make the flush no cheaper for one of them.
+/// How many files wait for one sync. With more of them, the sync is no cheaper for each.
 const GROUP_MAX: u64 = 1024;
 
-/// Open files that are left to the rest of the process.
+/// Open files that are left for the rest of the process.
 const OTHER_FILES: u64 = 128;
+
+/// The limit of open files (`RLIMIT_NOFILE`) with which groups are as large as they can be.
+///
+/// There are up to two groups at a time, and each file may need a directory of its own. With a lower limit groups are smaller.
+pub const OPEN_FILES: u64 = 4 * GROUP_MAX + OTHER_FILES;
 
 /// A directory, and the files beneath it that wait to replace others.
 ///
-/// `T` is what the caller knows them by.
+/// `T` is what the caller identifies a file by.
 #[derive(Debug)]
-pub struct Many<T> {
+pub struct GroupCommit<T> {
     root: Directory,
-    /// Whether there was no leftover in it. To look for that of every file takes a tenth as long as to make an image.
+    /// Whether there was no leftover in it. Looking for one for every file takes a tenth of the time of an image.
     is_clean: bool,
     waiting: Mutex<Waiting<T>>,
-    /// Held while a group is flushed and named, so that there are no more than two of them.
-    flushing: Mutex<()>,
+    /// Locked while a group is synced and named, so that there are at most two groups.
+    syncing: Mutex<()>,
     group_max: usize,
     /// A handle on every file system written to, by its device. It is opened before the first file is written there, so
-    /// that syncfs(2) tells it of every fault.
+    /// that syncfs(2) reports every error to it.
     devices: Mutex<BTreeMap<u64, File>>,
 }
 
 #[derive(Debug)]
 struct Waiting<T> {
-    files: Vec<(Taken, T)>,
-    /// The lowest number of one of them.
+    files: Vec<(Replacing, T)>,
+    /// The lowest of their numbers.
     oldest: u64,
 }
 
@@ -70,120 +72,114 @@ impl<T> Default for Waiting<T> {
     }
 }
 
-/// The directory that a thread wrote to last, where the next file is likely to go as well.
+/// The directory that a thread wrote to last, kept open since the next file is likely to go there too.
 #[derive(Debug, Default)]
-pub struct Place {
-    last: Option<Last>,
+pub struct LastDirectory {
+    open: Option<OpenDirectory>,
 }
 
 #[derive(Debug)]
-struct Last {
+struct OpenDirectory {
     path: Vec<u8>,
     directory: Directory,
     device: u64,
-    /// Permission bits that files in it get as they are asked for.
+    /// Permission bits that are known to be created in it as they are asked for.
     exact: Option<u32>,
 }
 
-impl<T> Many<T> {
-    /// Opens the directory `path`, after it has made it if need be: with permission bits 0700, in a directory that exists.
-    ///
-    /// The process may have more open files afterwards, as many as the system lets it.
+impl<T> GroupCommit<T> {
+    /// Opens the directory `path`. If it does not exist, it is made with permission bits 0700; the one above it must exist.
     ///
     /// # Errors
-    /// It is no directory, or cannot be made or opened.
-    pub fn beneath(path: &Path) -> Result<Self> {
+    /// Fails if it is not a directory, or cannot be made or opened.
+    pub fn open(path: &Path) -> Result<Self> {
         let root = Directory::open_or_create(path)?;
-        // Two groups of files, each perhaps with a directory of its own.
-        let files = raise_limit(4 * GROUP_MAX + OTHER_FILES).saturating_sub(OTHER_FILES) / 4;
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let files = limit.saturating_sub(OTHER_FILES) / 4;
         Ok(Self {
             is_clean: !leftover::may_be_in(root.handle()),
             root,
             waiting: Mutex::default(),
-            flushing: Mutex::default(),
+            syncing: Mutex::default(),
             group_max: usize::try_from(files.clamp(1, GROUP_MAX))?,
             devices: Mutex::default(),
         })
     }
 
-    /// Creates the file that will be called `path`, with the permission bits `mode` whatever the umask, and the
-    /// directories above it.
+    /// Creates the file that will be called `path`, with exactly the permission bits `mode`, and the directories above it.
     ///
     /// # Errors
-    /// A component of `path` is not a normal name, a directory above it is none, or it cannot be created.
-    pub fn create(&self, place: &mut Place, path: &[u8], mode: u32) -> Result<New> {
-        check_path(path)?;
+    /// Fails if a component of `path` is not a normal name, something above it is not a directory, or the file cannot be
+    /// created.
+    pub fn create(&self, last: &mut LastDirectory, path: &[u8], mode: u32) -> Result<NewFile> {
+        check_path(path).map_err(|why| error!("the path {why}"))?;
         let end = path.iter().rposition(|byte| *byte == b'/');
         let (above, name) = end.map_or((&[][..], path), |end| (&path[..end], &path[end + 1..]));
-        let last = self.enter(place, above)?;
-        let device = last.device;
-        let unfinished = Unfinished::create(last.directory.handle(), OsStr::from_bytes(name), mode)
+        let parent = self.enter(last, above)?;
+        let device = parent.device;
+        let unfinished = Unfinished::create(parent.directory.handle(), OsStr::from_bytes(name), mode)
             .context("creating a file")?;
-        let new = New { unfinished, device, is_clean: self.is_clean && above.is_empty() };
-        // The umask may have taken bits away, or an access control list of the directory.
-        if last.exact != Some(mode) {
-            if new.file().metadata()?.mode() & 0o7777 == mode {
-                last.exact = Some(mode);
-            } else {
-                new.file().set_permissions(Permissions::from_mode(mode))?;
-            }
+        let new = NewFile { unfinished, device, is_clean: self.is_clean && above.is_empty() };
+        if parent.exact != Some(mode) && new.unfinished.correct_mode(mode)? {
+            parent.exact = Some(mode);
         }
         Ok(new)
     }
 
-    fn enter<'a>(&self, place: &'a mut Place, path: &[u8]) -> Result<&'a mut Last> {
-        let last = match place.last.take() {
-            Some(last) if last.path == path => last,
+    fn enter<'a>(&self, last: &'a mut LastDirectory, path: &[u8]) -> Result<&'a mut OpenDirectory> {
+        let open = match last.open.take() {
+            Some(open) if open.path == path => open,
             _ => {
-                let directory = self.root.below(path)?;
+                let directory = self.root.subdirectory(path)?;
                 let (device, handle) = directory.device()?;
                 lock(&self.devices).entry(device).or_insert(handle);
-                Last { path: path.to_vec(), directory, device, exact: None }
+                OpenDirectory { path: path.to_vec(), directory, device, exact: None }
             }
         };
-        Ok(place.last.insert(last))
+        Ok(last.open.insert(open))
     }
 
-    /// Lets `taken` take its name when it is on the disk, which is now if enough others wait. What was named in that case.
+    /// Lets `file` replace the one that has its name. It is done at once, for all that wait, if enough of them do; the result
+    /// says for which files, and how it went.
     ///
-    /// `number` tells how old it is.
-    pub fn replace(&self, taken: Taken, number: u64, known_by: T) -> Vec<(T, Result<()>)> {
+    /// `number`: the file's place in the order of the work, for [`GroupCommit::replace_older`].
+    pub fn replace(&self, file: Replacing, number: u64, id: T) -> Vec<(T, Result<()>)> {
         let mut waiting = lock(&self.waiting);
         waiting.oldest = waiting.oldest.min(number);
-        waiting.files.push((taken, known_by));
+        waiting.files.push((file, id));
         if waiting.files.len() < self.group_max { Vec::new() } else { self.name_all(waiting) }
     }
 
-    /// Names what waits, if the oldest of it has a lower number than `number`.
+    /// Names all files that wait, if the oldest of them has a lower number than `number`.
     pub fn replace_older(&self, number: u64) -> Vec<(T, Result<()>)> {
         let waiting = lock(&self.waiting);
         if waiting.oldest < number { self.name_all(waiting) } else { Vec::new() }
     }
 
     fn name_all(&self, mut waiting: MutexGuard<'_, Waiting<T>>) -> Vec<(T, Result<()>)> {
-        let _flushing = lock(&self.flushing);
+        let _syncing = lock(&self.syncing);
         let Waiting { files, .. } = std::mem::take(&mut *waiting);
         drop(waiting);
-        let used: BTreeSet<_> = files.iter().map(|(taken, _)| taken.new.device).collect();
+        let used: BTreeSet<_> = files.iter().map(|(file, _)| file.new.device).collect();
         let synced: BTreeMap<_, _> = lock(&self.devices)
             .iter()
             .filter(|(device, _)| used.contains(device))
             .map(|(device, handle)| (*device, syncfs(handle)))
             .collect();
-        let name = |(mut taken, known_by): (Taken, T)| {
-            let named = match synced.get(&taken.new.device) {
+        let name = |(mut file, id): (Replacing, T)| {
+            let named = match synced.get(&file.new.device) {
                 Some(Err(error)) => Err(io::Error::from(*error)).context("writing to disk"),
-                _ => taken.new.take_place(),
+                _ => file.new.replace(),
             };
-            (known_by, named)
+            (id, named)
         };
         files.into_iter().map(name).collect()
     }
 
-    /// Waits until all that was written is on the disk, names included.
+    /// Syncs everything that was written to disk, names included.
     ///
     /// # Errors
-    /// The system says that it could not be written.
+    /// Fails if the system reports that it could not be written.
     pub fn sync(&self) -> Result<()> {
         lock(&self.devices).values().try_for_each(syncfs).context("writing to disk")
     }
@@ -191,42 +187,42 @@ impl<T> Many<T> {
 
 /// A file that is being written, and the name that it will get.
 #[derive(Debug)]
-pub struct New {
+pub struct NewFile {
     unfinished: Unfinished,
     device: u64,
-    /// Whether there is no leftover in its directory.
+    /// Whether its directory is known to have no leftover.
     is_clean: bool,
 }
 
-/// What became of a file that was given its name.
+/// Whether a file got its name.
 #[derive(Debug)]
 pub enum Named {
-    /// It has it.
+    /// It did.
     Done,
-    /// Another file has it.
-    Taken(Taken),
+    /// Another file has the name.
+    Taken(Replacing),
 }
 
-/// A file whose name another has.
+/// A file whose name another file has, which it is to replace.
 #[derive(Debug)]
-pub struct Taken {
-    new: New,
-    /// Device and inode of the other.
+pub struct Replacing {
+    new: NewFile,
+    /// Device and inode of the other file.
     old: (u64, u64),
 }
 
-impl Taken {
+impl Replacing {
     /// Whether `path` leads to the file that has the name.
     #[must_use]
     pub fn is_same_file(&self, path: &Path) -> bool {
         fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == self.old)
     }
 
-    /// Opens the file that has the name now for reading. It waits for nothing, whatever is there; `None`: nothing is, or a
-    /// symbolic link, which is replaced itself.
+    /// Opens the file that has the name now for reading, without waiting for a FIFO. `None`: there is none, or a symbolic
+    /// link, which is itself replaced.
     ///
     /// # Errors
-    /// It is no regular file any more, or the system refuses.
+    /// Fails if it is no longer a regular file, or the system refuses.
     pub fn open_old(&self) -> io::Result<Option<File>> {
         match open_regular(self.new.unfinished.directory(), self.new.unfinished.name()) {
             Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Ok(None),
@@ -235,7 +231,7 @@ impl Taken {
     }
 }
 
-impl New {
+impl NewFile {
     /// The file to write to.
     #[must_use]
     pub fn file(&self) -> &File {
@@ -245,50 +241,32 @@ impl New {
     /// Gives the file its name, unless a file or a symbolic link has it.
     ///
     /// # Errors
-    /// Something else has it, such as a directory, or the system refuses.
+    /// Fails if something else has the name, such as a directory, or the system refuses.
     pub fn name(mut self) -> Result<Named> {
-        match self.unfinished.take_name() {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error).context("naming it"),
-            Ok(()) => {
-                if !self.is_clean {
-                    self.unfinished.remove_leftover();
-                }
-                return Ok(Named::Done);
-            }
+        if self.unfinished.take_free_name(self.is_clean).context(NAMING)? {
+            return Ok(Named::Done);
         }
         match statat(self.unfinished.directory(), self.unfinished.name(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(found) => {
                 if FileType::from_raw_mode(found.st_mode) != FileType::Symlink {
                     check_regular(&found)?;
                 }
-                Ok(Named::Taken(Taken { new: self, old: (found.st_dev, found.st_ino) }))
+                Ok(Named::Taken(Replacing { new: self, old: (found.st_dev, found.st_ino) }))
             }
-            // It is not taken after all, or the file system could not tell.
-            Err(Errno::NOENT) => self.take_place().map(|()| Named::Done),
-            Err(error) => Err(io::Error::from(error)).context("naming it"),
+            // The name is free again, or the file system could not tell that it was.
+            Err(Errno::NOENT) => self.replace().map(|()| Named::Done),
+            Err(error) => Err(io::Error::from(error)).context(NAMING),
         }
     }
 
-    /// Gives the file its name, in place of what has it.
-    fn take_place(&mut self) -> Result<()> {
-        self.unfinished.take_place(Then::GoOn).context("naming it")
+    /// Gives the file its name, and replaces the file that has it.
+    fn replace(&mut self) -> Result<()> {
+        self.unfinished.replace(Then::GoOn).context(NAMING)
     }
 }
 
-/// Lets the process have so many open files, if the system does. How many it may have.
-fn raise_limit(wanted: u64) -> u64 {
-    let mut limit = getrlimit(Resource::Nofile);
-    let wanted = limit.maximum.map_or(wanted, |maximum| maximum.min(wanted));
-    match limit.current {
-        Some(current) if current < wanted => {
-            limit.current = Some(wanted);
-            if setrlimit(Resource::Nofile, limit).is_ok() { wanted } else { current }
-        }
-        Some(current) => current,
-        None => u64::MAX,
-    }
-}
+/// What errors say was being done.
+const NAMING: &str = "renaming the new file";
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -303,16 +281,21 @@ mod tests {
     use super::*;
     use crate::output::temporary::count_in;
 
-    fn write(many: &Many<u32>, path: &str, content: &str, named: bool) -> Result<Vec<(u32, Result<()>)>> {
-        let mut new = many.create(&mut Place::default(), path.as_bytes(), 0o640)?;
+    fn write(
+        group: &GroupCommit<u32>,
+        path: &str,
+        content: &str,
+        named: bool,
+    ) -> Result<Vec<(u32, Result<()>)>> {
+        let mut new = group.create(&mut LastDirectory::default(), path.as_bytes(), 0o640)?;
         if named {
-            // As on a file system that knows no files without a name.
-            new.unfinished = Unfinished::create_named(many.root.handle(), OsStr::new(path), 0o640)?;
+            // As on a file system that has no files without a name.
+            new.unfinished = Unfinished::create_named(group.root.handle(), OsStr::new(path), 0o640)?;
         }
         new.file().write_all(content.as_bytes())?;
         match new.name()? {
             Named::Done => Ok(Vec::new()),
-            Named::Taken(taken) => Ok(many.replace(taken, 7, 1)),
+            Named::Taken(file) => Ok(group.replace(file, 7, 1)),
         }
     }
 
@@ -327,28 +310,28 @@ mod tests {
     fn new_files_have_their_names_at_once_and_others_when_enough_wait() -> Result<()> {
         for named in [false, true] {
             let directory = tempfile::tempdir()?;
-            let mut many = Many::beneath(directory.path())?;
-            many.group_max = 3;
+            let mut group = GroupCommit::open(directory.path())?;
+            group.group_max = 3;
             for path in ["a", "b", "c"] {
-                assert!(write(&many, path, "old", named)?.is_empty());
+                assert!(write(&group, path, "old", named)?.is_empty());
             }
             for path in ["a", "b"] {
-                assert!(write(&many, path, "new", named)?.is_empty());
+                assert!(write(&group, path, "new", named)?.is_empty());
                 assert_eq!(fs::read_to_string(directory.path().join(path))?, "old");
             }
-            assert!(many.replace_older(7).is_empty(), "none is older");
-            assert_eq!(write(&many, "c", "new", named)?.len(), 3);
-            assert!(write(&many, "a", "newer", named)?.is_empty());
+            assert!(group.replace_older(7).is_empty(), "none is older");
+            assert_eq!(write(&group, "c", "new", named)?.len(), 3);
+            assert!(write(&group, "a", "newer", named)?.is_empty());
             assert_eq!(fs::read_to_string(directory.path().join("a"))?, "new");
-            assert_eq!(many.replace_older(8).len(), 1);
-            assert!(many.replace_older(u64::MAX).is_empty(), "nothing waits");
+            assert_eq!(group.replace_older(8).len(), 1);
+            assert!(group.replace_older(u64::MAX).is_empty(), "nothing waits");
             for (path, content) in [("a", "newer"), ("b", "new"), ("c", "new")] {
                 assert_eq!(fs::read_to_string(directory.path().join(path))?, content);
                 assert_eq!(fs::metadata(directory.path().join(path))?.mode() & 0o7777, 0o640);
             }
             assert_eq!(names(directory.path()), ["a", "b", "c"]);
             assert_eq!(count_in(directory.path()), 0);
-            many.sync()?;
+            group.sync()?;
         }
         Ok(())
     }
@@ -356,11 +339,12 @@ mod tests {
     #[test]
     fn what_has_the_name_is_opened_and_a_link_is_not() -> Result<()> {
         let directory = tempfile::tempdir()?;
-        let many = Many::<u32>::beneath(directory.path())?;
-        let take = |path: &str| match many.create(&mut Place::default(), path.as_bytes(), 0o600)?.name()? {
-            Named::Taken(taken) => Ok(taken),
-            Named::Done => bail!("it had no name"),
-        };
+        let group = GroupCommit::<u32>::open(directory.path())?;
+        let take =
+            |path: &str| match group.create(&mut LastDirectory::default(), path.as_bytes(), 0o600)?.name()? {
+                Named::Taken(file) => Ok(file),
+                Named::Done => bail!("the name was free"),
+            };
         fs::write(directory.path().join("file"), "old")?;
         std::os::unix::fs::symlink("file", directory.path().join("link"))?;
         let taken = take("file")?;
@@ -375,10 +359,10 @@ mod tests {
     fn what_waits_is_gone_with_its_owner() -> Result<()> {
         for named in [false, true] {
             let directory = tempfile::tempdir()?;
-            let many = Many::beneath(directory.path())?;
-            write(&many, "file", "old", named)?;
-            assert!(write(&many, "file", "new", named)?.is_empty());
-            drop(many);
+            let group = GroupCommit::open(directory.path())?;
+            write(&group, "file", "old", named)?;
+            assert!(write(&group, "file", "new", named)?.is_empty());
+            drop(group);
             assert_eq!(names(directory.path()), ["file"]);
             assert_eq!(fs::read_to_string(directory.path().join("file"))?, "old");
         }
@@ -392,18 +376,18 @@ mod tests {
         fs::create_dir(&outside)?;
         fs::write(outside.join("file"), "old")?;
         let root = directory.path().join("root");
-        let many = Many::beneath(&root)?;
+        let group = GroupCommit::open(&root)?;
         fs::create_dir(root.join("directory"))?;
         std::os::unix::fs::symlink(&outside, root.join("link"))?;
         std::os::unix::fs::symlink(outside.join("file"), root.join("file"))?;
         for path in ["directory", "link/file", "../file", "/file", "", ".", "a//b", "file/x"] {
-            assert!(write(&many, path, "new", false).is_err(), "{path:?}");
+            assert!(write(&group, path, "new", false).is_err(), "{path:?}");
         }
-        write(&many, "file", "new", false)?;
-        assert_eq!(many.replace_older(u64::MAX).len(), 1);
+        write(&group, "file", "new", false)?;
+        assert_eq!(group.replace_older(u64::MAX).len(), 1);
         assert_eq!(fs::read_to_string(outside.join("file"))?, "old");
         assert_eq!(fs::read_to_string(root.join("file"))?, "new");
-        write(&many, "a/b/file", "new", false)?;
+        write(&group, "a/b/file", "new", false)?;
         assert_eq!(names(&root), ["a", "directory", "file", "link"]);
         assert_eq!(names(&outside), ["file"]);
         Ok(())

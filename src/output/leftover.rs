@@ -1,9 +1,9 @@
-//! Names of files that are on the way to their own, and what a killed process left of them.
+//! Names of temporary files, and the files that a killed process left behind.
 //!
-//! A link replaces nothing, and a rename needs a name to begin with: a file that replaces another one is a temporary for a
-//! moment at least, and SIGKILL in that moment leaves it. So that the next run over the same target finds it, its name is
-//! made of the target's, and it is locked (flock(2)) as long as somebody works on it: what has that name and is not locked
-//! is a leftover. Where two run at once, or the file system has no locks, the name is a random one.
+//! A link replaces nothing, and a rename needs an old name. So a file that replaces another one has a temporary name at least
+//! for a moment, and SIGKILL in that moment leaves it behind. The next run over the same target finds it: the temporary name
+//! is derived from the target's, and the file is locked (flock(2)) as long as a process works on it. A file of that name that
+//! is not locked is a leftover. Where two processes run at once, or the file system has no locks, the name is random.
 
 use std::{
     collections::hash_map::RandomState,
@@ -11,30 +11,27 @@ use std::{
     fs::File,
     hash::BuildHasher,
     io,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::ffi::OsStrExt,
-    },
+    os::{fd::OwnedFd, unix::ffi::OsStrExt},
 };
 
 use rustix::{
-    fs::{
-        AtFlags, Dir, DirEntry, FileType, FlockOperation, Mode, OFlags, Stat, flock, fstat, openat, renameat,
-        statat, unlinkat,
-    },
+    fs::{AtFlags, Dir, DirEntry, FileType, Mode, OFlags, Stat, fstat, openat, renameat, statat, unlinkat},
     io::Errno,
     process::geteuid,
 };
 
-use super::handle::open_readable;
+use super::{
+    file_lock::{Lock, try_lock},
+    handle::open_readable,
+};
 
 /// How the name of a temporary begins.
 const PREFIX: &str = ".metadata-";
 
-/// How often a name is tried whose leftover was removed: another process may be as fast.
+/// How often a name is tried again after its leftover was removed: another process may take it first.
 const TRIES_MAX: usize = 4;
 
-/// The name of a temporary that is to replace `target`, always the same: FNV-1a of 64 bits
+/// The name of a temporary file that is to replace `target`, always the same: FNV-1a of 64 bits
 /// (Fowler, Noll and Vo, draft-eastlake-fnv).
 fn derived_name(target: &OsStr) -> OsString {
     let hash = target.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -48,62 +45,38 @@ fn random_name() -> OsString {
     format!("{PREFIX}{:016x}", RandomState::new().hash_one(std::process::id())).into()
 }
 
-/// Whether a file was locked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lock {
-    Held,
-    /// Somebody else has it.
-    Busy,
-    /// The file system has no locks.
-    Unsupported,
-}
-
-fn lock(file: impl AsFd) -> io::Result<Lock> {
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Lock::Held),
-        Err(Errno::WOULDBLOCK) => Ok(Lock::Busy),
-        // NFS locks only what is open for writing.
-        Err(Errno::NOTSUP | Errno::NOLCK | Errno::NOSYS | Errno::INVAL | Errno::BADF) => {
-            Ok(Lock::Unsupported)
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Creates a file that is to replace `target`, under a name of its own.
+/// Creates a temporary file that is to replace `target`, and returns it with its name.
 ///
 /// # Errors
-/// The system refuses.
+/// Fails if the system refuses.
 pub(super) fn create(directory: &OwnedFd, target: &OsStr, mode: u32) -> io::Result<(File, OsString)> {
-    let create = |name: &OsStr| {
+    let create = |name: &OsStr| -> io::Result<File> {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        openat(directory, name, flags, Mode::from_raw_mode(mode)).map(File::from)
+        Ok(openat(directory, name, flags, Mode::from_raw_mode(mode))?.into())
     };
-    let derived = derived_name(target);
-    for _ in 0..TRIES_MAX {
-        match create(&derived) {
-            Ok(file) => match lock(&file)? {
-                Lock::Held if is_named(directory, &derived, &fstat(&file)?) => return Ok((file, derived)),
-                // Another process took it for a leftover before it was locked.
-                Lock::Held | Lock::Busy => {}
-                Lock::Unsupported => {
-                    unlinkat(directory, &derived, AtFlags::empty())?;
-                    break;
-                }
-            },
-            Err(Errno::EXIST) if remove(directory, &derived) => {}
-            Err(Errno::EXIST) => break,
-            Err(error) => return Err(error.into()),
+    let create_locked = |name: &OsStr| {
+        let file = create(name)?;
+        match try_lock(&file)? {
+            Lock::Held if is_named(directory, name, &fstat(&file)?) => Ok(Some(file)),
+            // Another process took it for a leftover before it was locked.
+            Lock::Held | Lock::Busy => Err(io::ErrorKind::AlreadyExists.into()),
+            Lock::Unsupported => {
+                unlinkat(directory, name, AtFlags::empty())?;
+                Ok(None)
+            }
         }
+    };
+    if let Some((Some(file), derived)) = with_derived_name(directory, target, create_locked)? {
+        return Ok((file, derived));
     }
     let random = random_name();
     Ok((create(&random)?, random))
 }
 
-/// Lets `file` take the place of `target`, after `link` has given it a name for the moment.
+/// Replaces `target` with `file`, to which `link` first gives a temporary name.
 ///
 /// # Errors
-/// A directory has that name, or the system refuses.
+/// Fails if a directory has the name `target`, or the system refuses.
 pub(super) fn replace(
     file: &File,
     directory: &OwnedFd,
@@ -124,23 +97,36 @@ fn link_temporarily(
     target: &OsStr,
     link: impl Fn(&OsStr) -> io::Result<()>,
 ) -> io::Result<OsString> {
-    if lock(file)? == Lock::Held {
-        let derived = derived_name(target);
-        for _ in 0..TRIES_MAX {
-            match link(&derived) {
-                Ok(()) => return Ok(derived),
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                Err(_) if remove(directory, &derived) => {}
-                Err(_) => break,
-            }
-        }
+    if try_lock(file)? == Lock::Held
+        && let Some(((), derived)) = with_derived_name(directory, target, &link)?
+    {
+        return Ok(derived);
     }
     let random = random_name();
     link(&random)?;
     Ok(random)
 }
 
-/// Removes what a killed process left when it was to replace `target`.
+/// Makes something of the name derived from `target`, after removing a leftover of that name. `None`: another process uses
+/// the name.
+fn with_derived_name<T>(
+    directory: &OwnedFd,
+    target: &OsStr,
+    make: impl Fn(&OsStr) -> io::Result<T>,
+) -> io::Result<Option<(T, OsString)>> {
+    let derived = derived_name(target);
+    for _ in 0..TRIES_MAX {
+        match make(&derived) {
+            Ok(made) => return Ok(Some((made, derived))),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Err(_) if remove(directory, &derived) => {}
+            Err(_) => break,
+        }
+    }
+    Ok(None)
+}
+
+/// Removes the temporary file that a killed process left when it was to replace `target`.
 pub(super) fn remove_of(directory: &OwnedFd, target: &OsStr) {
     remove(directory, &derived_name(target));
 }
@@ -154,13 +140,13 @@ pub(super) fn may_be_in(directory: &OwnedFd) -> bool {
     entries.into_iter().any(is_one)
 }
 
-/// Removes the file `name` if it is a leftover. Whether the name is free.
+/// Removes the file `name` if it is a leftover, and returns whether the name is free.
 fn remove(directory: &OwnedFd, name: &OsStr) -> bool {
     let found = match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(found) => found,
         Err(error) => return error == Errno::NOENT,
     };
-    // To open anything else might do something.
+    // Opening anything else may have side effects.
     if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile || found.st_uid != geteuid().as_raw() {
         return false;
     }
@@ -169,12 +155,12 @@ fn remove(directory: &OwnedFd, name: &OsStr) -> bool {
         openat(directory, name, flags, Mode::empty())
     };
     let file = match open(OFlags::RDWR).or_else(|_| open(OFlags::RDONLY)) {
-        Ok(file) => file,
+        Ok(file) => File::from(file),
         Err(error) => return error == Errno::NOENT,
     };
-    match (lock(&file), fstat(&file)) {
+    match (try_lock(&file), fstat(&file)) {
         (Ok(Lock::Held), Ok(opened)) if is_same(&opened, &found) => {
-            // Who renames it has it locked until it has its name.
+            // A process that renames it keeps it locked until it has its name.
             !is_named(directory, name, &opened) || unlinkat(directory, name, AtFlags::empty()).is_ok()
         }
         _ => false,
@@ -207,7 +193,7 @@ mod tests {
         (sandbox, handle)
     }
 
-    /// Replaces the target by a file with this content.
+    /// Replaces the target with a file of this content.
     fn put(sandbox: &Path, directory: &OwnedFd, content: &str) -> io::Result<()> {
         let mut file = tempfile::tempfile_in(sandbox)?;
         file.write_all(content.as_bytes())?;
@@ -230,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leftover_is_removed_by_who_replaces_creates_or_names_the_same() -> io::Result<()> {
+    fn a_leftover_is_removed_when_the_same_target_is_replaced_created_or_named() -> io::Result<()> {
         let (sandbox, directory) = sandbox();
         let leftover = sandbox.path().join(derived_name(OsStr::new(TARGET)));
         for mode in [0o600, 0o400, 0o200] {
@@ -250,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_works_on_stays_and_both_succeed() -> io::Result<()> {
+    fn a_file_that_is_being_written_stays_and_both_succeed() -> io::Result<()> {
         let (sandbox, directory) = sandbox();
         let (mut first, first_name) = create(&directory, OsStr::new(TARGET), 0o600)?;
         let (_second, second_name) = create(&directory, OsStr::new(TARGET), 0o600)?;
@@ -265,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_stays() -> io::Result<()> {
+    fn links_and_directories_stay() -> io::Result<()> {
         let (sandbox, directory) = sandbox();
         let name = derived_name(OsStr::new(TARGET));
         let path = sandbox.path().join(&name);

@@ -1,9 +1,8 @@
-//! What is written outside of an image: files that appear whole or not at all, and trees that stay beneath their
-//! directory.
+//! Writing files: each appears whole or not at all, and trees stay beneath their directory.
 
 pub mod atomic_file;
 pub mod confined_dir;
-pub mod file_lock;
+mod file_lock;
 pub mod group_commit;
 mod handle;
 mod leftover;

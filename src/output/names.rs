@@ -1,39 +1,46 @@
-//! Names and paths that stay beneath a directory.
+//! The rules for names and paths beneath a directory.
 
 use std::{
     ffi::{OsStr, OsString},
     os::unix::ffi::OsStrExt,
 };
 
-use crate::error::{Result, ensure};
+use crate::error::{Result, ensure, error};
 
-/// Bytes in a name at most: Linux, `NAME_MAX` in `limits.h`.
+/// The longest name, in bytes: Linux, `NAME_MAX` in `limits.h`.
 pub const NAME_BYTES: usize = 255;
 
-/// Whether `path` can be one beneath a directory: names joined by `/`, each a normal one.
+/// Checks that `path` is relative and consists of normal names joined by `/`.
 ///
 /// # Errors
-/// A component of `path` is not a normal name.
-pub fn check_path(path: &[u8]) -> Result<()> {
-    ensure!(!path.starts_with(b"/"), "it is not relative");
-    path.split(|&byte| byte == b'/').try_for_each(check_name)
+/// Fails if it does not. The error says why, and completes a sentence that begins with the path: `is not relative`.
+pub fn check_path(path: &[u8]) -> Result<(), &'static str> {
+    match path {
+        b"" => Err("is empty"),
+        [b'/', ..] => Err("is not relative"),
+        path => path.split(|&byte| byte == b'/').try_for_each(check_name),
+    }
 }
 
-/// The components of `path`, each of which is one normal name.
+/// The components of `path`, each of which is a normal name.
 pub(super) fn components(path: &[u8]) -> Result<Vec<OsString>> {
-    path.split(|&byte| byte == b'/').map(component).collect()
+    check_path(path).map_err(|why| error!("the path {why}"))?;
+    Ok(path.split(|&byte| byte == b'/').map(|name| OsStr::from_bytes(name).to_owned()).collect())
 }
 
-/// `name`, which is a normal one.
+/// `name`, which must be a normal name.
 pub(super) fn component(name: &[u8]) -> Result<OsString> {
-    check_name(name)?;
+    ensure!(!name.contains(&b'/'), "the name contains '/'");
+    check_path(name).map_err(|why| error!("the name {why}"))?;
     Ok(OsStr::from_bytes(name).to_owned())
 }
 
-fn check_name(name: &[u8]) -> Result<()> {
-    ensure!(!matches!(name, b"" | b"." | b".."), "a name is empty, '.' or '..'");
-    ensure!(!name.contains(&b'/'), "a name has a '/'");
-    ensure!(!name.contains(&0), "a name has a NUL character");
-    ensure!(name.len() <= NAME_BYTES, "a name is longer than {NAME_BYTES} bytes");
-    Ok(())
+fn check_name(name: &[u8]) -> Result<(), &'static str> {
+    match name {
+        b"" => Err("has an empty component"),
+        b"." | b".." => Err("has a component '.' or '..'"),
+        _ if name.len() > NAME_BYTES => Err("has a component longer than 255 bytes"),
+        _ if name.contains(&0) => Err("contains a NUL character"),
+        _ => Ok(()),
+    }
 }

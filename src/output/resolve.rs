@@ -1,10 +1,9 @@
-//! Where a path leads, for a file or a directory that is written.
+//! Finds where the path of a file or directory to write leads.
 //!
-//! A path is walked one name at a time, each from the open directory that the last one led to, so that what is found is what
-//! is used. Symbolic links are followed as Linux follows them when `fs.protected_symlinks` is set (proc(5)), whatever the
-//! system is set to: in a directory that is sticky and that everybody may write to, such as `/tmp`, only a link of the
-//! caller or of the directory's owner. A link in `/proc` is never followed, since it may lead anywhere, also to what has no
-//! name.
+//! A path is resolved one name at a time, each in the open directory that the last one led to, so that what was found is what
+//! is used. Symbolic links are followed as Linux follows them when `fs.protected_symlinks` is set (proc(5)), even where it is
+//! not set: in a sticky directory that everybody may write to, such as `/tmp`, only links of the caller or of the directory's
+//! owner are followed. A link in `/proc` is never followed, since it may lead anywhere, even to a file without a name.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -25,33 +24,33 @@ use rustix::{
 
 use super::handle::{open_directory, open_to_change};
 
-/// How many symbolic links are followed, as many as Linux follows (`path_resolution(7)`).
+/// How many symbolic links are followed: as many as Linux follows (`path_resolution(7)`).
 const LINKS_MAX: usize = 40;
 
-/// Permission bits of a directory while it is filled.
+/// Permission bits of a directory while it is being filled.
 pub(super) const WHILE_FILLED: u32 = 0o700;
 
-/// The bits of a directory in which a link of anybody else may be a trap: sticky, and everybody may write.
+/// Permission bits of a directory in which another user's link may be a trap: sticky, and everybody may write.
 const STICKY_AND_WRITABLE: u32 = 0o1002;
 
 /// Where a file is, or would be.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ResolvedFile {
     pub(super) directory: OwnedFd,
     pub(super) name: OsString,
-    /// How people call it.
+    /// Its path, for people to read.
     pub(super) path: PathBuf,
-    /// What is there: a regular file.
+    /// The regular file that is there, if there is one.
     pub(super) found: Option<Stat>,
 }
 
-/// Finds the place of the file `path`.
+/// Finds where the file `path` is, or would be.
 ///
 /// # Errors
-/// It is something else than a regular file, its directory does not exist, or a link must not be followed.
-pub(super) fn file(path: &Path) -> Result<Place> {
-    ensure!(!path.as_os_str().as_bytes().ends_with(b"/"), "it is the name of a directory");
-    let mut walk = Walk::new(path)?;
+/// Fails if something other than a regular file is there, its directory does not exist, or a link must not be followed.
+pub(super) fn file(path: &Path) -> Result<ResolvedFile> {
+    ensure!(!path.as_os_str().as_bytes().ends_with(b"/"), "the path ends in '/', so it names a directory");
+    let mut walk = PathWalk::new(path)?;
     while let Some(Step { name, .. }) = walk.steps.pop() {
         let entered = if walk.steps.is_empty() && is_normal(&name) {
             let found = match statat(&walk.directory, &name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -64,47 +63,49 @@ pub(super) fn file(path: &Path) -> Result<Place> {
                     check_regular(found)?;
                 }
                 let path = walk.shown.join(&name);
-                return Ok(Place { directory: walk.directory, name, path, found });
+                return Ok(ResolvedFile { directory: walk.directory, name, path, found });
             }
             walk.follow(&name)
         } else {
             walk.enter(&name)
         };
-        entered.map_err(|fault| match fault {
-            Fault::System(Errno::NOENT) => error!("there is no directory {:?}", walk.parent_with(&name)),
-            Fault::Proc if is_standard_output(path) => {
-                error!("it leads through /proc (use '-' for standard output)")
+        entered.map_err(|error| match error {
+            WalkError::System(Errno::NOENT) => {
+                error!("directory {:?} does not exist", walk.parent_with(&name))
             }
-            fault => fault.into(),
+            WalkError::Proc if is_standard_output(path) => {
+                error!("the path leads through /proc (use '-' for standard output)")
+            }
+            error => error.into(),
         })?;
     }
     ensure!(!path.as_os_str().is_empty(), "the path is empty");
     // It ends in "." or "..".
-    bail!("it is a directory")
+    bail!("is a directory")
 }
 
-/// Which directories are made when they are missing.
+/// Which missing directories are made.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Missing {
     /// The last one, with permission bits 0700.
     Last,
-    /// All, with these permission bits whatever the umask.
+    /// All, with exactly these permission bits.
     All(u32),
 }
 
-/// Opens the directory `path` to work beneath it, after it has made what is `missing`.
+/// Opens the directory `path` to work beneath it, and makes those directories that `missing` says.
 ///
 /// # Errors
-/// It is no directory, it cannot be made or opened, or a link must not be followed.
+/// Fails if it is not a directory, cannot be made or opened, or a link must not be followed.
 pub(super) fn directory(path: &Path, missing: Missing) -> Result<OwnedFd> {
-    let mut walk = Walk::new(path)?;
+    let mut walk = PathWalk::new(path)?;
     if walk.steps.is_empty() && path.as_os_str().is_empty() {
         return Err(io::Error::from(Errno::NOENT).into());
     }
     while let Some(Step { name, of_link }) = walk.steps.pop() {
         let entered = match walk.enter(&name) {
-            // What a link leads to is not made.
-            Err(Fault::System(Errno::NOENT)) if !of_link && is_normal(&name) => match missing {
+            // The directory that a link leads to is not made.
+            Err(WalkError::System(Errno::NOENT)) if !of_link && is_normal(&name) => match missing {
                 Missing::All(mode) => walk.make(&name, Some(mode)),
                 Missing::Last if walk.steps.iter().all(|step| step.name == ".") => walk.make(&name, None),
                 Missing::Last => Err(Errno::NOENT.into()),
@@ -116,59 +117,61 @@ pub(super) fn directory(path: &Path, missing: Missing) -> Result<OwnedFd> {
     Ok(walk.directory)
 }
 
-/// Why a walk ends.
+/// Why a path cannot be resolved.
 #[derive(Debug)]
-enum Fault {
+enum WalkError {
     System(Errno),
     Loop,
     /// A link is in `/proc`.
     Proc,
     /// The link may be a trap.
     Planted(PathBuf),
-    /// It is not the directory that was made there.
+    /// What is there is not the directory that was just made.
     Exchanged(PathBuf),
 }
 
-impl From<Errno> for Fault {
+impl From<Errno> for WalkError {
     fn from(error: Errno) -> Self {
         Self::System(error)
     }
 }
 
-impl From<Fault> for crate::error::Error {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::System(error) => io::Error::from(error).into(),
-            fault => error!("{fault}"),
+impl From<WalkError> for crate::error::Error {
+    fn from(error: WalkError) -> Self {
+        match error {
+            WalkError::System(error) => io::Error::from(error).into(),
+            error => error!("{error}"),
         }
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for WalkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::System(error) => error.fmt(f),
             Self::Loop => f.write_str("too many levels of symbolic links"),
-            Self::Proc => f.write_str("it leads through a link in /proc (give the path that it leads to)"),
+            Self::Proc => {
+                f.write_str("the path leads through a link in /proc (give the path that it leads to)")
+            }
             Self::Planted(path) => write!(
                 f,
-                "{path:?} is a symbolic link of another user in a directory that everybody may write to \
+                "{path:?} is another user's symbolic link in a directory that everybody may write to \
                  (give the path that it leads to, or remove it)"
             ),
             Self::Exchanged(path) => write!(
                 f,
-                "{path:?} is not the directory that was just made, and another user may have put it there \
+                "{path:?} is not the directory that was just made; another user may have put it there \
                  (make the directory first)"
             ),
         }
     }
 }
 
-/// A path that is partly walked.
-struct Walk {
+/// A path that is resolved in part.
+struct PathWalk {
     /// Where it has led so far.
     directory: OwnedFd,
-    /// How people call that.
+    /// The path of that, for people to read.
     shown: PathBuf,
     /// What is left of it, the next step last.
     steps: Vec<Step>,
@@ -177,11 +180,11 @@ struct Walk {
 
 struct Step {
     name: OsString,
-    /// Whether a link says so, and not the caller.
+    /// Whether it comes from a link, and not from the caller.
     of_link: bool,
 }
 
-impl Walk {
+impl PathWalk {
     fn new(path: &Path) -> Result<Self> {
         let start = if path.is_absolute() { "/" } else { "." };
         let directory = open_directory(CWD, start).map_err(io::Error::from)?;
@@ -194,7 +197,7 @@ impl Walk {
     /// Adds what comes next.
     fn push(&mut self, path: &OsStr, of_link: bool) {
         let mut names = path.as_bytes().rsplit(|&byte| byte == b'/');
-        // What ends like this is a directory.
+        // A path that ends in a slash is a directory.
         let last = names.next().map(|name| if name.is_empty() && !path.is_empty() { b"." } else { name });
         let names = last.into_iter().chain(names.filter(|name| *name != b"."));
         let names = names.filter(|name| !name.is_empty());
@@ -202,7 +205,7 @@ impl Walk {
     }
 
     /// Goes to the directory `name`, or begins to follow the link of that name.
-    fn enter(&mut self, name: &OsStr) -> Result<(), Fault> {
+    fn enter(&mut self, name: &OsStr) -> Result<(), WalkError> {
         match open_directory(&self.directory, name) {
             Ok(directory) => self.arrive(directory, name),
             Err(Errno::NOTDIR) => return self.follow(name),
@@ -219,7 +222,7 @@ impl Walk {
     }
 
     /// Begins to follow the link `name`.
-    fn follow(&mut self, name: &OsStr) -> Result<(), Fault> {
+    fn follow(&mut self, name: &OsStr) -> Result<(), WalkError> {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let link = openat(&self.directory, name, flags, Mode::empty())?;
         let found = fstat(&link)?;
@@ -228,13 +231,13 @@ impl Walk {
         }
         self.links += 1;
         if self.links > LINKS_MAX {
-            return Err(Fault::Loop);
+            return Err(WalkError::Loop);
         }
         if fstatfs(&link)?.f_type == PROC_SUPER_MAGIC {
-            return Err(Fault::Proc);
+            return Err(WalkError::Proc);
         }
         if !may_follow(&fstat(&self.directory)?, found.st_uid, geteuid().as_raw()) {
-            return Err(Fault::Planted(self.shown.join(name)));
+            return Err(WalkError::Planted(self.shown.join(name)));
         }
         let text = readlinkat(&link, "", Vec::new())?;
         let text = OsStr::from_bytes(text.as_bytes());
@@ -246,16 +249,16 @@ impl Walk {
         Ok(())
     }
 
-    /// Makes the directory `name` and goes there.
-    fn make(&mut self, name: &OsStr, mode: Option<u32>) -> Result<(), Fault> {
+    /// Makes the directory `name` and enters it.
+    fn make(&mut self, name: &OsStr, mode: Option<u32>) -> Result<(), WalkError> {
         let wanted = Mode::from_raw_mode(mode.unwrap_or(WHILE_FILLED));
         let is_ours = match mkdirat(&self.directory, name, wanted) {
             Ok(()) => true,
-            // Somebody else made it at the same time.
+            // Another process made it at the same time.
             Err(Errno::EXIST) => false,
             Err(error) => return Err(error.into()),
         };
-        let exchanged = || Fault::Exchanged(self.shown.join(name));
+        let exchanged = || WalkError::Exchanged(self.shown.join(name));
         let directory = open_directory(&self.directory, name).map_err(|error| match error {
             Errno::NOTDIR | Errno::NOENT => exchanged(),
             error => error.into(),
@@ -265,13 +268,13 @@ impl Walk {
             if own.st_uid != geteuid().as_raw() {
                 return Err(exchanged());
             }
-            // Others may have put another one of ours there, which is not empty. Where they cannot, another process of ours
-            // may have begun to fill this one.
+            // Others may have moved another directory of the caller there, which is not empty. Where they cannot, another
+            // process of the caller may have begun to fill this one.
             let readable = open_to_change(&directory)?;
             if others_may_rename(&fstat(&self.directory)?) && !is_empty(&readable)? {
                 return Err(exchanged());
             }
-            // The umask may have taken bits away.
+            // The umask may have removed bits.
             if mode.is_some() && Mode::from_raw_mode(own.st_mode) != wanted {
                 fchmod(&readable, wanted)?;
             }
@@ -290,15 +293,15 @@ impl Walk {
     }
 }
 
-/// Whether the caller may follow a link of the user `owner` in `directory`: `may_follow_link` in Linux, `fs/namei.c`.
+/// Whether the caller may follow a link that the user `owner` owns in `directory`: `may_follow_link` in Linux, `fs/namei.c`.
 fn may_follow(directory: &Stat, owner: u32, caller: u32) -> bool {
     owner == caller
         || directory.st_mode & STICKY_AND_WRITABLE != STICKY_AND_WRITABLE
         || owner == directory.st_uid
 }
 
-/// Whether others than the caller and root may rename what the caller has in a directory: they own it, or may write to it
-/// and it is not sticky.
+/// Whether anybody but the caller and root may rename the caller's files in a directory: they own it, or may write to it and
+/// it is not sticky.
 fn others_may_rename(directory: &Stat) -> bool {
     let (owner, mode) = (directory.st_uid, directory.st_mode);
     owner != geteuid().as_raw() && owner != 0 || mode & 0o022 != 0 && mode & 0o1000 == 0
@@ -312,7 +315,7 @@ fn is_normal(name: &OsStr) -> bool {
     name != "." && name != ".."
 }
 
-/// Whether a path is one by which shells and scripts name standard output.
+/// Whether `path` is a usual name of standard output.
 fn is_standard_output(path: &Path) -> bool {
     ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name))
 }
@@ -329,9 +332,9 @@ fn is_empty(directory: &OwnedFd) -> Result<bool, Errno> {
 pub(super) fn check_regular(found: &Stat) -> Result<()> {
     match FileType::from_raw_mode(found.st_mode) {
         FileType::RegularFile => Ok(()),
-        FileType::Directory => bail!("it is a directory"),
-        FileType::BlockDevice | FileType::CharacterDevice => bail!("it is a device"),
-        _ => bail!("it is not a regular file"),
+        FileType::Directory => bail!("is a directory"),
+        FileType::BlockDevice | FileType::CharacterDevice => bail!("is a device"),
+        _ => bail!("not a regular file"),
     }
 }
 
@@ -390,9 +393,9 @@ mod tests {
             ("absolute/round/round/file", Ok("a/b/file")),
             ("a/dangling", Ok("a/b/absent")),
             ("absolute/../new", Ok("a/new")),
-            ("relative", Err("it is a directory")),
-            ("a/b/..", Err("it is a directory")),
-            ("a/b/file/", Err("it is the name of a directory")),
+            ("relative", Err("is a directory")),
+            ("a/b/..", Err("is a directory")),
+            ("a/b/file/", Err("the path ends in '/', so it names a directory")),
             ("a/b/file/x", Err("Not a directory (os error 20)")),
             ("loop", Err("too many levels of symbolic links")),
             ("loop/x", Err("too many levels of symbolic links")),
@@ -413,7 +416,7 @@ mod tests {
             }
         }
         let error = file(&path("absent/b/c")).map(drop).map_err(|error| error.to_string());
-        assert_eq!(error, Err(format!("there is no directory {:?}", path("absent/b"))));
+        assert_eq!(error, Err(format!("directory {:?} does not exist", path("absent/b"))));
         Ok(())
     }
 

@@ -1,31 +1,24 @@
-//! Files that have a name of their own until they get the one that they are for, and signals, which remove them.
+//! Named temporary files, and the list of those that exist, so that a program can remove them before a signal ends it.
 
 use std::{
     ffi::{OsStr, OsString},
     fs::File,
-    io::{self, Read},
+    io,
     os::fd::OwnedFd,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
 };
 
 use rustix::{
     fs::{AtFlags, RenameFlags, renameat, renameat_with, unlinkat},
     io::Errno,
 };
-use signal_hook::{
-    consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ},
-    flag,
-    iterator::Signals,
-    low_level::emulate_default_handler,
-};
 
 use super::leftover;
 
-/// Where a temporary is. The handle leads there whatever becomes of the directory's path.
+/// Where a temporary file is. The handle leads there even if the directory is moved.
 #[derive(Clone, Debug)]
 struct Location {
     directory: Arc<OwnedFd>,
@@ -38,111 +31,97 @@ impl Location {
     }
 
     fn remove(&self) {
-        // Nobody is left to tell if that fails.
+        // An error here could not be reported to anybody.
         let _ = unlinkat(&self.directory, &self.name, AtFlags::empty());
     }
 }
 
-/// Temporaries that a signal must remove. Held while one is created or renamed, so that none is missed.
+/// All temporary files of the process. Locked while one is created or renamed, so that the list is never incomplete.
 static TEMPORARIES: Mutex<Vec<Location>> = Mutex::new(Vec::new());
 
 fn temporaries() -> MutexGuard<'static, Vec<Location>> {
     TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether signals shall remove temporaries.
-static CLEAN_UP: AtomicBool = AtomicBool::new(false);
+/// What to call before the first temporary file is created.
+static PREPARE: OnceLock<fn() -> io::Result<()>> = OnceLock::new();
 
-/// Whether the one file that the process was to make has its name, so that a signal is no longer heard.
-static DONE: AtomicBool = AtomicBool::new(false);
+/// Whether the last file that the process was to write is complete.
+static FINISHED: AtomicBool = AtomicBool::new(false);
 
-/// From now on SIGHUP, SIGINT, SIGQUIT and SIGTERM remove the temporaries before they end the process, unless it was started
-/// with the signal ignored, as `nohup` does. Their handlers are set when there is a first temporary. A file that grows
-/// past the limit of the process is an error, no signal.
+/// Has `prepare` called once, before the first temporary file gets a name. A program installs its signal handlers there:
+/// most runs create no such file, and need none.
 ///
-/// # Errors
-/// The system refuses a handler.
-pub fn clean_up_on_signals() -> io::Result<()> {
-    CLEAN_UP.store(true, Ordering::Relaxed);
-    flag::register(SIGXFSZ, Arc::default())?;
-    Ok(())
+/// Only the first call of this function has an effect.
+pub fn before_first_temporary(prepare: fn() -> io::Result<()>) {
+    // Whoever called it first has prepared.
+    let _ = PREPARE.set(prepare);
 }
 
-fn handle_signals() -> io::Result<()> {
-    static STARTED: OnceLock<()> = OnceLock::new();
-    if !CLEAN_UP.load(Ordering::Relaxed) || STARTED.set(()).is_err() {
-        return Ok(());
+/// Removes all temporary files of the process, then calls `end`, which is to end the process.
+///
+/// Meanwhile no file is created, renamed or replaced. If the last file that the process was to write is complete, this does
+/// nothing: the process is about to succeed, and should not report that it was interrupted.
+///
+/// It takes locks, so a signal handler must not call it; a thread that waits for signals may.
+pub fn remove_temporaries_and(end: impl FnOnce()) {
+    let temporaries = temporaries();
+    if !FINISHED.load(Ordering::Relaxed) {
+        temporaries.iter().for_each(Location::remove);
+        end();
     }
-    let ignored = ignored_signals();
-    let signals =
-        [SIGHUP, SIGINT, SIGQUIT, SIGTERM].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0);
-    let mut signals = Signals::new(signals)?;
-    thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for signal in signals.forever() {
-            // Never released: nothing is created or renamed from here on.
-            let temporaries = temporaries();
-            if DONE.load(Ordering::Relaxed) {
-                continue;
-            }
-            temporaries.iter().for_each(Location::remove);
-            drop(emulate_default_handler(signal));
-        }
-    })?;
-    Ok(())
+    drop(temporaries);
 }
 
-/// The signals that the process ignores, signal 1 in the lowest bit; none where the system does not say (proc(5)).
-fn ignored_signals() -> u64 {
-    // With room for all of it, it is read at once.
-    let mut status = String::with_capacity(8 << 10);
-    let read = File::open("/proc/self/status").and_then(|mut file| file.read_to_string(&mut status));
-    drop(read);
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+fn prepare() -> io::Result<()> {
+    static PREPARED: OnceLock<()> = OnceLock::new();
+    match PREPARE.get() {
+        Some(prepare) if PREPARED.set(()).is_ok() => prepare(),
+        _ => Ok(()),
+    }
 }
 
-/// Does `work`, during which a signal waits.
+/// Does `work`, during which [`remove_temporaries_and`] waits.
 pub(super) fn uninterrupted<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    handle_signals()?;
+    prepare()?;
     let temporaries = temporaries();
     let done = work();
     drop(temporaries);
     done
 }
 
-/// The same for the last thing that the process was to do. When it is done, a signal comes too late to matter: nobody shall
-/// be told that it was interrupted.
+/// As [`uninterrupted`], for the last file that the process writes.
 pub(super) fn uninterrupted_at_last(work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     uninterrupted(|| {
         let done = work();
-        DONE.store(done.is_ok(), Ordering::Relaxed);
+        FINISHED.store(done.is_ok(), Ordering::Relaxed);
         done
     })
 }
 
-/// A name that a signal, and who drops it, removes.
+/// The name of a temporary file. The file is removed when this is dropped, unless it was renamed.
 #[derive(Debug)]
 pub(super) struct Temporary {
     location: Location,
-    /// Whether it still has that name.
-    is_there: bool,
+    /// Whether the file still has this name.
+    exists: bool,
 }
 
 impl Temporary {
     /// Creates a file that is to be called `target`, with these permission bits less those of the umask.
     pub(super) fn create(directory: &Arc<OwnedFd>, target: &OsStr, mode: u32) -> io::Result<(File, Self)> {
-        handle_signals()?;
+        prepare()?;
         let mut temporaries = temporaries();
         let (file, name) = leftover::create(directory, target, mode)?;
         let location = Location { directory: Arc::clone(directory), name };
         temporaries.push(location.clone());
-        Ok((file, Self { location, is_there: true }))
+        Ok((file, Self { location, exists: true }))
     }
 
-    /// Renames it to what nothing is called.
+    /// Renames it to `target`, if nothing has that name.
     ///
     /// # Errors
-    /// Something has that name, or the file system cannot tell, which is the same error; or the system refuses.
+    /// `AlreadyExists`: something has that name, or the file system cannot tell. Otherwise the system refuses.
     pub(super) fn rename(&mut self, target: &OsStr) -> io::Result<()> {
         let Location { directory, name } = &self.location;
         uninterrupted(|| {
@@ -152,16 +131,16 @@ impl Temporary {
                     error => io::Error::from(error),
                 }
             })?;
-            self.is_there = false;
+            self.exists = false;
             Ok(())
         })
     }
 
-    /// Renames it in place of what is called so. The caller sees to it that no signal comes between.
-    pub(super) fn rename_instead(&mut self, target: &OsStr) -> io::Result<()> {
+    /// Renames it to `target`, and replaces the file of that name. The caller must be within [`uninterrupted`].
+    pub(super) fn rename_over(&mut self, target: &OsStr) -> io::Result<()> {
         let Location { directory, name } = &self.location;
         renameat(directory, name, directory, target)?;
-        self.is_there = false;
+        self.exists = false;
         Ok(())
     }
 }
@@ -169,14 +148,14 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         let mut temporaries = temporaries();
-        if self.is_there {
+        if self.exists {
             self.location.remove();
         }
         temporaries.retain(|location| !location.is(&self.location));
     }
 }
 
-/// How many temporaries in a directory a signal would remove.
+/// How many temporary files of a directory are in the list.
 #[cfg(test)]
 pub(super) fn count_in(directory: &std::path::Path) -> usize {
     let directory = rustix::fs::stat(directory).unwrap();

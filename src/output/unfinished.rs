@@ -1,11 +1,16 @@
-//! A file that is being written, and the name that it will get: without a name meanwhile where the file system knows such
-//! files, as a temporary elsewhere.
+//! A file that is being written, and the name that it will get.
+//!
+//! The only place that decides how: where the file system has files without a name (`O_TMPFILE`), the file gets a name when it
+//! is complete; elsewhere it is a named temporary file until then.
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::File,
+    fs::{File, Permissions},
     io,
-    os::fd::OwnedFd,
+    os::{
+        fd::OwnedFd,
+        unix::fs::{MetadataExt, PermissionsExt},
+    },
     sync::Arc,
 };
 
@@ -20,13 +25,13 @@ use super::{
 pub(super) struct Unfinished {
     /// The file to write to.
     pub(super) file: File,
-    /// The name that it has meanwhile, if it has one.
+    /// The name that it has until then, if it has one.
     temporary: Option<Temporary>,
     directory: Arc<OwnedFd>,
     name: OsString,
 }
 
-/// Whether a file is the last thing that the process makes.
+/// Whether a file is the last one that the process writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Then {
     GoOn,
@@ -37,7 +42,7 @@ impl Unfinished {
     /// Creates the file that will be called `name`, with these permission bits less those of the umask.
     ///
     /// # Errors
-    /// The system refuses.
+    /// Fails if the system refuses.
     pub(super) fn create(directory: &Arc<OwnedFd>, name: &OsStr, mode: u32) -> io::Result<Self> {
         match unnamed_file::create(directory, mode) {
             Some(file) => {
@@ -48,7 +53,7 @@ impl Unfinished {
         }
     }
 
-    /// The same where the file system, or a guest without /proc, has no files without a name.
+    /// As [`Unfinished::create`], for a file system that has no files without a name, or a guest without `/proc`.
     pub(super) fn create_named(directory: &Arc<OwnedFd>, name: &OsStr, mode: u32) -> io::Result<Self> {
         let (file, temporary) = Temporary::create(directory, name, mode)?;
         let (directory, name) = (Arc::clone(directory), name.to_owned());
@@ -65,32 +70,50 @@ impl Unfinished {
         &self.name
     }
 
-    /// Gives it its name if nothing has it.
+    /// Gives it exactly these permission bits, if it has others: the umask or an access control list may have changed those
+    /// that it was created with. Returns whether it had them.
     ///
     /// # Errors
-    /// `AlreadyExists`: something has it, or the file system cannot tell. Otherwise the system refuses.
-    pub(super) fn take_name(&mut self) -> io::Result<()> {
-        if let Some(temporary) = &mut self.temporary {
-            return temporary.rename(&self.name);
+    /// Fails if the system refuses.
+    pub(super) fn correct_mode(&self, mode: u32) -> io::Result<bool> {
+        let is_exact = self.file.metadata()?.mode() & 0o7777 == mode;
+        if !is_exact {
+            self.file.set_permissions(Permissions::from_mode(mode))?;
         }
-        unnamed_file::name(&self.file, &self.directory, &self.name)
+        Ok(is_exact)
     }
 
-    /// Removes what is left of a run that was to replace what had this name, where nothing has had it since.
-    pub(super) fn remove_leftover(&self) {
-        if self.temporary.is_none() {
-            leftover::remove_of(&self.directory, &self.name);
-        }
-    }
-
-    /// Gives it its name, in place of what has it.
+    /// Gives it its name if the name is free. `false`: something has the name, or the file system cannot tell.
+    ///
+    /// `is_clean`: the directory is known to have no leftover of an earlier run. Otherwise the one of this name is removed.
     ///
     /// # Errors
-    /// A directory has it, or the system refuses.
-    pub(super) fn take_place(&mut self, then: Then) -> io::Result<()> {
+    /// Fails if the system refuses.
+    pub(super) fn take_free_name(&mut self, is_clean: bool) -> io::Result<bool> {
+        let taken = match &mut self.temporary {
+            Some(temporary) => temporary.rename(&self.name),
+            None => unnamed_file::name(&self.file, &self.directory, &self.name),
+        };
+        match taken {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+            Ok(()) => {
+                if self.temporary.is_none() && !is_clean {
+                    leftover::remove_of(&self.directory, &self.name);
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    /// Gives it its name, and replaces the file that has the name.
+    ///
+    /// # Errors
+    /// Fails if a directory has the name, or the system refuses.
+    pub(super) fn replace(&mut self, then: Then) -> io::Result<()> {
         let Self { file, temporary, directory, name } = self;
         let work = || match temporary {
-            Some(temporary) => temporary.rename_instead(name),
+            Some(temporary) => temporary.rename_over(name),
             None => {
                 leftover::replace(file, directory, name, |name| unnamed_file::name(file, &*directory, name))
             }

@@ -1,5 +1,5 @@
-//! Files that have no name until they are complete: `O_TMPFILE` and a link (open(2)). Whatever ends the process, nothing
-//! of them stays.
+//! Files that have no name until they are complete: `O_TMPFILE` and a link (open(2)). If the process ends before, the system
+//! removes them.
 
 use std::{
     ffi::OsStr,
@@ -20,9 +20,9 @@ use rustix::{
 
 /// Creates a file without a name in the open directory, with these permission bits less those of the umask.
 ///
-/// `None`: the file system has no such files, or there is no `/proc` to name it by later.
+/// `None`: the file system has no such files, or there is no `/proc`, which may be needed to name it later.
 pub(super) fn create(directory: impl AsFd, mode: u32) -> Option<File> {
-    /// Whether /proc was there when it was first looked for.
+    /// Whether /proc existed at the first call.
     static HAS_PROC: OnceLock<bool> = OnceLock::new();
 
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
@@ -30,17 +30,17 @@ pub(super) fn create(directory: impl AsFd, mode: u32) -> Option<File> {
     HAS_PROC.get_or_init(|| fs::symlink_metadata(path_of(&file)).is_ok()).then_some(file)
 }
 
-/// Where /proc shows an open file (proc(5)).
+/// The path of an open file in /proc (proc(5)).
 fn path_of(file: &File) -> PathBuf {
     format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
-/// Gives `file` a name in the open directory, where nothing has it.
+/// Gives `file` a name in the open directory, if nothing has that name.
 ///
 /// # Errors
-/// Something has that name, or the system refuses.
+/// `AlreadyExists`: something has that name. Otherwise the system refuses.
 pub(super) fn name(file: &File, directory: impl AsFd, name: &OsStr) -> io::Result<()> {
-    /// Whether the system links an open file only by its path in /proc: before Linux 6.10, without privileges.
+    /// Whether the system links an open file by its path in /proc only, as Linux before 6.10 does without privileges.
     static BY_PATH: AtomicBool = AtomicBool::new(false);
 
     if !BY_PATH.load(Ordering::Relaxed) {

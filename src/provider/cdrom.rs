@@ -322,7 +322,7 @@ fn read(image: &mut Image, scope: ReadScope, log: &mut Log) -> Result<Metadata> 
 }
 
 fn userdata_of<'a>(volume: &Volume, records: &'a [Record]) -> Option<&'a Record> {
-    Agent::Metadata.take(volume, records).ok()
+    Agent::Metadata.find_userdata(volume, records).ok()
 }
 
 fn metadata_of(records: &[Record]) -> Option<&Record> {

@@ -1,11 +1,11 @@
-//! The image of a recipe, in one call.
+//! Builds the image of a recipe in one call.
 
 use std::{fs::File, io::Write, path::Path};
 
 use super::{MODE, Recipe};
 use crate::{
     error::{BuildError, Context, ErrorKind, Result, error},
-    image::{iso9660::writer::Written, probe::may_be_replaced},
+    image::{iso9660::writer::WrittenImage, probe::may_be_replaced},
     output::atomic_file::Target,
 };
 
@@ -16,14 +16,14 @@ impl Recipe {
     /// # Errors
     /// [`BuildError::InvalidRecipe`] if the recipe contradicts itself, or if `path` leads to a file that is not an image;
     /// [`BuildError::Io`] if a source cannot be read or the image cannot be written; and the others of [`BuildError`].
-    pub fn build(self, path: impl AsRef<Path>) -> Result<Written, BuildError> {
+    pub fn build(self, path: impl AsRef<Path>) -> Result<WrittenImage, BuildError> {
         let path = path.as_ref();
         let building = || format!("building image {path:?}");
         let check = |old: Option<File>| -> Result<()> {
             if may_be_replaced(old)? {
                 return Ok(());
             }
-            Err(error!("there is a file that is not an image").of_kind(ErrorKind::Usage))
+            Err(error!("the file that is there is not an image").of_kind(ErrorKind::Usage))
         };
         let target = Target::resolve(path).with_context(building)?;
         target.open_old().map_err(Into::into).and_then(check).with_context(building)?;
@@ -38,8 +38,8 @@ impl Recipe {
     /// same as that of [`Recipe::build`].
     ///
     /// # Errors
-    /// As [`Recipe::build`].
-    pub fn write_to(self, mut out: impl Write) -> Result<Written, BuildError> {
+    /// Fails as [`Recipe::build`] does.
+    pub fn write_to(self, mut out: impl Write) -> Result<WrittenImage, BuildError> {
         Ok(self.draft()?.write_forward(&mut out, &mut ())?)
     }
 }

@@ -1,4 +1,4 @@
-//! What to build, as data: sources, a layout, and what becomes of them.
+//! Recipes: what to build, as data.
 
 mod build;
 mod names;
@@ -16,11 +16,11 @@ use crate::error::{Context, Error, ErrorKind, Result, ensure};
 use crate::{
     datasource::{
         layout::Layout,
-        meta_data::{Instance, MetaDataFile},
+        meta_data::{InstanceData, MetaDataFile},
     },
     image::{
         JOLIET_IDENTIFIER_CHARACTERS,
-        iso9660::writer::{DerivedFile, Draft, Heads, Volume},
+        iso9660::writer::{DerivedFile, Draft, LayoutCache, VolumeSpec},
         source::Source,
     },
     manifest::{self, ManifestFile, Statement, VolumeInfo, timestamp::Timestamp},
@@ -30,43 +30,43 @@ use crate::{
     },
 };
 
-/// Bytes in a volume identifier at most (ECMA-119, 8.4.7).
+/// The longest volume identifier in bytes (ECMA-119, 8.4.7).
 const VOLUME_IDENTIFIER_BYTES: usize = 32;
 
-/// Bytes of all files with public keys together at most.
+/// The most bytes in all files with public keys together.
 const SSH_KEYS_BYTES: u64 = 1 << 20;
 
-/// The date of an image that is given none: 1980-01-01, the first that a CD-ROM's file systems all have.
+/// The default date of an image: 1980-01-01, the first that all file systems of a CD-ROM can store.
 const DEFAULT_SECONDS: u64 = 315_532_800;
 
-/// The first second that a directory record has no year for: 2156-01-01 (ECMA-119, 9.1.5).
+/// The first second that a directory record cannot store: 2156-01-01 (ECMA-119, 9.1.5).
 const SECONDS_END: u64 = 5_869_584_000;
 
-/// Permission bits of an image file that is given none: it repeats every secret in its data.
+/// The default permission bits of an image file. An image contains every secret in its data.
 pub const MODE: u32 = 0o600;
 
-/// Permission bits of an image file as text: an octal number up to 0777.
+/// Parses the permission bits of an image file: an octal number up to 0777.
 ///
 /// # Errors
-/// It is none.
+/// Fails if `text` is not such a number.
 pub fn parse_mode(text: &str) -> Result<u32> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
     let mode = u32::from_str_radix(digits, 8).ok().filter(|_| !digits.starts_with('+'));
-    mode.filter(|mode| *mode <= 0o777).context("it is not an octal number up to 0777")
+    mode.filter(|mode| *mode <= 0o777).context("not an octal number up to 0777")
 }
 
-/// What to build.
+/// An image to build.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// The user data.
     pub data: Source,
     /// The layout.
     pub layout: Layout,
-    /// The volume identifier, where it is not the layout's.
+    /// The volume identifier. `None`: that of the layout.
     pub volume_id: Option<String>,
-    /// Further files: a path on the image and what it shall hold.
+    /// Additional files: a path on the image, and its content.
     pub files: Vec<(Vec<u8>, Source)>,
-    /// The meta-data file, where it is not to be generated.
+    /// The meta-data file. `None`: it is generated.
     pub meta_data: Option<Source>,
     /// The network configuration.
     pub network_config: Option<Source>,
@@ -76,17 +76,17 @@ pub struct Recipe {
     pub hostname: Option<String>,
     /// Files with public keys for a generated meta-data file.
     pub ssh_keys: Vec<PathBuf>,
-    /// The instance id for a generated meta-data file; made from the content otherwise.
+    /// The instance id for a generated meta-data file. `None`: it is made from the content.
     pub instance_id: Option<String>,
-    /// The date of everything on the image, in seconds since 1970; 1980-01-01 otherwise.
+    /// The date of everything on the image, in seconds since 1970. `None`: 1980-01-01.
     pub seconds: Option<u64>,
-    /// What a manifest shall say besides what is on the image; `None`: there shall be no manifest.
+    /// What the manifest says in addition to the content of the image. `None`: the image has no manifest.
     pub statement: Option<Statement>,
     /// The signature of the manifest.
     pub signature: Option<Vec<u8>>,
 }
 
-/// A recipe that contradicts itself, whatever its files hold: a usage error.
+/// Why a recipe is never valid, whatever its files hold: a usage error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contradiction(String);
 
@@ -139,10 +139,10 @@ impl Recipe {
         sources.filter_map(Source::path).chain(self.ssh_keys.iter().map(PathBuf::as_path))
     }
 
-    /// Finds what no file on the host could make right.
+    /// Checks the recipe without opening its files.
     ///
     /// # Errors
-    /// A part that the layout has no place for, parts that exclude each other, or a name that cannot be.
+    /// Fails if the layout cannot store a part, parts exclude each other, or a name or value is not valid.
     pub fn check(&self) -> Result<(), Contradiction> {
         self.check_parts()?;
         self.check_volume_identifier()?;
@@ -151,7 +151,7 @@ impl Recipe {
         }
         if self.seconds.is_some_and(|seconds| seconds >= SECONDS_END) {
             return Err(Contradiction(
-                "the date is after the year 2155, the last that an image can have".to_owned(),
+                "the date is after the year 2155, the last that an image can store".to_owned(),
             ));
         }
         if let Some(Err(error)) = self.statement.as_ref().map(Statement::check) {
@@ -183,7 +183,7 @@ impl Recipe {
         ];
         for (given, part, place) in parts {
             if given && place.is_none() {
-                return Err(Contradiction(format!("the layout {layout} has no place for {part}")));
+                return Err(Contradiction(format!("the layout {layout} cannot store {part}")));
             }
         }
         for (given, part) in [
@@ -193,14 +193,14 @@ impl Recipe {
         ] {
             if given && self.meta_data.is_some() {
                 return Err(Contradiction(format!(
-                    "{part} is for generated meta-data, and a meta-data file is given"
+                    "{part} is for generated meta-data, but a meta-data file is given"
                 )));
             }
         }
         match self.instance_id.as_deref() {
             Some("") => Err(Contradiction("the instance id is empty".to_owned())),
             Some(id) if id.chars().any(char::is_control) => {
-                Err(Contradiction(format!("instance id {id:?} has control characters")))
+                Err(Contradiction(format!("instance id {id:?} contains control characters")))
             }
             _ => Ok(()),
         }
@@ -211,27 +211,27 @@ impl Recipe {
         let why = if identifier.trim().is_empty() {
             "is empty".to_owned()
         } else if identifier.len() > VOLUME_IDENTIFIER_BYTES {
-            format!("has {} bytes, and {VOLUME_IDENTIFIER_BYTES} is the most", identifier.len())
+            format!("has {} bytes; at most {VOLUME_IDENTIFIER_BYTES} are allowed", identifier.len())
         } else if identifier.chars().any(char::is_control) {
-            "has control characters".to_owned()
+            "contains control characters".to_owned()
         } else {
             return Ok(());
         };
         Err(Contradiction(format!("volume identifier {identifier:?} {why}")))
     }
 
-    /// What is allowed and still likely to be a mistake, a sentence each, in addition to the warnings of the draft.
+    /// Warnings about what is allowed but likely to be a mistake, a sentence each, in addition to those of the draft.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         let identifier = self.volume_identifier();
         if identifier.chars().count() > JOLIET_IDENTIFIER_CHARACTERS {
             let cut: String = identifier.chars().take(JOLIET_IDENTIFIER_CHARACTERS).collect();
-            warnings.push(format!("volume identifier {identifier:?}: Windows and macOS show {cut:?}, as Joliet has 16 characters"));
+            warnings.push(format!("volume identifier {identifier:?}: Windows and macOS show {cut:?}, since Joliet stores 16 characters"));
         }
         let expected = self.layout.volume_identifier();
         let [lower, upper] = [expected.to_ascii_lowercase(), expected.to_ascii_uppercase()];
-        // LinuxKit's agent takes a CD-ROM whatever it is called.
+        // LinuxKit's agent accepts a CD-ROM with any volume identifier.
         let any = self.layout == Layout::LinuxKit && !identifier.eq_ignore_ascii_case(expected);
         if !any && identifier != lower && identifier != upper {
             warnings
@@ -239,26 +239,29 @@ impl Recipe {
         }
         let manifest = self.files.iter().any(|(name, _)| name == manifest::NAME.as_bytes());
         if manifest && self.statement.is_none() {
-            warnings.push(format!("file {:?}: it is taken for what --run-metadata makes", manifest::NAME));
+            warnings.push(format!(
+                "file {:?} will be read as a manifest, as --run-metadata makes it",
+                manifest::NAME
+            ));
         }
         let clashes = self.clashes();
         warnings.extend(clashes.refused.into_iter().chain(clashes.doubtful));
         warnings
     }
 
-    /// Opens every source and plans the image.
+    /// Opens every source and lays out the image.
     ///
     /// # Errors
-    /// The recipe contradicts itself ([`Contradiction`]), or a source cannot be read.
+    /// Fails if the recipe contradicts itself ([`Contradiction`]), or a source cannot be read.
     pub fn draft(self) -> Result<Draft> {
-        self.draft_with(None)
+        self.draft_with_cache(None)
     }
 
-    /// The same for one of many images, with the heads of others where they help ([`Draft::with_heads`]).
+    /// As [`Recipe::draft`], for one of many images ([`Draft::with_cache`]).
     ///
     /// # Errors
-    /// As [`Recipe::draft`].
-    pub fn draft_with(self, heads: Option<&mut Heads>) -> Result<Draft> {
+    /// Fails as [`Recipe::draft`] does.
+    pub fn draft_with_cache(self, cache: Option<&mut LayoutCache>) -> Result<Draft> {
         self.check()?;
         let identifier = self.volume_identifier().to_owned();
         let layout = self.layout;
@@ -267,7 +270,7 @@ impl Recipe {
             && let Some(name) = layout.metadata_name()
         {
             let ssh_keys = read_ssh_keys(&self.ssh_keys)?;
-            let instance = Instance { id: self.instance_id, hostname: self.hostname, ssh_keys };
+            let instance = InstanceData { id: self.instance_id, hostname: self.hostname, ssh_keys };
             derived.push((name, Arc::new(MetaDataFile { layout, instance })));
         }
         let parts = [
@@ -286,11 +289,11 @@ impl Recipe {
             let volume = VolumeInfo { identifier: identifier.clone(), layout, created_at };
             derived.push((manifest::NAME, Arc::new(ManifestFile { volume, statement })));
         }
-        Draft::with_heads(Volume { identifier, seconds, files: files.collect(), derived }, heads)
+        Draft::with_cache(VolumeSpec { identifier, seconds, files: files.collect(), derived }, cache)
     }
 }
 
-/// The keys of all these files, each once. A file is read once, however often it is named.
+/// The keys of all these files, each once. A file that is named several times is read once.
 fn read_ssh_keys(paths: &[PathBuf]) -> Result<Vec<String>> {
     let (mut paths_read, mut known) = (HashSet::new(), HashSet::new());
     let mut keys = Vec::new();
@@ -304,26 +307,23 @@ fn read_ssh_keys(paths: &[PathBuf]) -> Result<Vec<String>> {
     Ok(keys)
 }
 
-/// The keys of a file like `id_ed25519.pub` or `authorized_keys`, one a line, and how many bytes it has: at most `room`.
+/// The length of a file like `id_ed25519.pub` or `authorized_keys`, at most `room` bytes, and its keys, one a line.
 fn read_ssh_key_file(path: &Path, room: u64) -> Result<(u64, Vec<String>)> {
-    ensure!(!fs::metadata(path)?.is_dir(), "it is a directory");
+    ensure!(!fs::metadata(path)?.is_dir(), "is a directory");
     let mut text = String::new();
     let mut file = std::io::Read::take(fs::File::open(path)?, room + 1);
     std::io::Read::read_to_string(&mut file, &mut text)?;
     let bytes = text.len() as u64;
-    ensure!(bytes <= SSH_KEYS_BYTES, "it has more than 1 MiB");
-    ensure!(bytes <= room, "with it, the files with keys have more than 1 MiB in all");
-    ensure!(
-        !text.contains("PRIVATE KEY-----"),
-        "it is a private key; give the public one, which ends in .pub"
-    );
+    ensure!(bytes <= SSH_KEYS_BYTES, "the file is larger than 1 MiB");
+    ensure!(bytes <= room, "the files with keys together are larger than 1 MiB");
+    ensure!(!text.contains("PRIVATE KEY-----"), "is a private key; give the public key, which ends in .pub");
     let keys: Vec<_> = text
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .map(str::to_owned)
         .collect();
-    ensure!(!keys.is_empty(), "it has no key");
+    ensure!(!keys.is_empty(), "the file has no key");
     for key in &keys {
         authorized_keys::check_line(key, KeyOptions::Allowed)
             .with_context(|| format!("checking line {key:?}"))?;

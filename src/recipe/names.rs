@@ -1,4 +1,4 @@
-//! What the names of files can be, one by one and together.
+//! The rules for the names of additional files, one by one and together.
 
 use std::collections::BTreeSet;
 
@@ -7,50 +7,38 @@ use crate::{
     datasource::looked_for::LOOKED_FOR,
     image::iso9660::{clashes::Clashes, reader, renaming},
     manifest,
-    output::names::NAME_BYTES,
+    output::names::check_path,
 };
 
-/// Directories on an image at most. Each takes a sector in either tree and a record in the one above it, and another sector
-/// where its name is long: 4,096 of them 40 MB in memory.
+/// The most directories on an image. Each takes a sector in either tree, a record in the directory above it, and another sector
+/// if its name is long: 4,096 of them take 40 MB of memory.
 const DIRECTORIES_MAX: usize = 1 << 12;
 
 impl Recipe {
-    /// Finds names that no image of this layout can have.
+    /// Checks that an image of this layout can have the names.
     pub(super) fn check_names(&self) -> Result<(), Contradiction> {
         let mut names = BTreeSet::new();
         for (name, _) in &self.files {
             let fault =
                 |why: &str| Contradiction(format!("file name {:?} {why}", String::from_utf8_lossy(name)));
-            for component in name.split(|&byte| byte == b'/') {
-                match component {
-                    b"" if name.is_empty() => return Err(fault("is empty")),
-                    b"" if name.starts_with(b"/") => return Err(fault("is not relative")),
-                    b"" => return Err(fault("has an empty part")),
-                    b"." | b".." => return Err(fault("has a part '.' or '..'")),
-                    _ if component.len() > NAME_BYTES => {
-                        return Err(fault("has a part longer than 255 bytes"));
-                    }
-                    _ if component.contains(&0) => return Err(fault("has a NUL character")),
-                    _ => {}
-                }
-            }
+            check_path(name).map_err(fault)?;
             if self.layout.uses(name) {
-                return Err(fault(&format!("is one that the layout {} uses", self.layout)));
+                return Err(fault(&format!("is used by the layout {} itself", self.layout)));
             }
             if self.statement.is_some()
                 && [manifest::NAME, manifest::SIGNATURE_NAME].iter().any(|own| own.as_bytes() == name)
             {
-                return Err(fault("is the manifest's or that of its signature"));
+                return Err(fault("is used for the manifest or its signature"));
             }
             if self.statement.is_some() && str::from_utf8(name).is_err() {
-                return Err(fault("is not UTF-8, as a manifest asks for"));
+                return Err(fault("is not UTF-8, which a manifest requires"));
             }
             if !names.insert(name.as_slice()) {
                 return Err(fault("is given twice"));
             }
         }
         self.check_bounds()?;
-        // Whatever lies below a file makes it a directory as well.
+        // A file below another file would make that a directory.
         let manifest = self.statement.is_some();
         let layout = [
             Some(self.layout.userdata_name()),
@@ -69,17 +57,19 @@ impl Recipe {
             for directory in directories {
                 if all.contains(directory) {
                     let text = String::from_utf8_lossy(directory);
-                    return Err(Contradiction(format!("file name {text:?} is a directory for another file")));
+                    return Err(Contradiction(format!(
+                        "file name {text:?} is also a directory of another file"
+                    )));
                 }
             }
         }
         renaming::check(all.into_iter()).map_err(Contradiction)
     }
 
-    /// What some readers of the image cannot tell apart, with the files that signing it adds.
+    /// The names that some readers of the image cannot distinguish, with the files that signing adds.
     #[must_use]
     pub fn clashes(&self) -> Clashes {
-        // Every reader can tell the layout's own names apart.
+        // Every reader can distinguish the layout's own names.
         if self.files.is_empty() {
             return Clashes::default().on_volume(self.volume_identifier(), &LOOKED_FOR);
         }
@@ -95,7 +85,7 @@ impl Recipe {
         Clashes::of(files, &LOOKED_FOR, &manifest::OWN_NAMES).on_volume(self.volume_identifier(), &LOOKED_FOR)
     }
 
-    /// What `show` and `extract` refuse to read must not be built.
+    /// Checks the limits of the reader: an image that `show` and `extract` refuse to read must not be built.
     fn check_bounds(&self) -> Result<(), Contradiction> {
         let mut directories = BTreeSet::new();
         let mut bytes = 0;
@@ -105,7 +95,7 @@ impl Recipe {
             if above.len() > reader::DEPTH_MAX {
                 let text = String::from_utf8_lossy(name);
                 return Err(Contradiction(format!(
-                    "file name {text:?} is more than {} deep",
+                    "file name {text:?} is more than {} directories deep",
                     reader::DEPTH_MAX
                 )));
             }
@@ -116,14 +106,14 @@ impl Recipe {
         if directories.len() > DIRECTORIES_MAX {
             return Err(Contradiction(format!("an image holds at most {DIRECTORIES_MAX} directories")));
         }
-        // Beside them there are the layout's own.
+        // The layout adds its own.
         let own = 8;
         if self.files.len() + directories.len() + own > reader::RECORDS_MAX {
             return Err(Contradiction(format!("an image holds at most {} files", reader::RECORDS_MAX - own)));
         }
         if bytes + 256 > reader::PATHS_BYTES_MAX {
             return Err(Contradiction(format!(
-                "the file names are longer than {} bytes in all",
+                "the file names together are longer than {} bytes",
                 reader::PATHS_BYTES_MAX
             )));
         }

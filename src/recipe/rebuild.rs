@@ -1,4 +1,4 @@
-//! An image built again from itself.
+//! The recipe to build an existing image again.
 
 use crate::error::{Result, ensure};
 
@@ -9,18 +9,17 @@ use crate::{
 };
 
 impl Recipe {
-    /// The recipe for an image with the same files, volume identifier and date as `image`, whose contents these are; but
-    /// without its manifest and signature.
+    /// The recipe for an image with the same files, volume identifier and date as `image`, but without manifest and signature.
     ///
-    /// `volume`: what its manifest says or would say of it.
+    /// `contents`: those of `image`; `volume`: what its manifest says of it, or would say.
     ///
     /// # Errors
-    /// A file of the layout is missing or cannot be read, or the volume identifier is not UTF-8.
+    /// Fails if a file of the layout is missing or cannot be read, or the volume identifier is not UTF-8.
     pub fn of_image(image: &Image, contents: &Contents, volume: &manifest::VolumeInfo) -> Result<Self> {
         let layout = volume.layout;
         ensure!(
             !volume.identifier.contains(char::REPLACEMENT_CHARACTER),
-            "its volume identifier {:?} is not UTF-8",
+            "volume identifier {:?} is not UTF-8",
             volume.identifier
         );
         let mut recipe = Self {

@@ -540,7 +540,7 @@ fn the_report_names_what_was_written_skipped_and_left() {
         ],
         "skipped": [
             {"path": "../c", "reason": "a name with '/', which would lead elsewhere; the entry is skipped"},
-            {"path": "d", "reason": "there is a directory of that name"},
+            {"path": "d", "reason": "a directory has this name"},
         ],
         "left": ["d/in the way", "old"],
         "hostname": null,
@@ -549,7 +549,7 @@ fn the_report_names_what_was_written_skipped_and_left() {
     let stderr = "\
 metadata: FILE data: 141 bytes of user data
 metadata: user data:1:95: \"../c\": a name with '/', which would lead elsewhere; the entry is skipped [bad-name]
-metadata: skipping \"d\": there is a directory of that name
+metadata: skipping \"d\": a directory has this name
 metadata: \"out\": 4 files written
 metadata: left unchanged: \"d/in the way\", \"old\"
 metadata: applying FILE data: 2 things were skipped
@@ -616,7 +616,7 @@ fn a_file_that_is_not_there_is_no_fault_and_one_that_cannot_be_read_is() {
     let said = agent(&sandbox, "", "", &["file=empty"]);
     assert_eq!(said, ran(0, &format!("metadata: file: the file \"empty\" is empty\n{asked}")));
     let said = agent(&sandbox, "", "", &["file=out"]);
-    let fault = "metadata: file: broken: reading \"out\": it is no regular file\n";
+    let fault = "metadata: file: broken: reading \"out\": not a regular file\n";
     assert_eq!(said, ran(1, &format!("{fault}{BROKEN}")));
 }
 
@@ -849,7 +849,7 @@ fn what_is_no_image_is_passed_over() {
         said,
         [
             "cdrom: /dev/fd0: too small for an image",
-            "cdrom: /dev/sr0: it is no regular file or block device",
+            "cdrom: /dev/sr0: not a regular file or a block device",
             "cdrom: /dev/vda: no ISO 9660 volume",
             "cdrom: /dev/vdb: no ISO 9660 volume",
             "cdrom: /dev/vdc: Input/output error (os error 5)",

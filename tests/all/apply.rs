@@ -36,8 +36,8 @@ fn what_cannot_be_written_is_named_and_the_rest_is_written() {
     let ran = sandbox.run_with_input(["apply", "-", "out"], data);
     let stderr = "\
 metadata: -:1:89: \"../e\": a name with '/', which would lead elsewhere; the entry is skipped [bad-name]
-metadata: skipping \"a\": there is a directory of that name
-metadata: skipping \"b\": there is a file of that name
+metadata: skipping \"a\": a directory has this name
+metadata: skipping \"b\": a file has this name
 metadata: applying \"-\": 3 things were skipped
 ";
     assert_eq!(ran, Ran { status: Some(1), stdout: String::new(), stderr: stderr.to_owned() });

@@ -201,15 +201,12 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
         ),
         (r#"{"image": "d", "data": "x"} x"#, "column 29: trailing characters"),
         (r#"{"image": "../d", "data": "x"}"#, "image \"../d\": a name is empty, '.' or '..'"),
-        (r#"{"image": "/d", "data": "x"}"#, "image \"/d\": it is not relative"),
+        (r#"{"image": "/d", "data": "x"}"#, "image \"/d\" is not relative"),
         (r#"{"image": "d/", "data": "x"}"#, "image \"d/\": a name is empty, '.' or '..'"),
         (r#"{"image": "", "data": "x"}"#, "image \"\": a name is empty, '.' or '..'"),
-        (r#"{"image": "e\u0000", "data": "x"}"#, "image \"e\\0\": a name has a NUL character"),
-        (r#"{"image": "f", "data": "x", "hostname": "h"}"#, "the layout linuxkit has no place for hostname"),
-        (
-            r#"{"image": "g", "data": "x", "mode": "888"}"#,
-            "mode \"888\": it is not an octal number up to 0777",
-        ),
+        (r#"{"image": "e\u0000", "data": "x"}"#, "image \"e\\0\" contains a NUL character"),
+        (r#"{"image": "f", "data": "x", "hostname": "h"}"#, "the layout linuxkit cannot store hostname"),
+        (r#"{"image": "g", "data": "x", "mode": "888"}"#, "mode \"888\": not an octal number up to 0777"),
         (
             r#"{"image": "h", "data": "x", "mode": 420}"#,
             "column 39: invalid type: integer `420`, expected a string",
@@ -472,11 +469,11 @@ fn nothing_is_written_outside_of_the_directory() {
     assert_eq!(
         lines(&ran),
         [
-            "metadata: line 1: building image \"link/x\": opening directory \"link\": it is a symbolic link",
-            "metadata: line 4: building image \"directory\": it is a directory",
-            "metadata: line 5: building image \"fifo\": it is not a regular file",
+            "metadata: line 1: building image \"link/x\": opening directory \"link\": is a symbolic link",
+            "metadata: line 4: building image \"directory\": is a directory",
+            "metadata: line 5: building image \"fifo\": not a regular file",
             "metadata: line 6: building image \"source\": it is the same file as \"source\"",
-            "metadata: line 7: building image \"link/y\": opening directory \"link\": it is a symbolic link",
+            "metadata: line 7: building image \"link/y\": opening directory \"link\": is a symbolic link",
             "metadata: standard input: 5 lines with a fault; 2 images built in \"out\"",
         ]
     );
@@ -640,7 +637,7 @@ fn files_with_keys_are_read_once_and_bounded_together() {
     }
     sandbox.write("lines", line("b", &names));
     let ran = sandbox.run(["batch", "-q", "lines", "--into", "out"]);
-    let why = "reading ssh key \"keys17\": with it, the files with keys have more than 1 MiB in all";
+    let why = "reading ssh key \"keys17\": the files with keys together are larger than 1 MiB";
     assert!(ran.status == Some(1) && ran.stderr.contains(why), "{ran:?}");
 }
 

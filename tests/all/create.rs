@@ -366,7 +366,7 @@ fn usage_errors_are_one_line_and_touch_nothing() {
     sandbox.write("meta.iso", fat_boot_sector());
     sandbox.write("f", "file");
     let long = format!("{}=f", "x".repeat(256));
-    let long_fault = format!("file name {:?} has a part longer than 255 bytes", "x".repeat(256));
+    let long_fault = format!("file name {:?} has a component longer than 255 bytes", "x".repeat(256));
     let data = "<DATA|--data <STRING>|--data-file <PATH>|--data-dir <DIR>>";
     for (arguments, line) in [
         (
@@ -381,21 +381,15 @@ fn usage_errors_are_one_line_and_touch_nothing() {
             &["create", "meta.iso", "-data-file=f", "-data", "y"],
             "the argument '--data-file <PATH>' cannot be used with '--data <STRING>' (--help shows the usage)",
         ),
-        (&["create", "meta.iso", "x", "--hostname", "h"], "the layout linuxkit has no place for hostname"),
-        (&["create", "meta.iso", "x", "--ssh-key", "f"], "the layout linuxkit has no place for ssh-key"),
-        (
-            &["create", "meta.iso", "x", "--instance-id", "i"],
-            "the layout linuxkit has no place for instance-id",
-        ),
-        (&["create", "meta.iso", "x", "--meta-data", "f"], "the layout linuxkit has no place for meta-data"),
+        (&["create", "meta.iso", "x", "--hostname", "h"], "the layout linuxkit cannot store hostname"),
+        (&["create", "meta.iso", "x", "--ssh-key", "f"], "the layout linuxkit cannot store ssh-key"),
+        (&["create", "meta.iso", "x", "--instance-id", "i"], "the layout linuxkit cannot store instance-id"),
+        (&["create", "meta.iso", "x", "--meta-data", "f"], "the layout linuxkit cannot store meta-data"),
         (
             &["create", "meta.iso", "x", "--network-config", "f"],
-            "the layout linuxkit has no place for network-config",
+            "the layout linuxkit cannot store network-config",
         ),
-        (
-            &["create", "meta.iso", "x", "--vendor-data", "f"],
-            "the layout linuxkit has no place for vendor-data",
-        ),
+        (&["create", "meta.iso", "x", "--vendor-data", "f"], "the layout linuxkit cannot store vendor-data"),
         (
             &["create", "meta.iso", "x", "--layout", "nocloud", "--meta-data", "f", "--hostname", "h"],
             "hostname is for generated meta-data, and a meta-data file is given",
@@ -417,19 +411,19 @@ fn usage_errors_are_one_line_and_touch_nothing() {
             &["create", "meta.iso", "x", "--file", "user-data=f"],
             r#"file name "user-data" is one that the layout linuxkit uses"#,
         ),
-        (&["create", "meta.iso", "x", "--file", "../a=f"], r#"file name "../a" has a part '.' or '..'"#),
+        (&["create", "meta.iso", "x", "--file", "../a=f"], r#"file name "../a" has a component '.' or '..'"#),
         (&["create", "meta.iso", "x", "--file", "/a=f"], r#"file name "/a" is not relative"#),
-        (&["create", "meta.iso", "x", "--file", "a//b=f"], r#"file name "a//b" has an empty part"#),
+        (&["create", "meta.iso", "x", "--file", "a//b=f"], r#"file name "a//b" has an empty component"#),
         (&["create", "meta.iso", "x", "--file", "=f"], r#"file name "" is empty"#),
         (&["create", "meta.iso", "x", "--file", &long], &long_fault),
         (&["create", "meta.iso", "x", "--file", "a=f", "--file", "a=f"], r#"file name "a" is given twice"#),
         (
             &["create", "meta.iso", "x", "--file", "a=f", "--file", "a/b=f"],
-            r#"file name "a" is a directory for another file"#,
+            r#"file name "a" is also a directory of another file"#,
         ),
         (
             &["create", "meta.iso", "x", "--file", "config/b=f"],
-            r#"file name "config" is a directory for another file"#,
+            r#"file name "config" is also a directory of another file"#,
         ),
         (
             &["create", "meta.iso", "x", "--file", "a"],
@@ -442,7 +436,7 @@ fn usage_errors_are_one_line_and_touch_nothing() {
         ),
         (
             &["create", "meta.iso", "x", "--mode", "0888"],
-            "invalid value '0888' for '--mode <OCTAL>': it is not an octal number up to 0777 (--help shows the usage)",
+            "invalid value '0888' for '--mode <OCTAL>': not an octal number up to 0777 (--help shows the usage)",
         ),
         (
             &["create", "-", "x", "--json"],
@@ -480,7 +474,7 @@ fn bad_input_is_named_and_touches_nothing() {
         ),
         (
             &["create", "meta.iso", "--data-file", "directory"],
-            r#"reading data file "directory": it is a directory"#,
+            r#"reading data file "directory": is a directory"#,
         ),
         (
             &["create", "meta.iso", "x", "--file", "a=x"],
@@ -498,26 +492,26 @@ fn bad_input_is_named_and_touches_nothing() {
             &["create", "link", "x", "--file", "a=meta.iso"],
             r#"building image "link": it is the same file as "meta.iso""#,
         ),
-        (&["create", "directory", "x"], r#"building image "directory": it is a directory"#),
-        (&["create", "a/b.iso", "x"], r#"building image "a/b.iso": there is no directory "a""#),
-        (&["create", "new/", "x"], r#"building image "new/": it is the name of a directory"#),
+        (&["create", "directory", "x"], r#"building image "directory": is a directory"#),
+        (&["create", "a/b.iso", "x"], r#"building image "a/b.iso": directory "a" does not exist"#),
+        (&["create", "new/", "x"], r#"building image "new/": the path ends in '/', so it names a directory"#),
         (
             &["create", "/dev/stdout", "x"],
             r#"building image "/dev/stdout": it leads through /proc (use '-' for standard output)"#,
         ),
-        (&["create", "absent/..", "x"], r#"building image "absent/..": there is no directory "absent""#),
+        (&["create", "absent/..", "x"], r#"building image "absent/..": directory "absent" does not exist"#),
         (&["create", "text/.", "x"], r#"building image "text/.": Not a directory (os error 20)"#),
-        (&["create", "directory/.", "x"], r#"building image "directory/.": it is a directory"#),
-        (&["create", "directory/..", "x"], r#"building image "directory/..": it is a directory"#),
+        (&["create", "directory/.", "x"], r#"building image "directory/.": is a directory"#),
+        (&["create", "directory/..", "x"], r#"building image "directory/..": is a directory"#),
         (&["create", "text/b.iso", "x"], r#"building image "text/b.iso": Not a directory (os error 20)"#),
-        (&["create", "/dev/null", "x"], r#"building image "/dev/null": it is a device"#),
+        (&["create", "/dev/null", "x"], r#"building image "/dev/null": is a device"#),
         (
             &["create", "meta.iso", "", "--strict"],
             "the data is empty, and the guest's agent ignores an empty file",
         ),
         (
             &["create", "meta.iso", "x", "--layout", "nocloud", "--ssh-key", "private"],
-            r#"reading ssh key "private": it is a private key; give the public one, which ends in .pub"#,
+            r#"reading ssh key "private": is a private key; give the public key, which ends in .pub"#,
         ),
         (
             &["create", "meta.iso", "x", "--layout", "nocloud", "--ssh-key", "text"],
@@ -546,7 +540,7 @@ fn what_is_likely_a_mistake_is_said_and_done() {
         ),
         (
             &["create", "meta.iso", "x", "--volume-id", "12345678901234567"],
-            r#"volume identifier "12345678901234567": Windows and macOS show "1234567890123456", as Joliet has 16 characters"#,
+            r#"volume identifier "12345678901234567": Windows and macOS show "1234567890123456", since Joliet stores 16 characters"#,
         ),
     ] {
         assert_eq!(sandbox.run(arguments), done(&format!("metadata: warning: {warning}\n{MADE}")));
@@ -557,7 +551,7 @@ fn what_is_likely_a_mistake_is_said_and_done() {
     let warning = r#"warning: volume identifier "seed": agents look for "CIDATA" or "cidata""#;
     assert_eq!(sandbox.run(nocloud), done(&format!("metadata: {warning}\n")));
     let ran = sandbox.run(["create", "meta.iso", "x", "--quiet", "--file", "a:b=f"]);
-    let warning = r#"warning: file "a:b": some readers see it as "a_b" (characters Joliet forbids become _ in the Joliet name)"#;
+    let warning = r#"warning: file "a:b": some readers see "a_b" (characters Joliet forbids become _ in the Joliet name)"#;
     assert_eq!(ran, done(&format!("metadata: {warning}\n")));
 }
 

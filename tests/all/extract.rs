@@ -167,7 +167,7 @@ fn files_that_share_their_bytes_take_their_room_once() {
     let (name, _, _) = &records[0];
     let overlapping = [(name.clone(), sector, 4_000_000), ("G".to_owned(), sector + 1, 2048)];
     sandbox.write("overlapping.iso", with_root(sandbox.read("meta.iso"), &overlapping));
-    let why = "\"f0\" and \"g\" share some of their bytes, and a file system has no such files";
+    let why = "files \"f0\" and \"g\" overlap in part, which no file system can store";
     let ran = sandbox.run(["extract", "overlapping.iso", "--into", "other"]);
     assert_eq!(ran, failed(1, &format!("extracting from image \"overlapping.iso\": {why}")));
     assert!(!sandbox.path("other").exists());

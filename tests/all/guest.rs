@@ -234,7 +234,7 @@ fn a_damaged_disc_does_not_hide_a_good_disk() {
     guest.virtio_disk("meta.iso");
     let report = guest.boot("run agent metadata agent");
     let mut expected = applied("CDROM /dev/vda", "hello", None, &[]);
-    let why = "it is cut off, or something on it points past its end";
+    let why = "the image is cut off, or refers to a place past its end";
     let says = format!("metadata: cdrom: /dev/sr0: reading image \"/dev/sr0\": {why}\n");
     expected.ran.stderr.insert_str(0, &says);
     assert_eq!(report.run("agent"), expected);
@@ -267,7 +267,7 @@ fn names_and_links_lead_nowhere_else() {
         "metadata: FILE /data: 116 bytes of user data\n\
          metadata: user data:1:2: \"../a\": {why}\n\
          metadata: user data:1:28: \"/b\": {why}\n\
-         metadata: skipping \"d\": there is a symbolic link of that name\n\
+         metadata: skipping \"d\": a symbolic link has this name\n\
          metadata: \"/run/config\": 3 files written\n\
          metadata: applying FILE /data: 3 things were skipped\n"
     );

@@ -129,11 +129,11 @@ fn crafted_images_are_errors() {
     let past = craft(&|image| put_both(image, large + EXTENT, 1 << 30));
     assert_eq!(
         past,
-        Err("copying file \"large\" from image \"crafted.iso\": it reaches past the end of the image"
+        Err("copying file \"large\" from image \"crafted.iso\": the file reaches past the end of the image"
             .to_owned())
     );
     let long = craft(&|image| put_both(image, large + LEN, u32::MAX));
-    assert!(long.unwrap_err().contains("it has 4294967295 bytes, more than 2097152"));
+    assert!(long.unwrap_err().contains("the file has 4294967295 bytes, more than 2097152"));
     let directory_loop = craft(&|image| put_both(image, directory + EXTENT, root_sector));
     assert_eq!(directory_loop, broken("\"a\": its directories form a loop"));
     let root_far = craft(&|image| put_both(image, ROOT + EXTENT, u32::MAX));
@@ -230,7 +230,7 @@ fn directories_that_share_a_few_sectors_are_not_looked_through_without_end() {
         put_directory(&mut image, sector, &[own].into_iter().chain(hidden).collect::<Vec<_>>());
     }
     let path = sandbox.write("meta.iso", image);
-    let expected = format!("reading image {path:?}: its directories take too much to read");
+    let expected = format!("reading image {path:?}: the directories are too large to read");
     assert_eq!(read(&path), Err(expected));
 }
 

@@ -117,7 +117,7 @@ fn a_full_disk_leaves_the_old_image_and_nothing_else() {
         for data in ["large", "-"] {
             let ran = sandbox.run_with_input(["create", image, "--data-file", data], "x".repeat(3_000_000));
             let doing = if data == "-" {
-                "copying standard input"
+                "copying standard input to the image"
             } else {
                 "copying data file \"large\" to the image"
             };
@@ -189,7 +189,7 @@ fn a_file_that_changes_while_it_is_read_is_an_error() {
     fs::OpenOptions::new().append(true).open(path).unwrap().write_all(b"more").unwrap();
     drop(fifo);
     let ran = Ran::from(child.wait_with_output().unwrap());
-    let why = "copying data file \"data\" to the image: it changed while it was read";
+    let why = "copying data file \"data\" to the image: the file changed while it was being read";
     let line = format!("metadata: building image \"meta.iso\": {why}\n");
     assert_eq!(ran, Ran { status: Some(1), stdout: String::new(), stderr: line });
     assert_eq!(sandbox.names(), ["data", "fifo"]);

@@ -344,7 +344,7 @@ mod as_root {
         let _protection = Protection::new();
         for value in ["0", "1"] {
             Protection::set(value);
-            let why = "\"sticky/link\" is a symbolic link of another user in a directory that everybody may write to \
+            let why = "\"sticky/link\" is another user's symbolic link in a directory that everybody may write to \
                        (give the path that it leads to, or remove it)";
             for (target, arguments, doing) in [
                 (
@@ -607,7 +607,7 @@ fn a_fifo_that_takes_the_place_of_a_file_is_not_waited_for() {
                 match found {
                     Ok(()) => opened += 1,
                     Err(error) => {
-                        assert!(error.starts_with("it is no regular file"), "{error}");
+                        assert!(error.starts_with("not a regular file"), "{error}");
                         refused += 1;
                     }
                 }

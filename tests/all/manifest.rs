@@ -52,7 +52,7 @@ fn a_file_that_is_called_as_a_manifest_is_warned_about() {
     let sandbox = Sandbox::new();
     sandbox.write("f", "1");
     let ran = sandbox.run(["create", "--quiet", "meta.iso", "hello", "--file", "manifest.json=f"]);
-    let warning = "file \"manifest.json\": it is taken for what --run-metadata makes";
+    let warning = "file \"manifest.json\" will be read as a manifest, as --run-metadata makes it";
     assert_eq!((ran.status, ran.stderr), (Some(0), format!("metadata: warning: {warning}\n")));
 }
 
@@ -196,7 +196,7 @@ fn names_and_ids_that_no_manifest_can_have_are_usage_errors() {
     assert_eq!(create(&["--file", "manifest.json.sig=f"]), own("manifest.json.sig"));
     assert_eq!(
         create(&["--file", "manifest.json/x=f"]),
-        failed(2, "file name \"manifest.json\" is a directory for another file")
+        failed(2, "file name \"manifest.json\" is also a directory of another file")
     );
     assert_eq!(create(&["--run-id", ""]), failed(2, "the run id is empty"));
     assert_eq!(create(&["--run-id", "a\nb"]), failed(2, r#"run id "a\nb" has control characters"#));

@@ -80,7 +80,7 @@ fn names_that_a_reader_cannot_tell_apart_are_neither_signed_nor_verified() {
     ] {
         let sandbox = sandbox();
         let kind = if names.contains(&path) { "file" } else { "directory" };
-        let sentence = format!("{kind} {path:?} cannot be told from {other:?} by {reader}");
+        let sentence = format!("{kind} {path:?} is the same as {other:?} to {reader}");
         let created = create(&sandbox, names, &[]);
         assert_eq!(created.status, Some(0));
         assert!(
@@ -104,7 +104,7 @@ fn a_volume_that_windows_takes_for_one_of_an_agent_is_neither_signed_nor_verifie
     let sandbox = sandbox();
     for (identifier, known) in [("CIDATA          x", "CIDATA"), ("Config-2         x", "config-2")] {
         let sentence = format!(
-            "volume identifier {identifier:?} cannot be told from {known:?} by Windows, as Joliet has 16 characters"
+            "volume identifier {identifier:?} is the same as {known:?} to Windows, since Joliet stores 16 characters"
         );
         for names in [&[][..], &["a"]] {
             let options = ["--volume-id", identifier];
@@ -141,7 +141,7 @@ fn names_that_linux_cuts_to_one_name_cannot_be_read() {
 #[test]
 fn names_that_only_the_plain_tree_changes_are_signed_with_a_warning() {
     let sandbox = sandbox();
-    let sentence = format!("file \"a-\" cannot be told from \"a+\" by {PLAIN}");
+    let sentence = format!("file \"a-\" is the same as \"a+\" to {PLAIN}");
     assert_eq!(create(&sandbox, &["a+", "a-"], &[]), done(&format!("metadata: warning: {sentence}\n")));
     let signed = sandbox.run(["sign", "meta.iso", "--key", "key"]);
     let warning = format!("metadata: warning: meta.iso: {sentence}\n");
@@ -283,8 +283,7 @@ fn an_image_that_looks_like_something_else_is_neither_signed_nor_verified() {
 #[test]
 fn names_can_make_an_image_look_like_something_else_too() {
     let sandbox = sandbox();
-    let sentence =
-        "byte 65588 of the image has the mark of ReiserFS, for which other programs may take the image";
+    let sentence = "byte 65588 of the image has the magic bytes of ReiserFS; other programs may mistake the image for it";
     // Rock Ridge has long names in sectors of their own. With so many of this length one of these sectors is at 64 KiB,
     // where the mark is 52 bytes further on: behind 5 bytes of an entry, the number and the dashes.
     let name = "----".to_owned() + &"ReIsErFs".repeat(25);

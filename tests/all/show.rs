@@ -47,9 +47,9 @@ mode  size  sector  name
 -        5      21  config
 
 agent       takes    cd-rom  virtio disk
-metadata    config   yes     no: a disk must be called CIDATA, not "config"
-LinuxKit    config   yes     no: a disk must be called CIDATA, not "config"
-cloud-init  nothing  no      no: a volume must be called CIDATA or config-2, not "config"
+metadata    config   yes     no: a disk needs the volume identifier CIDATA, not "config"
+LinuxKit    config   yes     no: a disk needs the volume identifier CIDATA, not "config"
+cloud-init  nothing  no      no: the volume identifier must be CIDATA or config-2, not "config"
 "#;
     assert_eq!(sandbox.run(["show", "meta.iso"]), printed(expected));
 }
@@ -145,8 +145,8 @@ fn what_is_no_image_is_named() {
         ("text", "it is no ISO 9660 image"),
         ("zeros", "it is no ISO 9660 image"),
         (".", "it is a directory"),
-        ("/dev/null", "it is no regular file or block device"),
-        ("fifo", "it is no regular file or block device"),
+        ("/dev/null", "not a regular file or a block device"),
+        ("fifo", "not a regular file or a block device"),
     ] {
         for command in ["show", "extract"] {
             let arguments = if command == "show" { vec![command, image] } else { vec![command, image, "x"] };
@@ -168,7 +168,8 @@ fn a_truncated_image_is_shown_and_named() {
     assert!(ran.stdout.contains("0400  3000000     192  config  (reaches past the end)\n"), "{}", ran.stdout);
     let expected = "metadata: reading image \"cut.iso\": file \"config\" reaches past the end of the image\n";
     assert_eq!(ran.stderr, expected);
-    let expected = "copying file \"config\" from image \"cut.iso\": it reaches past the end of the image";
+    let expected =
+        "copying file \"config\" from image \"cut.iso\": the file reaches past the end of the image";
     assert_eq!(sandbox.run(["extract", "cut.iso", "config"]), failed(1, expected));
 }
 

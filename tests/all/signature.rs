@@ -494,12 +494,12 @@ fn an_image_with_names_that_nobody_could_verify_is_not_signed() {
         |why: &str| failed(1, &format!("building image \"meta.iso\": nobody could verify it: {why}"));
     assert_eq!(
         sign(&["a:b", "a_b"]),
-        refused("file \"a_b\" cannot be told from \"a:b\" by Linux with the mount option norock")
+        refused("file \"a_b\" is the same as \"a:b\" to Linux with the mount option norock")
     );
     assert_eq!(
         sign(&["1/2/3/4/5/6/7/8/9"]),
         refused(
-            "file \"1/2/3/4/5/6/7/8/9\" is in more than 7 directories, and plain ISO 9660 has no more levels"
+            "file \"1/2/3/4/5/6/7/8/9\" is more than 7 directories deep, which plain ISO 9660 cannot store"
         )
     );
 }
@@ -542,7 +542,7 @@ fn what_only_other_readers_find_is_refused() {
     let image = sandbox.read("meta.iso");
     let differs = |image: &[u8], why: &str| {
         sandbox.write("meta.iso", image);
-        let what = "reading image \"meta.iso\": it is not the image that is built of what is on it";
+        let what = "reading image \"meta.iso\": the image differs from the one that is built from its files";
         assert_eq!(verify_image(&sandbox, &[]), refused(&format!("{what}: {why}")));
     };
     // A boot sector, a second set of descriptors, text behind the end.
@@ -578,11 +578,11 @@ fn gaps_around_a_large_file_are_looked_at() {
     let start = places(&image, &large[..64])[0];
     let end = start + large.len();
     for (at, why) in [
-        (start - 1, "it is not the image that is built of what is on it"),
+        (start - 1, "the image differs from the one that is built from its files"),
         (start, "comparing the image with its manifest.json"),
         (end - 1, "comparing the image with its manifest.json"),
-        (end, "it is not the image that is built of what is on it"),
-        (image.len() - 1, "it is not the image that is built of what is on it"),
+        (end, "the image differs from the one that is built from its files"),
+        (image.len() - 1, "the image differs from the one that is built from its files"),
     ] {
         let mut changed = image.clone();
         changed[at] ^= 1;

@@ -1,31 +1,31 @@
-//! Whether an image is, byte for byte, the one that this program builds of what is on it.
+//! Compares an image, byte for byte, with the one that this program builds from its files.
 //!
-//! Then no reader finds anything else there: no second descriptor, no name that readers take differently, nothing in a gap
-//! or behind the end.
+//! If they are equal, no reader finds anything else on the image: no second descriptor, no name that readers understand in
+//! different ways, nothing in a gap or after the end.
 
 use std::{fs::File, os::unix::fs::FileExt};
 
 use crate::error::{Context, Result, ensure};
 
-use super::writer::{Draft, Written};
+use super::writer::{Draft, WrittenImage};
 use crate::image::{Image, SYSTEM_AREA_BYTES};
 
-/// Bytes that are compared at once.
+/// How many bytes are compared at a time.
 const STEP_BYTES: usize = 64 << 10;
 
-const NOT_SAME: &str = "it is not the image that is built of what is on it";
+const NOT_SAME: &str = "the image differs from the one that is built from its files";
 
 impl Image {
-    /// Compares the image with the one that `draft` would be, whose sources are the files of this image and whose summary does
-    /// not depend on digests.
+    /// Compares the image with the one that `draft` would write. The sources of `draft` are the files of this image, and none of
+    /// its derived files depends on digests.
     ///
-    /// The head says where every file is. Where it is the same, the large files are at their places, and need not be read.
+    /// The head says where every file is. If the head is the same, the large files are at their places, and are not read.
     ///
     /// # Errors
-    /// It is another one, or cannot be read. The error names the path.
-    pub fn check_is(&self, draft: Draft) -> Result<()> {
+    /// Fails if they differ, or the image cannot be read. The error names the path.
+    pub fn check_canonical(&self, draft: Draft) -> Result<()> {
         let check = || {
-            let (head, Written { bytes, files, .. }) = draft.outline()?;
+            let (head, WrittenImage { bytes, files, .. }) = draft.outline()?;
             ensure!(bytes == self.bytes(), "{NOT_SAME}: it has {} bytes instead of {bytes}", self.bytes());
             let start = SYSTEM_AREA_BYTES as u64;
             check_zeros(self.file(), 0, start)?;

@@ -1,17 +1,17 @@
-//! Names on one image that some reader cannot tell apart, and what follows from that for a signature.
+//! Finds names on an image that some reader cannot distinguish, and decides whether the image can still be signed.
 //!
-//! *Refused* is what can give a reader other bytes than the guest that verified the image got under the same name:
+//! *Refused* are names under which a reader could get other bytes than the guest that verified the image:
 //!
-//! - Two paths that are one in Rock Ridge or Joliet. These trees have the names that were given, so whoever opens one of them
+//! - Two paths that are the same in Rock Ridge or Joliet. These trees have the names that were given, so a reader that opens one
 //!   may get the file of the other.
-//! - A path that is, to any reader, one that an agent looks for, and is not exactly that: the reader opens it in place of the
-//!   agent's file, or where there should be none.
+//! - A path that a reader takes for one that an agent looks for, although it is not exactly that. The reader opens it in place of
+//!   the agent's file, or where there should be no file.
 //! - A path in more directories than ISO 9660 has levels: in the plain tree it is somewhere else.
-//! - A volume identifier that agents look for, to a reader of Joliet, where the rest is behind blanks that Joliet cuts.
+//! - A volume identifier that a reader of Joliet takes for one that agents look for, since Joliet cuts off what follows blanks.
 //!
-//! *Doubtful* is what remains: two paths that are one in the plain tree only. The names there are made up, of 30 characters
-//! without even a dash, and numbered where they would be the same, so that nobody can know one without looking, and no
-//! agent looks for these. Creating and signing warn of them, and verifying accepts them.
+//! *Doubtful* are two paths that are the same in the plain tree only. The names there are made up, have 30 characters without
+//! even a dash, and are numbered where they would be the same. So a reader has to list them to know them, and no agent looks for
+//! them. `create` and `sign` warn of them, and `verify` accepts them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,23 +20,22 @@ use crate::error::{Result, error};
 use super::folding::Reader;
 use crate::image::{Image, JOLIET_IDENTIFIER_CHARACTERS, Kind, Record, Volume};
 
-/// Directories that a file may be in besides the root: directories have eight levels at most, that of the root among them
-/// (ECMA-119, 6.8.2.1).
+/// How many directories below the root a file may be in: there are at most eight levels, with that of the root (ECMA-119,
+/// 6.8.2.1).
 const DIRECTORIES_MAX: usize = 7;
 
-/// What was found about the names of an image, a sentence each. Of several findings of one kind the first is told, and how
-/// many there are.
+/// Clashes of names on an image, a sentence for each kind: the first one, and a count of the others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clashes {
-    /// Why the image cannot be signed, and a signature of it is not accepted.
+    /// Why the image cannot be signed, and why its signature is not accepted.
     pub refused: Option<String>,
-    /// What is likely not meant.
+    /// What is likely to be a mistake.
     pub doubtful: Option<String>,
 }
 
 impl Clashes {
-    /// Looks at the paths of all `files` of an image. `looked_for`: names that agents look for; `own`: files that a signed image
-    /// has besides. Nothing else may be taken for one of either.
+    /// Checks the paths of all `files` of an image. `looked_for`: names that agents look for; `own`: additional files of a signed
+    /// image. No other path may be taken for one of these.
     #[must_use]
     pub fn of<'a>(
         files: impl Iterator<Item = &'a [u8]>,
@@ -56,7 +55,7 @@ impl Clashes {
                 refused.add(path, || {
                     let path = String::from_utf8_lossy(path);
                     format!(
-                        "file {path:?} is in more than {DIRECTORIES_MAX} directories, and plain ISO 9660 has no more levels"
+                        "file {path:?} is more than {DIRECTORIES_MAX} directories deep, which plain ISO 9660 cannot store"
                     )
                 });
             }
@@ -77,21 +76,21 @@ impl Clashes {
                 sentences.add(path, || {
                     let kind = if is_directory { "directory" } else { "file" };
                     let [path, other] = [path, other].map(String::from_utf8_lossy);
-                    format!("{kind} {path:?} cannot be told from {other:?} by {}", reader.name())
+                    format!("{kind} {path:?} is the same as {other:?} to {}", reader.name())
                 });
             }
         }
         doubtful.paths.retain(|path| !refused.paths.contains(path));
-        Self { refused: refused.tell(), doubtful: doubtful.tell() }
+        Self { refused: refused.summary(), doubtful: doubtful.summary() }
     }
 
-    /// The same on a volume with this identifier.
+    /// The same, with clashes of the volume identifier.
     #[must_use]
     pub fn on_volume(mut self, identifier: &str, looked_for: &Reserved) -> Self {
         if let Some(known) = looked_for.volume_taken_for(identifier) {
             let why = || {
                 format!(
-                    "volume identifier {identifier:?} cannot be told from {known:?} by Windows, as Joliet has 16 characters"
+                    "volume identifier {identifier:?} is the same as {known:?} to Windows, since Joliet stores 16 characters"
                 )
             };
             self.refused.get_or_insert_with(why);
@@ -100,7 +99,7 @@ impl Clashes {
     }
 }
 
-/// Names that have a meaning to somebody, so that no other name may be taken for one of them, by what each reader finds them by.
+/// Names that agents look for, in the form in which each reader compares them. No other name may be taken for one of them.
 #[derive(Debug)]
 pub struct Reserved {
     files: [BTreeMap<Vec<u8>, &'static str>; Reader::ALL.len()],
@@ -108,7 +107,7 @@ pub struct Reserved {
 }
 
 impl Reserved {
-    /// These names of files, and these identifiers of volumes.
+    /// The names of files, and the identifiers of volumes.
     pub fn new(
         files: impl Iterator<Item = &'static str>,
         volumes: impl Iterator<Item = &'static str>,
@@ -119,7 +118,7 @@ impl Reserved {
         Self { files: Reader::ALL.map(keys), volumes: volumes.collect() }
     }
 
-    /// What a reader of Joliet takes a volume for, where others know that it has another identifier.
+    /// The reserved identifier that a reader of Joliet takes `identifier` for, if other readers do not.
     fn volume_taken_for(&self, identifier: &str) -> Option<&'static str> {
         let cut: String = identifier.chars().take(JOLIET_IDENTIFIER_CHARACTERS).collect();
         let [all, cut] = [identifier, &cut].map(|text| text.trim_end_matches(' '));
@@ -133,7 +132,7 @@ impl Reserved {
     }
 }
 
-/// Findings about paths, of which the first is told.
+/// Findings about paths, of which only the first is worded.
 #[derive(Default)]
 struct Sentences<'a> {
     paths: BTreeSet<&'a [u8]>,
@@ -146,22 +145,22 @@ impl<'a> Sentences<'a> {
         self.first.get_or_insert_with(what);
     }
 
-    fn tell(self) -> Option<String> {
+    fn summary(self) -> Option<String> {
         let first = self.first?;
         Some(match self.paths.len() {
             0 => return None,
             1 => first,
-            count => format!("{first} (and {} more like that)", count - 1),
+            count => format!("{first} (and {} more)", count - 1),
         })
     }
 }
 
 impl Image {
-    /// Whether every reader takes the names of `records`, which are all of the image, for the same files, and `volume` for the
-    /// same volume. For `looked_for` and `own` see [`Clashes::of`].
+    /// Checks that every reader finds the same files under the names of `records`, which are all of the image, and takes `volume`
+    /// for the same volume. For `looked_for` and `own` see [`Clashes::of`].
     ///
     /// # Errors
-    /// Some reader does not.
+    /// Fails if some reader does not.
     pub fn check_names(
         volume: &Volume,
         records: &[Record],
@@ -184,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_volume_is_taken_for_another_where_blanks_hide_what_joliet_cuts() {
+    fn a_volume_is_taken_for_another_if_joliet_cuts_off_what_follows_blanks() {
         let taken_for = |identifier| reserved([].into_iter()).volume_taken_for(identifier);
         assert_eq!(taken_for("CIDATA          x"), Some("CIDATA"));
         assert_eq!(taken_for("Config-2         x"), Some("config-2"));
@@ -251,14 +250,14 @@ mod tests {
             (&[&long, &longer], &longer, &long, "Linux"),
             (&[&cut_1, &cut_2], &cut_2, &cut_1, norock),
         ] {
-            let sentence = format!(" {path:?} cannot be told from {other:?} by {reader}");
+            let sentence = format!(" {path:?} is the same as {other:?} to {reader}");
             let found = clashes(paths).refused.unwrap_or_default();
             assert!(found.contains(&sentence), "{paths:?}: {found}");
         }
     }
 
     #[test]
-    fn names_that_every_tree_keeps_apart_are_fine() {
+    fn names_that_differ_in_every_tree_are_fine() {
         for paths in [
             &["日", "日本語"][..],
             &["user-data", "meta-data", "network-config", "vendor-data", "openstack/latest/user_data"],
@@ -280,22 +279,19 @@ mod tests {
         let reader = "a reader of plain ISO 9660 names";
         assert_eq!(
             clashes(&["a+", "a-"]),
-            doubtful(&format!("file \"a-\" cannot be told from \"a+\" by {reader}"))
+            doubtful(&format!("file \"a-\" is the same as \"a+\" to {reader}"))
         );
         assert_eq!(
             clashes(&["a+", "a-", "a=", "日", "本"]),
-            doubtful(&format!("file \"a-\" cannot be told from \"a+\" by {reader} (and 2 more like that)"))
+            doubtful(&format!("file \"a-\" is the same as \"a+\" to {reader} (and 2 more)"))
         );
     }
 
     #[test]
-    fn directories_have_an_end() {
+    fn directories_may_be_seven_deep() {
         let why =
-            "file \"1/2/3/4/5/6/7/8/9\" is in more than 7 directories, and plain ISO 9660 has no more levels";
+            "file \"1/2/3/4/5/6/7/8/9\" is more than 7 directories deep, which plain ISO 9660 cannot store";
         assert_eq!(clashes(&["1/2/3/4/5/6/7/8/9"]).refused.as_deref(), Some(why));
-        assert_eq!(
-            clashes(&["1/2/3/4/5/6/7/8/9", "CONFIG"]).refused,
-            Some(format!("{why} (and 1 more like that)"))
-        );
+        assert_eq!(clashes(&["1/2/3/4/5/6/7/8/9", "CONFIG"]).refused, Some(format!("{why} (and 1 more)")));
     }
 }

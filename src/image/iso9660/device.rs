@@ -1,4 +1,4 @@
-//! The head of an image in memory, for hadris, and a file that is read within bounds.
+//! The head of an image in memory, for hadris, and an image file that is read within bounds.
 
 use std::{
     convert::Infallible,
@@ -20,17 +20,17 @@ const SECTOR: BlockSize = match BlockSize::new(2048) {
     None => unreachable!(),
 };
 
-/// The head of an image from the end of the system area on: descriptors, directories, small files and path tables.
+/// The head of an image, after the system area: descriptors, directories, small files and path tables.
 ///
-/// Grows as it is written. The system area is all zeros (ECMA-119, 6.2.1), and neither it nor zeros past the end are kept:
-/// the image file has holes there.
+/// It grows as it is written. The system area is zeros (ECMA-119, 6.2.1). Neither it nor the zeros at the end are stored: the
+/// image file has holes there.
 #[derive(Debug, Default)]
 pub(super) struct HeadDevice {
     bytes: Vec<u8>,
 }
 
 impl HeadDevice {
-    /// A head that begins, behind the system area, as `bytes`, a whole number of sectors.
+    /// A head that begins with `bytes`, a whole number of sectors, after the system area.
     pub(super) fn new(bytes: Vec<u8>) -> Self {
         Self { bytes }
     }
@@ -73,7 +73,7 @@ impl BlockDevice for HeadDevice {
 
     fn write_blocks(&mut self, first: BlockIndex, data: &[u8]) -> Result<(), Error<Infallible>> {
         let start = position(first).ok_or(ErrorKind::InvalidInput)?;
-        // hadris writes something else there only for images to boot from. It is no memory until somebody looks at it.
+        // hadris writes zeros to the system area, except for bootable images.
         let data = &data[SYSTEM_AREA_BYTES.saturating_sub(start).min(data.len())..];
         let start = start.saturating_sub(SYSTEM_AREA_BYTES);
         let end = start + data.len();
@@ -104,21 +104,21 @@ fn position(block: BlockIndex) -> Option<usize> {
     block.get().checked_mul(SECTOR_BYTES)?.try_into().ok()
 }
 
-/// Bytes of descriptors and directories that are looked at in one image at most before it counts as hostile.
+/// The most bytes of descriptors and directories that are read from one image before it counts as hostile.
 ///
-/// As many files as are listed take up to five sectors each, which is 160 MiB in all. Sectors that are in memory already count
-/// as well, so that a few sectors that many directories or entries share do not take as long as they like.
+/// The files that are listed at most take up to five sectors each, which is 160 MiB in all. Sectors that are in memory already
+/// count too, so that a few sectors that many directories or entries share do not take unlimited time.
 const BUDGET_BYTES_MAX: u64 = 256 << 20;
 
-/// How many times each byte of an image may be looked at on average, so that what a small one takes grows with its length. A
-/// sector has 60 records at most, each of which is looked at some four times.
+/// How many times each byte of an image may be read on average, so that the time for a small image grows with its length. A
+/// sector has at most 60 records, each of which is read about four times.
 const BUDGET_FACTOR: u64 = 512;
 
-pub(super) const NOT_AN_IMAGE: &str = "it is no ISO 9660 image";
+pub(super) const NOT_AN_IMAGE: &str = "not an ISO 9660 image";
 
-const CUT_OFF: &str = "it is cut off, or something on it points past its end";
+const CUT_OFF: &str = "the image is cut off, or refers to a place past its end";
 
-/// Sectors that are kept in memory: those of a small directory, of the one above it, and of the descriptors.
+/// How many sectors are kept in memory: those of a small directory, of the one above it, and of the descriptors.
 const KEPT_SECTORS_MAX: usize = 16;
 
 /// Bytes of a sector.
@@ -126,19 +126,19 @@ pub(super) type Sector = Box<[u8; SECTOR.get() as usize]>;
 
 /// An image file or block device to read descriptors and directories from.
 ///
-/// hadris reads a sector or a little more at a time; what it looks at in all is bounded, so that no image can keep it busy for
-/// long. File contents are read from [`Bounded::file`], past the budget.
+/// hadris reads a sector or a little more at a time. What it reads in all is bounded, so that no image can keep it busy for
+/// long. File contents are read from [`Bounded::file`], and do not count.
 #[derive(Debug)]
 pub(super) struct Bounded {
     file: File,
     len: u64,
     budget: u64,
-    /// Sectors by number, the one that was looked at last in front.
+    /// Sectors by number, the one that was read last first.
     kept: Vec<(u64, Sector)>,
 }
 
 impl Bounded {
-    /// `file` with its length, which for a block device only a seek tells.
+    /// `file` with its length, which a block device reveals only by a seek.
     pub(super) fn new(mut file: File) -> io::Result<Self> {
         let len = file.seek(SeekFrom::End(0))?;
         let budget = len.saturating_mul(BUDGET_FACTOR).min(BUDGET_BYTES_MAX);
@@ -154,19 +154,19 @@ impl Bounded {
         self.len
     }
 
-    /// Copies the start of a sector.
-    fn look(&mut self, number: u64, out: &mut [u8]) -> io::Result<()> {
+    /// Copies the start of a sector to `out`.
+    fn copy_sector(&mut self, number: u64, out: &mut [u8]) -> io::Result<()> {
         let sector = self.sector(number)?;
         out.copy_from_slice(&sector[..out.len()]);
         Ok(())
     }
 
-    /// A sector by its number.
+    /// The sector of this number.
     pub(super) fn sector(&mut self, number: u64) -> io::Result<&Sector> {
         self.budget = self
             .budget
             .checked_sub(SECTOR_BYTES)
-            .ok_or_else(|| io::Error::other("its directories take too much to read"))?;
+            .ok_or_else(|| io::Error::other("the directories are too large to read"))?;
         if let Some(at) = self.kept.iter().position(|(kept, _)| *kept == number) {
             self.kept[..=at].rotate_right(1);
         } else {
@@ -178,7 +178,7 @@ impl Bounded {
         Ok(&self.kept[0].1)
     }
 
-    /// Reads a sector, all of which must be there: a directory that is cut off would have fewer files.
+    /// Reads a whole sector: a directory that is cut off would seem to have fewer files.
     fn read(&mut self, number: u64, sector: &mut Sector) -> io::Result<()> {
         let offset = number.checked_mul(SECTOR_BYTES).ok_or(io::ErrorKind::InvalidInput)?;
         if self.len.saturating_sub(offset) < SECTOR_BYTES {
@@ -205,7 +205,7 @@ impl BlockDevice for Bounded {
 
     fn read_blocks(&mut self, first: BlockIndex, buf: &mut [u8]) -> Result<(), Error<io::Error>> {
         let mut sectors = (first.get()..).zip(buf.chunks_mut(SECTOR.get() as usize));
-        let read = sectors.try_for_each(|(number, out)| self.look(number, out));
+        let read = sectors.try_for_each(|(number, out)| self.copy_sector(number, out));
         read.map_err(|error| Error::device(error, "reading the image"))
     }
 }

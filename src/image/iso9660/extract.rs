@@ -1,4 +1,4 @@
-//! Out of an image: the bytes of a record, by whatever copies fastest.
+//! Copies files out of an image in the fastest way.
 
 use std::{
     fs::File,
@@ -12,11 +12,11 @@ use crate::image::{
     sparse_copy::{STEP_BYTES, copy_with_holes, joined, takes_holes},
 };
 
-/// Bytes of a file that is worth looking for holes in.
+/// Smaller files are not searched for holes.
 const WITH_HOLES_BYTES_MIN: u64 = 64 << 10;
 
 impl Image {
-    /// Whether all bytes of `record` are there.
+    /// Whether the image has all bytes of `record`.
     #[must_use]
     pub fn holds(&self, record: &Record) -> bool {
         let end = |extent: &Extent| extent.offset.checked_add(extent.len);
@@ -26,11 +26,11 @@ impl Image {
     /// Copies the bytes of `record` to `out`.
     ///
     /// # Errors
-    /// The image ends before the file does, or one of the two cannot be read or written.
+    /// Fails if the image ends before the file does, or one of the two cannot be read or written.
     pub fn copy(&self, record: &Record, out: &mut impl Write, progress: &mut dyn Progress) -> Result<()> {
         let context = || format!("copying file {:?} from image {:?}", record.display_path(), self.path());
         if !self.holds(record) {
-            return Err(error!("it reaches past the end of the image")).with_context(context);
+            return Err(error!("the file reaches past the end of the image")).with_context(context);
         }
         let mut file = self.file();
         for extent in &record.extents {
@@ -40,7 +40,8 @@ impl Image {
                 let step = left.min(STEP_BYTES);
                 let copied = io::copy(&mut file.take(step), out).with_context(context)?;
                 if copied != step {
-                    return Err(error!("the image became shorter")).with_context(context);
+                    return Err(error!("the image became shorter while it was being read"))
+                        .with_context(context);
                 }
                 progress.advance(step);
                 left -= step;
@@ -49,11 +50,11 @@ impl Image {
         Ok(())
     }
 
-    /// Copies the bytes of `record` to `out`. An empty file gets holes where the image has them, and shares its blocks
-    /// where the file system does that.
+    /// Copies the bytes of `record` to `out`. If `out` is empty, it gets holes where the image has them, and shares the blocks
+    /// of the image where the file system can.
     ///
     /// # Errors
-    /// As [`Image::copy`].
+    /// Fails as [`Image::copy`] does.
     pub fn copy_to_file(&self, record: &Record, mut out: &File, progress: &mut dyn Progress) -> Result<()> {
         if record.len < WITH_HOLES_BYTES_MIN || !self.holds(record) || !takes_holes(out) {
             return self.copy(record, &mut out, progress);
@@ -62,10 +63,10 @@ impl Image {
             let mut at = 0;
             for extent in joined(&record.extents) {
                 let copied = copy_with_holes(self.file(), extent, out, at, progress)?;
-                ensure!(copied == extent.len, "the image became shorter");
+                ensure!(copied == extent.len, "the image became shorter while it was being read");
                 at += extent.len;
             }
-            // It may end in a hole. What others write to the same open file comes behind.
+            // It may end in a hole. What is written to the same open file next comes after it.
             out.set_len(at)?;
             out.seek(SeekFrom::Start(at))?;
             Ok(())
@@ -75,14 +76,14 @@ impl Image {
             .with_context(|| format!("copying file {:?} from image {:?}", record.display_path(), self.path()))
     }
 
-    /// The bytes of `record`, which may be at most `limit`.
+    /// The bytes of `record`, at most `limit` of them.
     ///
     /// # Errors
-    /// There are more, or [`Image::copy`] fails.
+    /// Fails if there are more, or as [`Image::copy`] does.
     pub fn read(&self, record: &Record, limit: u64) -> Result<Vec<u8>> {
         ensure!(
             record.len <= limit,
-            "reading file {:?} of image {:?}: it has {} bytes, more than {limit}",
+            "reading file {:?} of image {:?}: the file has {} bytes, more than {limit}",
             record.display_path(),
             self.path(),
             record.len

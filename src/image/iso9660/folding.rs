@@ -1,30 +1,30 @@
-//! By which name each reader finds a file: the one place that knows how readers fold names.
+//! The name by which each reader finds a file: the only place that knows how readers fold names.
 //!
-//! An image has three trees. Rock Ridge has the names as they were given, Joliet what UCS-2 and its reserved characters leave
-//! of them, and the plain tree, of ISO 9660's own names, what is left in 30 letters, digits and underscores. Readers then
-//! drop more: case, final dots and spaces, version numbers. Two names with one *key* are one name to that reader.
+//! An image has three trees. Rock Ridge has the names as they were given. Joliet has them in UCS-2, without its reserved
+//! characters. The plain tree, of ISO 9660's own names, has 30 letters, digits and underscores of them. Readers ignore more:
+//! case, final dots and spaces, version numbers. Two names with the same *key* are the same name to that reader.
 //!
-//! Unicode has more ways to write one text, composed and decomposed letters among them, and a mount option like
+//! Unicode can write a text in several ways, such as with composed and decomposed letters, and a mount option like
 //! `iocharset=iso8859-1` shows characters as `?`. Neither is folded here: the names that agents look for are ASCII.
 //!
 //! Sources: Linux, `fs/isofs/{dir,joliet,namei,rock,inode}.c`; the Joliet specification, "Allowed Character Set"; Microsoft,
-//! "Naming Files, Paths, and Namespaces"; hadris-iso, which writes the trees, and which a test compares with this.
+//! "Naming Files, Paths, and Namespaces"; hadris-iso, which writes the trees, and with which a test compares this.
 
 use super::shown::without_final_dots;
 
 /// Bytes of a Rock Ridge name that Linux reads (`get_rock_ridge_filename`).
 const ROCK_RIDGE_BYTES_MAX: usize = 253;
 
-/// Bytes that are left of a longer one: those in the first of its `NM` entries, as hadris cuts it.
+/// Bytes that remain of a longer name: those in the first of its `NM` entries, as hadris cuts it.
 const ROCK_RIDGE_CUT_BYTES: usize = 250;
 
-/// Characters of a Joliet name at most.
+/// The most characters in a Joliet name.
 const JOLIET_CHARACTERS_MAX: usize = 64;
 
-/// Characters of a file name in the plain tree at most, with a dot and without a version (ECMA-119, 7.5.1).
+/// The most characters in a file name in the plain tree, with a dot and without a version (ECMA-119, 7.5.1).
 const PLAIN_CHARACTERS_MAX: usize = 30;
 
-/// Characters of a directory name in the plain tree at most (ECMA-119, 7.6.3).
+/// The most characters in a directory name in the plain tree (ECMA-119, 7.6.3).
 const PLAIN_DIRECTORY_CHARACTERS_MAX: usize = 31;
 
 /// A way to read the names of an image.
@@ -36,18 +36,18 @@ pub(super) enum Reader {
     LinuxJoliet,
     /// Windows and 7-Zip, by Joliet.
     Windows,
-    /// Anything by Rock Ridge that puts the files where case does not count, or drops versions from all names.
+    /// Any reader of Rock Ridge that copies the files to where case is ignored, or removes versions from all names.
     Lenient,
     /// The names of ISO 9660 itself, as Linux shows them.
     Plain,
 }
 
 impl Reader {
-    /// All of them, those that most guests have first.
+    /// All readers, the most common in guests first.
     pub(super) const ALL: [Self; 5] =
         [Self::Linux, Self::LinuxJoliet, Self::Windows, Self::Lenient, Self::Plain];
 
-    /// What people call it.
+    /// Its name for people.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Linux => "Linux",
@@ -58,7 +58,7 @@ impl Reader {
         }
     }
 
-    /// By what this reader finds the file or directory at `path`.
+    /// The key by which this reader finds the file or directory at `path`.
     pub(super) fn key(self, path: &[u8], is_directory: bool) -> Vec<u8> {
         let mut key = Vec::with_capacity(path.len());
         let mut parts = path.split(|&byte| byte == b'/').peekable();
@@ -98,7 +98,7 @@ fn joliet(part: &[u8]) -> String {
     text.chars().take(JOLIET_CHARACTERS_MAX).map(convert).collect()
 }
 
-/// The path in the tree Joliet, as Linux shows it.
+/// The path in the Joliet tree, as Linux shows it.
 pub(super) fn joliet_path(path: &[u8]) -> Vec<u8> {
     let shown = |part| without_final_dots(&joliet(part)).to_owned();
     let parts: Vec<_> = path.split(|&byte| byte == b'/').map(shown).collect();
@@ -120,8 +120,8 @@ fn lenient(name: &str) -> String {
     kept.chars().map(one_case).collect()
 }
 
-/// A character in lower case, by way of upper case: `ſ` and the sign for kelvin are `s` and `k` to some. Where one becomes
-/// several it stays, since no reader compares names of other lengths.
+/// A character in upper case and then in lower case: to some readers, `ſ` and the kelvin sign are `s` and `k`. A character that
+/// would become several stays, since no reader compares names of different lengths as equal.
 fn one_case(c: char) -> char {
     fn single(mut all: impl Iterator<Item = char>, c: char) -> char {
         match (all.next(), all.next()) {

@@ -1,5 +1,5 @@
-//! The head of an image, laid out by hadris in memory: descriptors, directories, small files and path tables. Of large
-//! files it only knows where they are.
+//! The head of an image, laid out by hadris in memory: descriptors, directories, small files and path tables. Large files
+//! follow it; the head only says where they are.
 //!
 //! Every image has Rock Ridge and Joliet, is of interchange level 3 (files over 4 GiB), and has no Enhanced Volume
 //! Descriptor, which some readers reject.
@@ -18,63 +18,64 @@ use hadris_iso::{
 use super::{device::HeadDevice, records::PARTS_MAX};
 use crate::image::{Extent, SECTOR_BYTES};
 
-/// Bytes that are cheap to clone.
+/// Bytes that can be cloned without copying.
 pub(super) use hadris_fs::Content as Data;
 
-/// Permission bits of files on an image: whoever mounts it as another user than root has no business with it.
+/// Permission bits of files on an image: only root needs to read them where the image is mounted.
 const FILE_MODE: u32 = 0o400;
 
 /// Permission bits of directories on an image.
 const DIRECTORY_MODE: u32 = 0o500;
 
-/// Who made the image, in its descriptors. Without a version, so that images do not change with it.
+/// The program that made the image, in its descriptors. Without a version, so that images do not change with each one.
 const APPLICATION: &str = "METADATA-IMAGE";
 
-/// Bytes in an extent at most: a record gives them in 32 bits, and all extents of a file but the last are whole sectors
+/// The largest extent in bytes: a record gives its length in 32 bits, and all extents of a file but the last are whole sectors
 /// (ECMA-119, 6.4.2).
 const EXTENT_BYTES_MAX: u64 = u32::MAX as u64 / SECTOR_BYTES * SECTOR_BYTES;
 
-/// Bytes of a file at most.
+/// The largest file in bytes.
 const FILE_BYTES_MAX: u64 = EXTENT_BYTES_MAX * PARTS_MAX as u64;
 
-/// Warnings that a head keeps: each has the whole path of a file.
+/// How many warnings are kept: each has the whole path of a file.
 const WARNINGS_MAX: usize = 64;
 
-/// Bytes that most heads take, so that they are not moved while they grow.
+/// The initial capacity in bytes, enough for most heads, so that they are not moved while they grow.
 const USUAL_BYTES: usize = 64 << 10;
 
-/// What a volume's descriptors say.
+/// What the descriptors of a volume say.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct VolumeAttributes {
     /// The volume identifier, at most 32 bytes.
     identifier: String,
-    /// The date of everything.
+    /// The date of the volume and of everything on it.
     time: DateTime,
 }
 
 /// Where a file's bytes are.
-pub(super) enum Place {
+pub(super) enum FilePlace {
     /// In the head.
     Head(Data),
-    /// Somewhere behind it.
+    /// In this extent, after the head.
     Behind(Extent),
 }
 
 /// A head that has been laid out.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Head {
-    /// From the end of the system area on.
+pub(super) struct ImageHead {
+    /// Its bytes, after the system area.
     pub(super) bytes: Vec<u8>,
-    /// Bytes of the image, with hadris's padding of 150 sectors behind the head.
+    /// The size of the image in bytes, with hadris's padding of 150 sectors after the head.
     pub(super) image_bytes: u64,
-    /// Where the bytes of each file are, in the order in which the files were given; those of an empty one are at 0.
+    /// Where the bytes of each file are, in the order in which the files were given. An empty file has an offset of 0.
     pub(super) extents: Vec<Extent>,
-    /// What readers of some trees see otherwise than asked for, a sentence each. Of many the first, and how many there are.
+    /// Names that readers of some trees see differently, a sentence each; if there are many, the first, and a count of the
+    /// others.
     pub(super) warnings: Vec<String>,
 }
 
-impl Plan {
-    /// `identifier`: the volume identifier, at most 32 bytes; `seconds`: the date of everything, since 1970.
+impl VolumeAttributes {
+    /// `identifier`: the volume identifier, at most 32 bytes; `seconds`: the date of everything, in seconds since 1970.
     pub(super) fn new(identifier: &str, seconds: u64) -> Result<Self> {
         let time = DateTime::from_unix_seconds(i64::try_from(seconds)?).map_err(Error::of)?;
         Ok(Self { identifier: identifier.to_owned(), time })
@@ -90,12 +91,12 @@ impl Plan {
             .with_time(self.time)
     }
 
-    /// Lays out a head for `files`, in an image of at least so many sectors.
+    /// Lays out a head for `files`, in an image of at least `sectors` sectors.
     pub(super) fn lay_out<'a>(
         &self,
-        files: impl Iterator<Item = (&'a [u8], Place)>,
+        files: impl Iterator<Item = (&'a [u8], FilePlace)>,
         sectors: u64,
-    ) -> Result<Head> {
+    ) -> Result<ImageHead> {
         let options = self.options().with_min_image_blocks(sectors);
         let mut tree = Tree::new();
         tree.replace("", directory()).map_err(Error::of)?;
@@ -109,11 +110,11 @@ impl Plan {
                 }
             }
             let data = match place {
-                Place::Head(data) => data,
-                Place::Behind(extent) => {
+                FilePlace::Head(data) => data,
+                FilePlace::Behind(extent) => {
                     ensure!(
                         extent.len <= FILE_BYTES_MAX,
-                        "file {:?} has more than {FILE_BYTES_MAX} bytes, and Linux reads no more",
+                        "file {:?} has more than {FILE_BYTES_MAX} bytes, the most that Linux reads",
                         String::from_utf8_lossy(name)
                     );
                     behind = true;
@@ -124,7 +125,7 @@ impl Plan {
         }
         let (bytes, report) =
             if behind { lay_out_around_stored(tree, &options)? } else { lay_out(&tree, &options)? };
-        Ok(Head {
+        Ok(ImageHead {
             bytes,
             image_bytes: report.size(),
             extents: names.into_iter().map(|name| extent_of(&report, name)).collect(),
@@ -153,20 +154,20 @@ fn pieces(Extent { offset, len }: Extent) -> Vec<HadrisExtent> {
     starts.map(|start| HadrisExtent::new(offset + start, EXTENT_BYTES_MAX.min(len - start))).collect()
 }
 
-/// Lays `tree`, which has no stored files, out in memory. The bytes behind the system area, and what hadris says of them.
+/// Lays out `tree`, which has no stored files, in memory. Returns the bytes after the system area, and the report of hadris.
 fn lay_out(tree: &Tree, options: &IsoOptions) -> Result<(Vec<u8>, Report)> {
     let mut device = HeadDevice::new(Vec::with_capacity(USUAL_BYTES));
     let report = write(&mut device, tree, options).map_err(Error::of)?;
     Ok((device.into_bytes(), report))
 }
 
-/// Lays `tree` out in memory; its stored files are not touched.
+/// Lays out `tree` in memory; its stored files are not touched.
 ///
-/// hadris 3.0.0-rc.2 takes stored files in a [`Session`] only, which updates an image that is there. So the session
-/// gets an empty one that claims to have no sectors, and rebuilds all of it from the first sector after the
-/// descriptors. `hadris_still_refuses_stored_files_in_a_new_image` tells when this is no longer needed.
+/// hadris 3.0.0-rc.2 accepts stored files only in a [`Session`], which updates an existing image. So the session gets an empty
+/// image that claims to have no sectors, and rebuilds all of it from the first sector after the descriptors. The test
+/// `hadris_still_refuses_stored_files_in_a_new_image` fails when this is no longer needed.
 fn lay_out_around_stored(tree: Tree, options: &IsoOptions) -> Result<(Vec<u8>, Report)> {
-    /// Where the primary volume descriptor, the first, has the volume's size, in both byte orders (ECMA-119, 8.4.8).
+    /// The size of the volume in the primary volume descriptor, which is the first, in both byte orders (ECMA-119, 8.4.8).
     const VOLUME_SPACE_SIZE: Range<usize> = 80..88;
 
     let (mut empty, _) = lay_out(&Tree::new(), &IsoOptions::new())?;
@@ -189,15 +190,15 @@ fn first_of(mut warnings: impl Iterator<Item = String>) -> Vec<String> {
     first
 }
 
-/// A sentence about a warning of hadris. `None`: it is about names that some reader cannot tell apart, which
-/// [`Clashes`](super::clashes::Clashes) finds as well.
+/// A sentence about a warning of hadris. `None`: it is about names that some reader cannot distinguish, which
+/// [`Clashes`](super::clashes::Clashes) finds too.
 fn describe(warning: &Warning) -> Option<String> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let message = warning.message();
     match (warning.path(), warning.stored_as()) {
         (_, None) if message.contains("case-insensitive") => None,
         (Some(path), Some(name)) => {
-            Some(format!("file {:?}: some readers see it as {:?} ({message})", text(path), text(name)))
+            Some(format!("file {:?}: some readers see {:?} ({message})", text(path), text(name)))
         }
         (Some(path), None) => Some(format!("file {:?}: {message}", text(path))),
         (None, _) => Some(warning.to_string()),
@@ -215,7 +216,7 @@ mod tests {
         tree.insert("file", Node::file(Data::stored([HadrisExtent::new(1 << 20, 5)]).unwrap())).unwrap();
         assert!(
             lay_out(&tree, &IsoOptions::new()).is_err(),
-            "hadris takes stored files in a new image: lay_out_around_stored can go"
+            "hadris accepts stored files in a new image: lay_out_around_stored can go"
         );
         Ok(())
     }
@@ -235,11 +236,12 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_begins_with_zeros_is_no_padding() -> Result<()> {
+    fn a_file_that_begins_with_zeros_is_not_padding() -> Result<()> {
         let mut data = vec![0; 300 << 10];
         data.extend(*b"the end");
-        let plan = Plan::new("X", 0)?;
-        let head = plan.lay_out([(&b"file"[..], Place::Head(Data::bytes(data.clone())))].into_iter(), 0)?;
+        let volume = VolumeAttributes::new("X", 0)?;
+        let head =
+            volume.lay_out([(&b"file"[..], FilePlace::Head(Data::bytes(data.clone())))].into_iter(), 0)?;
         let Extent { offset, len } = head.extents[0];
         assert!(head.bytes[usize::try_from(offset)? - SYSTEM_AREA_BYTES..][..usize::try_from(len)?] == data);
         Ok(())
@@ -247,14 +249,14 @@ mod tests {
 
     #[test]
     fn a_file_has_no_more_extents_than_linux_reads() -> Result<()> {
-        let plan = Plan::new("X", 0)?;
+        let volume = VolumeAttributes::new("X", 0)?;
         let lay_out = |len| {
-            let place = Place::Behind(Extent { offset: 1 << 20, len });
-            plan.lay_out([(&b"file"[..], place)].into_iter(), FILE_BYTES_MAX / SECTOR_BYTES + 1024)
+            let place = FilePlace::Behind(Extent { offset: 1 << 20, len });
+            volume.lay_out([(&b"file"[..], place)].into_iter(), FILE_BYTES_MAX / SECTOR_BYTES + 1024)
         };
         lay_out(FILE_BYTES_MAX)?;
         let error = lay_out(FILE_BYTES_MAX + 1).err().unwrap().to_string();
-        assert_eq!(error, "file \"file\" has more than 429496524800 bytes, and Linux reads no more");
+        assert_eq!(error, "file \"file\" has more than 429496524800 bytes, the most that Linux reads");
         Ok(())
     }
 

@@ -1,47 +1,53 @@
-//! Heads that have been laid out, and others made of them: where only contents differ and all files take as many sectors
-//! as before, a head differs in those contents and in the lengths that directory records state, and in nothing else.
+//! Makes the head of an image from that of an earlier one.
+//!
+//! Where only contents differ and every file takes as many sectors as before, two heads differ only in those contents and in the
+//! lengths in directory records.
 
 use std::collections::HashMap;
 
 use crate::error::Result;
 
-use super::layout::{Data, Head, Place, Plan};
+use super::layout::{Data, FilePlace, ImageHead, VolumeAttributes};
 use crate::image::{ALIGNMENT_BYTES, Extent, SECTOR_BYTES, SYSTEM_AREA_BYTES};
 
 /// Bytes in a sector, to count in memory.
 const SECTOR: usize = 2048;
 
-/// Sectors in an image at least: what a few small files need with the padding, so that most images are laid out once,
-/// of a size that [`ALIGNMENT_BYTES`] divides.
+/// The smallest image in sectors: what a few small files need with the padding. So most images are laid out only once, with a
+/// size that is a multiple of [`ALIGNMENT_BYTES`].
 pub(super) const SECTORS_MIN: u64 = 182;
 
-/// Templates that are kept.
+/// How many templates are kept.
 const TEMPLATES_MAX: usize = 8;
 
-/// Bytes of a template at most; a larger head is laid out anew.
+/// The largest template in bytes; a larger head is always laid out.
 const TEMPLATE_BYTES_MAX: usize = 256 << 10;
 
-/// Files of a template at most, likewise.
+/// The largest number of files in a template; a head with more is always laid out.
 const TEMPLATE_FILES_MAX: usize = 64;
 
-/// Heads to make others of. What comes out is what the writer lays out without them, several times faster.
+/// Heads from which others are made. The result is what the writer lays out without them, several times faster.
 #[derive(Debug, Default)]
-pub struct Heads {
-    /// The one that was used last comes last.
+pub struct LayoutCache {
+    /// The most recently used one is the last.
     templates: Vec<Template>,
 }
 
-impl Heads {
-    /// The head of an image of these small files, as `plan` lays it out.
-    pub(super) fn lay_out(&mut self, plan: &Plan, files: &[(&[u8], Data)]) -> Result<Head> {
-        if let Some(at) = self.templates.iter().position(|template| template.fits(plan, files)) {
+impl LayoutCache {
+    /// The head of an image of these small files.
+    pub(super) fn lay_out(
+        &mut self,
+        volume: &VolumeAttributes,
+        files: &[(&[u8], Data)],
+    ) -> Result<ImageHead> {
+        if let Some(at) = self.templates.iter().position(|template| template.fits(volume, files)) {
             let template = self.templates.remove(at);
             let head = template.fill(files);
             self.templates.push(template);
             return Ok(head);
         }
-        let head = lay_out(plan, files)?;
-        if let Some(template) = Template::of(&head, plan, files) {
+        let head = lay_out(volume, files)?;
+        if let Some(template) = Template::of(&head, volume, files) {
             if self.templates.len() == TEMPLATES_MAX {
                 self.templates.remove(0);
             }
@@ -51,30 +57,30 @@ impl Heads {
     }
 }
 
-/// The head of an image that has no other files than these, of a size that [`ALIGNMENT_BYTES`] divides.
-pub(super) fn lay_out(plan: &Plan, files: &[(&[u8], Data)]) -> Result<Head> {
-    let places = || files.iter().map(|(name, data)| (*name, Place::Head(data.clone())));
-    let head = plan.lay_out(places(), SECTORS_MIN)?;
+/// The head of an image of these small files, whose size is a multiple of [`ALIGNMENT_BYTES`].
+pub(super) fn lay_out(volume: &VolumeAttributes, files: &[(&[u8], Data)]) -> Result<ImageHead> {
+    let places = || files.iter().map(|(name, data)| (*name, FilePlace::Head(data.clone())));
+    let head = volume.lay_out(places(), SECTORS_MIN)?;
     if head.image_bytes.is_multiple_of(ALIGNMENT_BYTES) {
         return Ok(head);
     }
-    plan.lay_out(places(), head.image_bytes.next_multiple_of(ALIGNMENT_BYTES) / SECTOR_BYTES)
+    volume.lay_out(places(), head.image_bytes.next_multiple_of(ALIGNMENT_BYTES) / SECTOR_BYTES)
 }
 
 #[derive(Debug)]
 struct Template {
-    plan: Plan,
-    /// Names and sectors of the files.
+    volume: VolumeAttributes,
+    /// Paths of the files, and how many sectors they take.
     files: Vec<(Vec<u8>, u64)>,
-    /// The head with zeros where the contents were.
-    head: Head,
-    /// Where in the head the length of which file is stated.
+    /// The head with zeros in place of the contents.
+    head: ImageHead,
+    /// Where in the head lengths of files are, and the index of the file.
     lengths: Vec<(usize, usize)>,
 }
 
 impl Template {
-    /// `None`: it would be too large, or the head is not understood.
-    fn of(head: &Head, plan: &Plan, files: &[(&[u8], Data)]) -> Option<Self> {
+    /// `None`: the template would be too large, or the head is not understood.
+    fn of(head: &ImageHead, volume: &VolumeAttributes, files: &[(&[u8], Data)]) -> Option<Self> {
         if head.bytes.len() > TEMPLATE_BYTES_MAX || files.len() > TEMPLATE_FILES_MAX {
             return None;
         }
@@ -85,18 +91,18 @@ impl Template {
             head.bytes.get_mut(at..at + usize::try_from(extent.len).ok()?)?.fill(0);
         }
         let files = files.iter().map(|(name, data)| (name.to_vec(), sectors(data))).collect();
-        Some(Self { plan: plan.clone(), files, head, lengths })
+        Some(Self { volume: volume.clone(), files, head, lengths })
     }
 
-    fn fits(&self, plan: &Plan, files: &[(&[u8], Data)]) -> bool {
+    fn fits(&self, volume: &VolumeAttributes, files: &[(&[u8], Data)]) -> bool {
         let shape = self.files.iter().map(|(name, sectors)| (name.as_slice(), *sectors));
         self.files.len() == files.len()
             && shape.eq(files.iter().map(|(name, data)| (*name, sectors(data))))
-            && self.plan == *plan
+            && self.volume == *volume
     }
 
-    /// The head with these files, which it fits.
-    fn fill(&self, files: &[(&[u8], Data)]) -> Head {
+    /// The head with these files, which the template fits.
+    fn fill(&self, files: &[(&[u8], Data)]) -> ImageHead {
         let mut head = self.head.clone();
         for ((_, data), extent) in files.iter().zip(&mut head.extents) {
             let content = data.as_bytes().unwrap_or_default();
@@ -118,7 +124,7 @@ fn sectors(data: &Data) -> u64 {
     data.len().div_ceil(SECTOR_BYTES)
 }
 
-/// Where the bytes of a file are in a head, which begins behind the system area; of an empty one 0.
+/// Where the bytes of a file are in a head, which begins after the system area; 0 for an empty file.
 fn position(extent: &Extent) -> usize {
     usize::try_from(extent.offset).unwrap_or(usize::MAX).saturating_sub(SYSTEM_AREA_BYTES)
 }
@@ -131,9 +137,9 @@ fn both_orders(number: u32) -> [u8; 8] {
     bytes
 }
 
-/// Where the lengths of the files with these extents are stated in a head: in one record of each tree.
+/// Where the lengths of the files with these extents are in a head: in one record of each tree, with the index of the file.
 ///
-/// `None`: that is not so for some file.
+/// `None`: some file does not have one record in each tree.
 fn length_fields(head: &[u8], extents: &[Extent]) -> Option<Vec<(usize, usize)>> {
     let of_sector: HashMap<_, _> = (0..)
         .zip(extents)
@@ -146,7 +152,7 @@ fn length_fields(head: &[u8], extents: &[Extent]) -> Option<Vec<(usize, usize)>>
     let mut directories = roots.clone();
     while let Some(directory) = directories.pop() {
         for at in records(head, directory)? {
-            let record = Record::at(head, at)?;
+            let record = DirectoryRecord::at(head, at)?;
             if record.is_directory {
                 directories.push((record.sector, record.len));
             } else if let Some(&file) = of_sector.get(&record.sector) {
@@ -157,7 +163,7 @@ fn length_fields(head: &[u8], extents: &[Extent]) -> Option<Vec<(usize, usize)>>
                 found.push((at + DATA_LENGTH, file));
             }
         }
-        // A head has few directories; more means that they form a loop.
+        // A head has few directories; more of them form a loop.
         if found.len() + directories.len() > 2 * roots.len() * (TEMPLATE_FILES_MAX + SECTOR) {
             return None;
         }
@@ -170,13 +176,13 @@ fn length_fields(head: &[u8], extents: &[Extent]) -> Option<Vec<(usize, usize)>>
 const DATA_LENGTH: usize = 10;
 
 /// A directory record (ECMA-119, 9.1).
-struct Record {
+struct DirectoryRecord {
     sector: u64,
     len: u64,
     is_directory: bool,
 }
 
-impl Record {
+impl DirectoryRecord {
     fn at(head: &[u8], at: usize) -> Option<Self> {
         const EXTENT: usize = 2;
         const FLAGS: usize = 25;
@@ -187,7 +193,7 @@ impl Record {
     }
 }
 
-/// The root directory of every tree: where it is and how long (ECMA-119, 8.4.18 and 8.5.12).
+/// The sector and the length of the root directory of every tree (ECMA-119, 8.4.18 and 8.5.12).
 fn roots(head: &[u8]) -> Option<Vec<(u64, u64)>> {
     const ROOT_RECORD: usize = 156;
     const TERMINATOR: u8 = 255;
@@ -195,7 +201,7 @@ fn roots(head: &[u8]) -> Option<Vec<(u64, u64)>> {
     let descriptors = head.chunks_exact(SECTOR).take_while(|descriptor| descriptor[0] != TERMINATOR);
     descriptors
         .filter(|descriptor| WITH_ROOT.contains(&descriptor[0]))
-        .map(|descriptor| Record::at(descriptor, ROOT_RECORD).map(|root| (root.sector, root.len)))
+        .map(|descriptor| DirectoryRecord::at(descriptor, ROOT_RECORD).map(|root| (root.sector, root.len)))
         .collect()
 }
 
@@ -235,7 +241,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn assert_same(one: &Head, other: &Head) {
+    fn assert_same(one: &ImageHead, other: &ImageHead) {
         assert!(one.bytes == other.bytes);
         assert_eq!(one.image_bytes, other.image_bytes);
         assert_eq!(one.extents, other.extents);
@@ -252,37 +258,39 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_head_of_a_template_is_the_one_that_is_laid_out(
+        fn a_head_made_from_a_template_is_the_one_that_is_laid_out(
             lens in vec(vec(prop_oneof![Just(0_usize), 1..6000_usize, Just(2048)], NAMES.len()), 1..12),
             count in 1..=NAMES.len(),
         ) {
-            let plan = Plan::new("CIDATA", 0).unwrap();
-            let mut heads = Heads::default();
+            let volume = VolumeAttributes::new("CIDATA", 0).unwrap();
+            let mut cache = LayoutCache::default();
             for (lens, fill) in lens.iter().zip(0..) {
                 let files = files(&NAMES[..count], lens, fill);
-                assert_same(&heads.lay_out(&plan, &files).unwrap(), &lay_out(&plan, &files).unwrap());
+                assert_same(&cache.lay_out(&volume, &files).unwrap(), &lay_out(&volume, &files).unwrap());
             }
         }
     }
 
     #[test]
     fn a_template_is_used_again_for_other_lengths() -> Result<()> {
-        let plan = Plan::new("CIDATA", 0)?;
-        let mut heads = Heads::default();
+        let volume = VolumeAttributes::new("CIDATA", 0)?;
+        let mut cache = LayoutCache::default();
         for lens in [[1, 2000], [2048, 5], [7, 2047]] {
-            heads.lay_out(&plan, &files(&["meta-data", "user-data"], &lens, 0))?;
-            assert_eq!(heads.templates.len(), 1, "{lens:?}");
+            cache.lay_out(&volume, &files(&["meta-data", "user-data"], &lens, 0))?;
+            assert_eq!(cache.templates.len(), 1, "{lens:?}");
         }
         for lens in [[0, 5], [1, 2049]] {
-            heads.lay_out(&plan, &files(&["meta-data", "user-data"], &lens, 0))?;
+            cache.lay_out(&volume, &files(&["meta-data", "user-data"], &lens, 0))?;
         }
-        heads.lay_out(&Plan::new("cidata", 0)?, &files(&["meta-data", "user-data"], &[1, 1], 0))?;
-        heads.lay_out(&Plan::new("CIDATA", 1)?, &files(&["meta-data", "user-data"], &[1, 1], 0))?;
-        assert_eq!(heads.templates.len(), 5, "one for each shape");
+        cache
+            .lay_out(&VolumeAttributes::new("cidata", 0)?, &files(&["meta-data", "user-data"], &[1, 1], 0))?;
+        cache
+            .lay_out(&VolumeAttributes::new("CIDATA", 1)?, &files(&["meta-data", "user-data"], &[1, 1], 0))?;
+        assert_eq!(cache.templates.len(), 5, "one for each shape");
         for number in 0..20 {
-            heads.lay_out(&plan, &files(&["x"], &[number * 2048 + 1], 0))?;
+            cache.lay_out(&volume, &files(&["x"], &[number * 2048 + 1], 0))?;
         }
-        assert_eq!(heads.templates.len(), TEMPLATES_MAX);
+        assert_eq!(cache.templates.len(), TEMPLATES_MAX);
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! ISO 9660 with Rock Ridge and Joliet: the reader, the writer, and what they know of names.
+//! ISO 9660 with Rock Ridge and Joliet: the reader, the writer, and their rules for names.
 
 mod canonical;
 pub mod clashes;

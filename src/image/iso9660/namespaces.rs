@@ -139,7 +139,7 @@ mod tests {
             // A name of dots alone is none to Linux in Joliet, and of others Linux reads 253 bytes.
             prop_assume!([&directory, &name].iter().all(|part| part.contains(|c| c != '.') && part.len() <= 253));
             let path = format!("{directory}/{name}").into_bytes();
-            let draft = writer::Draft::new(writer::Volume {
+            let draft = writer::Draft::new(writer::VolumeSpec {
                 identifier: "X".to_owned(),
                 seconds: 0,
                 files: vec![(path.clone(), Source::Bytes(b"x".to_vec()))],

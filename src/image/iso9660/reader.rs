@@ -26,7 +26,7 @@ use super::{
 use crate::image::{
     Record, SECTOR_BYTES, Tree, Volume,
     probe::{self, FIRST_DESCRIPTOR},
-    source::{Source, Stored},
+    source::{Source, StoredFile},
 };
 use crate::output::atomic_file::nameless as unnamed_file;
 
@@ -164,7 +164,8 @@ impl Image {
         let label = format!("file {:?} of image {:?}", record.display_path(), self.path);
         ensure!(self.holds(record), "reading {label}: it reaches past the end of the image");
         let image = self.file().try_clone();
-        let stored = image.and_then(|image| Stored::new(image.into(), record.extents.clone(), label.clone()));
+        let stored =
+            image.and_then(|image| StoredFile::new(image.into(), record.extents.clone(), label.clone()));
         Ok(Source::Stored(stored.with_context(|| format!("reading {label}"))?))
     }
 

@@ -1,13 +1,12 @@
-//! What it costs to lay out names that a tree of the image cannot tell apart.
+//! Bounds the cost of laying out names that become the same in a tree of the image.
 //!
-//! hadris gives such names the suffixes `_1`, `_2` and so on, and looks for a free one from `_1` on for each name (3.0.0-rc.2,
-//! `plan/directory.rs`, `dedup`). That takes the square of their number: 7,000 names in 64 KiB took seconds. So that cost is
-//! found beforehand, in one pass, and bounded.
-//! `hadris_still_takes_the_square_of_names_that_are_one` tells when this is no longer needed.
+//! hadris gives such names the suffixes `_1`, `_2` and so on, and tries them from `_1` on for each name (3.0.0-rc.2,
+//! `plan/directory.rs`, `dedup`). The time is quadratic: 7,000 names in 64 KiB took seconds. So the cost is computed beforehand,
+//! in one pass, and bounded. The test `hadris_still_takes_quadratic_time_for_equal_names` fails when this is no longer needed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 
-/// Suffixes that hadris may try for all names of an image: what 1,024 names in one directory take that are all one.
+/// How many suffixes hadris may try for all names of an image: as many as 1,024 equal names in one directory need.
 const TRIES_MAX: u64 = 1 << 19;
 
 /// Characters of a file name in the plain tree, with a dot and without a version (ECMA-119, 7.5.1).
@@ -19,21 +18,21 @@ const PLAIN_DIRECTORY_CHARACTERS_MAX: usize = 31;
 /// Characters of a Joliet name.
 const JOLIET_CHARACTERS_MAX: usize = 64;
 
-/// A tree of the image with names of its own.
+/// A tree of the image whose names are converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Tree {
+enum ConvertedTree {
     Plain,
     Joliet,
 }
 
-/// An identifier as hadris makes it, without a version, in UCS-2: what is in front of the last dot, and the rest.
+/// An identifier as hadris makes it, without a version, in UCS-2: what precedes the last dot, and the rest.
 #[derive(Clone, Debug)]
 struct Identifier {
     base: Vec<u16>,
     extension: Vec<u16>,
 }
 
-impl Tree {
+impl ConvertedTree {
     fn identifier(self, name: &str, is_directory: bool) -> Identifier {
         let plain =
             |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() as u16 } else { u16::from(b'_') };
@@ -58,7 +57,7 @@ impl Tree {
         }
     }
 
-    /// What of an identifier is in front of and behind a suffix of so many characters.
+    /// The parts of an identifier before and after a suffix of `suffix` characters.
     fn cut(self, Identifier { base, extension }: &Identifier, suffix: usize) -> (&[u16], &[u16]) {
         let (max, extension) = match self {
             Self::Plain => (PLAIN_CHARACTERS_MAX, &extension[..]),
@@ -71,8 +70,8 @@ impl Tree {
 
     fn describe(self) -> &'static str {
         match self {
-            Self::Plain => "in plain ISO 9660, which has 30 letters, digits and underscores",
-            Self::Joliet => "in Joliet, which has 64 characters",
+            Self::Plain => "in plain ISO 9660, which stores 30 letters, digits and underscores",
+            Self::Joliet => "in Joliet, which stores 64 characters",
         }
     }
 }
@@ -90,13 +89,13 @@ fn ucs2(c: char) -> u16 {
 struct Names<'a> {
     /// The identifiers that are taken, and by which name.
     taken: HashMap<Vec<u16>, &'a str>,
-    /// For what is in front of and behind a suffix, and how many digits it has: the first number that has not been tried.
+    /// For the parts before and after a suffix, and its number of digits: the first number that has not been tried.
     untried: HashMap<(Vec<u16>, Vec<u16>, u32), u64>,
 }
 
 impl<'a> Names<'a> {
-    /// Adds a name as hadris does. The suffixes that hadris tries, and the name that had the identifier.
-    fn add(&mut self, tree: Tree, name: &'a str, is_directory: bool) -> (u64, Option<&'a str>) {
+    /// Adds a name as hadris does. Returns how many suffixes hadris tries, and the name that has the identifier already.
+    fn add(&mut self, tree: ConvertedTree, name: &'a str, is_directory: bool) -> (u64, Option<&'a str>) {
         let identifier = tree.identifier(name, is_directory);
         let other = match self.taken.entry([&*identifier.base, &*identifier.extension].concat()) {
             Entry::Vacant(free) => {
@@ -124,10 +123,10 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Whether `paths`, all files of an image, can be laid out at a reasonable cost.
+/// Checks that `paths`, all files of an image, can be laid out at a reasonable cost.
 ///
 /// # Errors
-/// Too many of them are one in some tree: a sentence that names a directory and two names in it.
+/// Fails if too many of them become the same in some tree. The error names a directory and two names in it.
 pub(crate) fn check<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Result<(), String> {
     // What is in each directory, directories first, as hadris has it.
     let mut directories: BTreeMap<&[u8], BTreeSet<(bool, &[u8])>> = BTreeMap::new();
@@ -149,7 +148,7 @@ pub(crate) fn check<'a>(paths: impl Iterator<Item = &'a [u8]>) -> Result<(), Str
     for (directory, children) in directories {
         let children: Vec<_> =
             children.iter().map(|(is_file, name)| (*is_file, String::from_utf8_lossy(name))).collect();
-        for tree in [Tree::Plain, Tree::Joliet] {
+        for tree in [ConvertedTree::Plain, ConvertedTree::Joliet] {
             let mut names = Names::default();
             for (is_file, name) in &children {
                 let (more, other) = names.add(tree, name, !is_file);
@@ -175,11 +174,11 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::image::iso9660::layout::{Data, Head, Place, Plan};
+    use crate::image::iso9660::layout::{Data, FilePlace, ImageHead, VolumeAttributes};
 
-    fn lay_out(names: &[String]) -> Head {
-        let files = names.iter().map(|name| (name.as_bytes(), Place::Head(Data::bytes(*b""))));
-        Plan::new("X", 0).unwrap().lay_out(files, 0).unwrap()
+    fn lay_out(names: &[String]) -> ImageHead {
+        let files = names.iter().map(|name| (name.as_bytes(), FilePlace::Head(Data::bytes(*b""))));
+        VolumeAttributes::new("X", 0).unwrap().lay_out(files, 0).unwrap()
     }
 
     fn check(names: impl Iterator<Item = String>) -> Result<(), String> {
@@ -188,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn hadris_still_takes_the_square_of_names_that_are_one() {
+    fn hadris_still_takes_quadratic_time_for_equal_names() {
         let time = |names: Vec<String>| {
             let one = || {
                 let start = Instant::now();
@@ -202,7 +201,7 @@ mod tests {
         let same = time(numbers().map(|number| format!("{}{number:04}", "n".repeat(30))).collect());
         assert!(
             same > 3 * distinct.max(Duration::from_millis(1)),
-            "hadris lays out names that are one in {same:?}, others in {distinct:?}: this module can go"
+            "hadris lays out equal names in {same:?}, others in {distinct:?}: this module can go"
         );
     }
 
@@ -240,7 +239,7 @@ mod tests {
             .map(|name| name.strip_suffix("/f").map_or((true, name.as_str()), |name| (false, name)))
             .collect();
         children.sort_unstable();
-        for tree in [Tree::Plain, Tree::Joliet] {
+        for tree in [ConvertedTree::Plain, ConvertedTree::Joliet] {
             let mut all = Names::default();
             for (is_file, name) in &children {
                 all.add(tree, name, !is_file);
@@ -248,11 +247,14 @@ mod tests {
             assert_eq!(all.taken.len(), children.len());
             for identifier in all.taken.keys() {
                 let bytes: Vec<u8> = match tree {
-                    Tree::Plain => identifier.iter().map(|&unit| u8::try_from(unit).unwrap()).collect(),
-                    Tree::Joliet => identifier.iter().flat_map(|unit| unit.to_be_bytes()).collect(),
+                    ConvertedTree::Plain => {
+                        identifier.iter().map(|&unit| u8::try_from(unit).unwrap()).collect()
+                    }
+                    ConvertedTree::Joliet => identifier.iter().flat_map(|unit| unit.to_be_bytes()).collect(),
                 };
-                // With the byte that has the length, where there is a version behind.
-                let version = if bytes.contains(&b'.') && tree == Tree::Plain { &b";1"[..] } else { b"" };
+                // With the byte for the length in front, and the version at the end.
+                let version =
+                    if bytes.contains(&b'.') && tree == ConvertedTree::Plain { &b";1"[..] } else { b"" };
                 let bytes = [&bytes, version].concat();
                 let field = [&[u8::try_from(bytes.len()).unwrap()], &*bytes].concat();
                 assert!(
@@ -265,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_names_may_be_one_and_no_more() {
+    fn a_thousand_names_may_become_the_same_and_no_more() {
         let n = |count: usize| "n".repeat(count);
         assert_eq!(check((0..16_000).map(|number| format!("configuration-file-{number:05}.txt"))), Ok(()));
         let names = |count: u32| {
@@ -276,7 +278,7 @@ mod tests {
         let why = check(names(1025)).unwrap_err();
         let all = n(30);
         let expected = format!(
-            "too many names in directory \"d\" are the same in plain ISO 9660, which has 30 letters, digits and underscores, \
+            "too many names in directory \"d\" are the same in plain ISO 9660, which stores 30 letters, digits and underscores, \
              such as \"{all}0000\" and \"{all}1024\""
         );
         assert_eq!(why, expected);
@@ -285,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_one_once_cut_count_together() {
+    fn names_that_become_the_same_when_cut_count_together() {
         // Two of each, but the suffixes of all are the same.
         let letters = || "abcdefghijklmnopqrstuvwxyz".chars();
         let pairs = letters().flat_map(|one| letters().map(move |other| format!("{one}{other}")));

@@ -1,59 +1,59 @@
-//! The files of an image that is not written yet: what is known of their contents, and those that are made of the others, such
-//! as generated meta-data and the manifest.
+//! The files of an image that is not written yet: what is known of their contents, and files that are derived from the others,
+//! such as generated meta-data and the manifest.
 
 use std::{fmt, io, sync::Arc};
 
 use crate::error::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use super::layout::{Data, Place};
+use super::layout::{Data, FilePlace};
 use crate::image::{
     DIGEST_BYTES, Extent, Progress,
-    payload::{Content, Payload, Room},
+    payload::{Content, Payload, SmallFileRoom},
     source::Source,
 };
 
-/// Bytes by which a large file's content is judged.
+/// How many bytes of a large file decide whether its content is wanted.
 const BEGINNING_BYTES: u64 = 4096;
 
-/// A file that is made of the others on its image.
+/// A file that is derived from the others on its image.
 pub trait DerivedFile: fmt::Debug + Send + Sync {
-    /// What it is made of.
-    fn made_of(&self) -> DerivedFrom;
+    /// What it is derived from.
+    fn derived_from(&self) -> DerivedFrom;
 
-    /// The file's content. How many bytes come out depends on names and sizes alone, and never falls when a size grows.
+    /// The content of the file. Its length depends on names and sizes only, and never falls when a size grows.
     ///
     /// # Errors
-    /// The files cannot be described.
-    fn render(&self, input: &Input) -> Result<Vec<u8>>;
+    /// Fails if the files cannot be described.
+    fn render(&self, input: &DerivedInput) -> Result<Vec<u8>>;
 }
 
-/// What a file is made of.
+/// What a file is derived from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DerivedFrom {
     /// Nothing on the image.
     Nothing,
-    /// A digest of the content: of all files but those that are made of [`DerivedFrom::Files`].
+    /// A digest of the content: of all files except those that are derived from [`DerivedFrom::Files`].
     Content,
-    /// Every other file, with those that are made of the content.
+    /// All other files, with those that are derived from the content.
     Files,
 }
 
-/// What a file is made of, as [`DerivedFile::render`] gets it.
+/// The input of [`DerivedFile::render`].
 #[derive(Clone, Copy, Debug)]
-pub struct Input<'a> {
+pub struct DerivedInput<'a> {
     /// The digest of the content.
     pub content: [u8; DIGEST_BYTES],
-    /// Every file that the maker describes, by name. Empty unless it is made of [`DerivedFrom::Files`].
-    pub files: &'a [Described<'a>],
+    /// All other files, by path. Empty unless the file is derived from [`DerivedFrom::Files`].
+    pub files: &'a [DescribedFile<'a>],
 }
 
-/// A file, as [`DerivedFile::render`] sees it.
+/// A file in the input of [`DerivedFile::render`].
 #[derive(Clone, Copy, Debug)]
-pub struct Described<'a> {
-    /// Its name.
+pub struct DescribedFile<'a> {
+    /// Its path.
     pub name: &'a [u8],
-    /// Bytes in it.
+    /// Its length in bytes.
     pub len: u64,
     /// The SHA-256 digest of its bytes.
     pub digest: [u8; DIGEST_BYTES],
@@ -61,8 +61,8 @@ pub struct Described<'a> {
 
 /// The files of an image.
 #[derive(Debug)]
-pub(super) struct Files {
-    /// By name.
+pub(super) struct StagedFiles {
+    /// In the order of their paths.
     list: Vec<(Vec<u8>, Body)>,
     derived: Vec<(&'static str, Arc<dyn DerivedFile>)>,
 }
@@ -72,39 +72,39 @@ pub(super) struct Files {
 enum Body {
     Small(Data),
     Large(Payload),
-    /// One that is made of the content at most, as it is for a digest of zeros.
+    /// Derived from the content at most; for now made for a digest of zeros.
     OfContent(Data),
-    /// One that is made of all other files, as long as it can become.
+    /// Derived from all other files; for now as long as it can become.
     OfFiles(Data),
 }
 
-/// What was found out about the contents of files.
+/// Digests of the contents of files.
 #[derive(Default)]
-pub(super) struct Found {
-    /// The digest behind an instance id.
+pub(super) struct FoundDigests {
+    /// The digest that an instance id is made from.
     content: [u8; DIGEST_BYTES],
-    /// That of each large file, where something asks for them.
+    /// The digest of each large file, if a derived file needs them.
     large: Vec<[u8; DIGEST_BYTES]>,
 }
 
-impl Found {
-    /// What is found where all digests are zeros, with so many large files.
+impl FoundDigests {
+    /// Digests of zeros, for `large` large files.
     pub(super) fn zeros(large: usize) -> Self {
         Self { large: vec![[0; DIGEST_BYTES]; large], ..Self::default() }
     }
 }
 
-impl Files {
-    /// Opens the sources of `files`, and adds the files that are made of them, under their names.
+impl StagedFiles {
+    /// Opens the sources of `files`, and adds the derived files.
     ///
     /// # Errors
-    /// A source cannot be read, or a file not be made.
+    /// Fails if a source cannot be read, or a derived file cannot be made.
     pub(super) fn open(
         mut files: Vec<(Vec<u8>, Source)>,
         derived: Vec<(&'static str, Arc<dyn DerivedFile>)>,
     ) -> Result<Self> {
         files.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let mut room = Room::new();
+        let mut room = SmallFileRoom::new();
         let mut list = Vec::with_capacity(files.len() + derived.len());
         for (name, source) in files {
             let body = match Content::open(source, &mut room)? {
@@ -114,43 +114,43 @@ impl Files {
             list.push((name, body));
         }
         let (of_files, of_content): (Vec<_>, Vec<_>) =
-            derived.iter().partition(|(_, file)| file.made_of() == DerivedFrom::Files);
+            derived.iter().partition(|(_, file)| file.derived_from() == DerivedFrom::Files);
         let content = [0; DIGEST_BYTES];
         for (name, file) in of_content {
-            let bytes = file.render(&Input { content, files: &[] })?;
+            let bytes = file.render(&DerivedInput { content, files: &[] })?;
             list.push((name.as_bytes().to_vec(), Body::OfContent(Data::bytes(bytes))));
             list.sort_by(|(one, _), (other, _)| one.cmp(other));
         }
         for (name, file) in of_files {
             let files: Vec<_> = list.iter().map(|(name, body)| body.describe(name)).collect();
-            let longest = Data::bytes(file.render(&Input { content, files: &files })?);
+            let longest = Data::bytes(file.render(&DerivedInput { content, files: &files })?);
             list.push((name.as_bytes().to_vec(), Body::OfFiles(longest)));
             list.sort_by(|(one, _), (other, _)| one.cmp(other));
         }
         Ok(Self { list, derived })
     }
 
-    /// Whether any file is large, so that it goes behind the head.
+    /// Whether any file is large, so that it is written after the head.
     pub(super) fn has_large(&self) -> bool {
         self.list.iter().any(|(_, body)| matches!(body, Body::Large(_)))
     }
 
-    /// Names and contents, with empty ones for the large files.
+    /// Paths and contents, with empty ones for the large files.
     pub(super) fn without_large(&self) -> Vec<(&[u8], Data)> {
         self.list.iter().map(|(name, body)| (name.as_slice(), body.without_large())).collect()
     }
 
-    /// The payloads of the large files, of which something empty stays.
+    /// Takes the payloads of the large files, and leaves empty ones.
     pub(super) fn take_large(&mut self) -> impl Iterator<Item = Payload> {
         self.list.iter_mut().filter_map(|(_, body)| body.take_large())
     }
 
-    /// The names.
+    /// The paths.
     pub(super) fn into_names(self) -> impl Iterator<Item = Vec<u8>> {
         self.list.into_iter().map(|(name, _)| name)
     }
 
-    /// Whether the file `name` will be there and empty.
+    /// Whether there will be a file `name`, and it will be empty.
     pub(super) fn is_empty(&self, name: &str) -> bool {
         self.list.iter().any(|(other, body)| match body {
             Body::Small(data) => other == name.as_bytes() && data.is_empty(),
@@ -161,7 +161,7 @@ impl Files {
     /// The content of the file `name`, if there is one, it has at most `limit` bytes, and its first bytes are `wanted`.
     ///
     /// # Errors
-    /// Its source cannot be read.
+    /// Fails if its source cannot be read.
     pub(super) fn content(
         &mut self,
         name: &str,
@@ -178,9 +178,9 @@ impl Files {
         }
     }
 
-    /// Tells how many bytes of large files will be read.
+    /// Reports how many bytes of large files will be read.
     pub(super) fn announce(&self, progress: &mut dyn Progress) {
-        let times = if self.looks_at_large_files() { 2 } else { 1 };
+        let times = if self.digests_large_files() { 2 } else { 1 };
         for (_, body) in &self.list {
             if let Body::Large(payload) = body
                 && let Some(len) = payload.len()
@@ -190,27 +190,27 @@ impl Files {
         }
     }
 
-    fn are_made_into(&self, what: DerivedFrom) -> bool {
-        self.derived.iter().any(|(_, file)| file.made_of() == what)
+    fn has_derived_from(&self, what: DerivedFrom) -> bool {
+        self.derived.iter().any(|(_, file)| file.derived_from() == what)
     }
 
-    fn looks_at_large_files(&self) -> bool {
-        self.are_made_into(DerivedFrom::Content) || self.are_made_into(DerivedFrom::Files)
+    fn digests_large_files(&self) -> bool {
+        self.has_derived_from(DerivedFrom::Content) || self.has_derived_from(DerivedFrom::Files)
     }
 
-    /// Digests the files, where something asks for it. `read` hands the bytes of the large file of that number to its
-    /// second argument.
+    /// Digests the files, if a derived file needs it. `read` passes the bytes of the large file of a number to its second
+    /// argument.
     ///
-    /// The digest behind an instance id is SHA-256 over all files by name: length and bytes of the name, length and bytes
-    /// of the content, the lengths as eight bytes, little-endian. The generated file goes in as it is for a digest of
-    /// zeros, the summary not at all.
-    pub(super) fn look(
+    /// The digest that an instance id is made from is SHA-256 over all files in the order of their paths: for each the length and
+    /// bytes of the path, then the length and bytes of the content; lengths are eight bytes, little-endian. Files that are derived
+    /// from the content go in as made for a digest of zeros, those derived from all files not at all.
+    pub(super) fn digest(
         &self,
         places: &[Extent],
         mut read: impl FnMut(usize, &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<()>,
-    ) -> Result<Found> {
-        let mut found = Found::default();
-        if !self.looks_at_large_files() {
+    ) -> Result<FoundDigests> {
+        let mut found = FoundDigests::default();
+        if !self.digests_large_files() {
             return Ok(found);
         }
         let mut content = Sha256::new();
@@ -230,40 +230,40 @@ impl Files {
             content.update(place.len.to_le_bytes());
             let mut alone = Sha256::new();
             read(number, &mut |piece| {
-                if self.are_made_into(DerivedFrom::Content) {
+                if self.has_derived_from(DerivedFrom::Content) {
                     content.update(piece);
                 }
-                if self.are_made_into(DerivedFrom::Files) {
+                if self.has_derived_from(DerivedFrom::Files) {
                     alone.update(piece);
                 }
                 Ok(())
             })?;
             found.large.push(alone.finalize().into());
         }
-        if self.are_made_into(DerivedFrom::Content) {
+        if self.has_derived_from(DerivedFrom::Content) {
             found.content = content.finalize().into();
         }
         Ok(found)
     }
 
-    /// Puts in what depends on the bytes of the files: first what is made of the content, then what describes that too.
-    pub(super) fn complete(&mut self, found: &Found, places: &[Extent]) -> Result<()> {
+    /// Makes the derived files: first those from the content, then those from all files.
+    pub(super) fn render_derived(&mut self, found: &FoundDigests, places: &[Extent]) -> Result<()> {
         let derived = std::mem::take(&mut self.derived);
         let (of_files, of_content): (Vec<_>, Vec<_>) =
-            derived.iter().partition(|(_, file)| file.made_of() == DerivedFrom::Files);
+            derived.iter().partition(|(_, file)| file.derived_from() == DerivedFrom::Files);
         for (name, file) in of_content {
-            self.put(name, &file.render(&Input { content: found.content, files: &[] })?);
+            self.set_content(name, &file.render(&DerivedInput { content: found.content, files: &[] })?);
         }
         for (name, file) in of_files {
             let rendered =
-                file.render(&Input { content: found.content, files: &self.describe(found, places)? })?;
-            self.put(name, &rendered);
+                file.render(&DerivedInput { content: found.content, files: &self.describe(found, places)? })?;
+            self.set_content(name, &rendered);
         }
         Ok(())
     }
 
-    /// Gives a file that is made of others its bytes.
-    fn put(&mut self, name: &str, bytes: &[u8]) {
+    /// Sets the content of a derived file.
+    fn set_content(&mut self, name: &str, bytes: &[u8]) {
         for (other, body) in &mut self.list {
             if matches!(body, Body::OfContent(_) | Body::OfFiles(_)) && other == name.as_bytes() {
                 *body = Body::Small(Data::bytes(bytes));
@@ -271,8 +271,8 @@ impl Files {
         }
     }
 
-    /// Every file but those that are made of the description.
-    fn describe<'a>(&'a self, found: &Found, places: &[Extent]) -> Result<Vec<Described<'a>>> {
+    /// All files except those that are derived from the description.
+    fn describe<'a>(&'a self, found: &FoundDigests, places: &[Extent]) -> Result<Vec<DescribedFile<'a>>> {
         let mut large = places.iter().zip(&found.large);
         let mut files = Vec::with_capacity(self.list.len());
         for (name, body) in &self.list {
@@ -280,11 +280,11 @@ impl Files {
                 Body::OfFiles(_) => continue,
                 Body::Small(data) | Body::OfContent(data) => {
                     let digest = Sha256::digest(data.as_bytes().unwrap_or_default()).into();
-                    Described { name, len: data.len(), digest }
+                    DescribedFile { name, len: data.len(), digest }
                 }
                 Body::Large(_) => {
                     let (place, digest) = large.next().context("there is a place for every large file")?;
-                    Described { name, len: place.len, digest: *digest }
+                    DescribedFile { name, len: place.len, digest: *digest }
                 }
             });
         }
@@ -292,12 +292,12 @@ impl Files {
     }
 
     /// Where every file is, the large ones at `places`.
-    pub(super) fn placed<'a>(&'a self, places: &'a [Extent]) -> impl Iterator<Item = (&'a [u8], Place)> {
+    pub(super) fn placed<'a>(&'a self, places: &'a [Extent]) -> impl Iterator<Item = (&'a [u8], FilePlace)> {
         let mut large = places.iter();
         self.list.iter().map(move |(name, body)| {
             let place = match body.data() {
-                Some(data) => Place::Head(data.clone()),
-                None => Place::Behind(*large.next().expect("there is a place for every large file")),
+                Some(data) => FilePlace::Head(data.clone()),
+                None => FilePlace::Behind(*large.next().expect("there is a place for every large file")),
             };
             (name.as_slice(), place)
         })
@@ -313,18 +313,18 @@ impl Body {
         }
     }
 
-    /// Its data, or none for a large file: the head is as large without.
+    /// Its data; empty for a large file, which takes no space in the head.
     fn without_large(&self) -> Data {
         self.data().cloned().unwrap_or_else(Data::empty)
     }
 
-    /// The file before its bytes are known. A large one is described as larger than any, so that whether it is a file or
-    /// a pipe makes no difference to the head.
-    fn describe<'a>(&self, name: &'a [u8]) -> Described<'a> {
-        Described { name, len: self.data().map_or(u64::MAX, Data::len), digest: [0; DIGEST_BYTES] }
+    /// The file before its bytes are known. The length of a large one is the maximum, so that the head is the same for a file
+    /// and a pipe.
+    fn describe<'a>(&self, name: &'a [u8]) -> DescribedFile<'a> {
+        DescribedFile { name, len: self.data().map_or(u64::MAX, Data::len), digest: [0; DIGEST_BYTES] }
     }
 
-    /// The payload of a large file, of which something empty stays.
+    /// Takes the payload of a large file, and leaves an empty one.
     fn take_large(&mut self) -> Option<Payload> {
         let Self::Large(payload) = self else { return None };
         let rest = Box::new(io::empty());

@@ -1,8 +1,8 @@
-//! The writer: the head in memory, every large file at its own place.
+//! The writer: lays out the head in memory, and copies every large file to its own place.
 //!
-//! A large file goes to an offset that is a multiple of [`ALIGNMENT_BYTES`], one of a mebibyte or more to a multiple of
-//! 64 KiB, after the head and in the order of the files' names; the head is then told where. There is no other way through:
-//! equal files give equal bytes, wherever they come from and wherever the image goes.
+//! Large files follow the head in the order of their names, each at a multiple of [`ALIGNMENT_BYTES`], or of 64 KiB if it has a
+//! mebibyte or more; then the head is written with their places. Equal files always give equal bytes, wherever they come from
+//! and wherever the image goes.
 
 use std::{
     fs::File,
@@ -16,9 +16,9 @@ use crate::error::{Context, Result, ensure};
 use rustix::io::Errno;
 
 use super::{
-    layout::{Head, Place, Plan},
+    layout::{FilePlace, ImageHead, VolumeAttributes},
     layout_cache::{self, SECTORS_MIN},
-    staging::{Files, Found},
+    staging::{FoundDigests, StagedFiles},
 };
 use crate::image::{
     ALIGNMENT_BYTES, Extent, LONG_ALIGNMENT_BYTES, LONG_BYTES, Progress, SECTOR_BYTES, SYSTEM_AREA_BYTES,
@@ -29,99 +29,99 @@ use crate::image::{
 };
 
 pub use super::{
-    layout_cache::Heads,
-    staging::{DerivedFile, DerivedFrom, Described, Input},
+    layout_cache::LayoutCache,
+    staging::{DerivedFile, DerivedFrom, DerivedInput, DescribedFile},
 };
 
-/// Empty sectors behind the last file, as `mkisofs -pad` writes them: readers that read ahead fail without (isoinfo).
-/// hadris puts as many behind the head.
+/// How many empty sectors follow the last file, as `mkisofs -pad` writes them: readers that read ahead fail without them
+/// (isoinfo). hadris writes as many after the head.
 const PADDING_SECTORS: u64 = 150;
 
-/// What a volume shall be.
+/// A volume to write.
 #[derive(Clone, Debug)]
-pub struct Volume {
+pub struct VolumeSpec {
     /// The volume identifier, at most 32 bytes.
     pub identifier: String,
     /// The date of the volume and of everything on it, in seconds since 1970, before the year 2156.
     pub seconds: u64,
-    /// Names and contents. A name is the components of a path joined by `/`.
+    /// Paths and contents. A path is its components joined by `/`.
     pub files: Vec<(Vec<u8>, Source)>,
-    /// Files to be made of those, and their names. No other is made of what is made of [`DerivedFrom::Files`].
+    /// Paths of files that are derived from those. No other file is derived from one that is itself derived from
+    /// [`DerivedFrom::Files`].
     pub derived: Vec<(&'static str, Arc<dyn DerivedFile>)>,
 }
 
-/// An image whose files have been looked at, and whose head has been planned: what can be wrong before writing has
-/// been found.
+/// An image whose files have been opened and whose head has been laid out. Errors that can be found before writing have been
+/// found.
 #[derive(Debug)]
 pub struct Draft {
-    plan: Plan,
-    files: Files,
-    /// Without large files the head that is written. With them what it is without, and for a digest of zeros.
-    first: Head,
+    volume: VolumeAttributes,
+    files: StagedFiles,
+    /// If there are no large files, the head that is written. Otherwise the head without them, and for digests of zeros.
+    first: ImageHead,
 }
 
-/// Where a file of a written image is.
+/// A file of a written image, and where it is.
 #[derive(Clone, Debug)]
-pub struct Placed {
-    /// Its name.
+pub struct PlacedFile {
+    /// Its path.
     pub name: Vec<u8>,
-    /// Its bytes; an empty file has an offset of 0.
+    /// Its bytes. An empty file has an offset of 0.
     pub extent: Extent,
 }
 
-/// What was written.
+/// A written image.
 #[derive(Clone, Debug)]
-pub struct Written {
-    /// Bytes in the image.
+pub struct WrittenImage {
+    /// Its size in bytes.
     pub bytes: u64,
     /// Its files, by offset.
-    pub files: Vec<Placed>,
-    /// Why other programs may take the image for something else than ISO 9660, a sentence. Where the image went to a file
-    /// that cannot be read back, what large files from a pipe hold is not known.
+    pub files: Vec<PlacedFile>,
+    /// Why other programs may mistake the image for something other than ISO 9660, a sentence. If the image was written to a
+    /// file that cannot be read back, large files from pipes have not been checked.
     pub mistakable: Option<String>,
 }
 
 impl Draft {
-    /// Opens the sources of `volume` and plans the head.
+    /// Opens the sources of `spec` and lays out the head.
     ///
     /// # Errors
-    /// A source cannot be read, the volume identifier does not fit, or the names do not form a tree.
-    pub fn new(volume: Volume) -> Result<Self> {
-        Self::with_heads(volume, None)
+    /// Fails if a source cannot be read, the volume identifier is too long, or the paths do not form a tree.
+    pub fn new(spec: VolumeSpec) -> Result<Self> {
+        Self::with_cache(spec, None)
     }
 
-    /// The same for one of many images: where the heads of others help to lay this one out, they are used, and this one
-    /// is added to them.
+    /// As [`Draft::new`], for one of many images: its head is made from one in `cache` where possible, and added to it
+    /// otherwise.
     ///
     /// # Errors
-    /// As [`Draft::new`].
-    pub fn with_heads(volume: Volume, heads: Option<&mut Heads>) -> Result<Self> {
-        let Volume { identifier, seconds, files, derived } = volume;
-        let mut files = Files::open(files, derived)?;
-        let plan = Plan::new(&identifier, seconds)?;
+    /// Fails as [`Draft::new`] does.
+    pub fn with_cache(spec: VolumeSpec, cache: Option<&mut LayoutCache>) -> Result<Self> {
+        let VolumeSpec { identifier, seconds, files, derived } = spec;
+        let mut files = StagedFiles::open(files, derived)?;
+        let volume = VolumeAttributes::new(&identifier, seconds)?;
         let has_large = files.has_large();
         if !has_large {
-            let found = files.look(&[], |_, _| Ok(()))?;
-            files.complete(&found, &[])?;
+            let found = files.digest(&[], |_, _| Ok(()))?;
+            files.render_derived(&found, &[])?;
         }
         let data = files.without_large();
-        let first = match heads {
-            _ if has_large => {
-                plan.lay_out(data.into_iter().map(|(name, data)| (name, Place::Head(data))), SECTORS_MIN)?
-            }
-            Some(heads) => heads.lay_out(&plan, &data)?,
-            None => layout_cache::lay_out(&plan, &data)?,
+        let first = match cache {
+            _ if has_large => volume
+                .lay_out(data.into_iter().map(|(name, data)| (name, FilePlace::Head(data))), SECTORS_MIN)?,
+            Some(cache) => cache.lay_out(&volume, &data)?,
+            None => layout_cache::lay_out(&volume, &data)?,
         };
-        Ok(Self { plan, files, first })
+        Ok(Self { volume, files, first })
     }
 
-    /// What readers of some trees of the image will see otherwise than asked for, a sentence each.
+    /// Names that readers of some trees of the image will see differently, a sentence each.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.first.warnings
     }
 
-    /// Whether the file `name` will be there and empty.
+    /// Whether the image will have a file `name`, and it will be empty.
     #[must_use]
     pub fn is_empty(&self, name: &str) -> bool {
         self.files.is_empty(name)
@@ -130,7 +130,7 @@ impl Draft {
     /// The content of the file `name`, if there is one, it has at most `limit` bytes, and its first bytes are `wanted`.
     ///
     /// # Errors
-    /// Its source cannot be read.
+    /// Fails if its source cannot be read.
     pub fn content(
         &mut self,
         name: &str,
@@ -140,22 +140,22 @@ impl Draft {
         self.files.content(name, limit, wanted)
     }
 
-    /// Writes the image to `out`, an empty file. The large files come first, then the head.
+    /// Writes the image to `out`, an empty file: first the large files, then the head.
     ///
     /// # Errors
-    /// A source cannot be read or changed meanwhile, or `out` cannot be written.
-    pub fn write_to_file(mut self, mut out: &File, progress: &mut dyn Progress) -> Result<Written> {
+    /// Fails if a source cannot be read or changed meanwhile, or `out` cannot be written.
+    pub fn write_to_file(mut self, mut out: &File, progress: &mut dyn Progress) -> Result<WrittenImage> {
         let mut at = self.payload_start();
         let mut places = Vec::new();
         self.files.announce(progress);
         let mut payloads: Vec<_> = self.files.take_large().collect();
         for payload in &mut payloads {
             let offset = offset_for(payload, at)?;
-            let len = payload.place(out, offset, progress)?;
+            let len = payload.copy_to(out, offset, progress)?;
             places.push(Extent { offset, len });
             at = offset + len;
         }
-        let found = self.files.look(&places, |number, each| {
+        let found = self.files.digest(&places, |number, each| {
             let Extent { offset, len } = places[number];
             out.seek(SeekFrom::Start(offset))?;
             read_pieces(&mut out.take(len), each, progress)?;
@@ -176,12 +176,12 @@ impl Draft {
         Ok(written)
     }
 
-    /// Writes the image to `out`, as [`Draft::write_to_file`] does where that is an empty file and as
-    /// [`Draft::write_forward`] does where not. An open file stands at the end of the image afterwards.
+    /// Writes the image to `out`: as [`Draft::write_to_file`] does if that is an empty file, otherwise as
+    /// [`Draft::write_forward`] does. The file is at the end of the image afterwards.
     ///
     /// # Errors
-    /// As [`Draft::write_to_file`].
-    pub fn write_to_output(self, mut out: &File, progress: &mut dyn Progress) -> Result<Written> {
+    /// Fails as [`Draft::write_to_file`] does.
+    pub fn write_to_output(self, mut out: &File, progress: &mut dyn Progress) -> Result<WrittenImage> {
         if !takes_holes(out) {
             return self.write_forward(&mut out, progress);
         }
@@ -190,12 +190,12 @@ impl Draft {
         Ok(written)
     }
 
-    /// What the image would be but for the bytes of its large files, of which none is read: the bytes of the head behind the
-    /// system area, and where everything is. All else is zero. The summary is made for digests of zeros.
+    /// The image without the bytes of its large files, which are not read: the bytes of the head after the system area, and where
+    /// every file is. All else is zeros. Derived files are made for digests of zeros.
     ///
     /// # Errors
-    /// A source is a pipe, or the files are too large for one image.
-    pub(super) fn outline(mut self) -> Result<(Vec<u8>, Written)> {
+    /// Fails if a source is a pipe, or the files are too large for one image.
+    pub(super) fn outline(mut self) -> Result<(Vec<u8>, WrittenImage)> {
         let mut at = self.payload_start();
         let mut places = Vec::new();
         for mut payload in self.files.take_large() {
@@ -204,16 +204,16 @@ impl Draft {
             places.push(Extent { offset, len });
             at = offset + len;
         }
-        self.head(&Found::zeros(places.len()), &places)
+        self.head(&FoundDigests::zeros(places.len()), &places)
     }
 
-    /// Writes the image to `out` from its first byte to its last, which a pipe asks for.
+    /// Writes the image to `out` from its first byte to its last, as a pipe needs it.
     ///
-    /// A source that is a pipe as well is first copied to a temporary file, since the head needs its length.
+    /// A source that is itself a pipe is first copied to a temporary file, since the head needs its length.
     ///
     /// # Errors
-    /// As [`Draft::write_to_file`].
-    pub fn write_forward(mut self, out: &mut dyn Write, progress: &mut dyn Progress) -> Result<Written> {
+    /// Fails as [`Draft::write_to_file`] does.
+    pub fn write_forward(mut self, out: &mut dyn Write, progress: &mut dyn Progress) -> Result<WrittenImage> {
         let mut at = self.payload_start();
         let mut payloads = Vec::new();
         let mut places = Vec::new();
@@ -226,7 +226,7 @@ impl Draft {
             places.push(Extent { offset, len });
             at = offset + len;
         }
-        let found = self.files.look(&places, |number, each| payloads[number].read(each, progress))?;
+        let found = self.files.digest(&places, |number, each| payloads[number].read(each, progress))?;
         let (head, mut written) = self.head(&found, &places)?;
         written
             .look_for_superblocks(&head, &places, |number, at, bytes| payloads[number].read_at(at, bytes))?;
@@ -243,15 +243,14 @@ impl Draft {
         Ok(written)
     }
 
-    /// Where the first large file may begin. It does not depend on how long the large files are, since of a pipe nobody
-    /// knows. Behind the head it leaves the padding that hadris puts there; the further records that a file of more
-    /// than 4 GiB needs take it up.
+    /// Where the first large file may begin. It does not depend on the lengths of the large files, since that of a pipe is
+    /// unknown. The head is followed by hadris's padding; the additional records of a file of more than 4 GiB fit in there.
     fn payload_start(&self) -> u64 {
         self.first.image_bytes.next_multiple_of(ALIGNMENT_BYTES)
     }
 
-    /// The bytes of the head behind the system area with the large files at `places`, and where everything is.
-    fn head(mut self, found: &Found, places: &[Extent]) -> Result<(Vec<u8>, Written)> {
+    /// The bytes of the head after the system area, with the large files at `places`, and where every file is.
+    fn head(mut self, found: &FoundDigests, places: &[Extent]) -> Result<(Vec<u8>, WrittenImage)> {
         let start = self.payload_start();
         let end = match places.last() {
             Some(last) => (last.offset + last.len).div_ceil(SECTOR_BYTES) + PADDING_SECTORS,
@@ -261,24 +260,24 @@ impl Draft {
         let mut head = std::mem::take(&mut self.first);
         if !places.is_empty() {
             drop(head);
-            self.files.complete(found, places)?;
-            head = self.plan.lay_out(self.files.placed(places), sectors).context("laying out the image")?;
+            self.files.render_derived(found, places)?;
+            head = self.volume.lay_out(self.files.placed(places), sectors).context("laying out the image")?;
         }
         ensure!(
             head.image_bytes == sectors * SECTOR_BYTES
                 && (SYSTEM_AREA_BYTES + head.bytes.len()) as u64 <= start,
-            "laying out the image: its files are too large for one image",
+            "laying out the image: the files are too large for one image",
         );
         let files = self.files.into_names().zip(head.extents);
-        let mut files: Vec<_> = files.map(|(name, extent)| Placed { name, extent }).collect();
+        let mut files: Vec<_> = files.map(|(name, extent)| PlacedFile { name, extent }).collect();
         files.sort_by_key(|file| file.extent.offset);
-        Ok((head.bytes, Written { bytes: head.image_bytes, files, mistakable: None }))
+        Ok((head.bytes, WrittenImage { bytes: head.image_bytes, files, mistakable: None }))
     }
 }
 
-impl Written {
-    /// Finds out what else the image may be taken for. `head` is what follows the system area; `read` gives bytes of the large
-    /// file of a number, from an offset in it on, and `places` has where these are.
+impl WrittenImage {
+    /// Sets [`WrittenImage::mistakable`]. `head`: what follows the system area; `places`: where the large files are; `read` fills a
+    /// buffer with bytes of the large file of a number, from an offset in it on.
     fn look_for_superblocks(
         &mut self,
         head: &[u8],
@@ -312,13 +311,13 @@ impl Written {
         });
         let found = found.context("looking for other file systems in the image")?;
         let files = || self.files.iter().map(|file| (file.name.as_slice(), file.extent));
-        self.mistakable = found.map(|found| found.tell(files()));
+        self.mistakable = found.map(|found| found.describe(files()));
         Ok(())
     }
 }
 
-/// Fills `bytes` with those of `out` from `offset` on. What is not written yet is zero, and so is what cannot be read, where
-/// `out` is open for writing only, as standard output often is.
+/// Fills `bytes` with those of `out` from `offset` on. What is not written yet is zeros. So is everything if `out` is open for
+/// writing only, as standard output often is.
 fn read_back(out: &File, mut offset: u64, mut bytes: &mut [u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match out.read_at(bytes, offset) {
@@ -336,7 +335,7 @@ fn read_back(out: &File, mut offset: u64, mut bytes: &mut [u8]) -> io::Result<()
     Ok(())
 }
 
-/// The part of `bytes` that is in `place`: where it begins in that, and what it is of `bytes`.
+/// The part of `bytes` that is in `place`: where it begins in `place`, and its range in `bytes`.
 fn overlap(bytes: Extent, place: Extent) -> Option<(u64, Range<usize>)> {
     let start = bytes.offset.max(place.offset);
     let end = (bytes.offset + bytes.len).min(place.offset + place.len);
@@ -345,7 +344,7 @@ fn overlap(bytes: Extent, place: Extent) -> Option<(u64, Range<usize>)> {
     Some((start - place.offset, index(start)?..index(end)?))
 }
 
-/// The offset of a large file of which nothing may be in front of `at`. Whether it is long is known of a pipe as well.
+/// The first offset from `at` on where a large file may begin. Whether a pipe is long is found out by reading its start.
 fn offset_for(payload: &mut Payload, at: u64) -> Result<u64> {
     let alignment = if payload.reaches(LONG_BYTES)? { LONG_ALIGNMENT_BYTES } else { ALIGNMENT_BYTES };
     Ok(at.next_multiple_of(alignment))

@@ -1,24 +1,24 @@
-//! The table: what libblkid and others look for, and where.
+//! The table of magic bytes that libblkid and other programs search for, and where.
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// Where a mark is.
+/// Where magic bytes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    /// So many bytes from the start.
+pub(super) enum MarkPlace {
+    /// At this offset in bytes.
     Start(u64),
-    /// So many bytes in front of the end, which is `rounded` down to a multiple.
+    /// Before the end of the image, whose size is rounded down first.
     End {
-        /// Bytes in front of it.
+        /// How many bytes before the end.
         back: u64,
-        /// Bytes of which the end is a multiple.
+        /// The size is rounded down to a multiple of this, in bytes.
         rounded: u64,
     },
 }
 
-impl Place {
-    /// Where it is in an image of `bytes` bytes; `None`: in front of the start.
+impl MarkPlace {
+    /// The offset in an image of `bytes` bytes. `None`: the image is too small.
     pub(super) fn offset(self, bytes: u64) -> Option<u64> {
         match self {
             Self::Start(offset) => Some(offset),
@@ -27,90 +27,90 @@ impl Place {
     }
 }
 
-/// Marks of one program.
+/// The magic bytes of one format.
 pub(super) struct Marks {
-    /// What they are marks of.
+    /// The format.
     pub(super) name: &'static str,
-    /// Where the first one can be.
-    pub(super) places: &'static [Place],
-    /// How many places follow one another, and in how many bytes.
+    /// Where they can be.
+    pub(super) places: &'static [MarkPlace],
+    /// How often each place is repeated, and the distance in bytes.
     pub(super) times: (u64, u64),
-    /// The bytes, of which any is a mark.
+    /// The alternatives.
     pub(super) bytes: &'static [&'static [u8]],
-    /// Bytes that are there besides, and where, from those on.
+    /// Additional bytes, and their distance from the first byte.
     pub(super) and: (u64, &'static [u8]),
 }
 
 const ONCE: (u64, u64) = (1, 1);
 const NOTHING: (u64, &[u8]) = (0, b"");
 
-/// Sectors of 512 bytes in front of the end.
-const fn sectors_back(sectors: u64) -> Place {
-    Place::End { back: sectors * 512, rounded: 512 }
+/// This many sectors of 512 bytes before the end.
+const fn sectors_back(sectors: u64) -> MarkPlace {
+    MarkPlace::End { back: sectors * 512, rounded: 512 }
 }
 
-/// Bytes of a label of ZFS. A disk has two at each end.
+/// The size of a ZFS label in bytes. A disk has two at each end.
 const ZFS_LABEL_BYTES: u64 = 256 * KIB;
 
 /// UDF's anchors by the block sizes that UDF may have: in block 256, the last one, and the 257th from the end (ECMA-167, 3/8.4.2.1).
-const UDF_ANCHORS: &[Place] = &[
-    Place::Start(256 * 512),
-    Place::Start(256 * 1024),
-    Place::Start(256 * 2048),
-    Place::Start(256 * 4096),
-    Place::End { back: 512, rounded: 512 },
-    Place::End { back: 1024, rounded: 1024 },
-    Place::End { back: 2048, rounded: 2048 },
-    Place::End { back: 4096, rounded: 4096 },
-    Place::End { back: 257 * 512, rounded: 512 },
-    Place::End { back: 257 * 1024, rounded: 1024 },
-    Place::End { back: 257 * 2048, rounded: 2048 },
-    Place::End { back: 257 * 4096, rounded: 4096 },
+const UDF_ANCHORS: &[MarkPlace] = &[
+    MarkPlace::Start(256 * 512),
+    MarkPlace::Start(256 * 1024),
+    MarkPlace::Start(256 * 2048),
+    MarkPlace::Start(256 * 4096),
+    MarkPlace::End { back: 512, rounded: 512 },
+    MarkPlace::End { back: 1024, rounded: 1024 },
+    MarkPlace::End { back: 2048, rounded: 2048 },
+    MarkPlace::End { back: 4096, rounded: 4096 },
+    MarkPlace::End { back: 257 * 512, rounded: 512 },
+    MarkPlace::End { back: 257 * 1024, rounded: 1024 },
+    MarkPlace::End { back: 257 * 2048, rounded: 2048 },
+    MarkPlace::End { back: 257 * 4096, rounded: 4096 },
 ];
 
-/// UFS may begin at these bytes, and has its mark 1372 bytes further on.
-const UFS: &[Place] = &[Place::Start(64 * KIB + 1372), Place::Start(256 * KIB + 1372)];
+/// UFS may begin at 64 or 256 KiB, and has its magic bytes 1372 bytes further on.
+const UFS: &[MarkPlace] = &[MarkPlace::Start(64 * KIB + 1372), MarkPlace::Start(256 * KIB + 1372)];
 
-/// Everything that is looked for.
+/// The table.
 pub(super) const TABLE: &[Marks] = &[
     Marks {
         name: "Btrfs",
-        places: &[Place::Start(64 * KIB + 64)],
+        places: &[MarkPlace::Start(64 * KIB + 64)],
         times: ONCE,
         bytes: &[b"_BHRfS_M"],
         and: NOTHING,
     },
     Marks {
         name: "ReiserFS",
-        places: &[Place::Start(64 * KIB + 52)],
+        places: &[MarkPlace::Start(64 * KIB + 52)],
         times: ONCE,
         bytes: &[b"ReIsErFs", b"ReIsEr2Fs", b"ReIsEr3Fs"],
         and: NOTHING,
     },
     Marks {
         name: "Reiser4",
-        places: &[Place::Start(64 * KIB)],
+        places: &[MarkPlace::Start(64 * KIB)],
         times: ONCE,
         bytes: &[b"ReIsEr4"],
         and: NOTHING,
     },
     Marks {
         name: "GFS",
-        places: &[Place::Start(64 * KIB)],
+        places: &[MarkPlace::Start(64 * KIB)],
         times: ONCE,
         bytes: &[b"\x01\x16\x19\x70"],
         and: NOTHING,
     },
     Marks {
         name: "ScoutFS",
-        places: &[Place::Start(64 * KIB + 4)],
+        places: &[MarkPlace::Start(64 * KIB + 4)],
         times: ONCE,
         bytes: &[b"\x8b\x42\x3c\x10"],
         and: NOTHING,
     },
     Marks {
         name: "swap space",
-        places: &[Place::Start(64 * KIB - 10)],
+        places: &[MarkPlace::Start(64 * KIB - 10)],
         times: ONCE,
         bytes: &[b"SWAP-SPACE", b"SWAPSPACE2", b"S1SUSPEND", b"S2SUSPEND", b"ULSUSPEND", b"LINHIB0001"],
         and: NOTHING,
@@ -139,13 +139,13 @@ pub(super) const TABLE: &[Marks] = &[
     Marks {
         name: "LUKS",
         places: &[
-            Place::Start(64 * KIB),
-            Place::Start(128 * KIB),
-            Place::Start(256 * KIB),
-            Place::Start(512 * KIB),
-            Place::Start(MIB),
-            Place::Start(2 * MIB),
-            Place::Start(4 * MIB),
+            MarkPlace::Start(64 * KIB),
+            MarkPlace::Start(128 * KIB),
+            MarkPlace::Start(256 * KIB),
+            MarkPlace::Start(512 * KIB),
+            MarkPlace::Start(MIB),
+            MarkPlace::Start(2 * MIB),
+            MarkPlace::Start(4 * MIB),
         ],
         times: ONCE,
         bytes: &[b"SKUL\xba\xbe"],
@@ -153,14 +153,14 @@ pub(super) const TABLE: &[Marks] = &[
     },
     Marks {
         name: "a VMFS volume",
-        places: &[Place::Start(MIB)],
+        places: &[MarkPlace::Start(MIB)],
         times: ONCE,
         bytes: &[b"\x0d\xd0\x01\xc0"],
         and: NOTHING,
     },
     Marks {
         name: "VMFS",
-        places: &[Place::Start(2 * MIB)],
+        places: &[MarkPlace::Start(2 * MIB)],
         times: ONCE,
         bytes: &[b"\x5e\xf1\xab\x2f"],
         and: NOTHING,
@@ -168,7 +168,7 @@ pub(super) const TABLE: &[Marks] = &[
     // In any sector of the first 256 KiB.
     Marks {
         name: "a log of XFS",
-        places: &[Place::Start(0)],
+        places: &[MarkPlace::Start(0)],
         times: (512, 512),
         bytes: &[b"\xfe\xed\xba\xbe"],
         and: NOTHING,
@@ -177,10 +177,10 @@ pub(super) const TABLE: &[Marks] = &[
     Marks {
         name: "ZFS",
         places: &[
-            Place::Start(128 * KIB),
-            Place::Start(ZFS_LABEL_BYTES + 128 * KIB),
-            Place::End { back: 2 * ZFS_LABEL_BYTES - 128 * KIB, rounded: ZFS_LABEL_BYTES },
-            Place::End { back: ZFS_LABEL_BYTES - 128 * KIB, rounded: ZFS_LABEL_BYTES },
+            MarkPlace::Start(128 * KIB),
+            MarkPlace::Start(ZFS_LABEL_BYTES + 128 * KIB),
+            MarkPlace::End { back: 2 * ZFS_LABEL_BYTES - 128 * KIB, rounded: ZFS_LABEL_BYTES },
+            MarkPlace::End { back: ZFS_LABEL_BYTES - 128 * KIB, rounded: ZFS_LABEL_BYTES },
         ],
         times: (128, KIB),
         bytes: &[b"\x0c\xb1\xba\0\0\0\0\0", b"\0\0\0\0\0\xba\xb1\x0c"],
@@ -189,12 +189,12 @@ pub(super) const TABLE: &[Marks] = &[
     // A volume structure descriptor, in one of the 64 sectors where ISO 9660 has its own.
     Marks {
         name: "UDF",
-        places: &[Place::Start(32 * KIB + 1)],
+        places: &[MarkPlace::Start(32 * KIB + 1)],
         times: (64, 2048),
         bytes: &[b"NSR02", b"NSR03"],
         and: NOTHING,
     },
-    // An anchor by its tag: what it is, and its version or the block that it is in.
+    // An anchor, by its tag: the identifier, and the version or the block that it is in.
     Marks {
         name: "UDF",
         places: UDF_ANCHORS,
@@ -206,8 +206,8 @@ pub(super) const TABLE: &[Marks] = &[
     Marks {
         name: "a Linux RAID",
         places: &[
-            Place::End { back: 64 * KIB, rounded: 64 * KIB },
-            Place::End { back: 8 * KIB, rounded: 4 * KIB },
+            MarkPlace::End { back: 64 * KIB, rounded: 64 * KIB },
+            MarkPlace::End { back: 8 * KIB, rounded: 4 * KIB },
         ],
         times: ONCE,
         bytes: &[b"\xfc\x4e\x2b\xa9", b"\xa9\x2b\x4e\xfc"],
@@ -273,7 +273,7 @@ pub(super) const TABLE: &[Marks] = &[
     },
     Marks {
         name: "a Silicon Image RAID",
-        places: &[Place::End { back: 512 - 96, rounded: 512 }],
+        places: &[MarkPlace::End { back: 512 - 96, rounded: 512 }],
         times: ONCE,
         bytes: &[b"\0\0\0\x2f"],
         and: NOTHING,
@@ -287,21 +287,21 @@ pub(super) const TABLE: &[Marks] = &[
     },
     Marks {
         name: "DRBD",
-        places: &[Place::End { back: 4096 - 60, rounded: 1 }],
+        places: &[MarkPlace::End { back: 4096 - 60, rounded: 1 }],
         times: ONCE,
         bytes: &[b"\x83\x74\x02\x6b", b"\x83\x74\x02\x6c", b"\x83\x74\x02\x6d"],
         and: NOTHING,
     },
     Marks {
         name: "NILFS2",
-        places: &[Place::End { back: 8 * 512 - 6, rounded: 512 }],
+        places: &[MarkPlace::End { back: 8 * 512 - 6, rounded: 512 }],
         times: ONCE,
         bytes: &[b"\x34\x34"],
         and: NOTHING,
     },
     Marks {
         name: "a GPT",
-        places: &[sectors_back(1), Place::End { back: 4096, rounded: 4096 }],
+        places: &[sectors_back(1), MarkPlace::End { back: 4096, rounded: 4096 }],
         times: ONCE,
         bytes: &[b"EFI PART"],
         and: NOTHING,

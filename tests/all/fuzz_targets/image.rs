@@ -102,7 +102,7 @@ pub(crate) fn check(image: &[u8]) -> Seen {
         check_identifier(path, volume);
         check_files(path, image, records);
         let _ = Layout::of(volume, records);
-        let _ = Agent::ALL.map(|agent| agent.read(volume, records));
+        let _ = Agent::ALL.map(|agent| agent.compatibility(volume, records));
         if let Ok(mut image) = Image::open(path) {
             check_image(&mut image, None).map_or_else(drop, drop);
         }
