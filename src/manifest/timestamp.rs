@@ -144,7 +144,7 @@ fn standard(at: civil::DateTime, zone: &TimeZone) -> Result<jiff::Timestamp> {
     let near = strides.filter_map(|seconds| jiff::Timestamp::from_second(shown.as_second() + seconds).ok());
     let standard = near.map(|near| zone.to_offset_info(near)).find(|info| !info.dst().is_dst());
     let standard = standard.context("the zone has no standard time within a year")?;
-    Ok(standard.offset().to_timestamp(at).map_err(Error::of)?)
+    standard.offset().to_timestamp(at).map_err(Error::of)
 }
 
 impl fmt::Display for Timestamp {

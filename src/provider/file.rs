@@ -62,7 +62,7 @@ impl Provider for UserDataFile {
             let is_image = probe::file_system(&mut Cursor::new(&data)).with_context(context)?.is_some();
             ensure!(
                 !is_image,
-                "reading {:?}: standard input is an image; give the path of the image instead",
+                "reading {:?}: standard input is an image; save it to a file and give its path",
                 self.path
             );
             data

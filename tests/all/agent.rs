@@ -690,7 +690,10 @@ metadata: no metadata found (asked file)
         assert_eq!(sandbox.run_with_input(arguments, image.clone()), failed(1, line));
     }
     let ran = sandbox.run_with_input(["agent", "--root", "out2", "file=-"], image);
-    assert!(ran.stderr.contains("it is an image; give the path of a file that holds it"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("standard input is an image; save it to a file and give its path"),
+        "{ran:?}"
+    );
     assert_eq!(ran.status, Some(1));
 }
 
