@@ -12,11 +12,11 @@ use crate::{
     },
     recipe::Recipe,
     userdata::{
-        binary::{self, Reader, Verdict},
+        binary::{self, Consumer, Verdict},
         cloud_config::header,
         config_tree::parse,
         finding::{Code, Finding},
-        meta_data,
+        meta_data, network_config,
     },
 };
 
@@ -67,7 +67,7 @@ impl Subject {
 
 /// A platform that takes user data up to some size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct Platform {
     /// Its name on the command line.
     pub name: &'static str,
     /// Bytes of user data that it takes at most.
@@ -77,23 +77,27 @@ pub struct Target {
 }
 
 /// The platforms that are known.
-pub const TARGETS: [Target; 5] = [
-    Target { name: "aws", bytes_max: 16 << 10, limit: "EC2 takes 16 KiB of user data, before base64" },
-    Target { name: "gcp", bytes_max: 256 << 10, limit: "Compute Engine takes 256 KiB in a metadata value" },
-    Target { name: "vmware", bytes_max: 64 << 10, limit: "a GuestInfo value takes 64 KiB, encoded" },
-    Target { name: "proxmox", bytes_max: 4 << 20, limit: "Proxmox VE makes a cloud-init drive of 4 MiB" },
-    Target { name: "kubevirt", bytes_max: 2048, limit: "KubeVirt takes 2048 bytes inline, more in a secret" },
+pub const PLATFORMS: [Platform; 5] = [
+    Platform { name: "aws", bytes_max: 16 << 10, limit: "EC2 takes 16 KiB of user data, before base64" },
+    Platform { name: "gcp", bytes_max: 256 << 10, limit: "Compute Engine takes 256 KiB in a metadata value" },
+    Platform { name: "vmware", bytes_max: 64 << 10, limit: "a GuestInfo value takes 64 KiB, encoded" },
+    Platform { name: "proxmox", bytes_max: 4 << 20, limit: "Proxmox VE makes a cloud-init drive of 4 MiB" },
+    Platform {
+        name: "kubevirt",
+        bytes_max: 2048,
+        limit: "KubeVirt takes 2048 bytes inline, more in a secret",
+    },
 ];
 
-impl FromStr for Target {
+impl FromStr for Platform {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        TARGETS.into_iter().find(|target| target.name == name).ok_or_else(|| "no such platform".to_owned())
+        PLATFORMS.into_iter().find(|target| target.name == name).ok_or_else(|| "no such platform".to_owned())
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
@@ -101,7 +105,7 @@ impl fmt::Display for Target {
 
 /// A text and what was found in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Checked {
+pub struct CheckedText {
     /// The file on the image that it is; `None`: the text itself was given, or the finding is about the image.
     pub name: Option<String>,
     /// The text, to show the places in; empty where it is none.
@@ -112,14 +116,14 @@ pub struct Checked {
 
 /// Checks a text.
 #[must_use]
-pub fn check(data: &[u8], subject: Subject, target: Option<Target>) -> Checked {
+pub fn check(data: &[u8], subject: Subject, target: Option<Platform>) -> CheckedText {
     let mut checked = match subject {
         Subject::UserData(layout) => check_userdata(data, layout),
         Subject::MetaData(layout) => {
             let id = if layout == Layout::ConfigDrive { "uuid" } else { "instance-id" };
             check_text(data, |text, findings| drop(meta_data::parse(text, id, findings)))
         }
-        Subject::NetworkConfig => check_text(data, header::check_network_config),
+        Subject::NetworkConfig => check_text(data, network_config::check),
     };
     if let (Some(target), Subject::UserData(_)) = (target, subject)
         && data.len() > target.bytes_max
@@ -133,35 +137,35 @@ pub fn check(data: &[u8], subject: Subject, target: Option<Target>) -> Checked {
 /// Whether data that begins like this is worth reading to its end: it is text, or a config tree in a wrong encoding. What is
 /// to say about other data can be told from its beginning.
 fn is_of_interest(beginning: &[u8]) -> bool {
-    !binary::is_binary(beginning) || parse::is_meant(beginning)
+    !binary::is_binary(beginning) || parse::looks_like_tree(beginning)
 }
 
-fn check_userdata(data: &[u8], layout: Option<Layout>) -> Checked {
-    if parse::is_meant(data) {
+fn check_userdata(data: &[u8], layout: Option<Layout>) -> CheckedText {
+    if parse::looks_like_tree(data) {
         let parsed = parse::parse(data);
-        return Checked { name: None, text: parsed.text.into_owned(), findings: parsed.findings };
+        return CheckedText { name: None, text: parsed.text.into_owned(), findings: parsed.findings };
     }
     let reader = match layout {
-        None => Reader::Unknown,
-        Some(Layout::LinuxKit) => Reader::LinuxKit,
-        Some(Layout::NoCloud | Layout::ConfigDrive) => Reader::CloudInit,
+        None => Consumer::Unknown,
+        Some(Layout::LinuxKit) => Consumer::LinuxKit,
+        Some(Layout::NoCloud | Layout::ConfigDrive) => Consumer::CloudInit,
     };
-    match binary::judge(data, reader) {
+    match binary::classify(data, reader) {
         Verdict::Text => {}
-        Verdict::CompressedText => return Checked::default(),
-        Verdict::Binary(finding) => return Checked { findings: vec![finding], ..Checked::default() },
+        Verdict::CompressedText => return CheckedText::default(),
+        Verdict::Binary(finding) => return CheckedText { findings: vec![finding], ..CheckedText::default() },
     }
-    let for_cloud_init = reader == Reader::CloudInit;
+    let for_cloud_init = reader == Consumer::CloudInit;
     check_text(data, |text, findings| header::check_userdata(text, for_cloud_init, findings))
 }
 
-fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> Checked {
+fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> CheckedText {
     let text = String::from_utf8_lossy(data).into_owned();
     let mut findings = Vec::new();
     if let Some(at) = binary::find_nul(data) {
         let message = format!("byte {at} is a NUL character, which no text has");
         findings.push(Finding::new(Code::Binary, 0..0, message));
-        return Checked { findings, ..Checked::default() };
+        return CheckedText { findings, ..CheckedText::default() };
     }
     if let Err(error) = str::from_utf8(data) {
         let at = error.valid_up_to();
@@ -175,7 +179,7 @@ fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> Check
         check(&text, &mut findings);
     }
     findings.sort_by_key(|finding| finding.span.start);
-    Checked { name: None, text, findings }
+    CheckedText { name: None, text, findings }
 }
 
 /// A recipe whose sources have been looked at, with what is likely a mistake in it.
@@ -228,7 +232,7 @@ impl Prepared {
     ///
     /// # Errors
     /// A source cannot be read, or `each` fails.
-    pub fn check(&mut self, mut each: impl FnMut(Checked) -> Result<()>) -> Result<()> {
+    pub fn check(&mut self, mut each: impl FnMut(CheckedText) -> Result<()>) -> Result<()> {
         for (name, subject) in &self.subjects {
             let mut beginning = None;
             let wanted = |start: &[u8]| {
@@ -238,7 +242,7 @@ impl Prepared {
             };
             let content = self.draft.content(name, PREPARED_BYTES_MAX, wanted)?;
             if let Some(content) = content.or(beginning) {
-                each(Checked { name: Some((*name).to_owned()), ..check(&content, *subject, None) })?;
+                each(CheckedText { name: Some((*name).to_owned()), ..check(&content, *subject, None) })?;
             }
         }
         Ok(())
@@ -249,9 +253,9 @@ impl Prepared {
 ///
 /// # Errors
 /// It cannot be read.
-pub fn check_image(image: &mut Image, target: Option<Target>) -> Result<Vec<Checked>> {
+pub fn check_image(image: &mut Image, target: Option<Platform>) -> Result<Vec<CheckedText>> {
     let (volume, records) = image.list()?;
-    let mut about_image = Checked::default();
+    let mut about_image = CheckedText::default();
     let identifier = &volume.identifier;
     for layout in [Layout::NoCloud, Layout::ConfigDrive] {
         let expected = layout.volume_identifier();
@@ -281,7 +285,7 @@ pub fn check_image(image: &mut Image, target: Option<Target>) -> Result<Vec<Chec
             continue;
         }
         let data = image.read(record, CHECKED_BYTES_MAX)?;
-        all.push(Checked { name: Some(record.display_path()), ..check(&data, subject, target) });
+        all.push(CheckedText { name: Some(record.display_path()), ..check(&data, subject, target) });
     }
     Ok(all)
 }

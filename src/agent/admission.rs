@@ -10,7 +10,7 @@ use crate::{
     policy::decision::{Decision, Policy, Worker},
     provider::{Level, Metadata, Say},
     trust::verify::{Signer, Terms, verify},
-    userdata::{config_tree::Node, install_plan::Plan},
+    userdata::{config_tree::Node, install_plan::InstallPlan},
 };
 
 /// What metadata must satisfy before it is applied.
@@ -80,7 +80,7 @@ pub fn input(found: &Metadata, signer: Option<&Signer>) -> Result<Value> {
         None => None,
         Some(contents) => contents.manifest()?,
     };
-    let plan = Plan::new(found.userdata.as_deref(), found.entries.clone());
+    let plan = InstallPlan::new(found.userdata.as_deref(), found.entries.clone());
     let strings = manifest.as_ref().map_or(&[][..], |manifest| &manifest.user_provided_metadata);
     Ok(json!({
         "run": {

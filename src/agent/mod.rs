@@ -22,7 +22,7 @@ use crate::{
     userdata::{
         finding::Severity,
         hostname,
-        install_plan::{Loss, Plan},
+        install_plan::{InstallPlan, Loss},
     },
 };
 
@@ -138,7 +138,8 @@ fn find_and_apply(
     let plan = found.as_ref().map(|found| apply(found, &root, options, report, say));
     if !is_new {
         // What was skipped may be of an earlier run, too, but it is in the metadata.
-        let mut expected: Vec<_> = plan.iter().flat_map(Plan::list).map(|listed| listed.path).collect();
+        let mut expected: Vec<_> =
+            plan.iter().flat_map(InstallPlan::list).map(|listed| listed.path).collect();
         expected.extend(plan.is_some().then(|| "provider".to_owned()));
         report_left(&root, expected, report, say);
     }
@@ -175,8 +176,8 @@ fn apply<'a>(
     options: &Options,
     report: &mut Report,
     say: &mut Say,
-) -> Plan<'a> {
-    let plan = Plan::new(found.userdata.as_deref(), found.entries.clone());
+) -> InstallPlan<'a> {
+    let plan = InstallPlan::new(found.userdata.as_deref(), found.entries.clone());
     for (severity, line) in plan.lines("user data") {
         say(if severity == Severity::Error { Level::Warning } else { Level::Detail }, &line);
     }
@@ -199,7 +200,7 @@ fn apply<'a>(
 }
 
 /// Sets the host name, if there is one.
-fn apply_hostname(plan: &Plan, report: &mut Report, say: &mut Say) {
+fn apply_hostname(plan: &InstallPlan, report: &mut Report, say: &mut Say) {
     let Some(name) = plan.hostname() else { return };
     match set_hostname(name) {
         Ok(()) => {

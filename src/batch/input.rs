@@ -10,7 +10,7 @@ use std::{
 
 use crate::error::{Context, Result, bail, error};
 
-use super::job::{Task, image_of};
+use super::job::{ImageJob, image_of};
 
 /// Bytes of a line at most, its end included. Larger data belongs in a file.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
@@ -67,13 +67,13 @@ pub(super) struct Line {
     /// The image that it names, if it names one.
     pub(super) image: Option<String>,
     /// What it asks for, or what is wrong with it.
-    pub(super) task: Result<Task>,
+    pub(super) task: Result<ImageJob>,
     /// Bytes in it.
     pub(super) len: usize,
 }
 
 /// Reads the lines of one shard.
-pub(super) struct Lines<R> {
+pub(super) struct LineReader<R> {
     from: BufReader<R>,
     shard: Shard,
     seconds: Option<u64>,
@@ -89,7 +89,7 @@ pub(super) struct Lines<R> {
     digests: RandomState,
 }
 
-impl<R: Read> Lines<R> {
+impl<R: Read> LineReader<R> {
     /// `seconds`: the date of all images.
     pub(super) fn new(from: R, shard: Shard, seconds: Option<u64>) -> Self {
         Self {
@@ -118,7 +118,7 @@ impl<R: Read> Lines<R> {
                     return Ok(Some(self.line(None, Err(fault))));
                 }
             } else if self.shard.has(self.number) && !self.text.trim_ascii().is_empty() {
-                let task = Task::parse(&self.text, self.seconds);
+                let task = ImageJob::parse(&self.text, self.seconds);
                 let image = match &task {
                     Ok(task) => Some(task.image.clone()),
                     Err(_) => image_of(&self.text),
@@ -170,15 +170,15 @@ impl<R: Read> Lines<R> {
         (!new).then_some("is that of an earlier line")
     }
 
-    fn line(&self, image: Option<String>, task: Result<Task>) -> Line {
+    fn line(&self, image: Option<String>, task: Result<ImageJob>) -> Line {
         Line { number: self.number, image, task, len: self.text.len() }
     }
 }
 
 /// What is wrong with the lines of an input that has been read to its end.
 #[derive(Debug, Default)]
-pub(super) struct Checked {
-    /// Lines of the shard that are not blank.
+pub(super) struct LineCount {
+    /// LineReader of the shard that are not blank.
     pub(super) lines: u64,
     /// How many of them have faults.
     pub(super) faulty: u64,
@@ -186,10 +186,10 @@ pub(super) struct Checked {
 
 /// Reads all lines, and hands those with a fault to `each`.
 pub(super) fn check<R: Read>(
-    mut lines: Lines<R>,
+    mut lines: LineReader<R>,
     mut each: impl FnMut(u64, Option<String>, crate::error::Error) -> Result<()>,
-) -> Result<Checked> {
-    let mut checked = Checked::default();
+) -> Result<LineCount> {
+    let mut checked = LineCount::default();
     while let Some(Line { number, image, task, .. }) = lines.next().context("reading the input")? {
         checked.lines += 1;
         if let Err(fault) = task {
@@ -228,7 +228,7 @@ mod tests {
         for count in 1..=5 {
             let mut numbers = Vec::new();
             for index in 0..count {
-                let mut lines = Lines::new(text.as_bytes(), Shard { index, count }, None);
+                let mut lines = LineReader::new(text.as_bytes(), Shard { index, count }, None);
                 while let Some(line) = lines.next()? {
                     numbers.push(line.number);
                 }
@@ -243,7 +243,7 @@ mod tests {
     fn an_image_is_no_directory_of_another() -> Result<()> {
         let line = |image: &str| format!("{{\"image\":\"{image}\",\"data\":\"\"}}\n");
         let text: String = ["a/b", "a", "c", "c/d/e", "a/c", "c", "ab"].map(line).concat();
-        let mut lines = Lines::new(text.as_bytes(), Shard::ALL, None);
+        let mut lines = LineReader::new(text.as_bytes(), Shard::ALL, None);
         let mut faults = Vec::new();
         while let Some(line) = lines.next()? {
             faults.extend(line.task.err().map(|error| error.to_string()));
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_line_that_does_not_end_is_a_fault_at_once() -> Result<()> {
-        let mut lines = Lines::new(io::repeat(b'x'), Shard::ALL, None);
+        let mut lines = LineReader::new(io::repeat(b'x'), Shard::ALL, None);
         assert!(lines.next()?.is_some_and(|line| line.task.is_err()));
         Ok(())
     }
@@ -275,7 +275,7 @@ mod tests {
         };
         // With the end of the line.
         let text = [line(LINE_BYTES_MAX), line(LINE_BYTES_MAX + 1), line(100)].concat();
-        let mut lines = Lines::new(text.as_bytes(), Shard::ALL, None);
+        let mut lines = LineReader::new(text.as_bytes(), Shard::ALL, None);
         let mut results = Vec::new();
         while let Some(line) = lines.next()? {
             results.push((line.number, line.task.map(|task| task.image).map_err(|error| error.to_string())));

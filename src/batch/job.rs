@@ -28,7 +28,7 @@ const IMAGE_DIRECTORIES_MAX: usize = 64;
 /// The fields of a line. What `null` is given for is not given.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Fields {
+struct JobFields {
     image: String,
     data: Option<String>,
     data_file: Option<PathBuf>,
@@ -52,7 +52,7 @@ struct Fields {
 
 /// What a line asks for.
 #[derive(Debug)]
-pub(super) struct Task {
+pub(super) struct ImageJob {
     /// The path of the image beneath the directory for all of them: names joined by `/`.
     pub(super) image: String,
     pub(super) recipe: Recipe,
@@ -88,7 +88,7 @@ fn check_image(image: &str) -> Result<()> {
     check_path(image.as_bytes()).with_context(|| format!("image {image:?}"))
 }
 
-impl Task {
+impl ImageJob {
     /// `seconds`: the date of the image, as [`Recipe::seconds`].
     ///
     /// # Errors
@@ -99,7 +99,7 @@ impl Task {
         // serde would take an array with a value for each field.
         ensure!(!line.starts_with("\u{feff}".as_bytes()), "it begins with a byte order mark");
         ensure!(line.trim_ascii_start().starts_with(b"{"), "it is no JSON object");
-        let fields: Fields = serde_json::from_slice(line).map_err(|error| json_fault(&error))?;
+        let fields: JobFields = serde_json::from_slice(line).map_err(|error| json_fault(&error))?;
         check_image(&fields.image)?;
         let mode = match &fields.mode {
             Some(text) => recipe::parse_mode(text).with_context(|| format!("mode {text:?}"))?,
@@ -162,9 +162,9 @@ fn json_fault(error: &serde_json::Error) -> crate::error::Error {
 
 /// `{"NAME": "PATH"}` or `["NAME=PATH"]`. A name that is given twice is kept twice, so that it is found.
 fn files<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, PathBuf)>, D::Error> {
-    struct Files;
+    struct FilesVisitor;
 
-    impl<'de> Visitor<'de> for Files {
+    impl<'de> Visitor<'de> for FilesVisitor {
         type Value = Vec<(String, PathBuf)>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -191,5 +191,5 @@ fn files<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, PathBuf)>, D
         }
     }
 
-    from.deserialize_any(Files)
+    from.deserialize_any(FilesVisitor)
 }

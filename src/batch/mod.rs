@@ -26,13 +26,13 @@ use crate::{
 
 pub use input::{LINE_BYTES_MAX, Shard};
 
-use input::Lines;
+use input::LineReader;
 use pipeline::build_all;
 
 /// How to go about it.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
-pub struct Options {
+pub struct BatchOptions {
     /// The directory for the images.
     pub into: PathBuf,
     /// The file that the lines come from, which no image may replace; `None`: it has no path.
@@ -90,7 +90,7 @@ impl fmt::Debug for Input {
 
 /// What became of a line.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct LineOutcome {
     /// Its number in the input, from 1.
     pub line: u64,
     /// The path of the image beneath the directory, if the line has one.
@@ -122,7 +122,7 @@ pub enum Event {
     /// Images are built from now on, of so many lines where that is known.
     Begin(Option<u64>),
     /// A line is done. They come in the order of the input.
-    Outcome(Outcome),
+    Outcome(LineOutcome),
     /// Nothing more to tell for the moment.
     Pause,
 }
@@ -132,27 +132,31 @@ pub enum Event {
 pub struct Summary {
     /// Images that were built.
     pub built: u64,
-    /// Lines with a fault.
+    /// LineReader with a fault.
     pub faulty: u64,
 }
 
 /// Builds an image for every line of `input`.
 ///
-/// Unless [`Options::keep_going`] says otherwise a fault is the end: in a file it is found before the first image is
+/// Unless [`BatchOptions::keep_going`] says otherwise a fault is the end: in a file it is found before the first image is
 /// built, if it can be told from the line alone; otherwise all lines in front of it are done, and no new ones are begun.
 ///
 /// # Errors
 /// The directory cannot be opened, the input cannot be read, or `each` fails. A fault of a line is none.
-pub fn run(input: Input, options: &Options, each: &mut dyn FnMut(Event) -> Result<()>) -> Result<Summary> {
-    let Options { shard, seconds, .. } = *options;
+pub fn run(
+    input: Input,
+    options: &BatchOptions,
+    each: &mut dyn FnMut(Event) -> Result<()>,
+) -> Result<Summary> {
+    let BatchOptions { shard, seconds, .. } = *options;
     match input {
         Input::Stream(from) => {
             each(Event::Begin(None))?;
-            build_all(Lines::new(from, shard, seconds), options, each)
+            build_all(LineReader::new(from, shard, seconds), options, each)
         }
         Input::File(file) => {
-            let checked = input::check(Lines::new(&file, shard, seconds), |line, image, fault| {
-                let outcome = Outcome { line, image, built: Err(fault) };
+            let checked = input::check(LineReader::new(&file, shard, seconds), |line, image, fault| {
+                let outcome = LineOutcome { line, image, built: Err(fault) };
                 if options.keep_going { Ok(()) } else { each(Event::Outcome(outcome)) }
             })?;
             if !options.keep_going && checked.faulty > 0 {
@@ -160,7 +164,7 @@ pub fn run(input: Input, options: &Options, each: &mut dyn FnMut(Event) -> Resul
             }
             each(Event::Begin(Some(checked.lines)))?;
             (&file).seek(SeekFrom::Start(0)).context("reading the input")?;
-            build_all(Lines::new(&file, shard, seconds), options, each)
+            build_all(LineReader::new(&file, shard, seconds), options, each)
         }
     }
 }

@@ -14,8 +14,8 @@ use std::{
 use crate::error::{Context, Result, ensure, error};
 
 use super::{
-    Event, Options, Outcome, Summary,
-    input::{Line, Lines},
+    BatchOptions, Event, LineOutcome, Summary,
+    input::{Line, LineReader},
     worker::write,
 };
 use crate::{
@@ -23,10 +23,10 @@ use crate::{
     output::group_commit::{Many, Place},
 };
 
-/// Lines that may be read before the oldest that is not done.
+/// LineReader that may be read before the oldest that is not done.
 const WINDOW: u64 = 4096;
 
-/// Lines that go to a thread at once, so that handing them over costs little for each.
+/// LineReader that go to a thread at once, so that handing them over costs little for each.
 const CHUNK_LINES: usize = 32;
 
 /// Bytes of lines likewise.
@@ -34,8 +34,8 @@ const CHUNK_BYTES: usize = 64 << 10;
 
 /// What the threads share.
 struct Shared<'a> {
-    options: &'a Options,
-    many: Many<(u64, Outcome)>,
+    options: &'a BatchOptions,
+    many: Many<(u64, LineOutcome)>,
     /// The last line that is still to be done, by its place among those of the shard.
     last: AtomicU64,
     /// The newest line that was begun.
@@ -51,11 +51,11 @@ struct Shared<'a> {
 type Job = (u64, Line);
 
 /// What became of the line at that place; `None`: it was not begun.
-type Done = (u64, Option<Outcome>);
+type Done = (u64, Option<LineOutcome>);
 
 pub(super) fn build_all<R: Read + Send>(
-    lines: Lines<R>,
-    options: &Options,
+    lines: LineReader<R>,
+    options: &BatchOptions,
     each: &mut dyn FnMut(Event) -> Result<()>,
 ) -> Result<Summary> {
     let jobs = options.jobs.get();
@@ -111,7 +111,7 @@ impl Shared<'_> {
     }
 
     /// Reads lines and hands them to those that build.
-    fn read<R: Read>(&self, mut lines: Lines<R>, to_build: &SyncSender<Vec<Job>>) -> Result<()> {
+    fn read<R: Read>(&self, mut lines: LineReader<R>, to_build: &SyncSender<Vec<Job>>) -> Result<()> {
         let mut chunk = Vec::with_capacity(CHUNK_LINES);
         let mut bytes = 0;
         let mut place = 0;
@@ -237,7 +237,7 @@ impl Builder<'_> {
         let Shared { options, many, .. } = self.shared;
         self.shared.newest.fetch_max(place, Ordering::Relaxed);
         let Line { number, image, task, .. } = line;
-        let outcome = |built| Outcome { line: number, image, built };
+        let outcome = |built| LineOutcome { line: number, image, built };
         match task.and_then(|task| write(task, options, many, &mut self.place, &mut self.heads)) {
             Err(fault) => self.finish(place, outcome(Err(fault))),
             Ok((None, built)) => self.finish(place, outcome(Ok(built))),
@@ -252,7 +252,7 @@ impl Builder<'_> {
         self.replaced(replaced);
     }
 
-    fn replaced(&mut self, named: Vec<((u64, Outcome), Result<()>)>) {
+    fn replaced(&mut self, named: Vec<((u64, LineOutcome), Result<()>)>) {
         for ((place, mut outcome), named) in named {
             if let Err(error) = named {
                 let image = outcome.image.as_deref().unwrap_or_default();
@@ -262,7 +262,7 @@ impl Builder<'_> {
         }
     }
 
-    fn finish(&mut self, place: u64, outcome: Outcome) {
+    fn finish(&mut self, place: u64, outcome: LineOutcome) {
         if outcome.built.is_err() && !self.shared.options.keep_going {
             self.shared.stop(place);
         }

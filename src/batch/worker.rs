@@ -4,9 +4,9 @@ use std::path::Path;
 
 use crate::error::{Context, Result, bail, error};
 
-use super::{Built, Options, job::Task};
+use super::{BatchOptions, Built, job::ImageJob};
 use crate::{
-    check::{Checked, Prepared},
+    check::{CheckedText, Prepared},
     image::{
         digests::digests,
         iso9660::writer::{Heads, Written},
@@ -25,13 +25,13 @@ const WARNINGS_MAX: usize = 8;
 
 /// Builds an image beneath the directory of `many`, and gives it its name unless another file has that.
 pub(super) fn write<T>(
-    task: Task,
-    options: &Options,
+    task: ImageJob,
+    options: &BatchOptions,
     many: &Many<T>,
     place: &mut Place,
     heads: &mut Heads,
 ) -> Result<(Option<Taken>, Built)> {
-    let Task { image, mut recipe, pack, mode, strict } = task;
+    let ImageJob { image, mut recipe, pack, mode, strict } = task;
     if let Some((directory, follow)) = pack {
         recipe.data = Source::Bytes(packed(&directory, follow)?);
     }
@@ -107,7 +107,7 @@ fn checked(mut prepared: Prepared, strict: bool) -> Result<(Prepared, Vec<String
         bail!("{first}");
     }
     warnings.truncate(WARNINGS_MAX);
-    prepared.check(|Checked { name, text, findings }| {
+    prepared.check(|CheckedText { name, text, findings }| {
         let lines = Lines::of(&text);
         for finding in findings.iter().take(WARNINGS_MAX - warnings.len().min(WARNINGS_MAX)) {
             warnings.push(finding.in_one_line(name.as_deref().unwrap_or_default(), &lines));

@@ -21,7 +21,7 @@ use metadata_image::{
     },
 };
 
-use super::{Usage, admission::TrustArgs, escape::pretty_json, log, print, say};
+use super::{Usage, escape::pretty_json, log, print, say, trust_args::TrustArgs};
 
 /// Overrides the address of EC2's metadata service, as in Amazon's SDKs.
 const AWS_ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
@@ -105,7 +105,7 @@ impl Args {
         let mut providers = Vec::new();
         let choices = match self.providers {
             choices if !choices.is_empty() => choices,
-            _ if self.trust.asks_for_a_signature() => vec![Choice::Cdrom],
+            _ if self.trust.requires_signature() => vec![Choice::Cdrom],
             _ => Choice::DEFAULT.to_vec(),
         };
         for (index, choice) in choices.iter().enumerate() {

@@ -10,10 +10,10 @@ use metadata_image::{
         Level, Metadata,
         cdrom::{self, Reading},
     },
-    userdata::{finding::Severity, install_plan::Plan, unpack::Listed},
+    userdata::{finding::Severity, install_plan::InstallPlan, unpack::TreeItem},
 };
 
-use super::{escape::printable, input::Input, print, say};
+use super::{escape::printable, input::ImageOrData, print, say};
 
 /// Write what the guest would have under /run/config
 ///
@@ -47,7 +47,7 @@ impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let name = self.source.display().to_string();
         let Metadata { userdata, entries, losses, .. } = self.read()?;
-        let plan = Plan::new(userdata.as_deref(), entries);
+        let plan = InstallPlan::new(userdata.as_deref(), entries);
         for (_, line) in plan.lines(&name).filter(|(severity, _)| *severity == Severity::Error) {
             say(&line);
         }
@@ -56,7 +56,7 @@ impl Args {
             Some(directory) if !self.dry_run => {
                 clean_up_on_signals().context("preparing for signals")?;
                 let directory = Directory::open_or_create(directory)?;
-                plan.write(&directory, None, &mut |Listed { path, .. }, written| {
+                plan.write(&directory, None, &mut |TreeItem { path, .. }, written| {
                     if let Err(error) = written {
                         say(&format!("skipping {path:?}: {error:#}"));
                         skipped += 1;
@@ -74,9 +74,9 @@ impl Args {
 
     /// The user data, and what its image adds to it.
     fn read(&self) -> Result<Metadata> {
-        let file = match Input::read(&self.source, false)? {
-            Input::Image(file) => file,
-            Input::Data(data) => return Ok(Metadata { userdata: Some(data), ..Metadata::default() }),
+        let file = match ImageOrData::read(&self.source, false)? {
+            ImageOrData::Image(file) => file,
+            ImageOrData::Data(data) => return Ok(Metadata { userdata: Some(data), ..Metadata::default() }),
         };
         let tell = &mut |level, text: &str| {
             if level != Level::Detail {
@@ -90,9 +90,9 @@ impl Args {
 }
 
 /// Mode, size and path of everything that would be written.
-fn list(plan: &Plan) -> String {
+fn list(plan: &InstallPlan) -> String {
     let mut text = String::new();
-    for Listed { path, mode, len } in plan.list() {
+    for TreeItem { path, mode, len } in plan.list() {
         let (size, slash) = len.map_or(("-".to_owned(), "/"), |len| (len.to_string(), ""));
         writeln!(text, "{mode:04o} {size:>8} {}{slash}", printable(&path)).expect("a string takes it");
     }

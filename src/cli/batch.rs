@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::builder::{StringValueParser, TypedValueParser};
 use metadata_image::{
-    batch::{self, Built, Event, Input, Options, Outcome, Shard, Summary},
+    batch::{self, BatchOptions, Built, Event, Input, LineOutcome, Shard, Summary},
     datasource::layout::Layout,
     encoding::hex,
     image::Progress,
@@ -20,11 +20,11 @@ use metadata_image::{
 use serde::Serialize;
 
 use super::{
-    create::{MadeFile, source_date_epoch},
+    create::{FileOutput, source_date_epoch},
     escape::json,
-    for_library, is_dash,
+    is_dash,
     progress::Bar,
-    say,
+    say, to_library_error,
 };
 
 /// Build an image for every line of a file of JSON Lines
@@ -108,7 +108,7 @@ const WARNINGS_SHOWN_MAX: u64 = 20;
 /// What `--json` prints of a line.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Told<'a> {
+enum LineOutput<'a> {
     Built {
         line: u64,
         image: &'a str,
@@ -118,7 +118,7 @@ enum Told<'a> {
         replaced: bool,
         warnings: &'a [String],
         #[serde(flatten, skip_serializing_if = "Option::is_none")]
-        digests: Option<ToldDigests>,
+        digests: Option<DigestOutput>,
     },
     Fault {
         line: u64,
@@ -128,24 +128,24 @@ enum Told<'a> {
 }
 
 #[derive(Serialize)]
-struct ToldDigests {
+struct DigestOutput {
     sha256: String,
-    files: Vec<MadeFile>,
+    files: Vec<FileOutput>,
 }
 
-impl<'a> Told<'a> {
-    fn of(outcome: &'a Outcome) -> Self {
-        let Outcome { line, image, built } = outcome;
+impl<'a> LineOutput<'a> {
+    fn of(outcome: &'a LineOutcome) -> Self {
+        let LineOutcome { line, image, built } = outcome;
         let image = image.as_deref();
         match built {
             Err(error) => Self::Fault { line: *line, image, error: format!("{error:#}") },
             Ok(Built { bytes, layout, volume_identifier, replaced, warnings, digests }) => {
-                let digests = digests.as_ref().map(|(files, digests)| ToldDigests {
+                let digests = digests.as_ref().map(|(files, digests)| DigestOutput {
                     sha256: hex(&digests.image),
                     files: files
                         .iter()
                         .zip(&digests.files)
-                        .map(|(file, digest)| MadeFile::new(file, digest))
+                        .map(|(file, digest)| FileOutput::new(file, digest))
                         .collect(),
                 });
                 Self::Built {
@@ -165,7 +165,7 @@ impl<'a> Told<'a> {
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
-        let options = Options {
+        let options = BatchOptions {
             into: self.into.clone(),
             lines: self.file.clone().filter(|path| !is_dash(path.as_os_str())),
             jobs: self
@@ -183,14 +183,15 @@ impl Args {
         let input =
             if is_dash(path.as_os_str()) { Input::Stream(Box::new(io::stdin())) } else { Input::open(path)? };
         clean_up_on_signals().context("preparing for signals")?;
-        let mut teller = Teller::new(&self)?;
-        let summary = batch::run(input, &options, &mut |event| teller.tell(event).map_err(for_library))?;
-        teller.finish(summary)
+        let mut reporter = Reporter::new(&self)?;
+        let summary =
+            batch::run(input, &options, &mut |event| reporter.handle(event).map_err(to_library_error))?;
+        reporter.finish(summary)
     }
 }
 
 /// Tells of what is done: lines for people on standard error, for machines on standard output.
-struct Teller<'a> {
+struct Reporter<'a> {
     args: &'a Args,
     bar: Bar,
     /// Standard output; `None`: nothing goes there, or nobody reads it any more.
@@ -202,7 +203,7 @@ struct Teller<'a> {
     building: bool,
 }
 
-impl<'a> Teller<'a> {
+impl<'a> Reporter<'a> {
     fn new(args: &'a Args) -> Result<Self> {
         let json = args.json.then(standard_output).transpose().context("writing to standard output")?;
         Ok(Self {
@@ -215,7 +216,7 @@ impl<'a> Teller<'a> {
         })
     }
 
-    fn tell(&mut self, event: Event) -> Result<()> {
+    fn handle(&mut self, event: Event) -> Result<()> {
         match event {
             Event::Begin(lines) => {
                 self.building = true;
@@ -226,13 +227,13 @@ impl<'a> Teller<'a> {
             Event::Outcome(outcome) => {
                 self.say(&outcome);
                 self.bar.advance(1);
-                let line = json(&Told::of(&outcome))? + "\n";
+                let line = json(&LineOutput::of(&outcome))? + "\n";
                 self.write(|json| json.write_all(line.as_bytes()))
             }
         }
     }
 
-    fn say(&mut self, Outcome { line, built, .. }: &Outcome) {
+    fn say(&mut self, LineOutcome { line, built, .. }: &LineOutcome) {
         match built {
             Err(error) => {
                 self.faults += 1;
@@ -243,14 +244,14 @@ impl<'a> Teller<'a> {
                     (false, false) => FAULTS_SHOWN_MAX,
                 };
                 if self.faults <= most {
-                    self.bar.aside(|| say(&format!("line {line}: {error:#}")));
+                    self.bar.suspend(|| say(&format!("line {line}: {error:#}")));
                 }
             }
             Ok(built) => {
                 for warning in &built.warnings {
                     self.warnings += 1;
                     if self.warnings <= WARNINGS_SHOWN_MAX {
-                        self.bar.aside(|| say(&format!("line {line}: warning: {warning}")));
+                        self.bar.suspend(|| say(&format!("line {line}: warning: {warning}")));
                     }
                 }
             }

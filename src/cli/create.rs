@@ -15,7 +15,7 @@ use clap::{
     builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser},
 };
 use metadata_image::{
-    check::{Checked, Prepared},
+    check::{CheckedText, Prepared},
     datasource::layout::Layout,
     encoding::hex,
     image::{
@@ -35,13 +35,13 @@ use serde::Serialize;
 use super::{
     Usage,
     escape::pretty_json,
-    for_library, is_dash,
+    is_dash,
     overwrite::check_replaceable,
     pack::pack_directory,
     print,
     progress::Bar,
     render::{Count, paragraphs},
-    say,
+    say, to_library_error,
 };
 
 /// Build an image from a string, a file, a directory or standard input
@@ -204,24 +204,24 @@ fn split(argument: &OsStr) -> Result<(Vec<u8>, PathBuf)> {
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Made<'a> {
+struct CreateOutput<'a> {
     path: String,
     size: u64,
     sha256: String,
     volume_identifier: &'a str,
     layout: Layout,
-    files: Vec<MadeFile>,
+    files: Vec<FileOutput>,
 }
 
 #[derive(Serialize)]
-pub(super) struct MadeFile {
+pub(super) struct FileOutput {
     name: String,
     size: u64,
     offset: u64,
     sha256: String,
 }
 
-impl MadeFile {
+impl FileOutput {
     pub(super) fn new(file: &Placed, digest: &[u8]) -> Self {
         Self {
             name: String::from_utf8_lossy(&file.name).into_owned(),
@@ -255,7 +255,8 @@ impl Args {
         let json =
             if self.json { Some(self.describe(&file, &written, &identifier, &mut progress)?) } else { None };
         drop(progress);
-        file.commit(self.sync, |old| self.check_old(Ok(old)).map_err(for_library)).with_context(building)?;
+        file.commit(self.sync, |old| self.check_old(Ok(old)).map_err(to_library_error))
+            .with_context(building)?;
         if let Some(json) = json {
             print(&json)?;
         }
@@ -345,12 +346,12 @@ impl Args {
         for warning in &prepared.warnings {
             say(&format!("warning: {warning}"));
         }
-        prepared.check(|checked| self.show_findings(&checked).map_err(for_library))?;
+        prepared.check(|checked| self.show_findings(&checked).map_err(to_library_error))?;
         Ok(prepared.draft)
     }
 
     /// Prints what was found in a file for the image.
-    fn show_findings(&self, checked: &Checked) -> Result<()> {
+    fn show_findings(&self, checked: &CheckedText) -> Result<()> {
         let image = self.image.to_string_lossy();
         let mut shown = paragraphs(&image, checked, &io::stderr());
         for paragraph in shown.by_ref().take(FINDINGS_SHOWN_MAX) {
@@ -378,8 +379,8 @@ impl Args {
     ) -> Result<String> {
         let digests = digests(file.file(), written, progress).context("reading the image back")?;
         let files = written.files.iter().zip(&digests.files);
-        let files = files.map(|(file, digest)| MadeFile::new(file, digest));
-        let made = Made {
+        let files = files.map(|(file, digest)| FileOutput::new(file, digest));
+        let made = CreateOutput {
             path: self.image.display().to_string(),
             size: written.bytes,
             sha256: hex(&digests.image),

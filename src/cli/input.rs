@@ -15,14 +15,14 @@ use super::is_dash;
 const DATA_BYTES_MAX: u64 = 64 << 20;
 
 /// What is at a path.
-pub(super) enum Input {
+pub(super) enum ImageOrData {
     /// An ISO 9660 image, and the file that it is in. Its path may lead to another one by now.
     Image(File),
     /// Something else, and its bytes.
     Data(Vec<u8>),
 }
 
-impl Input {
+impl ImageOrData {
     /// Looks at the file `path`; `-` is standard input. `as_data`: an image is read as data as well.
     pub(super) fn read(path: &Path, as_data: bool) -> Result<Self> {
         if is_dash(path.as_os_str()) {
@@ -32,26 +32,26 @@ impl Input {
     }
 }
 
-fn read_file(path: &Path, as_data: bool) -> Result<Input> {
+fn read_file(path: &Path, as_data: bool) -> Result<ImageOrData> {
     let mut file = File::open(path)?;
     if file.metadata()?.is_dir() {
         bail!("it is a directory (metadata pack makes user data of one)");
     }
     if !as_data {
         match file_system(&mut file)? {
-            Some(FileSystem::Iso9660) => return Ok(Input::Image(file)),
+            Some(FileSystem::Iso9660) => return Ok(ImageOrData::Image(file)),
             Some(FileSystem::Fat) => bail!("it is a FAT image, and only ISO 9660 images can be read"),
             None => {}
         }
     }
-    Ok(Input::Data(read_data(file)?))
+    Ok(ImageOrData::Data(read_data(file)?))
 }
 
-fn read_standard_input(as_data: bool) -> Result<Input> {
+fn read_standard_input(as_data: bool) -> Result<ImageOrData> {
     let data = read_data(io::stdin().lock())?;
     let is_image = !as_data && file_system(&mut Cursor::new(&data))?.is_some();
     ensure!(!is_image, "it is an image; save it to a file and give its path");
-    Ok(Input::Data(data))
+    Ok(ImageOrData::Data(data))
 }
 
 fn read_data(from: impl Read) -> Result<Vec<u8>> {

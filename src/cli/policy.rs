@@ -21,7 +21,7 @@ use metadata_image::{
     trust::verify::verify,
 };
 
-use super::{escape::pretty_json, log, print, read_bounded, say, signers::Trusted};
+use super::{escape::pretty_json, log, print, read_bounded, say, trust_args::SignerArgs};
 
 /// Evaluate an initialization policy for an image, as the agent in a guest does
 ///
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     allow_exec: bool,
 
     #[command(flatten)]
-    trusted: Trusted,
+    trusted: SignerArgs,
 
     /// The moment for which the signature is checked [default: now]
     #[arg(long, value_name = "TIME", value_parser = Moment::parse, requires = "allowed_signers")]

@@ -75,7 +75,7 @@ impl Bar {
 
 impl Bar {
     /// Does what writes to standard error while the bar is not there.
-    pub(super) fn aside(&self, write: impl FnOnce()) {
+    pub(super) fn suspend(&self, write: impl FnOnce()) {
         match &self.shown {
             Some(bar) => bar.suspend(write),
             None => write(),

@@ -18,7 +18,7 @@ use metadata_image::{
     trust::signature::Signature,
 };
 
-use super::{progress::Bar, say};
+use super::{progress::Bar, say, to_library_error};
 
 /// An image and what is on it.
 pub(super) struct Rebuild<'a> {
@@ -38,7 +38,7 @@ impl<'a> Rebuild<'a> {
     pub(super) fn open(path: &'a Path, doing: &str, progress: &mut Bar) -> Result<Self> {
         let context = || format!("{doing} image {path:?}");
         clean_up_on_signals().context("preparing for signals")?;
-        let (target, file) = open_alone(path, context)?;
+        let (target, file) = open_locked(path, context)?;
         let locked = file.try_clone().with_context(context)?;
         let mut image = Image::in_file(file, path)?;
         let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, progress).with_context(context)?;
@@ -93,11 +93,11 @@ impl<'a> Rebuild<'a> {
         // Nobody who asks for the lock replaces it meanwhile, and others may.
         let check_old = |old: Option<File>| match old {
             Some(old) if !is_same(&old, &self.locked)? => {
-                bail!("another file is there by now, and it is not replaced")
+                bail!("another file has replaced the image meanwhile")
             }
             _ => Ok(()),
         };
-        file.commit(false, check_old).with_context(building)?;
+        file.commit(false, |old| check_old(old).map_err(to_library_error)).with_context(building)?;
         if lost {
             say(&format!("warning: {}: its signature no longer fits and was removed", self.path.display()));
         }
@@ -127,7 +127,7 @@ fn limits(manifest: &Manifest) -> String {
 
 /// The image at `path`, open and for this process alone as long as it is: of two that change an image at once, the second one
 /// waits, so that it does not undo what the first one did.
-fn open_alone(path: &Path, context: impl Fn() -> String) -> Result<(Target, File)> {
+fn open_locked(path: &Path, context: impl Fn() -> String) -> Result<(Target, File)> {
     for _ in 0..REPLACED_MAX {
         let target = Target::resolve(path).with_context(&context)?;
         if let Some(file) = lock(&target).with_context(|| format!("reading image {path:?}"))? {

@@ -43,7 +43,7 @@ Examples:
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Shown {
+struct ShowOutput {
     path: String,
     size: u64,
     volume_identifier: String,
@@ -110,7 +110,7 @@ impl Args {
         let mut image = Image::open(&self.image)?;
         let (volume, records) = image.list()?;
         let files = records.iter().map(|record| shown(&image, record)).collect();
-        let shown = Shown {
+        let shown = ShowOutput {
             path: self.image.display().to_string(),
             size: image.bytes(),
             volume_identifier: volume.identifier.clone(),
@@ -172,7 +172,7 @@ fn shown(image: &Image, record: &Record) -> ShownFile {
     }
 }
 
-impl Shown {
+impl ShowOutput {
     fn to_text(&self) -> String {
         let style = Style::for_standard_output();
         let mut text = String::new();

@@ -10,7 +10,7 @@ use metadata_image::{
 };
 use serde::Serialize;
 
-use super::{escape::pretty_json, print, progress::Bar, say, signers::Trusted};
+use super::{escape::pretty_json, print, progress::Bar, say, trust_args::SignerArgs};
 
 /// Check that an image is signed, all of it, by who may sign it
 ///
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     image: PathBuf,
 
     #[command(flatten)]
-    trusted: Trusted,
+    trusted: SignerArgs,
 
     /// The moment for which it is checked [default: now]
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
@@ -48,7 +48,7 @@ Examples:
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Verified<'a> {
+struct VerifyOutput<'a> {
     identity: &'a str,
     key_fingerprint: &'a str,
     run_id: &'a str,
@@ -74,7 +74,7 @@ impl Args {
         let verified = contents.and_then(|contents| verify(&contents, &terms));
         let (manifest, signer) = verified.with_context(|| format!("verifying image {:?}", self.image))?;
         if self.json {
-            let verified = Verified {
+            let verified = VerifyOutput {
                 identity: &signer.identity,
                 key_fingerprint: &signer.fingerprint,
                 run_id: &manifest.run_id,

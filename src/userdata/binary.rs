@@ -29,7 +29,7 @@ const FORMATS: [(&[u8], &str); 8] = [
 
 /// Who reads user data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reader {
+pub enum Consumer {
     /// LinuxKit's agent, for which any bytes will do.
     LinuxKit,
     /// cloud-init.
@@ -62,7 +62,7 @@ pub(crate) fn find_nul(data: &[u8]) -> Option<usize> {
 
 /// Tells text from other data. The data may be cut off.
 #[must_use]
-pub fn judge(data: &[u8], reader: Reader) -> Verdict {
+pub fn classify(data: &[u8], reader: Consumer) -> Verdict {
     if !is_binary(data) {
         return Verdict::Text;
     }
@@ -71,7 +71,7 @@ pub fn judge(data: &[u8], reader: Reader) -> Verdict {
         Verdict::Binary(Finding::new(Code::RawBytes, 0..0, message))
     };
     let format = format_of(data);
-    if reader == Reader::LinuxKit {
+    if reader == Consumer::LinuxKit {
         return raw();
     }
     let what = match format {
@@ -82,7 +82,7 @@ pub fn judge(data: &[u8], reader: Reader) -> Verdict {
             Err(_) => "damaged gzip data".to_owned(),
         },
         // Who checks the text tells the place.
-        None if find_nul(data).is_none() && (reader == Reader::CloudInit || has_header(data)) => {
+        None if find_nul(data).is_none() && (reader == Consumer::CloudInit || has_header(data)) => {
             return Verdict::Text;
         }
         None if find_nul(data).is_none() => return raw(),
@@ -90,8 +90,8 @@ pub fn judge(data: &[u8], reader: Reader) -> Verdict {
     };
     let finding = Finding::new(Code::Binary, 0..0, format!("{what}; cloud-init ignores it"));
     Verdict::Binary(match reader {
-        Reader::Unknown => finding.with_hint("raw bytes are fine for LinuxKit (--as linuxkit)"),
-        Reader::LinuxKit | Reader::CloudInit => finding,
+        Consumer::Unknown => finding.with_hint("raw bytes are fine for LinuxKit (--as linuxkit)"),
+        Consumer::LinuxKit | Consumer::CloudInit => finding,
     })
 }
 
@@ -131,8 +131,8 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn said(data: &[u8], reader: Reader) -> String {
-        match judge(data, reader) {
+    fn said(data: &[u8], reader: Consumer) -> String {
+        match classify(data, reader) {
             Verdict::Binary(finding) => format!("{}: {}", finding.code.name(), finding.message),
             other => format!("{other:?}"),
         }
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn each_reader_has_its_own_judgement() {
-        use Reader::{CloudInit, LinuxKit, Unknown};
+        use Consumer::{CloudInit, LinuxKit, Unknown};
         let elf = b"\x7fELF\x02\0";
         let latin = b"gr\xfcn";
         assert_eq!(said(elf, LinuxKit), "raw-bytes: binary data (ELF); LinuxKit's agent stores it as it is");
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn compressed_text_passes_and_nothing_else_that_is_compressed() {
         let compressed = gzip("#cloud-config\n".repeat(100_000).as_bytes());
-        let said = |data: &[u8]| said(data, Reader::CloudInit);
+        let said = |data: &[u8]| said(data, Consumer::CloudInit);
         assert_eq!(said(&compressed), "CompressedText");
         assert_eq!(said(&compressed[..100]), "CompressedText", "it may be cut off");
         let held = |data| said(&gzip(data)).replace("binary: gzip data, and what it holds is ", "");

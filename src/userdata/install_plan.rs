@@ -11,7 +11,7 @@ use super::{
         parse::{self, Parsed},
     },
     finding::{Code, Finding, Lines, Severity},
-    unpack::{self, Listed},
+    unpack::{self, TreeItem},
 };
 use crate::output::confined_dir::Directory;
 
@@ -41,7 +41,7 @@ impl Loss {
 
 /// What is to be written.
 #[derive(Debug)]
-pub struct Plan<'a> {
+pub struct InstallPlan<'a> {
     userdata: Option<&'a [u8]>,
     tree: ConfigTree,
     /// What the provider adds and user data has no place for.
@@ -50,12 +50,12 @@ pub struct Plan<'a> {
     text: Cow<'a, str>,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> InstallPlan<'a> {
     /// The plan for `userdata`, if there is any, and for the entries that a provider adds where user data has none of
     /// their names.
     #[must_use]
     pub fn new(userdata: Option<&'a [u8]>, entries: ConfigTree) -> Self {
-        let parsed = userdata.filter(|data| parse::is_meant(data)).map(parse::parse);
+        let parsed = userdata.filter(|data| parse::looks_like_tree(data)).map(parse::parse);
         let Parsed { tree, findings, text } =
             parsed.unwrap_or_else(|| Parsed { tree: None, findings: Vec::new(), text: "".into() });
         let mut tree = tree.unwrap_or_default();
@@ -94,7 +94,7 @@ impl<'a> Plan<'a> {
 
     /// Everything that is written but `provider`, directories before what is in them.
     #[must_use]
-    pub fn list(&self) -> Vec<Listed> {
+    pub fn list(&self) -> Vec<TreeItem> {
         let mut listed: Vec<_> =
             self.userdata.map(|data| file("userdata", USERDATA_MODE, data)).into_iter().collect();
         listed.extend(unpack::list(&self.tree));
@@ -107,7 +107,7 @@ impl<'a> Plan<'a> {
         &self,
         directory: &Directory,
         origin: Option<&str>,
-        each: &mut dyn FnMut(Listed, Result<()>),
+        each: &mut dyn FnMut(TreeItem, Result<()>),
     ) {
         let mut write = |name, mode, content: &[u8]| {
             each(file(name, mode, content), unpack::write(directory, name, mode, content));
@@ -122,6 +122,6 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn file(name: &str, mode: u32, content: &[u8]) -> Listed {
-    Listed { path: name.to_owned(), mode, len: Some(content.len()) }
+fn file(name: &str, mode: u32, content: &[u8]) -> TreeItem {
+    TreeItem { path: name.to_owned(), mode, len: Some(content.len()) }
 }

@@ -3,12 +3,10 @@
 //! Source: cloud-init's documents of the data sources NoCloud and ConfigDrive.
 
 use super::{
-    cloud_config::{
-        header::check_line_ends,
-        yaml::{Member, Value, check_mapping},
-    },
+    cloud_config::yaml::{Member, Value, check_mapping},
     finding::{Code, Finding, list},
     hostname,
+    line_ends::check_line_ends,
 };
 
 /// What meta-data says of the instance, as far as an agent applies it.

@@ -1,4 +1,4 @@
-//! What a guest is told, whatever carries it.
+//! User data, meta-data and network configurations, whatever carries them to the guest.
 
 #[cfg(feature = "yaml")]
 pub mod binary;
@@ -12,7 +12,11 @@ pub mod hostname;
 #[cfg(feature = "yaml")]
 pub mod install_plan;
 #[cfg(feature = "yaml")]
+mod line_ends;
+#[cfg(feature = "yaml")]
 pub mod meta_data;
+#[cfg(feature = "yaml")]
+pub mod network_config;
 #[cfg(feature = "yaml")]
 pub mod pack;
 #[cfg(feature = "yaml")]

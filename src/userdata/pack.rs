@@ -29,7 +29,7 @@ const BYTES_MAX: u64 = 64 << 20;
 
 /// A file that has no place in a config tree, and why.
 #[derive(Debug)]
-pub struct Fault {
+pub struct Unpackable {
     /// Its path on the host.
     pub path: PathBuf,
     /// Why, in words that follow the path.
@@ -44,14 +44,15 @@ pub struct Fault {
 ///
 /// # Errors
 /// `directory` is none or cannot be read, or there is more than 64 MiB in its files.
-pub fn pack(directory: &Path, follow: bool) -> Result<Result<ConfigTree, Vec<Fault>>> {
+pub fn pack(directory: &Path, follow: bool) -> Result<Result<ConfigTree, Vec<Unpackable>>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, directory, flags, rustix::fs::Mode::empty()).map_err(io::Error::from);
     let handle = root.with_context(|| format!("reading directory {directory:?}"))?;
     let mut faults = Vec::new();
     let mut left = BYTES_MAX;
     // The directories down to the present one.
-    let mut open = vec![Open { name: String::new(), perm: None, handle, tree: ConfigTree::default() }];
+    let mut open =
+        vec![OpenDirectory { name: String::new(), perm: None, handle, tree: ConfigTree::default() }];
     let mut walk = WalkDir::new(directory).min_depth(1).follow_links(follow).sort_by_file_name().into_iter();
     while let Some(found) = walk.next() {
         let found = match found {
@@ -62,43 +63,43 @@ pub fn pack(directory: &Path, follow: bool) -> Result<Result<ConfigTree, Vec<Fau
                     Some(error) => error.to_string(),
                     None => "a symbolic link that leads back to a directory above it".to_owned(),
                 };
-                faults.push(Fault { path, why });
+                faults.push(Unpackable { path, why });
                 continue;
             }
         };
         close(&mut open, found.depth());
         let above = open.last_mut().context("the directory itself stays open")?;
         let is_directory = found.file_type().is_dir();
-        let wanted = Wanted { is_directory, depth: found.depth(), follow };
+        let wanted = ListedItem { is_directory, depth: found.depth(), follow };
         let taken = wanted.take(&above.handle, found.file_name(), &mut left);
         if is_directory && taken.is_err() {
             walk.skip_current_dir();
         }
-        let mut fault = |path: &Path, why: String| faults.push(Fault { path: path.to_path_buf(), why });
+        let mut fault = |path: &Path, why: String| faults.push(Unpackable { path: path.to_path_buf(), why });
         let has_name = found.file_name().to_str().is_some();
         if !has_name && !matches!(taken, Err(Refusal::Changed | Refusal::TooLarge)) {
             fault(found.path(), "its name is not UTF-8".to_owned());
         }
         let name = found.file_name().to_string_lossy().into_owned();
         match taken {
-            Ok(Taken::Directory(handle, perm)) => {
-                open.push(Open { name, perm, handle, tree: ConfigTree::default() });
+            Ok(OpenedItem::Directory(handle, perm)) => {
+                open.push(OpenDirectory { name, perm, handle, tree: ConfigTree::default() });
             }
-            Ok(Taken::File(entry)) => drop(above.tree.entries.insert(name, entry)),
+            Ok(OpenedItem::File(entry)) => drop(above.tree.entries.insert(name, entry)),
             Err(Refusal::Because(why)) if has_name => fault(found.path(), why),
             Err(Refusal::Because(_)) => {}
             // Not what was found there: its name may be one of another directory, and is nobody's business.
             Err(Refusal::Changed) => {
                 let path = found.path().parent().unwrap_or(directory);
                 if faults.last().is_none_or(|last| last.path != path) {
-                    faults.push(Fault { path: path.to_path_buf(), why: CHANGED.to_owned() });
+                    faults.push(Unpackable { path: path.to_path_buf(), why: CHANGED.to_owned() });
                 }
             }
             Err(Refusal::TooLarge) => bail!("packing {directory:?}: its files together are {TOO_LARGE}"),
         }
     }
     close(&mut open, 1);
-    let Open { tree, .. } = open.pop().context("the directory itself stays open")?;
+    let OpenDirectory { tree, .. } = open.pop().context("the directory itself stays open")?;
     Ok(if faults.is_empty() { Ok(tree) } else { Err(faults) })
 }
 
@@ -111,16 +112,16 @@ const TOO_LARGE: &str = "larger than 64 MiB";
 /// # Errors
 /// It is larger than 64 MiB, which a tree that [`pack`] made is only with many names or control characters.
 pub fn to_json(tree: &ConfigTree) -> Result<Vec<u8>> {
-    let mut json = Bounded(Vec::new());
+    let mut json = BoundedJson(Vec::new());
     serde_json::to_writer(&mut json, tree)?;
     json.write_all(b"\n")?;
     Ok(json.0)
 }
 
 /// JSON that does not become too large.
-struct Bounded(Vec<u8>);
+struct BoundedJson(Vec<u8>);
 
-impl Write for Bounded {
+impl Write for BoundedJson {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if (self.0.len() + bytes.len()) as u64 > BYTES_MAX {
             return Err(io::Error::other(format!("its JSON is {TOO_LARGE}")));
@@ -135,7 +136,7 @@ impl Write for Bounded {
 }
 
 /// A directory that is being packed.
-struct Open {
+struct OpenDirectory {
     name: String,
     perm: Option<Mode>,
     handle: OwnedFd,
@@ -143,9 +144,9 @@ struct Open {
 }
 
 /// Puts the directories that are deeper than `depth` into those above them.
-fn close(open: &mut Vec<Open>, depth: usize) {
+fn close(open: &mut Vec<OpenDirectory>, depth: usize) {
     while open.len() > depth {
-        let Some(Open { name, perm, tree, .. }) = open.pop() else { return };
+        let Some(OpenDirectory { name, perm, tree, .. }) = open.pop() else { return };
         if let Some(above) = open.last_mut() {
             above.tree.entries.insert(name, Entry { perm, node: Node::Directory(tree) });
         }
@@ -153,7 +154,7 @@ fn close(open: &mut Vec<Open>, depth: usize) {
 }
 
 /// What a name stands for, with its handle.
-enum Taken {
+enum OpenedItem {
     /// A directory to go on from.
     Directory(OwnedFd, Option<Mode>),
     /// A file that was read.
@@ -181,16 +182,16 @@ impl From<Errno> for Refusal {
 
 /// What was listed under a name.
 #[derive(Clone, Copy)]
-struct Wanted {
+struct ListedItem {
     is_directory: bool,
     /// Names in its path from the directory that is packed.
     depth: usize,
     follow: bool,
 }
 
-impl Wanted {
+impl ListedItem {
     /// Opens the name in the directory `above`, and reads it if it is a file: `left` bytes at most, which become less.
-    fn take(self, above: &OwnedFd, name: &OsStr, left: &mut u64) -> Result<Taken, Refusal> {
+    fn take(self, above: &OwnedFd, name: &OsStr, left: &mut u64) -> Result<OpenedItem, Refusal> {
         let (at, mut flags) = if self.follow {
             (AtFlags::empty(), OFlags::CLOEXEC)
         } else {
@@ -210,10 +211,10 @@ impl Wanted {
         let bits = found.st_mode & 0o7777;
         let perm = Mode::new(bits).filter(|_| bits != default);
         if self.is_directory {
-            return Ok(Taken::Directory(handle, perm));
+            return Ok(OpenedItem::Directory(handle, perm));
         }
         let content = read(handle.into(), u64::try_from(found.st_size).unwrap_or(0), left)?;
-        Ok(Taken::File(Entry { perm, node: Node::File(content) }))
+        Ok(OpenedItem::File(Entry { perm, node: Node::File(content) }))
     }
 
     /// Whether it is what was listed, and has a place in a config tree.

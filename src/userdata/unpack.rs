@@ -11,7 +11,7 @@ use crate::output::confined_dir::Directory;
 ///
 /// What is there already is replaced, but a directory never by a file. `each` is told of every entry, of a directory after
 /// what is in it, and whether it was written; one that was not does not keep the others from it.
-pub fn unpack(tree: &ConfigTree, directory: &Directory, each: &mut dyn FnMut(Listed, Result<()>)) {
+pub fn unpack(tree: &ConfigTree, directory: &Directory, each: &mut dyn FnMut(TreeItem, Result<()>)) {
     unpack_below(tree, directory, "", each);
 }
 
@@ -19,10 +19,10 @@ fn unpack_below(
     tree: &ConfigTree,
     directory: &Directory,
     above: &str,
-    each: &mut dyn FnMut(Listed, Result<()>),
+    each: &mut dyn FnMut(TreeItem, Result<()>),
 ) {
     for (name, entry) in &tree.entries {
-        let listed = Listed::of(entry, join(above, name));
+        let listed = TreeItem::of(entry, join(above, name));
         let written = match &entry.node {
             Node::File(content) => write(directory, name, listed.mode, content.as_bytes()),
             Node::Directory(tree) => unpack_directory(tree, directory, name, &listed, each),
@@ -35,8 +35,8 @@ fn unpack_directory(
     tree: &ConfigTree,
     directory: &Directory,
     name: &str,
-    listed: &Listed,
-    each: &mut dyn FnMut(Listed, Result<()>),
+    listed: &TreeItem,
+    each: &mut dyn FnMut(TreeItem, Result<()>),
 ) -> Result<()> {
     let below = directory.make_directory(name.as_bytes())?;
     unpack_below(tree, &below, &listed.path, each);
@@ -54,7 +54,7 @@ pub fn write(directory: &Directory, name: &str, mode: u32, content: &[u8]) -> Re
 
 /// A file or directory of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct TreeItem {
     /// Its path from the top.
     pub path: String,
     /// The permission bits that it gets.
@@ -63,7 +63,7 @@ pub struct Listed {
     pub len: Option<usize>,
 }
 
-impl Listed {
+impl TreeItem {
     fn of(entry: &Entry, path: String) -> Self {
         let len = match &entry.node {
             Node::File(content) => Some(content.len()),
@@ -75,15 +75,15 @@ impl Listed {
 
 /// What [`unpack`] writes, directories before what is in them.
 #[must_use]
-pub fn list(tree: &ConfigTree) -> Vec<Listed> {
+pub fn list(tree: &ConfigTree) -> Vec<TreeItem> {
     let mut listed = Vec::new();
     list_below(tree, "", &mut listed);
     listed
 }
 
-fn list_below(tree: &ConfigTree, above: &str, listed: &mut Vec<Listed>) {
+fn list_below(tree: &ConfigTree, above: &str, listed: &mut Vec<TreeItem>) {
     for (name, entry) in &tree.entries {
-        let item = Listed::of(entry, join(above, name));
+        let item = TreeItem::of(entry, join(above, name));
         listed.push(item.clone());
         if let Node::Directory(tree) = &entry.node {
             list_below(tree, &item.path, listed);

@@ -1,9 +1,12 @@
-//! Data for cloud-init: headers of user data, and the YAML of cloud-config and network configurations.
+//! User data for cloud-init: its first line, and the YAML of cloud-config.
 //!
-//! Sources: cloud-init's documents of user-data formats and of the data source NoCloud.
+//! Source: cloud-init's documentation of user-data formats.
 
 use super::yaml::check_mapping;
-use crate::userdata::finding::{Code, Finding};
+use crate::userdata::{
+    finding::{Code, Finding},
+    line_ends::check_line_ends,
+};
 
 /// How user data begins that cloud-init knows, in lower case.
 const HEADERS: [&str; 9] = [
@@ -107,26 +110,6 @@ fn check_templates(text: &str, findings: &mut Vec<Finding>) {
             return;
         }
         start += line.len();
-    }
-}
-
-/// What is to say about a network configuration.
-pub fn check_network_config(text: &str, findings: &mut Vec<Finding>) {
-    check_line_ends(text, findings);
-    if text.trim().is_empty() {
-        let message = "it is empty, which fails in some versions of cloud-init";
-        findings.push(Finding::new(Code::EmptyNetworkConfig, 0..0, message).with_hint("leave it out"));
-        return;
-    }
-    check_mapping(text, "network configuration", findings);
-}
-
-/// Finds the line ends of another system, which are taken for a part of the line.
-pub(in crate::userdata) fn check_line_ends(text: &str, findings: &mut Vec<Finding>) {
-    if let Some(at) = text.find("\r\n") {
-        let message = "lines end with a carriage return and a newline";
-        let finding = Finding::new(Code::CarriageReturn, at..at + 1, message);
-        findings.push(finding.with_hint("save it with Unix line ends"));
     }
 }
 

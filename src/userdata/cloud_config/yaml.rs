@@ -93,7 +93,7 @@ fn too_deep(span: Range<usize>) -> Finding {
 
 /// A node that is complete.
 #[derive(Clone, Debug)]
-struct Node<'a> {
+struct YamlNode<'a> {
     value: Rc<Value<'a>>,
     /// Its nodes and the bytes of its scalars, those that aliases stand for included.
     weight: usize,
@@ -107,7 +107,7 @@ struct Document<'a> {
 }
 
 /// A collection that is not complete.
-struct Open<'a> {
+struct OpenCollection<'a> {
     collection: Collection<'a>,
     anchor: usize,
     is_tagged: bool,
@@ -141,8 +141,8 @@ struct Composer<'a, 'f> {
     offsets: Offsets<'a>,
     documents: Vec<Document<'a>>,
     /// The collections that the next node is in, outermost first.
-    open: Vec<Open<'a>>,
-    anchors: HashMap<usize, Node<'a>>,
+    open: Vec<OpenCollection<'a>>,
+    anchors: HashMap<usize, YamlNode<'a>>,
     /// Bytes and nodes that further aliases may stand for.
     alias_room: usize,
     findings: &'f mut Vec<Finding>,
@@ -219,33 +219,35 @@ impl<'a, 'f> Composer<'a, 'f> {
         if self.open.len() == DEPTH_MAX {
             return Err(too_deep(self.offsets.character(start)));
         }
-        self.open.push(Open { collection, anchor, is_tagged, start, weight: 1 });
+        self.open.push(OpenCollection { collection, anchor, is_tagged, start, weight: 1 });
         Ok(())
     }
 
     /// Completes the innermost collection.
     fn end(&mut self) {
-        let Some(Open { collection, anchor, is_tagged, start, weight }) = self.open.pop() else { return };
+        let Some(OpenCollection { collection, anchor, is_tagged, start, weight }) = self.open.pop() else {
+            return;
+        };
         let value = match collection {
             _ if is_tagged => Value::Other,
             Collection::Sequence(values) => Value::Sequence(values),
             Collection::Mapping(candidates, _) => Value::Mapping(self.without_duplicates(candidates)),
         };
         let span = self.offsets.character(start);
-        self.insert(Node { value: value.into(), weight }, anchor, span, false);
+        self.insert(YamlNode { value: value.into(), weight }, anchor, span, false);
     }
 
     /// Adds a scalar.
     fn add(&mut self, value: Rc<Value<'a>>, weight: usize, anchor: usize, span: Span, is_plain: bool) {
         let span = self.offsets.byte(span.start.index())..self.offsets.byte(span.end.index());
-        self.insert(Node { value, weight }, anchor, span, is_plain);
+        self.insert(YamlNode { value, weight }, anchor, span, is_plain);
     }
 
     /// Adds the node that an alias stands for.
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Finding> {
         let span = self.offsets.byte(span.start.index())..self.offsets.byte(span.end.index());
         // One inside of the node that it stands for.
-        let recursive = || Node { value: Value::Other.into(), weight: 1 };
+        let recursive = || YamlNode { value: Value::Other.into(), weight: 1 };
         let node = self.anchors.get(&anchor).cloned().unwrap_or_else(recursive);
         let Some(room) = self.alias_room.checked_sub(node.weight) else {
             let message =
@@ -258,11 +260,11 @@ impl<'a, 'f> Composer<'a, 'f> {
     }
 
     /// Puts a complete node into the collection that it is in. The parser counts anchors from 1; 0 is none.
-    fn insert(&mut self, node: Node<'a>, anchor: usize, span: Range<usize>, is_plain: bool) {
+    fn insert(&mut self, node: YamlNode<'a>, anchor: usize, span: Range<usize>, is_plain: bool) {
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }
-        let Node { value, weight } = node;
+        let YamlNode { value, weight } = node;
         let Some(open) = self.open.last_mut() else {
             self.documents.push(Document { value, span });
             return;

@@ -14,9 +14,10 @@ use super::{
 };
 use crate::output::names::NAME_BYTES;
 use crate::userdata::{
-    cloud_config::header,
+    cloud_config::header::has_header,
     finding::{Code, Finding, list, shown_path},
     hostname,
+    line_ends::check_line_ends,
 };
 
 /// What came of user data.
@@ -33,7 +34,7 @@ pub struct Parsed<'a> {
 /// Whether data is meant to be a config tree: its first character opens a JSON object or array, or it is something that
 /// would be one but for its encoding.
 #[must_use]
-pub fn is_meant(data: &[u8]) -> bool {
+pub fn looks_like_tree(data: &[u8]) -> bool {
     let data = data.strip_prefix(BYTE_ORDER_MARK).unwrap_or(data);
     let utf16 = data.starts_with(&[0xff, 0xfe]) || data.starts_with(&[0xfe, 0xff]);
     utf16 || matches!(behind_comments(data).first(), Some(b'{' | b'['))
@@ -47,7 +48,7 @@ fn behind_comments(mut data: &[u8]) -> &[u8] {
     loop {
         let blank = data.iter().take_while(|byte| byte.is_ascii_whitespace() || **byte == 0).count();
         data = &data[blank..];
-        let end = if data.starts_with(b"//") || data.starts_with(b"#") && !header::has_header(data) {
+        let end = if data.starts_with(b"//") || data.starts_with(b"#") && !has_header(data) {
             after(data, b"\n")
         } else if data.starts_with(b"/*") {
             after(data, b"*/")
@@ -101,22 +102,22 @@ fn parse_text(text: &str, findings: &mut Vec<Finding>) -> Option<ConfigTree> {
         findings.push(finding);
         return None;
     }
-    header::check_line_ends(text, findings);
-    let mut walk =
-        Walk { cursor: Cursor::new(text), path: Vec::new(), path_bytes: 0, shown_path: None, findings };
-    if walk.cursor.peek() != b'{' {
-        let span = walk.cursor.skip_value();
+    check_line_ends(text, findings);
+    let mut parser =
+        Parser { cursor: Cursor::new(text), path: Vec::new(), path_bytes: 0, shown_path: None, findings };
+    if parser.cursor.peek() != b'{' {
+        let span = parser.cursor.skip_value();
         let what = type_of(text.as_bytes()[span.start]);
         let message =
             format!("{what} at the top; a guest stores it as plain text, only an object becomes files");
-        walk.findings.push(Finding::new(Code::RootNoObject, first_of(text, span), message));
+        parser.findings.push(Finding::new(Code::RootNoObject, first_of(text, span), message));
         return None;
     }
-    Some(ConfigTree { entries: walk.entries() })
+    Some(ConfigTree { entries: parser.entries() })
 }
 
-/// A walk through a document.
-struct Walk<'a, 'f> {
+/// A parser through a document.
+struct Parser<'a, 'f> {
     cursor: Cursor<'a>,
     /// The names down to the present entry.
     path: Vec<String>,
@@ -127,7 +128,7 @@ struct Walk<'a, 'f> {
     findings: &'f mut Vec<Finding>,
 }
 
-impl Walk<'_, '_> {
+impl Parser<'_, '_> {
     fn find(&mut self, code: Code, span: Range<usize>, message: impl Into<String>) {
         self.find_with_hint(code, span, message, None);
     }
@@ -241,8 +242,8 @@ impl Walk<'_, '_> {
         Some(entry)
     }
 
-    fn fields(&mut self) -> Fields {
-        let mut fields = Fields::default();
+    fn fields(&mut self) -> EntryFields {
+        let mut fields = EntryFields::default();
         let mut seen = [false; FIELDS.len()];
         self.cursor.enter();
         while let Some(key) = self.cursor.next_key() {
@@ -348,7 +349,7 @@ impl Walk<'_, '_> {
 const FIELDS: [&str; 3] = ["perm", "content", "entries"];
 
 #[derive(Default)]
-struct Fields {
+struct EntryFields {
     perm: Option<(String, Range<usize>)>,
     content: Option<String>,
     entries: Option<BTreeMap<String, Entry>>,
@@ -356,40 +357,40 @@ struct Fields {
     broken: bool,
 }
 
-impl Fields {
-    /// Takes the value of `field`, at which `walk` stands. A null is as if there were none.
-    fn take(&mut self, walk: &mut Walk<'_, '_>, field: &str) {
-        match (field, walk.cursor.peek()) {
-            (_, b'n') => drop(walk.cursor.skip_value()),
-            ("entries", b'{') if walk.path.len() > DEPTH_MAX => {
-                let span = walk.cursor.skip_value();
+impl EntryFields {
+    /// Takes the value of `field`, at which `parser` stands. A null is as if there were none.
+    fn take(&mut self, parser: &mut Parser<'_, '_>, field: &str) {
+        match (field, parser.cursor.peek()) {
+            (_, b'n') => drop(parser.cursor.skip_value()),
+            ("entries", b'{') if parser.path.len() > DEPTH_MAX => {
+                let span = parser.cursor.skip_value();
                 let message = format!("directories in more than {DEPTH_MAX} levels; the entry is skipped");
-                walk.find(Code::TooDeep, span.start..span.start + 1, message);
+                parser.find(Code::TooDeep, span.start..span.start + 1, message);
                 self.broken = true;
             }
             ("entries", b'{') => {
-                let entries = walk.entries();
+                let entries = parser.entries();
                 self.entries.get_or_insert_default().extend(entries);
             }
             ("content" | "perm", b'"') => {
-                let span = walk.cursor.skip_string();
-                match walk.decode(span.clone()) {
+                let span = parser.cursor.skip_string();
+                match parser.decode(span.clone()) {
                     None => self.broken = true,
                     Some(text) if field == "perm" => self.perm = Some((text, span)),
                     Some(text) => self.content = Some(text),
                 }
             }
             (_, first) => {
-                let span = walk.cursor.skip_value();
+                let span = parser.cursor.skip_value();
                 let (what, wanted) =
                     (type_of(first), if field == "entries" { "an object" } else { "a string" });
-                let value = walk.cursor.text[span.clone()].to_owned();
+                let value = parser.cursor.text[span.clone()].to_owned();
                 let message = format!(
                     "{field} is {what} instead of {wanted}; LinuxKit's agent rejects the whole document"
                 );
-                let span = first_of(walk.cursor.text, span);
+                let span = first_of(parser.cursor.text, span);
                 let hint = (what == "a number").then(|| format!("put it in quotes: \"{value}\""));
-                walk.find_with_hint(Code::WrongType, span, message, hint);
+                parser.find_with_hint(Code::WrongType, span, message, hint);
                 self.broken = true;
             }
         }
