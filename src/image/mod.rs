@@ -70,7 +70,7 @@ pub struct Volume {
     pub trees: Vec<Tree>,
     /// The tree that a Linux guest sees, and that this program reads.
     pub read: Tree,
-    /// Whether the root directory is malformed, as in the images of `linuxkit metadata create`, and was read leniently.
+    /// Whether records of the root directory have an odd length, as in the images of `linuxkit metadata create`.
     pub malformed: bool,
     /// Whether the primary and every supplementary descriptor carry valid creation and modification dates. go-diskfs,
     /// and with it LinuxKit's agent, does not see a disk otherwise.

@@ -130,12 +130,13 @@ impl Payload {
         Ok(Some(bytes))
     }
 
-    /// Copies it to byte `offset` of `out`, where `out` holds nothing yet, and says how many bytes it took.
-    pub(super) fn place(self, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<u64> {
+    /// Copies it to byte `offset` of `out`, where `out` holds nothing yet, and says how many bytes it took. Nothing is left
+    /// of a stream.
+    pub(super) fn place(&mut self, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<u64> {
         match self {
             Self::File { path, role, stamp } => {
                 let mut copy = || -> Result<u64> {
-                    let file = File::open(&path)?;
+                    let file = File::open(&*path)?;
                     stamp.check(&file)?;
                     place_file(&file, stamp.len, out, offset, progress)?;
                     stamp.check(&file)?;
@@ -146,11 +147,11 @@ impl Payload {
             Self::Stream { label, start, rest } => {
                 let mut out = out;
                 out.seek(SeekFrom::Start(offset)).context("writing the image")?;
-                pump(start.as_slice().chain(rest), &mut out, &label, progress)
+                pump(start.as_slice().chain(rest), &mut out, label, progress)
             }
             Self::Spooled { file, len } => {
-                place_file(&file, len, out, offset, progress)?;
-                Ok(len)
+                place_file(file, *len, out, offset, progress)?;
+                Ok(*len)
             }
             Self::Stored(stored) => stored.place(out, offset, progress),
         }

@@ -8,6 +8,7 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
     os::unix::fs::FileExt,
+    time::{Duration, Instant},
 };
 
 use crate::error::{Context, Result};
@@ -17,6 +18,12 @@ use super::{Extent, Progress};
 
 /// Bytes that are copied between two reports of progress.
 pub(super) const STEP_BYTES: u64 = 16 << 20;
+
+/// The same behind a step that the file system shared instead of copying it: each one is a transaction.
+const SHARED_STEP_BYTES: u64 = 1 << 30;
+
+/// Time in which no machine copies [`STEP_BYTES`].
+const SHARED_TIME_MAX: Duration = Duration::from_micros(500);
 
 /// Bytes that a pipe is read by: its usual capacity is 64 KiB, and more saves system calls for those that hold more.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -72,9 +79,13 @@ fn copy_range(
     file.seek(SeekFrom::Start(range.start))?;
     out.seek(SeekFrom::Start(offset))?;
     let mut done = 0;
+    let mut step_bytes = STEP_BYTES;
     while done < len {
-        let step = STEP_BYTES.min(len - done);
+        let step = step_bytes.min(len - done);
+        let begun = Instant::now();
         let copied = io::copy(&mut file.take(step), &mut out)?;
+        let is_shared = step >= STEP_BYTES && begun.elapsed() < SHARED_TIME_MAX;
+        step_bytes = if is_shared { SHARED_STEP_BYTES } else { STEP_BYTES };
         done += copied;
         progress.advance(copied);
         if copied < step {

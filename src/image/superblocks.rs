@@ -17,7 +17,7 @@
 
 mod table;
 
-use std::{fmt, fs::File, io, os::unix::fs::FileExt};
+use std::{fmt, io, os::unix::fs::FileExt};
 
 use crate::error::{Result, error};
 
@@ -28,7 +28,7 @@ use super::{Extent, Image, Kind, Record};
 const MARK_BYTES_MAX: usize = 24;
 
 /// Bytes that are read at once where a place is looked at: marks often follow one another.
-const WINDOW_BYTES: u64 = 4096;
+const WINDOW_BYTES: u64 = 16 << 10;
 
 /// Something that is looked for, in an image of some size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +148,8 @@ impl Image {
     /// # Errors
     /// There is, or the image cannot be read.
     pub fn check_superblocks(&self, records: &[Record]) -> Result<()> {
-        let mut window = Window { file: self.file(), bytes: self.bytes(), start: 0, read: Vec::new() };
+        let mut window =
+            Window::new(self.bytes(), |offset, bytes: &mut [u8]| self.file().read_exact_at(bytes, offset));
         let files = records.iter().filter(|record| record.kind == Kind::File);
         let files =
             files.flat_map(|record| record.extents.iter().map(|extent| (record.path.as_slice(), *extent)));
@@ -160,29 +161,36 @@ impl Image {
     }
 }
 
-/// The part of a file that was read last.
-struct Window<'a> {
-    file: &'a File,
-    /// Bytes in the file.
+/// The part of an image that was read last.
+pub(super) struct Window<R> {
+    /// Fills a buffer with bytes of the image from an offset on.
+    read: R,
+    /// Bytes in the image.
     bytes: u64,
     start: u64,
-    read: Vec<u8>,
+    last: Vec<u8>,
 }
 
-impl Window<'_> {
-    fn fill(&mut self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+impl<R: FnMut(u64, &mut [u8]) -> io::Result<()>> Window<R> {
+    /// Nothing yet, of an image of `bytes` bytes.
+    pub(super) fn new(bytes: u64, read: R) -> Self {
+        Self { read, bytes, start: 0, last: Vec::new() }
+    }
+
+    /// Fills `bytes` with those of the image from `offset` on.
+    pub(super) fn fill(&mut self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
         let end = offset + bytes.len() as u64;
         if end > self.bytes {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if offset < self.start || end > self.start + self.read.len() as u64 {
+        if offset < self.start || end > self.start + self.last.len() as u64 {
             self.start = offset - offset % WINDOW_BYTES;
             let len = (self.start + 2 * WINDOW_BYTES).min(self.bytes) - self.start;
-            self.read.resize(usize::try_from(len).unwrap_or_default(), 0);
-            self.file.read_exact_at(&mut self.read, self.start)?;
+            self.last.resize(usize::try_from(len).unwrap_or_default(), 0);
+            (self.read)(self.start, &mut self.last)?;
         }
         let at = usize::try_from(offset - self.start).unwrap_or_default();
-        bytes.copy_from_slice(&self.read[at..at + bytes.len()]);
+        bytes.copy_from_slice(&self.last[at..at + bytes.len()]);
         Ok(())
     }
 }
@@ -248,14 +256,16 @@ mod tests {
     fn a_file_is_read_as_memory_is() {
         use std::io::Write;
         let mut file = crate::output::atomic_file::nameless().unwrap();
-        let image: Vec<_> = (0..=250_u8).cycle().take(30_001).collect();
+        let image: Vec<_> = (0..=250_u8).cycle().take(120_001).collect();
         file.write_all(&image).unwrap();
-        let mut window = Window { file: &file, bytes: 30_001, start: 0, read: Vec::new() };
-        for (offset, len) in [(0, 24), (4090, 24), (4095, 1), (8190, 24), (29_990, 11), (3, 5), (12_287, 2)] {
+        let mut window = Window::new(120_001, |offset, bytes: &mut [u8]| file.read_exact_at(bytes, offset));
+        for (offset, len) in
+            [(0, 24), (16_380, 24), (16_383, 1), (32_760, 24), (119_990, 11), (3, 5), (49_151, 2)]
+        {
             let mut bytes = vec![0; len];
             window.fill(offset as u64, &mut bytes).unwrap();
             assert_eq!(bytes, image[offset..offset + len], "{offset}");
         }
-        assert!(window.fill(30_000, &mut [0; 2]).is_err());
+        assert!(window.fill(120_000, &mut [0; 2]).is_err());
     }
 }

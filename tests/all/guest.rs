@@ -1,5 +1,6 @@
 //! The program in a virtual machine. `scripts/guest-test` runs these tests.
 
+mod agreement;
 mod isofs;
 mod linuxkit;
 mod machine;

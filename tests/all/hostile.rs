@@ -132,7 +132,7 @@ fn crafted_images_are_errors() {
     let long = craft(&|image| put_both(image, large + LEN, u32::MAX));
     assert!(long.unwrap_err().contains("it has 4294967295 bytes, more than 2097152"));
     let directory_loop = craft(&|image| put_both(image, directory + EXTENT, root_sector));
-    assert_eq!(directory_loop, broken("its directories form a loop"));
+    assert_eq!(directory_loop, broken("\"a\": its directories form a loop"));
     let root_far = craft(&|image| put_both(image, ROOT + EXTENT, u32::MAX));
     assert!(root_far.is_err());
     let root_long = craft(&|image| put_both(image, root + LEN, u32::MAX));
@@ -143,7 +143,8 @@ fn crafted_images_are_errors() {
     assert_eq!(root_orders, broken("volume descriptor fields disagree"));
     // A continuation area that names itself, and one of 4 GiB.
     let continuation = root + continuation.expect("the root directory's record continues elsewhere");
-    assert!(craft(&|image| put_both(image, continuation + 20, u32::MAX)).is_ok(), "Joliet is read instead");
+    let endless = craft(&|image| put_both(image, continuation + 20, u32::MAX));
+    assert!(endless.unwrap_err().contains("Rock Ridge of its root directory is broken"));
 }
 
 #[test]
@@ -206,25 +207,24 @@ fn put_directory(image: &mut [u8], sector: u32, records: &[Vec<u8>]) -> u32 {
 #[test]
 fn directories_that_share_a_few_sectors_are_not_looked_through_without_end() {
     const DIRECTORIES: u32 = 200;
-    const SHARED: u32 = 40;
     let sandbox = Sandbox::on_tmpfs();
     let mut image = linuxkit_image(b"hello");
     let root = u32::from_le_bytes(image[ROOT + EXTENT..][..4].try_into().unwrap());
-    let first = SHARED + 60;
-    image.resize((first + DIRECTORIES) as usize * SECTOR, 0);
-    // Every version but the last is hidden, and all versions are compared for each of them.
-    let versions: Vec<_> =
-        (1..=120).map(|number| record(format!("A;{number}").as_bytes(), root, 1, 0, 250)).collect();
-    let shared_len = put_directory(&mut image, SHARED, &versions);
-    let sectors = first..first + DIRECTORIES;
+    let first = 100;
+    let end = first + DIRECTORIES;
+    image.resize(end as usize * SECTOR, 0);
     let own = [0, 1].map(|name| record(&[name], root, 0, 2, 34));
-    let names = sectors.clone().map(|sector| record(format!("D{sector}").as_bytes(), sector, 2048, 2, 38));
+    // Each directory has the sectors of all that follow it as well, with records that are not shown.
+    let names = (first..end)
+        .map(|sector| record(format!("D{sector}").as_bytes(), sector, 2048 * (end - sector), 2, 38));
     let root_len = put_directory(&mut image, root, &own.into_iter().chain(names).collect::<Vec<_>>());
     for at in [ROOT, root as usize * SECTOR] {
         put_both(&mut image, at + LEN, root_len);
     }
-    for sector in sectors {
-        put_directory(&mut image, sector, &[record(&[0], SHARED, shared_len, 2, 34)]);
+    for sector in first..end {
+        let own = record(&[0], sector, 2048 * (end - sector), 2, 34);
+        let hidden = (0..50).map(|number| record(format!("A{number}").as_bytes(), root, 1, 4, 38));
+        put_directory(&mut image, sector, &[own].into_iter().chain(hidden).collect::<Vec<_>>());
     }
     let path = sandbox.write("meta.iso", image);
     let expected = format!("reading image {path:?}: its directories take too much to read");
@@ -232,26 +232,35 @@ fn directories_that_share_a_few_sectors_are_not_looked_through_without_end() {
 }
 
 #[test]
-fn a_file_of_eight_tebibytes_can_be_listed() {
+fn a_file_has_as_many_extents_as_linux_reads() {
     const EXTENT_BYTES: u32 = 0xffff_f800;
-    const EXTENTS: u32 = 2049;
     let sandbox = Sandbox::new();
+    let list = |extents| {
+        let path = sandbox.write("meta.iso", with_extents(extents, EXTENT_BYTES));
+        Image::open(&path).unwrap().list().map_err(|error| format!("{error:#}"))
+    };
+    let (_, records) = list(100).unwrap();
+    let [file] = records.as_slice() else { panic!("{records:?}") };
+    assert_eq!((file.extents.len(), file.len), (100, 100 * u64::from(EXTENT_BYTES)));
+    let why = "a file has more than 100 extents, which Linux cannot read";
+    assert!(list(101).unwrap_err().ends_with(why));
+}
+
+/// An image with a file of so many extents of so many bytes.
+fn with_extents(extents: u32, extent_bytes: u32) -> Vec<u8> {
     let mut image = linuxkit_image(b"hello");
     let root = u32::from_le_bytes(image[ROOT + EXTENT..][..4].try_into().unwrap());
     image.resize(100 * SECTOR, 0);
     let own = [0, 1].map(|name| record(&[name], root, 0, 2, 34));
-    let parts = (1..=EXTENTS).map(|part| {
-        let flags = if part == EXTENTS { 0 } else { 0x80 };
-        record(b"LARGE", 100 + (part - 1) * (EXTENT_BYTES / 2048), EXTENT_BYTES, flags, 38)
+    let parts = (1..=extents).map(|part| {
+        let flags = if part == extents { 0 } else { 0x80 };
+        record(b"LARGE", 100 + (part - 1) * (extent_bytes / 2048), extent_bytes, flags, 38)
     });
     let root_len = put_directory(&mut image, root, &own.into_iter().chain(parts).collect::<Vec<_>>());
     for at in [ROOT, root as usize * SECTOR] {
         put_both(&mut image, at + LEN, root_len);
     }
-    let path = sandbox.write("meta.iso", image);
-    let (_, records) = Image::open(&path).unwrap().list().unwrap();
-    let [file] = records.as_slice() else { panic!("{records:?}") };
-    assert_eq!((file.extents.len(), file.len), (2049, 2049 * u64::from(EXTENT_BYTES)));
+    image
 }
 
 /// `image` with these records in its root directory.

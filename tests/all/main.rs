@@ -26,6 +26,7 @@ mod manifest;
 mod manuals;
 mod memory;
 mod mutants;
+mod oddities;
 #[cfg(feature = "policy")]
 mod policy;
 mod properties;

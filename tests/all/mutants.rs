@@ -6,7 +6,7 @@ use std::{env, ops::Range, thread};
 use crate::fuzz_targets::image::{self, MUTANT, Seen};
 
 /// The seed of all mutants.
-const SEED: u64 = 20_261_125;
+pub(crate) const SEED: u64 = 20_261_125;
 
 /// Decisions about one mutant, in bytes.
 const CHOICES_MAX: usize = 96;
@@ -30,7 +30,7 @@ impl Drop for Report<'_> {
 }
 
 /// Xorshift, George Marsaglia.
-fn random(state: &mut u64) -> u64 {
+pub(crate) fn random(state: &mut u64) -> u64 {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;
@@ -38,7 +38,7 @@ fn random(state: &mut u64) -> u64 {
 }
 
 /// The input that stands for a mutant.
-fn input(number: u64) -> Vec<u8> {
+pub(crate) fn input(number: u64) -> Vec<u8> {
     let mut state = SEED ^ (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut byte = || random(&mut state).to_le_bytes()[4];
     // One change needs some six bytes; few changes leave more of an image to be read.

@@ -55,8 +55,6 @@ const LENIENT: &str = "a reader that ignores case, final dots and versions";
 
 #[test]
 fn names_that_a_reader_cannot_tell_apart_are_neither_signed_nor_verified() {
-    let n = "n".repeat(253);
-    let [long, longer] = ["a", "b"].map(|end| format!("{n}{end}"));
     for (names, path, other, reader) in [
         (&["USER-DATA"][..], "USER-DATA", "user-data", NOROCK),
         (&["user-data..."], "user-data...", "user-data", NOROCK),
@@ -79,7 +77,6 @@ fn names_that_a_reader_cannot_tell_apart_are_neither_signed_nor_verified() {
         (&["EC2/latest/meta-data.json"], "EC2/latest/meta-data.json", "ec2/latest/meta-data.json", NOROCK),
         (&["A/x", "a/y"], "a", "A", NOROCK),
         (&["a:b", "a_b"], "a_b", "a:b", NOROCK),
-        (&[&long, &longer], &longer, &long, "Linux"),
     ] {
         let sandbox = sandbox();
         let kind = if names.contains(&path) { "file" } else { "directory" };
@@ -125,6 +122,20 @@ fn a_volume_that_windows_takes_for_one_of_an_agent_is_neither_signed_nor_verifie
     create(&sandbox, &[], &["--volume-id", "a name of more than 16 characters"[..32].trim()]);
     assert_eq!(sandbox.run(["sign", "--quiet", "meta.iso", "--key", "key"]), done(""));
     assert_eq!(verify_image(&sandbox, &[]), done(""));
+}
+
+#[test]
+fn names_that_linux_cuts_to_one_name_cannot_be_read() {
+    let sandbox = sandbox();
+    let n = |count: usize| "n".repeat(count);
+    let [long, longer] = ["a", "b"].map(|end| n(253) + end);
+    let sentence = format!("file {longer:?} cannot be told from {long:?} by Linux");
+    let created = create(&sandbox, &[&long, &longer], &[]);
+    assert!(created.stderr.contains(&sentence), "{created:?}");
+    let why = format!("reading image \"meta.iso\": file {:?} is there twice to Linux", n(250));
+    assert_eq!(sandbox.run(["show", "meta.iso"]), failed(1, &why));
+    let signed = sandbox.run(["sign", "meta.iso", "--key", "key"]);
+    assert_eq!(signed, failed(1, &format!("signing image \"meta.iso\": {why}")));
 }
 
 #[test]
@@ -246,6 +257,16 @@ fn an_image_that_looks_like_something_else_is_neither_signed_nor_verified() {
                 let piped = sandbox.command(piped).output().unwrap();
                 assert_eq!(String::from_utf8(piped.stderr).unwrap(), made.stderr);
                 assert!(piped.stdout == sandbox.read("meta.iso"));
+                // And to a file that cannot be read back.
+                let written = Command::new(assert_cmd::cargo::cargo_bin!("metadata"))
+                    .args(["create", "--quiet", "-", "hello", "--file", "a=payload"])
+                    .current_dir(sandbox.path(""))
+                    .stdout(File::create(sandbox.path("written")).unwrap())
+                    .output();
+                assert_eq!(String::from_utf8(written.unwrap().stderr).unwrap(), made.stderr);
+                // Of a pipe nothing is left to look at but the image.
+                let arguments = ["create", "--quiet", "again.iso", "hello", "--file", "a=/dev/stdin"];
+                assert_eq!(sandbox.run_with_input(arguments, payload.as_slice()), made);
             }
             assert_eq!(
                 sandbox.run(["sign", "--quiet", "meta.iso", "--key", "key"]),

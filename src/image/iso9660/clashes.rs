@@ -204,6 +204,10 @@ mod tests {
             "network-config",
             "vendor-data",
             "openstack/latest/user_data",
+            "openstack/2017-02-22/user_data",
+            "openstack/2018-08-27/user_data",
+            "ec2/latest/meta-data.json",
+            "meta.js",
         ];
         Clashes::of(paths, &reserved(agents.into_iter()), &["manifest.json"])
     }

@@ -1,4 +1,4 @@
-//! Block devices for hadris: the head of an image in memory, and a file that is read within bounds.
+//! The head of an image in memory, for hadris, and a file that is read within bounds.
 
 use std::{
     convert::Infallible,
@@ -103,8 +103,7 @@ fn position(block: BlockIndex) -> Option<usize> {
 /// Bytes of descriptors and directories that are looked at in one image at most before it counts as hostile.
 ///
 /// As many files as are listed take up to five sectors each, which is 160 MiB in all. Sectors that are in memory already count
-/// as well: hadris looks through a directory again for each record with a version, so that a few sectors that many
-/// directories share would take as long as they like.
+/// as well, so that a few sectors that many directories or entries share do not take as long as they like.
 const BUDGET_BYTES_MAX: u64 = 256 << 20;
 
 /// How many times each byte of an image may be looked at on average, so that what a small one takes grows with its length. A
@@ -117,7 +116,7 @@ pub(super) const CUT_OFF: &str = "it is cut off, or something on it points past 
 const KEPT_SECTORS_MAX: usize = 16;
 
 /// Bytes of a sector.
-type Sector = Box<[u8; SECTOR.get() as usize]>;
+pub(super) type Sector = Box<[u8; SECTOR.get() as usize]>;
 
 /// An image file or block device to read descriptors and directories from.
 ///
@@ -151,6 +150,13 @@ impl Bounded {
 
     /// Copies the start of a sector.
     fn look(&mut self, number: u64, out: &mut [u8]) -> io::Result<()> {
+        let sector = self.sector(number)?;
+        out.copy_from_slice(&sector[..out.len()]);
+        Ok(())
+    }
+
+    /// A sector by its number.
+    pub(super) fn sector(&mut self, number: u64) -> io::Result<&Sector> {
         self.budget = self
             .budget
             .checked_sub(SECTOR_BYTES)
@@ -163,8 +169,7 @@ impl Bounded {
             self.read(number, &mut sector)?;
             self.kept.insert(0, (number, sector));
         }
-        out.copy_from_slice(&self.kept[0].1[..out.len()]);
-        Ok(())
+        Ok(&self.kept[0].1)
     }
 
     /// Reads a sector, all of which must be there: a directory that is cut off would have fewer files.

@@ -10,6 +10,8 @@
 //! Sources: Linux, `fs/isofs/{dir,joliet,namei,rock,inode}.c`; the Joliet specification, "Allowed Character Set"; Microsoft,
 //! "Naming Files, Paths, and Namespaces"; hadris-iso, which writes the trees, and which a test compares with this.
 
+use super::shown::without_final_dots;
+
 /// Bytes of a Rock Ridge name that Linux reads (`get_rock_ridge_filename`).
 const ROCK_RIDGE_BYTES_MAX: usize = 253;
 
@@ -73,13 +75,7 @@ impl Reader {
     fn fold(self, part: &[u8], is_directory: bool) -> Vec<u8> {
         match self {
             Self::Linux => rock_ridge(part).to_vec(),
-            Self::LinuxJoliet => {
-                let name = joliet(part);
-                // A name of one character stays, whatever it is.
-                let dropped = name.trim_end_matches('.');
-                let kept = if dropped.is_empty() { name.get(..1).unwrap_or_default() } else { dropped };
-                kept.to_ascii_lowercase().into_bytes()
-            }
+            Self::LinuxJoliet => without_final_dots(&joliet(part)).to_ascii_lowercase().into_bytes(),
             Self::Windows => lenient(&joliet(part)).into_bytes(),
             Self::Lenient => lenient(&String::from_utf8_lossy(rock_ridge(part))).into_bytes(),
             Self::Plain => plain(part, is_directory).into_bytes(),
@@ -102,9 +98,10 @@ fn joliet(part: &[u8]) -> String {
     text.chars().take(JOLIET_CHARACTERS_MAX).map(convert).collect()
 }
 
-/// The path in the tree Joliet.
+/// The path in the tree Joliet, as Linux shows it.
 pub(super) fn joliet_path(path: &[u8]) -> Vec<u8> {
-    let parts: Vec<_> = path.split(|&byte| byte == b'/').map(joliet).collect();
+    let shown = |part| without_final_dots(&joliet(part)).to_owned();
+    let parts: Vec<_> = path.split(|&byte| byte == b'/').map(shown).collect();
     parts.join("/").into_bytes()
 }
 

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ensure};
 use hadris_fs::{
     DateTime, Extent as HadrisExtent, MountError, Node, Permissions, Report, SetAttr, Tree, Warning,
 };
@@ -15,7 +15,7 @@ use hadris_iso::{
     sync::{Session, write},
 };
 
-use super::device::HeadDevice;
+use super::{device::HeadDevice, records::PARTS_MAX};
 use crate::image::{Extent, SECTOR_BYTES};
 
 /// Bytes that are cheap to clone.
@@ -33,6 +33,9 @@ const APPLICATION: &str = "METADATA-IMAGE";
 /// Bytes in an extent at most: a record gives them in 32 bits, and all extents of a file but the last are whole sectors
 /// (ECMA-119, 6.4.2).
 const EXTENT_BYTES_MAX: u64 = u32::MAX as u64 / SECTOR_BYTES * SECTOR_BYTES;
+
+/// Bytes of a file at most.
+const FILE_BYTES_MAX: u64 = EXTENT_BYTES_MAX * PARTS_MAX as u64;
 
 /// Warnings that a head keeps: each has the whole path of a file.
 const WARNINGS_MAX: usize = 64;
@@ -108,6 +111,11 @@ impl Plan {
             let data = match place {
                 Place::Head(data) => data,
                 Place::Behind(extent) => {
+                    ensure!(
+                        extent.len <= FILE_BYTES_MAX,
+                        "file {:?} has more than {FILE_BYTES_MAX} bytes, and Linux reads no more",
+                        String::from_utf8_lossy(name)
+                    );
                     behind = true;
                     Data::stored(pieces(extent)).map_err(Error::of)?
                 }
@@ -234,6 +242,19 @@ mod tests {
         let head = plan.lay_out([(&b"file"[..], Place::Head(Data::bytes(data.clone())))].into_iter(), 0)?;
         let Extent { offset, len } = head.extents[0];
         assert!(head.bytes[usize::try_from(offset)? - SYSTEM_AREA_BYTES..][..usize::try_from(len)?] == data);
+        Ok(())
+    }
+
+    #[test]
+    fn a_file_has_no_more_extents_than_linux_reads() -> Result<()> {
+        let plan = Plan::new("X", 0)?;
+        let lay_out = |len| {
+            let place = Place::Behind(Extent { offset: 1 << 20, len });
+            plan.lay_out([(&b"file"[..], place)].into_iter(), FILE_BYTES_MAX / SECTOR_BYTES + 1024)
+        };
+        lay_out(FILE_BYTES_MAX)?;
+        let error = lay_out(FILE_BYTES_MAX + 1).err().unwrap().to_string();
+        assert_eq!(error, "file \"file\" has more than 429496524800 bytes, and Linux reads no more");
         Ok(())
     }
 

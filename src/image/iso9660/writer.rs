@@ -25,7 +25,7 @@ use crate::image::{
     payload::Payload,
     source::Source,
     sparse_copy::{read_pieces, takes_holes, write_at},
-    superblocks,
+    superblocks::{self, Window},
 };
 
 pub use super::{
@@ -77,7 +77,7 @@ pub struct Written {
     /// Its files, by offset.
     pub files: Vec<Placed>,
     /// Why other programs may take the image for something else than ISO 9660, a sentence. Where the image went to a file
-    /// that cannot be read back, only what is not in large files is known.
+    /// that cannot be read back, what large files from a pipe hold is not known.
     pub mistakable: Option<String>,
 }
 
@@ -148,8 +148,9 @@ impl Draft {
         let mut at = self.payload_start();
         let mut places = Vec::new();
         self.files.announce(progress);
-        for mut payload in self.files.take_large() {
-            let offset = offset_for(&mut payload, at)?;
+        let mut payloads: Vec<_> = self.files.take_large().collect();
+        for payload in &mut payloads {
+            let offset = offset_for(payload, at)?;
             let len = payload.place(out, offset, progress)?;
             places.push(Extent { offset, len });
             at = offset + len;
@@ -161,8 +162,10 @@ impl Draft {
             Ok(())
         })?;
         let (head, mut written) = self.head(&found, &places)?;
-        written.look_for_superblocks(&head, &places, |number, at, bytes| {
-            read_back(out, places[number].offset + at, bytes)
+        written.look_for_superblocks(&head, &places, |number, at, bytes| match &payloads[number] {
+            Payload::Stream { .. } => read_back(out, places[number].offset + at, bytes),
+            // The system often has it in memory, where an image that shares its blocks would be read from the disk.
+            payload => payload.read_at(at, bytes),
         })?;
         (|| {
             // The system area stays a hole.
@@ -284,17 +287,26 @@ impl Written {
     ) -> Result<()> {
         let head_extent = Extent { offset: SYSTEM_AREA_BYTES as u64, len: head.len() as u64 };
         let parts = [&[head_extent], places].concat();
-        let found = superblocks::find(self.bytes, &parts, &mut |offset, bytes| {
+        let mut large = Window::new(self.bytes, |offset, bytes: &mut [u8]| {
             bytes.fill(0);
             let all = Extent { offset, len: bytes.len() as u64 };
-            if let Some((at, part)) = overlap(all, head_extent) {
-                let count = part.len();
-                bytes[part].copy_from_slice(&head[usize::try_from(at).unwrap_or_default()..][..count]);
-            }
             for (number, place) in places.iter().enumerate() {
                 if let Some((at, part)) = overlap(all, *place) {
                     read(number, at, &mut bytes[part])?;
                 }
+            }
+            Ok(())
+        });
+        let found = superblocks::find(self.bytes, &parts, &mut |offset, bytes| {
+            if places.is_empty() {
+                bytes.fill(0);
+            } else {
+                large.fill(offset, bytes)?;
+            }
+            let all = Extent { offset, len: bytes.len() as u64 };
+            if let Some((at, part)) = overlap(all, head_extent) {
+                let count = part.len();
+                bytes[part].copy_from_slice(&head[usize::try_from(at).unwrap_or_default()..][..count]);
             }
             Ok(())
         });

@@ -166,17 +166,28 @@ pub(crate) fn bases() -> &'static [Vec<u8>] {
             recipe.draft().unwrap().write_forward(&mut image, &mut ()).unwrap();
             image
         });
-        let without_rock_ridge = without(&nocloud, b"SP\x07\x01\xbe\xef");
-        let plain = without(&without_rock_ridge, b"\x02CD001");
+        let without_rock_ridge = without_entries(&nocloud);
+        let plain = without_joliet(&without_rock_ridge);
         vec![nocloud, linuxkit, without_rock_ridge, plain, linuxkit_image(b"hello")]
     })
 }
 
-/// The image without what begins with `mark`.
-fn without(image: &[u8], mark: &[u8]) -> Vec<u8> {
+/// The image with nothing but zeros in its system use areas.
+fn without_entries(image: &[u8]) -> Vec<u8> {
+    let mut cleared = image.to_vec();
+    for record in Map::of(image).records {
+        let end = record.at + usize::from(image[record.at]);
+        let name_end = record.at + RECORD_BYTES + usize::from(image[record.at + RECORD_NAME_LEN]);
+        cleared[name_end.next_multiple_of(2)..end].fill(0);
+    }
+    cleared
+}
+
+/// The image with a descriptor of no type that means anything instead of that of Joliet.
+fn without_joliet(image: &[u8]) -> Vec<u8> {
+    const DESCRIPTOR: &[u8] = b"\x02CD001";
     let mut image = image.to_vec();
-    let at = image.windows(mark.len()).position(|window| window == mark).unwrap();
-    // No type of descriptor, and no signature of an entry, that means anything.
+    let at = image.windows(DESCRIPTOR.len()).position(|window| window == DESCRIPTOR).unwrap();
     image[at] = b'X';
     image
 }

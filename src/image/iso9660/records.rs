@@ -1,0 +1,207 @@
+//! Directories and the records in them, decoded from their sectors.
+//!
+//! What readers understand differently is an error, so that nobody sees other files than Linux does: a directory whose own
+//! record points elsewhere, a record across sectors, interleaved files, a file whose records do not belong together.
+//! A record may have an odd length, which ECMA-119, 9.1.12, does not allow: `linuxkit metadata create` writes such, and every
+//! reader follows them but 7-Zip.
+//!
+//! Sources: ECMA-119, 6.8 and 9.1; Linux, `fs/isofs/{dir,namei,inode}.c`, for what Linux makes of it.
+
+use crate::error::{Result, bail, ensure};
+
+use super::device::{Bounded, Sector};
+use crate::image::SECTOR_BYTES;
+
+/// The name of a directory's own record, which is its first one (ECMA-119, 6.8.2.2).
+const OWN_NAME: &[u8] = b"\0";
+
+/// The name of the record of the directory above.
+const ABOVE_NAME: &[u8] = b"\x01";
+
+/// Records of one file at most: Linux leaves the bytes of all after them out (`isofs_read_level3_size`).
+pub(super) const PARTS_MAX: usize = 100;
+
+/// A directory record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DirectoryRecord {
+    bytes: Vec<u8>,
+}
+
+impl DirectoryRecord {
+    const EXTENT: usize = 2;
+    const DATA_LEN: usize = 10;
+    const FLAGS: usize = 25;
+    const NAME_LEN: usize = 32;
+    const NAME: usize = 33;
+
+    const DIRECTORY: u8 = 2;
+    const ASSOCIATED: u8 = 4;
+    const NOT_FINAL: u8 = 0x80;
+
+    /// The record at the start of `bytes`, which end where its sector or its directory does. `None`: there is none up to the
+    /// end of the sector.
+    fn parse(bytes: &[u8]) -> Result<Option<Self>> {
+        const UNIT_LEN: usize = 26;
+        const GAP_LEN: usize = 27;
+        let len = match bytes.first() {
+            None | Some(0) => return Ok(None),
+            Some(&len) => usize::from(len),
+        };
+        ensure!(len > Self::NAME && len <= bytes.len(), "invalid directory record");
+        let bytes = &bytes[..len];
+        let name_len = usize::from(bytes[Self::NAME_LEN]);
+        ensure!(name_len > 0 && Self::NAME + name_len <= len, "invalid directory record");
+        for field in [Self::EXTENT, Self::DATA_LEN] {
+            let is_one = (0..4).all(|at| bytes[field + at] == bytes[field + 7 - at]);
+            ensure!(is_one, "a directory record has two values of one number");
+        }
+        ensure!(
+            bytes[UNIT_LEN] == 0 && bytes[GAP_LEN] == 0,
+            "a file on it is interleaved, which Linux cannot read"
+        );
+        Ok(Some(Self { bytes: bytes.to_vec() }))
+    }
+
+    pub(super) fn name(&self) -> &[u8] {
+        &self.bytes[Self::NAME..][..usize::from(self.bytes[Self::NAME_LEN])]
+    }
+
+    /// What is left for others than ISO 9660 (ECMA-119, 9.1.13).
+    pub(super) fn system_use(&self) -> &[u8] {
+        let start = (Self::NAME + self.name().len()).next_multiple_of(2);
+        self.bytes.get(start..).unwrap_or_default()
+    }
+
+    /// The first sector of the file or directory, behind the extended attributes.
+    pub(super) fn first_sector(&self) -> u64 {
+        const ATTRIBUTES_SECTORS: usize = 1;
+        self.number(Self::EXTENT) + u64::from(self.bytes[ATTRIBUTES_SECTORS])
+    }
+
+    pub(super) fn data_len(&self) -> u64 {
+        self.number(Self::DATA_LEN)
+    }
+
+    pub(super) fn is_directory(&self) -> bool {
+        self.flags() & Self::DIRECTORY != 0
+    }
+
+    /// Whether it goes with the file of the same name, such as a resource fork, and is not shown (ECMA-119, 9.1.6).
+    pub(super) fn is_associated(&self) -> bool {
+        self.flags() & Self::ASSOCIATED != 0
+    }
+
+    fn flags(&self) -> u8 {
+        self.bytes[Self::FLAGS]
+    }
+
+    fn is_final(&self) -> bool {
+        self.flags() & Self::NOT_FINAL == 0
+    }
+
+    fn names_itself_or_above(&self) -> bool {
+        matches!(self.name(), OWN_NAME | ABOVE_NAME)
+    }
+
+    fn number(&self, at: usize) -> u64 {
+        let bytes = &self.bytes[at..at + 4];
+        bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
+    }
+}
+
+/// A directory, and how far it has been read.
+#[derive(Debug)]
+pub(super) struct Directory {
+    first_sector: u64,
+    bytes: u64,
+    at: u64,
+    /// Its own record.
+    own: DirectoryRecord,
+    has_odd_lengths: bool,
+}
+
+impl Directory {
+    /// The directory that begins at this sector. How long it is its own record tells.
+    pub(super) fn open(device: &mut Bounded, first_sector: u64) -> Result<Self> {
+        let sector = device.sector(first_sector)?;
+        let Some(own) = DirectoryRecord::parse(&sector[..])? else {
+            bail!("a directory has no record of its own")
+        };
+        let is_own = own.name() == OWN_NAME && own.first_sector() == first_sector;
+        ensure!(
+            is_own && own.is_directory() && own.is_final(),
+            "the first record of a directory is not that of the directory itself"
+        );
+        Ok(Self { first_sector, bytes: own.data_len(), at: 0, own, has_odd_lengths: false })
+    }
+
+    pub(super) fn own(&self) -> &DirectoryRecord {
+        &self.own
+    }
+
+    pub(super) fn first_sector(&self) -> u64 {
+        self.first_sector
+    }
+
+    /// Whether a record up to here has an odd length.
+    pub(super) fn has_odd_lengths(&self) -> bool {
+        self.has_odd_lengths
+    }
+
+    /// The records of the next file or directory: one, or of a file one for each of its extents.
+    pub(super) fn next(&mut self, device: &mut Bounded) -> Result<Option<Vec<DirectoryRecord>>> {
+        let first = loop {
+            match self.next_record(device)? {
+                None => return Ok(None),
+                Some(record) if record.names_itself_or_above() && record.is_final() => {}
+                Some(record) => break record,
+            }
+        };
+        let alone = first.is_directory() || first.names_itself_or_above();
+        ensure!(first.is_final() || !alone, "a directory has more than one extent");
+        let mut parts = vec![first];
+        while !parts[parts.len() - 1].is_final() {
+            let next = self.next_record(device)?;
+            let fits = |next: &DirectoryRecord| {
+                let other = next.flags() ^ parts[0].flags();
+                next.name() == parts[0].name() && other & !DirectoryRecord::NOT_FINAL == 0
+            };
+            let Some(next) = next.filter(fits) else { bail!("the records of a file do not belong together") };
+            ensure!(
+                parts.len() < PARTS_MAX,
+                "a file has more than {PARTS_MAX} extents, which Linux cannot read"
+            );
+            parts.push(next);
+        }
+        Ok(Some(parts))
+    }
+
+    fn next_record(&mut self, device: &mut Bounded) -> Result<Option<DirectoryRecord>> {
+        while self.at < self.bytes {
+            let within = self.at % SECTOR_BYTES;
+            let end = SECTOR_BYTES.min(within + self.bytes - self.at);
+            let sector = device.sector(self.first_sector + self.at / SECTOR_BYTES)?;
+            let part = usize::try_from(within)?..usize::try_from(end)?;
+            if let Some(record) = DirectoryRecord::parse(&sector[part])? {
+                self.at += record.bytes.len() as u64;
+                self.has_odd_lengths |= !record.bytes.len().is_multiple_of(2);
+                return Ok(Some(record));
+            }
+            self.at += SECTOR_BYTES - within;
+        }
+        Ok(None)
+    }
+}
+
+/// Whether a directory that begins with this sector is empty to Linux, which then does without Rock Ridge where there is
+/// Joliet (`rootdir_empty`).
+pub(super) fn is_empty(sector: &Sector) -> bool {
+    let mut at = 0;
+    for _ in 0..3 {
+        match sector.get(at) {
+            None | Some(0) => return true,
+            Some(&len) => at += usize::from(len),
+        }
+    }
+    false
+}

@@ -1,0 +1,133 @@
+//! Images whose names, extents or entries readers understand differently: what we read is what Linux reads, or an error.
+//!
+//! `guest/agreement.rs` shows the same images to the kernel.
+
+use metadata_image::image::{Image, Kind};
+
+use crate::{fuzz_targets::iso, support::Sandbox};
+
+/// An image, and what we make of it.
+pub(crate) struct Oddity {
+    pub(crate) what: &'static str,
+    pub(crate) image: Vec<u8>,
+    /// A path that is shown, or why nothing is.
+    shows: Result<&'static str, &'static str>,
+}
+
+/// A change of the first place that has these bytes.
+type Patch<'a> = (&'a [u8], &'a [u8]);
+
+pub(crate) fn oddities() -> Vec<Oddity> {
+    const NAME_LEN: usize = 32;
+    const FLAGS: usize = 25;
+    let [both, _, joliet, plain, _] = iso::bases() else { panic!("there are other images") };
+    let wide = |name: &str| name.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<_>>();
+    let [meta_data, dots, other_case, version] =
+        ["meta-data", "meta-d...", "USER-data", "meta-da;1"].map(wide);
+    let record = |base: &[u8], name: &[u8]| base.windows(name.len()).position(|at| at == name).unwrap() - 33;
+    let at = |base: &[u8], name: &[u8], field: usize, byte: u8| {
+        let mut image = base.to_vec();
+        let at = record(base, name);
+        image[at + field] = byte;
+        image
+    };
+    let cut = |len: u8| {
+        let mut image = at(plain, b"USER_DATA.;1", NAME_LEN, len);
+        let name = record(plain, b"USER_DATA.;1") + 33;
+        image[name + usize::from(len)..name + 12].fill(0);
+        image
+    };
+    let patched = |base: &[u8], patches: &[Patch]| {
+        let mut image = base.to_vec();
+        for (old, new) in patches {
+            let at = image.windows(old.len()).position(|window| window == *old).unwrap();
+            image[at..at + new.len()].copy_from_slice(new);
+        }
+        image
+    };
+    let broken = Err("Rock Ridge of its root directory is broken");
+    let all = [
+        (
+            "a version that is not 1",
+            patched(plain, &[(b"USER_DATA.;1", b"USER_DATA.;2")]),
+            Ok("user_data..2"),
+        ),
+        ("a version without a dot", patched(plain, &[(b"USER_DATA.;1", b"USER_DATAS;1")]), Ok("user_datas")),
+        ("no version, but a dot", cut(10), Ok("user_data.")),
+        ("neither version nor dot", cut(9), Ok("user_data")),
+        ("a version that is empty", cut(11), Ok("user_data..")),
+        ("a name in lower case", patched(plain, &[(b"USER_DATA.;1", b"user_data.;1")]), Ok("user_data")),
+        ("a name that ends early", patched(plain, &[(b"USER_DATA.;1", b"USER\0")]), Err("is no name")),
+        ("a name with a slash", patched(plain, &[(b"USER_DATA.;1", b"USER/")]), Err("is no name")),
+        ("two names that are one", patched(plain, &[(b"USER_DATA.;1", b"META_DATA.;1")]), Err("twice")),
+        ("dots at the end in Joliet", patched(joliet, &[(&meta_data, &dots)]), Ok("meta-d")),
+        ("a version in Joliet", patched(joliet, &[(&meta_data, &version)]), Ok("meta-da")),
+        ("two cases in Joliet", patched(joliet, &[(&meta_data, &other_case)]), Err("twice")),
+        ("no start of Rock Ridge", patched(both, &[(b"SP\x07\x01", b"XP")]), broken),
+        (
+            "Rock Ridge that skips bytes",
+            patched(both, &[(b"SP\x07\x01\xbe\xef\0", b"SP\x07\x01\xbe\xef\x01")]),
+            broken,
+        ),
+        ("an extension that is not Rock Ridge", patched(both, &[(b"RRIP_1991A", b"XRIP")]), broken),
+        ("a file that is interleaved", at(plain, b"USER_DATA.;1", 26, 1), Err("interleaved")),
+        ("a gap without units", at(joliet, &meta_data, 27, 1), Err("interleaved")),
+        ("a file that is associated", at(plain, b"USER_DATA.;1", FLAGS, 4), Ok("meta_data")),
+        ("a file that is hidden", at(plain, b"USER_DATA.;1", FLAGS, 1), Ok("user_data")),
+        (
+            "an extent that nothing follows",
+            at(plain, b"USER_DATA.;1", FLAGS, 0x80),
+            Err("do not belong together"),
+        ),
+        ("a name that is a dot", patched(both, &[(b"\x0e\x01\0meta-data", b"\x06\x01\0.")]), Err("")),
+        ("hard links that are none", same_serial(both), Ok("user-data")),
+    ];
+    all.map(|(what, image, shows)| Oddity { what, image, shows }).into()
+}
+
+/// The image with two links, and one serial number, for every file.
+fn same_serial(image: &[u8]) -> Vec<u8> {
+    const LINKS: usize = 12;
+    const SERIAL: usize = 36;
+    let mut image = image.to_vec();
+    for at in 0..image.len() - 44 {
+        if image[at..].starts_with(b"PX\x2c\x01") && image[at + 5] & 0xf0 == 0x80 {
+            for (field, number) in [(LINKS, 2), (SERIAL, 7)] {
+                image[at + field..at + field + 8].copy_from_slice(&[number, 0, 0, 0, 0, 0, 0, number]);
+            }
+        }
+    }
+    image
+}
+
+#[test]
+fn what_readers_understand_differently_is_read_as_linux_does_or_refused() {
+    let sandbox = Sandbox::on_tmpfs();
+    for Oddity { what, image, shows } in oddities() {
+        let path = sandbox.write("meta.iso", image);
+        let listed = Image::open(&path).and_then(|mut image| image.list());
+        let listed = listed.map(|(_, records)| records).map_err(|error| format!("{error:#}"));
+        match (&listed, shows) {
+            (Ok(records), Ok(path)) => {
+                assert!(records.iter().any(|record| record.path == path.as_bytes()), "{what}: {records:?}");
+            }
+            (Err(error), Err(why)) => assert!(error.contains(why), "{what}: {error}"),
+            _ => panic!("{what}: {listed:?}"),
+        }
+    }
+}
+
+/// Whoever changes a record must not give the file that is read the bytes of another.
+#[test]
+fn every_hard_link_has_the_bytes_of_its_own_record() {
+    let sandbox = Sandbox::on_tmpfs();
+    let original = iso::bases()[0].clone();
+    let read = |image: &[u8]| {
+        let path = sandbox.write("meta.iso", image);
+        let mut image = Image::open(&path).unwrap();
+        let (_, records) = image.list().unwrap();
+        let files = records.into_iter().filter(|record| record.kind == Kind::File);
+        files.map(|record| (record.path.clone(), image.read(&record, 1 << 20).unwrap())).collect::<Vec<_>>()
+    };
+    assert_eq!(read(&same_serial(&original)), read(&original));
+}
