@@ -1,11 +1,10 @@
-//! Every finding about user data, meta-data, a network configuration, a recipe, or an image with them on it.
+//! Checks of user data, meta-data, network configurations, recipes and images.
 
 use std::{collections::HashSet, fmt, str::FromStr};
 
-use crate::error::Result;
-
 use crate::{
     datasource::{compatibility::Agent, layout::Layout},
+    error::Result,
     image::{
         Image, Record,
         iso9660::writer::{Draft, Heads},
@@ -20,16 +19,16 @@ use crate::{
     },
 };
 
-/// Bytes of a file on an image that are checked at most.
+/// How much of a file on an image is checked, in bytes.
 const CHECKED_BYTES_MAX: u64 = 64 << 20;
 
-/// Bytes of a file for an image that is being built that are checked at most.
+/// The largest file that is checked while an image is built, in bytes.
 const PREPARED_BYTES_MAX: u64 = 8 << 20;
 
-/// What a text is for.
+/// The kind of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// User data, for the agents of a layout where that is known.
+    /// User data, for the agents of a layout if it is known.
     UserData(Option<Layout>),
     /// Meta-data of NoCloud or a config drive.
     MetaData(Layout),
@@ -50,7 +49,7 @@ impl fmt::Display for Subject {
 }
 
 impl Subject {
-    /// What a file of this name is for, in any directory; user data where the name tells nothing.
+    /// The kind of a file by its name, in any directory. Files with other names are user data.
     #[must_use]
     pub fn of_name(name: &str) -> Self {
         let name = name.rsplit('/').next().unwrap_or(name);
@@ -65,27 +64,31 @@ impl Subject {
     }
 }
 
-/// A platform that takes user data up to some size.
+/// A platform that limits the size of user data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Platform {
     /// Its name on the command line.
     pub name: &'static str,
-    /// Bytes of user data that it takes at most.
+    /// The largest user data, in bytes.
     pub bytes_max: usize,
-    /// Where that limit is.
+    /// The limit, in words.
     pub limit: &'static str,
 }
 
-/// The platforms that are known.
+/// The known platforms.
 pub const PLATFORMS: [Platform; 5] = [
-    Platform { name: "aws", bytes_max: 16 << 10, limit: "EC2 takes 16 KiB of user data, before base64" },
-    Platform { name: "gcp", bytes_max: 256 << 10, limit: "Compute Engine takes 256 KiB in a metadata value" },
-    Platform { name: "vmware", bytes_max: 64 << 10, limit: "a GuestInfo value takes 64 KiB, encoded" },
+    Platform { name: "aws", bytes_max: 16 << 10, limit: "EC2 accepts 16 KiB of user data, before base64" },
+    Platform {
+        name: "gcp",
+        bytes_max: 256 << 10,
+        limit: "Compute Engine accepts 256 KiB in a metadata value",
+    },
+    Platform { name: "vmware", bytes_max: 64 << 10, limit: "a GuestInfo value has at most 64 KiB, encoded" },
     Platform { name: "proxmox", bytes_max: 4 << 20, limit: "Proxmox VE makes a cloud-init drive of 4 MiB" },
     Platform {
         name: "kubevirt",
         bytes_max: 2048,
-        limit: "KubeVirt takes 2048 bytes inline, more in a secret",
+        limit: "KubeVirt accepts 2048 bytes inline, and more in a secret",
     },
 ];
 
@@ -93,7 +96,10 @@ impl FromStr for Platform {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        PLATFORMS.into_iter().find(|target| target.name == name).ok_or_else(|| "no such platform".to_owned())
+        PLATFORMS
+            .into_iter()
+            .find(|target| target.name == name)
+            .ok_or_else(|| format!("unknown platform {name:?}"))
     }
 }
 
@@ -103,12 +109,12 @@ impl fmt::Display for Platform {
     }
 }
 
-/// A text and what was found in it.
+/// A text and the findings about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckedText {
-    /// The file on the image that it is; `None`: the text itself was given, or the finding is about the image.
+    /// The name of the file on the image. `None`: the text itself was given, or the findings are about the image.
     pub name: Option<String>,
-    /// The text, to show the places in; empty where it is none.
+    /// The text that the findings refer to; empty if the data is not text.
     pub text: String,
     /// The findings, in the order of the text.
     pub findings: Vec<Finding>,
@@ -128,15 +134,15 @@ pub fn check(data: &[u8], subject: Subject, target: Option<Platform>) -> Checked
     if let (Some(target), Subject::UserData(_)) = (target, subject)
         && data.len() > target.bytes_max
     {
-        let message = format!("{} bytes are too many: {}", data.len(), target.limit);
+        let message = format!("the user data has {} bytes; {}", data.len(), target.limit);
         checked.findings.push(Finding::new(Code::TooLarge, 0..0, message));
     }
     checked
 }
 
-/// Whether data that begins like this is worth reading to its end: it is text, or a config tree in a wrong encoding. What is
-/// to say about other data can be told from its beginning.
-fn is_of_interest(beginning: &[u8]) -> bool {
+/// Whether data that begins like this must be read to its end: it is text, or a config tree in a wrong encoding. For other
+/// data the beginning is enough.
+fn must_be_read(beginning: &[u8]) -> bool {
     !binary::is_binary(beginning) || parse::looks_like_tree(beginning)
 }
 
@@ -163,7 +169,7 @@ fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> Check
     let text = String::from_utf8_lossy(data).into_owned();
     let mut findings = Vec::new();
     if let Some(at) = binary::find_nul(data) {
-        let message = format!("byte {at} is a NUL character, which no text has");
+        let message = format!("byte {at} is a NUL character, which text cannot contain");
         findings.push(Finding::new(Code::Binary, 0..0, message));
         return CheckedText { findings, ..CheckedText::default() };
     }
@@ -172,9 +178,12 @@ fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> Check
         let end = at + '\u{fffd}'.len_utf8();
         findings.push(Finding::new(Code::NotUtf8, at..end, format!("byte {at} is not UTF-8")));
     } else if text.starts_with('\u{feff}') {
-        let message = "a byte order mark, which cloud-init takes for a part of the first line";
-        findings
-            .push(Finding::new(Code::ByteOrderMark, 0..3, message).with_hint("save it as UTF-8 without BOM"));
+        let message =
+            "the text starts with a byte order mark, which cloud-init takes for part of the first line";
+        findings.push(
+            Finding::new(Code::ByteOrderMark, 0..3, message)
+                .with_hint("save the file as UTF-8 without a byte order mark"),
+        );
     } else {
         check(&text, &mut findings);
     }
@@ -182,14 +191,14 @@ fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> Check
     CheckedText { name: None, text, findings }
 }
 
-/// A recipe whose sources have been looked at, with what is likely a mistake in it.
+/// A recipe whose sources have been opened, with warnings.
 #[derive(Debug)]
 pub struct Prepared {
-    /// The image as it will be.
+    /// The image that will be written.
     pub draft: Draft,
-    /// What is allowed and still likely to be a mistake, a sentence each.
+    /// What is allowed but probably a mistake, one sentence each.
     pub warnings: Vec<String>,
-    /// The files that agents read, and what they are for.
+    /// The files that agents read, and their kinds.
     subjects: Vec<(&'static str, Subject)>,
 }
 
@@ -197,15 +206,15 @@ impl Prepared {
     /// Opens every source of `recipe` and plans the image.
     ///
     /// # Errors
-    /// The recipe contradicts itself ([`Contradiction`](crate::recipe::Contradiction)), or a source cannot be read.
+    /// Fails if the recipe contradicts itself ([`Contradiction`](crate::recipe::Contradiction)), or a source cannot be read.
     pub fn new(recipe: Recipe) -> Result<Self> {
         Self::with_heads(recipe, None)
     }
 
-    /// The same for one of many images, with the heads of others where they help ([`Draft::with_heads`]).
+    /// As [`Prepared::new`] for one of many images, which may reuse the heads of others ([`Draft::with_heads`]).
     ///
     /// # Errors
-    /// As [`Prepared::new`].
+    /// Fails as [`Prepared::new`] does.
     pub fn with_heads(recipe: Recipe, heads: Option<&mut Heads>) -> Result<Self> {
         let mut warnings = recipe.warnings();
         let layout = recipe.layout;
@@ -228,15 +237,15 @@ impl Prepared {
         Ok(Self { draft, warnings, subjects })
     }
 
-    /// Checks the files of up to 8 MiB that agents read, and hands each with its findings to `each`.
+    /// Checks the files that agents read, up to 8 MiB each, and calls `each` with the findings about each of them.
     ///
     /// # Errors
-    /// A source cannot be read, or `each` fails.
+    /// Fails if a source cannot be read, or if `each` fails.
     pub fn check(&mut self, mut each: impl FnMut(CheckedText) -> Result<()>) -> Result<()> {
         for (name, subject) in &self.subjects {
             let mut beginning = None;
             let wanted = |start: &[u8]| {
-                let wanted = is_of_interest(start);
+                let wanted = must_be_read(start);
                 beginning = (!wanted).then(|| start.to_vec());
                 wanted
             };
@@ -252,7 +261,7 @@ impl Prepared {
 /// Checks an image and the files on it that agents read.
 ///
 /// # Errors
-/// It cannot be read.
+/// Fails if the image cannot be read.
 pub fn check_image(image: &mut Image, target: Option<Platform>) -> Result<Vec<CheckedText>> {
     let (volume, records) = image.list()?;
     let mut about_image = CheckedText::default();
@@ -261,8 +270,9 @@ pub fn check_image(image: &mut Image, target: Option<Platform>) -> Result<Vec<Ch
         let expected = layout.volume_identifier();
         let [lower, upper] = [expected.to_ascii_lowercase(), expected.to_ascii_uppercase()];
         if identifier.eq_ignore_ascii_case(expected) && *identifier != lower && *identifier != upper {
-            let message =
-                format!("the volume is called {identifier:?}, and agents look for {upper:?} or {lower:?}");
+            let message = format!(
+                "the volume identifier is {identifier:?}, but agents look for {upper:?} or {lower:?}"
+            );
             about_image.findings.push(Finding::new(Code::VolumeIdentifier, 0..0, message));
         }
     }
@@ -280,7 +290,7 @@ pub fn check_image(image: &mut Image, target: Option<Platform>) -> Result<Vec<Ch
     let mut seen = HashSet::new();
     for record in &records {
         let Some(subject) = subject_of(record, layout) else { continue };
-        // An agent takes the first file of a name, and a hostile image has many.
+        // An agent reads the first file of a name. A hostile image may have many.
         if !seen.insert(&record.path) {
             continue;
         }
@@ -290,7 +300,7 @@ pub fn check_image(image: &mut Image, target: Option<Platform>) -> Result<Vec<Ch
     Ok(all)
 }
 
-/// What a file on an image is for, if an agent reads it.
+/// The kind of a file on an image, if an agent reads it.
 fn subject_of(record: &Record, layout: Option<Layout>) -> Option<Subject> {
     let layouts = match layout {
         Some(layout) => vec![layout],
