@@ -22,23 +22,23 @@ use super::{
     render::{Count, json_lines, paragraphs},
 };
 
-/// Find the mistakes in user data, meta-data or an image before the boot
+/// Find mistakes in user data, meta-data or an image before the boot
 ///
-/// User data is JSON for LinuxKit, or anything that cloud-init takes; of an
-/// image every file is checked that an agent reads. All findings are shown in
-/// one run with their line and column. Files with the names that they have on
-/// an image, like meta-data and network-config, are checked as such.
+/// User data is JSON for LinuxKit, or anything that cloud-init accepts. On an
+/// image, every file that an agent reads is checked. One run shows all findings
+/// with line and column. Files named like those on an image, such as meta-data
+/// and network-config, are checked as what they are.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// User data, meta-data or an image; '-' is standard input
     path: PathBuf,
 
-    /// TextKind it is, where its name does not tell
+    /// The kind of the file, if its name does not say
     #[arg(long = "as", value_enum, value_name = "WHAT")]
     kind: Option<TextKind>,
 
-    /// Check that a platform takes so much
+    /// Check the size against a platform's limit
     #[arg(
         long, value_name = "PLATFORM",
         value_parser = PossibleValuesParser::new(PLATFORMS.map(|target| target.name)).try_map(|name| name.parse::<Platform>())
@@ -49,7 +49,7 @@ pub(crate) struct Args {
     #[arg(long)]
     strict: bool,
 
-    /// Print a JSON object for every finding, a line each
+    /// Print every finding as a JSON object on a line
     #[arg(long)]
     json: bool,
 }
@@ -61,7 +61,7 @@ Examples:
   metadata check --strict seed.iso
   metadata pack config | metadata check --json -";
 
-/// TextKind a text is for.
+/// The kind of a text.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum TextKind {
     /// JSON for LinuxKit, or any text
@@ -77,7 +77,7 @@ enum TextKind {
     NetworkConfig,
 }
 
-/// Prints texts, each with a newline, some of them at once.
+/// Prints texts, each with a newline, many in one write.
 fn print_all(texts: impl Iterator<Item = String>) -> Result<()> {
     const AT_ONCE_BYTES: usize = 64 << 10;
     let mut pending = String::new();
@@ -113,7 +113,7 @@ impl Args {
         Ok(())
     }
 
-    /// TextKind was found, and what it was taken for.
+    /// The findings, and the kind that the file was checked as.
     fn check(&self) -> Result<(Vec<CheckedText>, String)> {
         let data = match ImageOrData::read(&self.path, self.kind.is_some())? {
             ImageOrData::Image(file) => {

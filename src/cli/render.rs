@@ -14,10 +14,10 @@ use super::{
     escape::{json, printable, printable_source},
 };
 
-/// Bytes before and behind a place that are shown of a long line.
+/// How much of a long line is shown before and after a finding, in bytes.
 const AROUND_BYTES: usize = 200;
 
-/// A finding for machines.
+/// A finding as JSON.
 #[derive(Serialize)]
 struct JsonFinding<'a> {
     code: &'static str,
@@ -61,7 +61,7 @@ impl std::fmt::Display for Count {
     }
 }
 
-/// The findings in `checked`, which came from `file`, each as a paragraph.
+/// The findings about `checked`, which is from `file`, each as a paragraph.
 pub(super) fn paragraphs<'a>(
     file: &str,
     checked: &'a CheckedText,
@@ -99,7 +99,7 @@ pub(super) fn paragraphs<'a>(
     })
 }
 
-/// A JSON object for every finding, a line each.
+/// A JSON object on a line for every finding.
 pub(super) fn json_lines<'a>(file: &str, checked: &'a CheckedText) -> impl Iterator<Item = String> + 'a {
     let lines = Lines::of(&checked.text);
     let file = full_name(file, checked);
@@ -126,8 +126,8 @@ fn full_name(file: &str, checked: &CheckedText) -> String {
     }
 }
 
-/// The line of a finding, safe for a terminal, and cut to a window where it is long, so that a report costs the same in a
-/// text of any size.
+/// The line of a finding, escaped for a terminal. A long line is cut to a window, so that a report costs the same in a text of
+/// any size.
 struct SnippetLine {
     source: String,
     position: Position,
@@ -151,7 +151,7 @@ impl SnippetLine {
         Self { source: before + &marked + &behind, position, span }
     }
 
-    /// The report, in which columns are counted from where the line was cut, with that of the line.
+    /// Corrects the column in a report whose line was cut.
     fn with_true_column(&self, file: &str, report: String) -> String {
         let Position { line, column, .. } = self.position;
         let in_window = self.source[..self.span.start].chars().count() + 1;

@@ -12,12 +12,12 @@ use serde::Serialize;
 
 use super::{escape::pretty_json, print, progress::Bar, say, trust_args::SignerArgs};
 
-/// Check that an image is signed, all of it, by who may sign it
+/// Check that an allowed signer has signed an image
 ///
-/// Every file, the volume identifier, the date and the attached strings are
-/// those of the manifest, there is no other file, the trees of the volume
-/// agree, and the manifest's signature is by an allowed signer and for the
-/// namespace metadata-image. The agent in a guest checks the same.
+/// Succeeds if the files, the volume identifier, the date and the attached
+/// strings match the manifest, there is no other file, the trees of the volume
+/// agree, and an allowed signer has signed the manifest for the namespace
+/// metadata-image. The agent in a guest checks the same.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, mut_arg("allowed_signers", |argument| argument.required(true)))]
 pub(crate) struct Args {
@@ -27,15 +27,15 @@ pub(crate) struct Args {
     #[command(flatten)]
     trusted: SignerArgs,
 
-    /// The moment for which it is checked [default: now]
+    /// The time for which the image is checked [default: now]
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     at: Option<Moment>,
 
-    /// Print who signed what as JSON
+    /// Describe the signer and the manifest as JSON
     #[arg(long)]
     json: bool,
 
-    /// No line on success, no progress
+    /// Print no message on success, and no progress
     #[arg(short, long)]
     quiet: bool,
 }
@@ -63,10 +63,7 @@ struct VerifyOutput<'a> {
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
-        let terms = self
-            .trusted
-            .terms(self.at)?
-            .context("clap lets no command line without allowed signers through")?;
+        let terms = self.trusted.terms(self.at)?.context("--allowed-signers is missing")?;
         let mut image = Image::open(&self.image)?;
         let mut progress = Bar::new(self.quiet);
         let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, &mut progress);
