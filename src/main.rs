@@ -7,7 +7,7 @@ use std::{env, process::ExitCode};
 use clap::error::ErrorKind;
 
 use cli::{Cli, Usage};
-use metadata_image::error;
+use metadata_image::{error, recipe::Contradiction};
 
 /// Exit status if something failed or could not be verified.
 const EXIT_FAILED: u8 = 1;
@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         Err(error) => {
             cli::say(&format!("{error:#}"));
             let usage = error.is::<Usage>()
+                || error.is::<Contradiction>()
                 || error
                     .downcast_ref::<error::Error>()
                     .is_some_and(|error| error.kind() == error::ErrorKind::Usage);

@@ -217,7 +217,7 @@ impl ShowOutput {
         text.push('\n');
         text += &table(&rows, [false, true, true, false], &style);
 
-        let mut rows = vec![["agent", "takes", "cd-rom", "virtio disk"].map(str::to_owned)];
+        let mut rows = vec![["agent", "reads", "cd-rom", "virtio disk"].map(str::to_owned)];
         for ShownAgent { agent, reading } in &self.agents {
             let yes = |found: bool| if found { "yes" } else { "no" };
             let because =
