@@ -71,7 +71,7 @@
 //! # Recipe::new(Source::Bytes(b"hello".to_vec())).write_to(&mut bytes)?;
 //! let allowed = "release@example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPKr4SYjQM8sUXZ7Ru3aDGlU7yBGEn3h9SZnUE0Bv5Y9";
 //! let terms = Terms {
-//!     allowed: AllowedSigners::parse(allowed)?,
+//!     allowed: AllowedSigners::parse("allowed_signers", allowed.as_bytes()),
 //!     revoked: None,
 //!     identity: Some("release@example.com".to_owned()),
 //!     audience: None,

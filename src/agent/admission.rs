@@ -13,7 +13,7 @@ use crate::{
     },
     provider::{Level, Log, Metadata},
     trust::verify::{Signer, Terms, verify},
-    userdata::{config_tree::Node, install_plan::Plan},
+    userdata::{config_tree::Node, install_plan::InstallPlan},
 };
 
 /// What metadata must satisfy before it is applied.
@@ -85,7 +85,7 @@ pub fn input(found: &Metadata, signer: Option<&Signer>) -> Result<Value> {
         None => None,
         Some(contents) => contents.manifest()?,
     };
-    let plan = Plan::new(found.userdata.as_deref(), found.entries.clone());
+    let plan = InstallPlan::new(found.userdata.as_deref(), found.entries.clone());
     let strings = manifest.as_ref().map_or(&[][..], |manifest| &manifest.user_provided_metadata);
     Ok(json!({
         "run": {

@@ -22,7 +22,7 @@ use crate::{
     userdata::{
         finding::Severity,
         hostname,
-        install_plan::{Loss, Plan},
+        install_plan::{InstallPlan, Loss},
     },
 };
 
@@ -138,7 +138,8 @@ fn find_and_apply(
     let plan = found.as_ref().map(|found| apply(found, &root, options, report, log));
     if !is_new {
         // A file that was skipped now may be from an earlier run, but it is in the metadata.
-        let mut expected: Vec<_> = plan.iter().flat_map(Plan::list).map(|listed| listed.path).collect();
+        let mut expected: Vec<_> =
+            plan.iter().flat_map(InstallPlan::list).map(|listed| listed.path).collect();
         expected.extend(plan.is_some().then(|| "provider".to_owned()));
         report_left(&root, expected, report, log);
     }
@@ -175,8 +176,8 @@ fn apply<'a>(
     options: &AgentOptions,
     report: &mut Report,
     log: &mut Log,
-) -> Plan<'a> {
-    let plan = Plan::new(found.userdata.as_deref(), found.entries.clone());
+) -> InstallPlan<'a> {
+    let plan = InstallPlan::new(found.userdata.as_deref(), found.entries.clone());
     for (severity, line) in plan.lines("user data") {
         log(if severity == Severity::Error { Level::Warning } else { Level::Detail }, &line);
     }
@@ -198,8 +199,8 @@ fn apply<'a>(
     plan
 }
 
-/// Sets the host name, if the metadata has one.
-fn apply_hostname(plan: &Plan, report: &mut Report, log: &mut Log) {
+/// Sets the host name, if there is one.
+fn apply_hostname(plan: &InstallPlan, report: &mut Report, log: &mut Log) {
     let Some(name) = plan.hostname() else { return };
     match set_hostname(name) {
         Ok(()) => {

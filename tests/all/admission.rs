@@ -367,11 +367,11 @@ fn what_asks_for_a_signature_and_for_somebody_without_is_a_usage_error() {
             agent(&["--allowed-signers", "allowed", "cdrom", provider]),
             failed(
                 2,
-                &format!("metadata of {provider} is never signed, and --allowed-signers asks for that")
+                &format!("--allowed-signers cannot be used with {provider}, whose metadata is never signed")
             )
         );
     }
-    assert_eq!(agent(&["--allow-exec"]), failed(2, "--allow-exec is for a policy, and there is none"));
+    assert_eq!(agent(&["--allow-exec"]), failed(2, "--allow-exec needs a policy (--initialization-policy)"));
     for option in ["--identity", "--audience", "--revoked"] {
         let Ran { status, stderr, .. } = agent(&[option, "x", "file=x"]);
         assert!(status == Some(2) && stderr.contains("--allowed-signers"), "{stderr}");
@@ -409,9 +409,9 @@ fn the_environment_names_a_policy() {
         agent("", &[]),
         failed(
             1,
-            "the path of the policy, METADATA_RUN_INITIALIZATION_POLICY or --initialization-policy, is empty"
+            "the path of the policy in --initialization-policy or METADATA_RUN_INITIALIZATION_POLICY is empty"
         )
     );
-    let why = "--initialization-policy is \"allow.rego\", and METADATA_RUN_INITIALIZATION_POLICY is \"deny.rego\": give one";
+    let why = "--initialization-policy is \"allow.rego\" and METADATA_RUN_INITIALIZATION_POLICY is \"deny.rego\": set only one of them";
     assert_eq!(agent("deny.rego", &["--initialization-policy", "allow.rego"]), failed(2, why));
 }

@@ -43,7 +43,7 @@ fn ask_gcp(service: &Service, timeout: &str) -> (Sandbox, Ran) {
     (sandbox, ran)
 }
 
-const BROKEN: &str = "metadata: no metadata was applied, since a provider is broken\n";
+const BROKEN: &str = "metadata: no metadata was applied, because a provider is broken\n";
 
 const NOTHING: &str = "metadata: no metadata found (asked aws)\n";
 
@@ -226,7 +226,7 @@ fn what_is_answered_is_not_lost_with_what_is_not() {
 metadata: aws: requesting {}/latest/meta-data/public-ipv4: no response in time
 metadata: AWS: 5 bytes of user data
 metadata: \"out\": 9 files written
-metadata: applying AWS: 1 thing was skipped
+metadata: applying AWS: 1 item was skipped
 ",
         service.url()
     );
@@ -250,7 +250,7 @@ fn of_public_keys_without_end_a_hundred_are_taken() {
         _ => ec2(question, "hello"),
     });
     let (_, said) = ask_aws(&service, "60");
-    let stderr = EC2_DONE.to_owned() + "metadata: applying AWS: 1 thing was skipped\n";
+    let stderr = EC2_DONE.to_owned() + "metadata: applying AWS: 1 item was skipped\n";
     assert_eq!(
         said,
         ran(1, &format!("metadata: aws: skipping 4900 public keys: at most 100 are requested\n{stderr}"))
@@ -300,7 +300,7 @@ metadata: aws: {asking}/public-keys/1/openssh-key: status 403
 metadata: aws: {asking}/public-ipv4: status 500
 metadata: AWS: 5 bytes of user data
 metadata: \"out\": 8 files written
-metadata: applying AWS: 3 things were skipped
+metadata: applying AWS: 3 items were skipped
 "
     );
     assert_eq!(said, ran(1, &stderr));
@@ -331,7 +331,7 @@ metadata: aws: skipping public key 1 of the instance: the line has control chara
 metadata: aws: skipping public key 2 of the instance: not a public key
 metadata: aws: skipping public key 3 of the instance: the line has control characters
 ";
-    let done = EC2_DONE.to_owned() + "metadata: applying AWS: 4 things were skipped\n";
+    let done = EC2_DONE.to_owned() + "metadata: applying AWS: 4 items were skipped\n";
     assert_eq!(said, ran(1, &(losses.to_owned() + &done)));
     assert_eq!(sandbox.read("out/ssh/authorized_keys"), format!("{KEY} c\n").as_bytes());
 
@@ -539,7 +539,7 @@ fn the_report_names_what_was_written_skipped_and_left() {
             {"path": "hostname", "mode": "0644", "size": 4},
         ],
         "skipped": [
-            {"path": "../c", "reason": "a name with '/', which would lead elsewhere; the entry is skipped"},
+            {"path": "../c", "reason": "the name contains '/', which would lead to another directory; the entry is skipped"},
             {"path": "d", "reason": "a directory has this name"},
         ],
         "left": ["d/in the way", "old"],
@@ -548,11 +548,11 @@ fn the_report_names_what_was_written_skipped_and_left() {
     assert_eq!(report, expected);
     let stderr = "\
 metadata: FILE data: 141 bytes of user data
-metadata: user data:1:95: \"../c\": a name with '/', which would lead elsewhere; the entry is skipped [bad-name]
+metadata: user data:1:95: \"../c\": the name contains '/', which would lead to another directory; the entry is skipped [bad-name]
 metadata: skipping \"d\": a directory has this name
 metadata: \"out\": 4 files written
 metadata: left unchanged: \"d/in the way\", \"old\"
-metadata: applying FILE data: 2 things were skipped
+metadata: applying FILE data: 2 items were skipped
 ";
     assert_eq!((said.status, &*said.stderr), (Some(1), stderr));
 }
@@ -589,8 +589,8 @@ fn providers_are_named_as_linuxkit_names_them() {
     sandbox.write("data", "hello");
     let said = agent(&sandbox, "", "", &["hetzner", "vmware", "file=data", "file=data"]);
     let stderr = "\
-metadata: skipping hetzner, which only LinuxKit's agent has
-metadata: skipping vmware, which only LinuxKit's agent has
+metadata: skipping hetzner: only LinuxKit's agent has this provider
+metadata: skipping vmware: only LinuxKit's agent has this provider
 metadata: FILE data: 5 bytes of user data
 metadata: \"out\": 2 files written
 ";
@@ -641,7 +641,7 @@ fn an_address_that_is_none_is_a_fault_of_usage() {
     }
     for seconds in ["-1", "nan", "1e99", "x"] {
         let said = agent(&sandbox, "", "", &["--timeout", seconds, "cdrom"]);
-        let why = "it is no number of seconds from 0 to 86400 (--help shows the usage)";
+        let why = "not a number of seconds from 0 to 86400 (--help shows the usage)";
         let line = format!("metadata: invalid value '{seconds}' for '--timeout <SECONDS>': {why}\n");
         assert_eq!(said, ran(2, &line));
     }
@@ -686,7 +686,7 @@ metadata: no metadata found (asked file)
     }
     let image = sandbox.read("seed.iso");
     for arguments in [&["apply", "--dry-run", "-"][..], &["check", "-"]] {
-        let line = "reading standard input: it is an image; save it to a file and give its path";
+        let line = "reading standard input: the input is an image; save it to a file and give its path";
         assert_eq!(sandbox.run_with_input(arguments, image.clone()), failed(1, line));
     }
     let ran = sandbox.run_with_input(["agent", "--root", "out2", "file=-"], image);

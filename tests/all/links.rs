@@ -218,8 +218,8 @@ fn a_file_beyond_the_limit_of_the_process_is_an_error() {
     sandbox.write("data", format!("{{\"small\": {{\"content\": \"{}\"}}}}", " ".repeat(100_000)));
     fs::create_dir(sandbox.path("out")).unwrap();
     for (script, last) in [
-        ("\"$0\" apply data out", "applying \"data\": 2 things were skipped"),
-        ("\"$0\" agent --root out file=data", "applying FILE data: 2 things were skipped"),
+        ("\"$0\" apply data out", "applying \"data\": 2 items were skipped"),
+        ("\"$0\" agent --root out file=data", "applying FILE data: 2 items were skipped"),
     ] {
         let ran = shell(&sandbox, &format!("ulimit -f 1; exec {script}"));
         let lines: Vec<_> = ran

@@ -313,7 +313,7 @@ fn a_policy_that_fails_denies() {
     sandbox.write("large.rego", " ".repeat((1 << 20) + 1));
     assert_eq!(
         sandbox.run(["policy", "meta.iso", "--policy", "large.rego"]),
-        failed(1, "reading policy \"large.rego\": it has more than 1048576 bytes")
+        failed(1, "reading policy \"large.rego\": the file is larger than 1048576 bytes")
     );
 }
 

@@ -120,7 +120,7 @@ fn signing_says_what_it_did() {
     );
     assert_eq!(
         sandbox.run(["confirm", "--quiet", "meta.iso", "--run-metadata", "x"]),
-        done("metadata: warning: meta.iso: its signature no longer fits and was removed\n")
+        done("metadata: warning: meta.iso: the signature no longer matches and was removed\n")
     );
 }
 
@@ -490,8 +490,9 @@ fn an_image_with_names_that_nobody_could_verify_is_not_signed() {
     ] {
         assert_eq!(sign(names), done(""), "{names:?}");
     }
-    let refused =
-        |why: &str| failed(1, &format!("building image \"meta.iso\": nobody could verify it: {why}"));
+    let refused = |why: &str| {
+        failed(1, &format!("building image \"meta.iso\": checking that the new image can be verified: {why}"))
+    };
     assert_eq!(
         sign(&["a:b", "a_b"]),
         refused("file \"a_b\" is the same as \"a:b\" to Linux with the mount option norock")
@@ -524,7 +525,7 @@ fn what_appears_in_place_of_an_image_that_is_being_signed_is_kept() {
         let ran = Ran::from(child.wait_with_output().unwrap());
         assert_eq!(ran.status, Some(i32::from(is_kept)), "{ran:?}");
         if is_kept {
-            let why = "naming it \"meta.iso\": another file is there by now, and it is not replaced";
+            let why = "naming it \"meta.iso\": another file has replaced the image meanwhile";
             assert_eq!(ran, failed(1, &format!("building image \"meta.iso\": {why}")));
             assert_eq!(sandbox.read("meta.iso"), b"precious");
         }
@@ -818,7 +819,7 @@ fn keys_that_cannot_sign_here_sign_with_ssh_keygen() {
     sandbox.write("signature", "x");
     assert_eq!(
         sandbox.run(["sign", "meta.iso", "--signature", "signature"]),
-        signing("it has no manifest.json that could have been signed (--manifest-only makes one)")
+        signing("the image has no manifest.json that could have been signed (--manifest-only adds one)")
     );
     // What the error says, with an agent in place of the passphrase.
     let binary = assert_cmd::cargo::cargo_bin!("metadata").to_str().unwrap();
