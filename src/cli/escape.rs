@@ -87,6 +87,7 @@ pub(super) fn printable_json(json: &str) -> String {
 ///
 /// What no shell changes is not quoted, so that `$(metadata attach …)` works without `eval`: shlex would also quote `=` and
 /// `,`, and a shell does not remove quotes that come from an expansion.
+#[cfg(feature = "cli")]
 pub(super) fn shell_quoted(argument: &str) -> Result<String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
     if !argument.is_empty() && argument.chars().all(is_plain) {

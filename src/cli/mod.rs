@@ -1,26 +1,42 @@
 //! The command line: a file for every subcommand, its arguments and its `run`.
 
 mod agent;
+#[cfg(feature = "cli")]
 mod apply;
+#[cfg(feature = "cli")]
 mod attach;
+#[cfg(feature = "cli")]
 mod batch;
+#[cfg(feature = "cli")]
 mod check;
+#[cfg(feature = "cli")]
 mod confirm;
+#[cfg(feature = "cli")]
 mod create;
 mod escape;
+#[cfg(feature = "cli")]
 mod extract;
+#[cfg(feature = "cli")]
 mod input;
+#[cfg(feature = "cli")]
 mod overwrite;
+#[cfg(feature = "cli")]
 mod pack;
 #[cfg(feature = "policy")]
 mod policy;
+#[cfg(feature = "cli")]
 mod progress;
+#[cfg(feature = "cli")]
 mod rebuild;
+#[cfg(feature = "cli")]
 mod render;
+#[cfg(feature = "cli")]
 mod show;
+#[cfg(feature = "cli")]
 mod sign;
 mod signals;
 mod trust_args;
+#[cfg(feature = "cli")]
 mod verify;
 
 use std::{
@@ -48,6 +64,7 @@ pub(crate) struct Cli {
     command: Command,
 }
 
+#[cfg(feature = "cli")]
 const EXAMPLES: &str = "\
 Examples:
   metadata create meta.iso 'hello'
@@ -58,23 +75,42 @@ Examples:
 
 'metadata COMMAND --help' describes a command.";
 
+#[cfg(not(feature = "cli"))]
+const EXAMPLES: &str = "\
+Example:
+  metadata agent -v cdrom
+
+This is the program for a guest. The program for a host builds images.
+'metadata COMMAND --help' describes a command.";
+
 /// The help of each command is in its own file.
 ///
 /// Only the arguments of the command that runs are built: those of all take 8 % of the instructions of a small `create`.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 enum Command {
+    #[cfg(feature = "cli")]
     Create(Box<create::Args>),
+    #[cfg(feature = "cli")]
     Batch(batch::Args),
+    #[cfg(feature = "cli")]
     Pack(pack::Args),
+    #[cfg(feature = "cli")]
     Check(check::Args),
+    #[cfg(feature = "cli")]
     Apply(apply::Args),
+    #[cfg(feature = "cli")]
     Show(show::Args),
+    #[cfg(feature = "cli")]
     Extract(extract::Args),
+    #[cfg(feature = "cli")]
     Attach(attach::Args),
     Agent(agent::Args),
+    #[cfg(feature = "cli")]
     Confirm(confirm::Args),
+    #[cfg(feature = "cli")]
     Sign(sign::Args),
+    #[cfg(feature = "cli")]
     Verify(verify::Args),
     #[cfg(feature = "policy")]
     Policy(policy::Args),
@@ -103,17 +139,28 @@ impl Cli {
     /// Runs the command.
     pub(crate) fn run(self) -> Result<()> {
         match self.command {
+            #[cfg(feature = "cli")]
             Command::Create(args) => args.run(),
+            #[cfg(feature = "cli")]
             Command::Batch(args) => args.run(),
+            #[cfg(feature = "cli")]
             Command::Pack(args) => args.run(),
+            #[cfg(feature = "cli")]
             Command::Check(args) => args.run(),
+            #[cfg(feature = "cli")]
             Command::Apply(args) => args.run(),
+            #[cfg(feature = "cli")]
             Command::Show(args) => args.run(),
+            #[cfg(feature = "cli")]
             Command::Extract(args) => args.run(),
+            #[cfg(feature = "cli")]
             Command::Attach(args) => args.run(),
             Command::Agent(args) => args.run(),
+            #[cfg(feature = "cli")]
             Command::Confirm(args) => args.run(),
+            #[cfg(feature = "cli")]
             Command::Sign(args) => args.run(),
+            #[cfg(feature = "cli")]
             Command::Verify(args) => args.run(),
             #[cfg(feature = "policy")]
             Command::Policy(args) => args.run(),

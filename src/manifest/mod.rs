@@ -217,7 +217,7 @@ impl Manifest {
         }
         let parse = || {
             let Versioned { version } = serde_json::from_slice(bytes)?;
-            ensure!(
+            ensure!(NewerVersion:
                 version <= VERSION,
                 "version {version} is newer than {VERSION}, the newest that this program supports (use a newer metadata)"
             );

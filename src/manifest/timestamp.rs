@@ -84,6 +84,7 @@ impl Timestamp {
     ///
     /// # Errors
     /// Fails if the text is not such a time, or if clocks showed the local time twice or not at all.
+    #[cfg(feature = "trust")]
     pub(crate) fn parse_signer_time(text: &str) -> Result<Self> {
         let timestamp = Self::parse_digits(text, |at| standard(at, &TimeZone::system()))?;
         // OpenSSH rejects 0.
@@ -126,6 +127,7 @@ fn local(at: civil::DateTime) -> Result<jiff::Timestamp> {
 
 /// The time at which clocks in `zone` would show `at` without daylight saving time. OpenSSH calls `mktime` with a
 /// `tm_isdst` of 0, and the C library then uses the offset of the nearest time without daylight saving time.
+#[cfg(feature = "trust")]
 fn standard(at: civil::DateTime, zone: &TimeZone) -> Result<jiff::Timestamp> {
     /// Seconds between the times that are tried: glibc, `stride` in time/mktime.c.
     const STRIDE: i64 = 601_200;

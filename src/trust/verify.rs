@@ -1,6 +1,6 @@
 //! Checks that an allowed signer signed the whole image, for this audience and this time.
 
-use crate::error::{Context, Result, VerifyError, bail, ensure};
+use crate::error::{Context, ErrorKind, Result, VerifyError, bail, ensure};
 
 use super::{
     allowed_signers::{AllowedSigners, Revoked},
@@ -52,24 +52,25 @@ pub fn verify_image(image: &mut Image, terms: &Terms) -> Result<(Manifest, Signe
 /// signed, or if its trees contradict each other.
 pub fn verify(contents: &Contents, terms: &Terms) -> Result<(Manifest, Signer)> {
     let Some(bytes) = &contents.manifest else {
-        bail!("the image is not signed: {} is missing", manifest::NAME);
+        bail!(Unsigned: "the image is not signed: {} is missing", manifest::NAME);
     };
     let Some(signature) = &contents.signature else {
-        bail!("the image is not signed: {} is missing", manifest::SIGNATURE_NAME);
+        bail!(Unsigned: "the image is not signed: {} is missing", manifest::SIGNATURE_NAME);
     };
     let signer = check_signature(signature, bytes, terms)
+        .map_err(|error| error.of_kind(ErrorKind::WrongSigner))
         .with_context(|| format!("checking {}", manifest::SIGNATURE_NAME))?;
     // A newer version has another layout, so the version is checked before the layout.
     let manifest = Manifest::parse(bytes)?;
-    ensure!(
+    ensure!(Altered:
         contents.volume.read == Tree::RockRidge,
         "the image has no readable Rock Ridge tree, which a signed image must have"
     );
     if let Some(why) = &contents.disagreement {
-        bail!("{why}");
+        bail!(Altered: "{why}");
     }
-    check_terms(&manifest, terms)?;
-    manifest.check(contents)?;
+    check_terms(&manifest, terms).map_err(|error| error.of_kind(ErrorKind::NotForUs))?;
+    manifest.check(contents).map_err(|error| error.of_kind(ErrorKind::Altered))?;
     Ok((manifest, signer))
 }
 

@@ -134,7 +134,7 @@ impl Finding {
 }
 
 /// The most findings that are listed for a text.
-const LISTED_MAX: usize = 100_000;
+const LISTED_MAX: usize = 10_000;
 
 /// Adds a finding, unless the list is full. The last finding of a full list says so.
 pub(super) fn push_bounded(findings: &mut Vec<Finding>, finding: Finding) {

@@ -462,8 +462,8 @@ mod tests {
     fn findings_are_listed_up_to_a_number() {
         let json = format!("{{\"a\":{{{}\"content\":\"\"}}}}", "\"\":0,".repeat(150_000));
         let codes = codes(&json);
-        assert_eq!((codes.len(), codes[100_000]), (100_001, "too-many"));
-        assert!(codes[..100_000].iter().all(|code| *code == "unknown-field"));
+        assert_eq!((codes.len(), codes[10_000]), (10_001, "too-many"));
+        assert!(codes[..10_000].iter().all(|code| *code == "unknown-field"));
     }
 
     #[test]
