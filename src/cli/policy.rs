@@ -101,25 +101,25 @@ impl EvaluatorArgs {
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let terms = self.trusted.terms(self.at)?;
-        let mut tell = |level, text: &str| match level {
+        let mut notify = |level, text: &str| match level {
             Level::Raw => log(text),
             Level::Detail => {}
             Level::Step | Level::Warning => say(text),
         };
-        let mut found = cdrom::read_from(&self.image, ReadScope::All, &mut tell)?;
+        let mut found = cdrom::read_from(&self.image, ReadScope::All, &mut notify)?;
         let Some(contents) = &found.contents else {
             bail!("reading image {:?}: the image has no data for a guest", self.image);
         };
         let context = || format!("refusing {:?}", self.image);
         if self.print_input {
             let signer = terms.map(|terms| verify(contents, &terms)).transpose().with_context(context)?;
-            found.parse_meta_data(&mut tell);
+            found.parse_meta_data(&mut notify);
             let input =
                 admission::input(&found, signer.as_ref().map(|(_, signer)| signer)).with_context(context)?;
             return print(&pretty_json(&input)?);
         }
         let policy = Some(load(&self.policies, self.allow_exec)?);
-        Trust { terms, policy }.admit(&mut found, &mut tell).with_context(context)?;
+        Trust { terms, policy }.admit(&mut found, &mut notify).with_context(context)?;
         say(&format!("{}: allowed", self.image.display()));
         Ok(())
     }

@@ -72,7 +72,6 @@ pub(super) struct TrustArgs {
     signers: SignerArgs,
 
     /// A policy in Rego that must not deny the metadata
-    /// [env: METADATA_RUN_INITIALIZATION_POLICY]
     #[arg(long, value_name = "PATH")]
     initialization_policy: Option<PathBuf>,
 
