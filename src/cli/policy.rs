@@ -3,19 +3,13 @@
 use std::{
     io::{stdin, stdout},
     path::PathBuf,
-    sync::Arc,
 };
 
 use anyhow::{Context, Result, bail};
 use metadata_image::{
     agent::{Trust, admission},
     manifest::timestamp::Timestamp,
-    policy::{
-        decision::Policy,
-        engine,
-        process::{THIS_PROGRAM, Worker},
-        supervisor,
-    },
+    policy::{engine, supervisor},
     provider::{
         Level,
         cdrom::{self, ReadScope},
@@ -23,7 +17,11 @@ use metadata_image::{
     trust::verify::verify,
 };
 
-use super::{escape::pretty_json, log, print, read_bounded, say, trust_args::SignerArgs};
+use super::{
+    escape::pretty_json,
+    log, print, say,
+    trust_args::{SignerArgs, load_policy},
+};
 
 /// Evaluate an initialization policy for an image, as the agent in a guest does
 ///
@@ -65,14 +63,8 @@ Examples:
       --allowed-signers allowed_signers
   metadata policy meta.iso --print-input | opa eval -I -d signed.rego data";
 
-/// The hidden command that supervises the evaluation.
-const WORKER: &str = "policy-worker";
-
 /// The hidden command that evaluates.
 const EVALUATOR: &str = "policy-evaluator";
-
-/// The largest policy, in bytes: the limit of the engine.
-const POLICY_BYTES_MAX: u64 = 1 << 20;
 
 /// Supervises the evaluation of a policy from standard input
 #[derive(Debug, clap::Args)]
@@ -118,22 +110,9 @@ impl Args {
                 admission::input(&found, signer.as_ref().map(|(_, signer)| signer)).with_context(context)?;
             return print(&pretty_json(&input)?);
         }
-        let policy = Some(load(&self.policies, self.allow_exec)?);
+        let policy = Some(load_policy(&self.policies, self.allow_exec)?);
         Trust { terms, policy }.admit(&mut found, &mut notify).with_context(context)?;
         say(&format!("{}: allowed", self.image.display()));
         Ok(())
     }
-}
-
-/// Reads a policy that this program evaluates.
-pub(super) fn load(paths: &[PathBuf], allow_exec: bool) -> Result<Arc<(Policy, Worker)>> {
-    let read = |path: &PathBuf| {
-        let bytes = read_bounded(path, "policy", POLICY_BYTES_MAX)?;
-        let text =
-            String::from_utf8(bytes).ok().with_context(|| format!("reading policy {path:?}: not UTF-8"))?;
-        Ok((path.to_string_lossy().into_owned(), text))
-    };
-    let files = paths.iter().map(read).collect::<Result<_>>()?;
-    let worker = Worker { program: THIS_PROGRAM.into(), argument: WORKER };
-    Ok(Arc::new((Policy { files, allow_exec }, worker)))
 }
