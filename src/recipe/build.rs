@@ -23,7 +23,7 @@ impl Recipe {
             if may_be_replaced(old)? {
                 return Ok(());
             }
-            Err(error!("the file that is there is not an image").of_kind(ErrorKind::Usage))
+            Err(error!("there is a file that is not an image").of_kind(ErrorKind::Usage))
         };
         let target = Target::resolve(path).with_context(building)?;
         target.open_old().map_err(Into::into).and_then(check).with_context(building)?;

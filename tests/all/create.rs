@@ -357,7 +357,7 @@ fn a_date_is_taken_from_the_environment() {
             failed(2, &format!("SOURCE_DATE_EPOCH {epoch:?} is not a number of seconds since 1970"));
         assert_eq!(create(epoch), expected);
     }
-    let expected = failed(2, "the date is after the year 2155, the last that an image can have");
+    let expected = failed(2, "the date is after the year 2155, the last that an image can store");
     assert_eq!(create("5869584000"), expected);
 }
 
@@ -406,11 +406,11 @@ fn usage_errors_are_one_line_and_touch_nothing() {
         ),
         (
             &["create", "meta.iso", "x", "--file", "config=f"],
-            r#"file name "config" is one that the layout linuxkit uses"#,
+            r#"file name "config" is used by the layout linuxkit itself"#,
         ),
         (
             &["create", "meta.iso", "x", "--file", "user-data=f"],
-            r#"file name "user-data" is one that the layout linuxkit uses"#,
+            r#"file name "user-data" is used by the layout linuxkit itself"#,
         ),
         (&["create", "meta.iso", "x", "--file", "../a=f"], r#"file name "../a" has a component '.' or '..'"#),
         (&["create", "meta.iso", "x", "--file", "/a=f"], r#"file name "/a" is not relative"#),
@@ -433,7 +433,7 @@ fn usage_errors_are_one_line_and_touch_nothing() {
         (&["create", "meta.iso", "x", "--volume-id", ""], r#"volume identifier "" is empty"#),
         (
             &["create", "meta.iso", "x", "--volume-id", "123456789012345678901234567890123"],
-            r#"volume identifier "123456789012345678901234567890123" has 33 bytes, and 32 is the most"#,
+            r#"volume identifier "123456789012345678901234567890123" has 33 bytes; at most 32 are allowed"#,
         ),
         (
             &["create", "meta.iso", "x", "--mode", "0888"],
@@ -492,7 +492,7 @@ fn bad_input_is_named_and_touches_nothing() {
         (&["create", "new/", "x"], r#"building image "new/": the path ends in '/', so it names a directory"#),
         (
             &["create", "/dev/stdout", "x"],
-            r#"building image "/dev/stdout": it leads through /proc (use '-' for standard output)"#,
+            r#"building image "/dev/stdout": the path leads through /proc (use '-' for standard output)"#,
         ),
         (&["create", "absent/..", "x"], r#"building image "absent/..": directory "absent" does not exist"#),
         (&["create", "text/.", "x"], r#"building image "text/.": Not a directory (os error 20)"#),
@@ -635,7 +635,7 @@ fn what_could_not_be_read_back_is_not_built() {
     let deep = format!("{}f=f", "d/".repeat(65));
     let ran = sandbox.run(["create", "meta.iso", "x", "--file", &deep]);
     assert_eq!(ran.status, Some(2));
-    assert!(ran.stderr.ends_with("\" is more than 64 deep\n"), "{ran:?}");
+    assert!(ran.stderr.ends_with("\" is more than 64 directories deep\n"), "{ran:?}");
     let deep = format!("{}f=f", "d/".repeat(64));
     assert_eq!(sandbox.run(["create", "meta.iso", "x", "--file", &deep]).status, Some(0));
     sandbox.succeed(["extract", "meta.iso", deep.trim_end_matches("=f")]);
@@ -649,5 +649,5 @@ fn what_could_not_be_read_back_is_not_built() {
     assert_eq!(create(16_376, ""), done(""));
     assert!(sandbox.run(["show", "meta.iso"]).stdout.contains("16375\n"));
     let long = "x".repeat(200);
-    assert_eq!(create(6000, &long), failed(2, "the file names are longer than 1048576 bytes in all"));
+    assert_eq!(create(6000, &long), failed(2, "the file names together are longer than 1048576 bytes"));
 }

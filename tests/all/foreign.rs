@@ -191,7 +191,7 @@ fn of_a_disc_full_of_other_files_an_agent_reads_its_own() {
     sandbox.tool("genisoimage", ["-quiet", "-R", "-o", "disc.iso", "disc"]);
     let image = sandbox.path("disc.iso");
     assert_eq!(provider_reads(&image), ("hello".to_owned(), "{}".to_owned()));
-    let why = "it holds more than 16384 files";
+    let why = "the volume has more than 16384 files";
     assert_eq!(
         sandbox.run(["show", "disc.iso"]),
         crate::support::failed(1, &format!("reading image \"disc.iso\": {why}"))

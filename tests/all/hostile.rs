@@ -135,7 +135,7 @@ fn crafted_images_are_errors() {
     let long = craft(&|image| put_both(image, large + LEN, u32::MAX));
     assert!(long.unwrap_err().contains("the file has 4294967295 bytes, more than 2097152"));
     let directory_loop = craft(&|image| put_both(image, directory + EXTENT, root_sector));
-    assert_eq!(directory_loop, broken("\"a\": its directories form a loop"));
+    assert_eq!(directory_loop, broken("\"a\": the directories form a loop"));
     let root_far = craft(&|image| put_both(image, ROOT + EXTENT, u32::MAX));
     assert!(root_far.is_err());
     let root_long = craft(&|image| put_both(image, root + LEN, u32::MAX));
@@ -147,7 +147,7 @@ fn crafted_images_are_errors() {
     // A continuation area that names itself, and one of 4 GiB.
     let continuation = root + continuation.expect("the root directory's record continues elsewhere");
     let endless = craft(&|image| put_both(image, continuation + 20, u32::MAX));
-    assert!(endless.unwrap_err().contains("Rock Ridge of its root directory is broken"));
+    assert!(endless.unwrap_err().contains("reading Rock Ridge of the root directory"));
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn an_empty_device_of_10_tib_is_no_image() {
     let sandbox = Sandbox::new();
     let path = sandbox.path("disk");
     File::create(&path).unwrap().set_len(10 << 40).unwrap();
-    assert_eq!(read(&path), Err(format!("reading image {path:?}: it is no ISO 9660 image")));
+    assert_eq!(read(&path), Err(format!("reading image {path:?}: not an ISO 9660 image")));
 }
 
 #[test]

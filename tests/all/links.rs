@@ -28,7 +28,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::support::{Ran, Sandbox, done, failed};
 
-const PROC: &str = "it leads through a link in /proc (give the path that it leads to)";
+const PROC: &str = "the path leads through a link in /proc (give the path that it leads to)";
 
 fn metadata() -> Command {
     Command::new(assert_cmd::cargo::cargo_bin!("metadata"))
@@ -67,11 +67,12 @@ fn links_in_proc_are_not_followed() {
     for (script, line) in [
         (
             "exec \"$0\" create /dev/stdout x > target",
-            "building image \"/dev/stdout\": it leads through /proc (use '-' for standard output)".to_owned(),
+            "building image \"/dev/stdout\": the path leads through /proc (use '-' for standard output)"
+                .to_owned(),
         ),
         (
             "exec \"$0\" create /proc/self/fd/1 x > target",
-            "building image \"/proc/self/fd/1\": it leads through /proc (use '-' for standard output)"
+            "building image \"/proc/self/fd/1\": the path leads through /proc (use '-' for standard output)"
                 .to_owned(),
         ),
         (

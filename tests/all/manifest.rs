@@ -175,9 +175,9 @@ fn what_cannot_be_confirmed_is_an_error() {
     for (image, error) in [
         ("linuxkit.iso", "confirming image \"linuxkit.iso\": the volume has no valid date"),
         ("other.iso", "confirming image \"other.iso\": the layout is unknown"),
-        ("text", "reading image \"text\": it is no ISO 9660 image"),
+        ("text", "reading image \"text\": not an ISO 9660 image"),
         ("none.iso", "reading image \"none.iso\": No such file or directory (os error 2)"),
-        ("/dev/null", "confirming image \"/dev/null\": it is a device"),
+        ("/dev/null", "confirming image \"/dev/null\": is a device"),
     ] {
         assert_eq!(sandbox.run(["confirm", image, "--run-metadata", "x"]), failed(1, error));
     }
@@ -191,7 +191,7 @@ fn names_and_ids_that_no_manifest_can_have_are_usage_errors() {
     let create =
         |more: &[&str]| sandbox.run([&["create", "meta.iso", "hello", "--run-metadata", "x"], more].concat());
     let own =
-        |name: &str| failed(2, &format!("file name {name:?} is the manifest's or that of its signature"));
+        |name: &str| failed(2, &format!("file name {name:?} is used for the manifest or its signature"));
     assert_eq!(create(&["--file", "manifest.json=f"]), own("manifest.json"));
     assert_eq!(create(&["--file", "manifest.json.sig=f"]), own("manifest.json.sig"));
     assert_eq!(

@@ -45,7 +45,7 @@ pub(crate) fn oddities() -> Vec<Oddity> {
         }
         image
     };
-    let broken = Err("Rock Ridge of its root directory is broken");
+    let broken = Err("reading Rock Ridge of the root directory");
     let all = [
         (
             "a version that is not 1",
@@ -57,12 +57,16 @@ pub(crate) fn oddities() -> Vec<Oddity> {
         ("neither version nor dot", cut(9), Ok("user_data")),
         ("a version that is empty", cut(11), Ok("user_data..")),
         ("a name in lower case", patched(plain, &[(b"USER_DATA.;1", b"user_data.;1")]), Ok("user_data")),
-        ("a name that ends early", patched(plain, &[(b"USER_DATA.;1", b"USER\0")]), Err("is no name")),
-        ("a name with a slash", patched(plain, &[(b"USER_DATA.;1", b"USER/")]), Err("is no name")),
-        ("two names that are one", patched(plain, &[(b"USER_DATA.;1", b"META_DATA.;1")]), Err("twice")),
+        (
+            "a name that ends early",
+            patched(plain, &[(b"USER_DATA.;1", b"USER\0")]),
+            Err("is not a valid name"),
+        ),
+        ("a name with a slash", patched(plain, &[(b"USER_DATA.;1", b"USER/")]), Err("is not a valid name")),
+        ("two names that are one", patched(plain, &[(b"USER_DATA.;1", b"META_DATA.;1")]), Err("two files")),
         ("dots at the end in Joliet", patched(joliet, &[(&meta_data, &dots)]), Ok("meta-d")),
         ("a version in Joliet", patched(joliet, &[(&meta_data, &version)]), Ok("meta-da")),
-        ("two cases in Joliet", patched(joliet, &[(&meta_data, &other_case)]), Err("twice")),
+        ("two cases in Joliet", patched(joliet, &[(&meta_data, &other_case)]), Err("two files")),
         ("no start of Rock Ridge", patched(both, &[(b"SP\x07\x01", b"XP")]), broken),
         (
             "Rock Ridge that skips bytes",

@@ -142,7 +142,7 @@ fn names_that_linux_cuts_to_one_name_cannot_be_read() {
     let sentence = format!("file {longer:?} cannot be told from {long:?} by Linux");
     let created = create(&sandbox, &[&long, &longer], &[]);
     assert!(created.stderr.contains(&sentence), "{created:?}");
-    let why = format!("reading image \"meta.iso\": file {:?} is there twice to Linux", n(250));
+    let why = format!("reading image \"meta.iso\": Linux sees two files {:?}", n(250));
     assert_eq!(sandbox.run(["show", "meta.iso"]), failed(1, &why));
     let signed = sandbox.run(["sign", "meta.iso", "--key", "key"]);
     assert_eq!(signed, failed(1, &format!("signing image \"meta.iso\": {why}")));

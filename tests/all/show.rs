@@ -142,9 +142,9 @@ fn what_is_no_image_is_named() {
     sandbox.tool("mkfifo", ["fifo"]);
     for (image, why) in [
         ("absent", "No such file or directory (os error 2)"),
-        ("text", "it is no ISO 9660 image"),
-        ("zeros", "it is no ISO 9660 image"),
-        (".", "it is a directory"),
+        ("text", "not an ISO 9660 image"),
+        ("zeros", "not an ISO 9660 image"),
+        (".", "is a directory"),
         ("/dev/null", "not a regular file or a block device"),
         ("fifo", "not a regular file or a block device"),
     ] {

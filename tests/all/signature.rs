@@ -406,10 +406,10 @@ fn trees_that_do_not_agree_are_refused() {
     let swapped = craft(&|image| swap_extents(image, [joliet("config") - 33, joliet("konfig") - 33]));
     assert_eq!(
         swapped,
-        refused("its tree Joliet is not the one that is read: it has another file \"config\"")
+        refused("the Joliet tree differs from the tree that is read: file \"config\" is another file there")
     );
     let swapped = craft(&|image| swap_extents(image, [primary("CONFIG.;1") - 33, primary("KONFIG.;1") - 33]));
-    assert!(swapped.stderr.contains("its tree Joliet is not the one that is read"), "{swapped:?}");
+    assert!(swapped.stderr.contains("the Joliet tree differs from the tree that is read"), "{swapped:?}");
     // A file that agents prefer, in one tree.
     let name = |from: &str, to: &str| {
         let (at, to) = (joliet(from), ucs2(to));
@@ -418,20 +418,20 @@ fn trees_that_do_not_agree_are_refused() {
     assert!(
         name("konfig", "config")
             .stderr
-            .contains("Joliet is not the one that is read: file \"config\" is there twice")
+            .contains("the Joliet tree differs from the tree that is read: Linux sees two files \"config\"")
     );
     let primary_name = craft(&|image| image[primary("KONFIG.;1")] = b'C');
     assert!(
-        primary_name
-            .stderr
-            .contains("its tree ISO 9660 is not the one that is read: file \"config\" is there twice"),
+        primary_name.stderr.contains(
+            "the ISO 9660 tree differs from the tree that is read: Linux sees two files \"config\""
+        ),
         "{primary_name:?}"
     );
     // Without Rock Ridge the names would be those of Joliet, which is whole.
     let root = u32::from_le_bytes(image[16 * SECTOR + 158..][..4].try_into().unwrap()) as usize * SECTOR;
     let at = root + image[root..root + SECTOR].windows(2).position(|pair| pair == b"SP").unwrap();
     let without = craft(&|image| image[at] = b'X');
-    let why = "Rock Ridge of its root directory is broken: its entries do not begin as they must";
+    let why = "reading Rock Ridge of the root directory: its first entry is not a valid \"SP\"";
     assert_eq!(without, refused(&format!("reading image \"meta.iso\": {why}")));
     // Extents of something else that is equally long.
     let extent = craft(&|image| {
@@ -442,7 +442,7 @@ fn trees_that_do_not_agree_are_refused() {
     });
     assert_eq!(
         extent,
-        refused("its tree Joliet is not the one that is read: it has another file \"konfig\"")
+        refused("the Joliet tree differs from the tree that is read: file \"konfig\" is another file there")
     );
 }
 
@@ -632,7 +632,7 @@ fn a_manifest_that_is_there_twice_is_refused() {
     sandbox.write("meta.iso", image);
     assert_eq!(
         verify_image(&sandbox, &[]),
-        refused("reading image \"meta.iso\": file \"manifest.json\" is there twice to Linux")
+        refused("reading image \"meta.iso\": Linux sees two files \"manifest.json\"")
     );
 }
 

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::{Result, error};
 
-use super::folding::Reader;
+use super::folding::NameReader;
 use crate::image::{Image, JOLIET_IDENTIFIER_CHARACTERS, Kind, Record, Volume};
 
 /// How many directories below the root a file may be in: there are at most eight levels, with that of the root (ECMA-119,
@@ -60,7 +60,7 @@ impl Clashes {
                 });
             }
         }
-        for reader in Reader::ALL {
+        for reader in NameReader::ALL {
             let looked_for = looked_for.of(reader);
             let own: Vec<_> = own.iter().map(|name| (reader.key(name.as_bytes(), false), *name)).collect();
             let mut keys = BTreeMap::new();
@@ -71,7 +71,7 @@ impl Clashes {
                 let other = known.or(keys.get(&key).copied());
                 keys.insert(key, path);
                 let Some(other) = other.filter(|other| *other != path) else { continue };
-                let made_up = reader == Reader::Plain && known.is_none();
+                let made_up = reader == NameReader::Plain && known.is_none();
                 let sentences = if made_up { &mut doubtful } else { &mut refused };
                 sentences.add(path, || {
                     let kind = if is_directory { "directory" } else { "file" };
@@ -102,7 +102,7 @@ impl Clashes {
 /// Names that agents look for, in the form in which each reader compares them. No other name may be taken for one of them.
 #[derive(Debug)]
 pub struct Reserved {
-    files: [BTreeMap<Vec<u8>, &'static str>; Reader::ALL.len()],
+    files: [BTreeMap<Vec<u8>, &'static str>; NameReader::ALL.len()],
     volumes: Vec<&'static str>,
 }
 
@@ -113,9 +113,10 @@ impl Reserved {
         volumes: impl Iterator<Item = &'static str>,
     ) -> Self {
         let files: Vec<_> = files.collect();
-        let keys =
-            |reader: Reader| files.iter().map(|name| (reader.key(name.as_bytes(), false), *name)).collect();
-        Self { files: Reader::ALL.map(keys), volumes: volumes.collect() }
+        let keys = |reader: NameReader| {
+            files.iter().map(|name| (reader.key(name.as_bytes(), false), *name)).collect()
+        };
+        Self { files: NameReader::ALL.map(keys), volumes: volumes.collect() }
     }
 
     /// The reserved identifier that a reader of Joliet takes `identifier` for, if other readers do not.
@@ -127,7 +128,7 @@ impl Reserved {
     }
 
     /// The keys of the names for a reader.
-    pub(super) fn of(&self, reader: Reader) -> &BTreeMap<Vec<u8>, &'static str> {
+    pub(super) fn of(&self, reader: NameReader) -> &BTreeMap<Vec<u8>, &'static str> {
         &self.files[reader as usize]
     }
 }

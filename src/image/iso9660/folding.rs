@@ -29,7 +29,7 @@ const PLAIN_DIRECTORY_CHARACTERS_MAX: usize = 31;
 
 /// A way to read the names of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reader {
+pub(super) enum NameReader {
     /// Linux, by Rock Ridge.
     Linux,
     /// Linux, by Joliet.
@@ -42,7 +42,7 @@ pub(super) enum Reader {
     Plain,
 }
 
-impl Reader {
+impl NameReader {
     /// All readers, the most common in guests first.
     pub(super) const ALL: [Self; 5] =
         [Self::Linux, Self::LinuxJoliet, Self::Windows, Self::Lenient, Self::Plain];
@@ -155,7 +155,7 @@ fn plain(part: &[u8], is_directory: bool) -> String {
 mod tests {
     use super::*;
 
-    fn key(reader: Reader, path: &str) -> String {
+    fn key(reader: NameReader, path: &str) -> String {
         String::from_utf8(reader.key(path.as_bytes(), false)).unwrap()
     }
 
@@ -180,19 +180,19 @@ mod tests {
             ("...", ["...", ".", "...", "...", "__"]),
             ("a.b/C.d", ["a.b/C.d", "a.b/c.d", "a.b/c.d", "a.b/c.d", "a_b/c.d"]),
         ] {
-            assert_eq!(Reader::ALL.map(|reader| key(reader, path)), keys, "{path:?}");
+            assert_eq!(NameReader::ALL.map(|reader| key(reader, path)), keys, "{path:?}");
         }
     }
 
     #[test]
     fn long_names_are_cut() {
         let n = |count: usize| "n".repeat(count);
-        assert_eq!(key(Reader::Linux, &n(253)), n(253));
-        assert_eq!(key(Reader::Linux, &n(254)), n(250));
-        assert_eq!(key(Reader::Windows, &n(65)), n(64));
-        assert_eq!(key(Reader::Plain, &n(40)), n(30));
-        assert_eq!(key(Reader::Plain, &format!("{}.json", n(40))), format!("{}.json", n(25)));
-        assert_eq!(key(Reader::Plain, &format!("x.{}", n(40))), format!("x.{}", n(28)));
-        assert_eq!(Reader::Plain.key(n(40).as_bytes(), true), n(31).into_bytes());
+        assert_eq!(key(NameReader::Linux, &n(253)), n(253));
+        assert_eq!(key(NameReader::Linux, &n(254)), n(250));
+        assert_eq!(key(NameReader::Windows, &n(65)), n(64));
+        assert_eq!(key(NameReader::Plain, &n(40)), n(30));
+        assert_eq!(key(NameReader::Plain, &format!("{}.json", n(40))), format!("{}.json", n(25)));
+        assert_eq!(key(NameReader::Plain, &format!("x.{}", n(40))), format!("x.{}", n(28)));
+        assert_eq!(NameReader::Plain.key(n(40).as_bytes(), true), n(31).into_bytes());
     }
 }

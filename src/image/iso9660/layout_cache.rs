@@ -3,11 +3,14 @@
 //! Where only contents differ and every file takes as many sectors as before, two heads differ only in those contents and in the
 //! lengths in directory records.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use crate::error::Result;
 
-use super::layout::{Data, FilePlace, ImageHead, VolumeAttributes};
+use super::{
+    layout::{Data, FilePlace, ImageHead, VolumeAttributes},
+    records::DirectoryRecord,
+};
 use crate::image::{ALIGNMENT_BYTES, Extent, SECTOR_BYTES, SYSTEM_AREA_BYTES};
 
 /// Bytes in a sector, to count in memory.
@@ -151,16 +154,17 @@ fn length_fields(head: &[u8], extents: &[Extent]) -> Option<Vec<(usize, usize)>>
     let mut times = vec![0; extents.len()];
     let mut directories = roots.clone();
     while let Some(directory) = directories.pop() {
-        for at in records(head, directory)? {
-            let record = DirectoryRecord::at(head, at)?;
-            if record.is_directory {
-                directories.push((record.sector, record.len));
-            } else if let Some(&file) = of_sector.get(&record.sector) {
-                if head[at + DATA_LENGTH..][..8] != both_orders(u32::try_from(extents[file].len).ok()?) {
+        for (at, record) in records(head, directory)? {
+            if record.is_directory() {
+                directories.push((record.first_sector(), record.data_len()));
+            } else if let Some(&file) = of_sector.get(&record.first_sector()) {
+                if head[at + DirectoryRecord::DATA_LEN..][..8]
+                    != both_orders(u32::try_from(extents[file].len).ok()?)
+                {
                     return None;
                 }
                 times[file] += 1;
-                found.push((at + DATA_LENGTH, file));
+                found.push((at + DirectoryRecord::DATA_LEN, file));
             }
         }
         // A head has few directories; more of them form a loop.
@@ -172,55 +176,38 @@ fn length_fields(head: &[u8], extents: &[Extent]) -> Option<Vec<(usize, usize)>>
     extents.iter().zip(&times).all(each_once).then_some(found)
 }
 
-/// Bytes from the start of a directory record to its data length (ECMA-119, 9.1).
-const DATA_LENGTH: usize = 10;
-
-/// A directory record (ECMA-119, 9.1).
-struct DirectoryRecord {
-    sector: u64,
-    len: u64,
-    is_directory: bool,
-}
-
-impl DirectoryRecord {
-    fn at(head: &[u8], at: usize) -> Option<Self> {
-        const EXTENT: usize = 2;
-        const FLAGS: usize = 25;
-        const DIRECTORY: u8 = 2;
-        let number = |at: usize| Some(u64::from(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?)));
-        let is_directory = head.get(at + FLAGS)? & DIRECTORY != 0;
-        Some(Self { sector: number(at + EXTENT)?, len: number(at + DATA_LENGTH)?, is_directory })
-    }
-}
-
 /// The sector and the length of the root directory of every tree (ECMA-119, 8.4.18 and 8.5.12).
 fn roots(head: &[u8]) -> Option<Vec<(u64, u64)>> {
-    const ROOT_RECORD: usize = 156;
+    const ROOT_RECORD: Range<usize> = 156..190;
     const TERMINATOR: u8 = 255;
     const WITH_ROOT: [u8; 2] = [1, 2];
     let descriptors = head.chunks_exact(SECTOR).take_while(|descriptor| descriptor[0] != TERMINATOR);
     descriptors
         .filter(|descriptor| WITH_ROOT.contains(&descriptor[0]))
-        .map(|descriptor| DirectoryRecord::at(descriptor, ROOT_RECORD).map(|root| (root.sector, root.len)))
+        .map(|descriptor| {
+            let root = DirectoryRecord::parse(&descriptor[ROOT_RECORD]).ok()??;
+            Some((root.first_sector(), root.data_len()))
+        })
         .collect()
 }
 
-/// Where the records of a directory are, without those of itself and of the one above it (ECMA-119, 6.8.1.1 and 6.8.2.2).
-fn records(head: &[u8], (sector, len): (u64, u64)) -> Option<Vec<usize>> {
-    const NAME: usize = 33;
+/// The records of a directory and where they are, without those of itself and of the one above it (ECMA-119, 6.8.1.1 and
+/// 6.8.2.2).
+fn records(head: &[u8], (sector, len): (u64, u64)) -> Option<Vec<(usize, DirectoryRecord)>> {
     let start = position(&Extent { offset: sector * SECTOR_BYTES, len });
     let end = start + usize::try_from(len).ok()?;
     let mut found = Vec::new();
     let mut at = start;
     while at < end {
-        match usize::from(*head.get(at)?) {
-            // The rest of the sector is empty.
-            0 => at = (at + 1).next_multiple_of(SECTOR),
-            len => {
-                if !matches!(head.get(at + NAME - 1..=at + NAME)?, [1, 0 | 1]) {
-                    found.push(at);
+        let sector_end = (at + 1).next_multiple_of(SECTOR);
+        match DirectoryRecord::parse(head.get(at..sector_end.min(end))?).ok()? {
+            None => at = sector_end,
+            Some(record) => {
+                let next = at + record.len();
+                if !record.names_itself_or_above() {
+                    found.push((at, record));
                 }
-                at += len;
+                at = next;
             }
         }
     }

@@ -1,28 +1,27 @@
-//! Whether all trees of a volume say the same.
+//! Checks that all trees of a volume name the same files.
 //!
-//! Linux reads Rock Ridge, Windows Joliet, a boot loader the names of ISO 9660 itself. What is checked in one of them says
-//! nothing about the others, unless they name the same extents.
+//! Linux reads Rock Ridge, Windows Joliet, and a boot loader the names of ISO 9660 itself. A check of one tree says nothing about
+//! the others, unless they name the same extents.
 //!
-//! Names differ between trees: Joliet has 64 characters and not all of them, ISO 9660 has fewer still (`folding` knows what
-//! becomes of a name). So a name that is found in two trees must mean the same file in both, what no tree but one calls by
-//! the name that it has there must be a file that is called otherwise in that, and none may be called like something that
-//! an agent looks for and does not find in the tree that is read.
+//! Names differ between trees: Joliet stores 64 characters and not all of them, ISO 9660 even fewer (`folding` knows how names
+//! change). So a name that is in two trees must mean the same file in both. A file may have another name in another tree, but not
+//! one that an agent looks for and does not find in the tree that is read.
 
 use std::collections::BTreeMap;
 
 use super::{
     clashes::Reserved,
-    folding::{Reader, joliet_path},
+    folding::{NameReader, joliet_path},
     roots::Roots,
 };
 use crate::error::{Result, bail, ensure, error};
 use crate::image::{Extent, Image, Kind, Record, Tree};
 
 impl Image {
-    /// Whether all trees of the volume name the files in `records`, which are those of the tree that is read.
+    /// Checks that all trees of the volume name the files in `records`, which are those of the tree that is read.
     ///
     /// # Errors
-    /// One of them names something else, or cannot be read.
+    /// Fails if one of them names other files, or cannot be read.
     pub fn check_trees(&mut self, records: &[Record], looked_for: &Reserved) -> Result<()> {
         let (_, roots) = self.roots()?;
         compare(self, &roots, records, looked_for)
@@ -31,36 +30,37 @@ impl Image {
 
 /// Compares the tree of `records`, which is the one that Linux reads, with every other.
 fn compare(image: &mut Image, roots: &Roots, records: &[Record], looked_for: &Reserved) -> Result<()> {
-    let expected = Files::new(records)?;
+    let expected = TreeFiles::new(records)?;
     for tree in roots.trees() {
         if tree != roots.read_by_linux() {
             let found = image
                 .list_tree(tree)
                 .and_then(|records| expected.compare(&records, looked_for, reader_of(tree)));
-            found
-                .map_err(|error| error!("its tree {} is not the one that is read: {error:#}", tree.name()))?;
+            found.map_err(|error| {
+                error!("the {} tree differs from the tree that is read: {error:#}", tree.name())
+            })?;
         }
     }
     Ok(())
 }
 
-/// By whose names the records of a tree that is not the one that is read are compared with that.
-fn reader_of(tree: Tree) -> Reader {
+/// The reader whose names are compared, for a tree other than the one that is read.
+fn reader_of(tree: Tree) -> NameReader {
     match tree {
-        Tree::Primary => Reader::Plain,
-        _ => Reader::LinuxJoliet,
+        Tree::Primary => NameReader::Plain,
+        _ => NameReader::LinuxJoliet,
     }
 }
 
 /// The files of a tree.
-struct Files<'a> {
-    /// Paths with the case that they have.
+struct TreeFiles<'a> {
+    /// The extents of each path, in its own case.
     exact: BTreeMap<&'a [u8], &'a [Extent]>,
-    /// How often which extents are named.
+    /// How often the same extents are named.
     extents: BTreeMap<Vec<(u64, u64)>, usize>,
 }
 
-impl<'a> Files<'a> {
+impl<'a> TreeFiles<'a> {
     fn new(records: &'a [Record]) -> Result<Self> {
         let mut files = Self { exact: BTreeMap::new(), extents: BTreeMap::new() };
         for record in records {
@@ -68,11 +68,11 @@ impl<'a> Files<'a> {
             match record.kind {
                 Kind::Directory => continue,
                 Kind::File => {}
-                Kind::SymbolicLink | Kind::Other => bail!("{:?} is no file", name()),
+                Kind::SymbolicLink | Kind::Other => bail!("{:?} is not a regular file", name()),
             }
             ensure!(
                 files.exact.insert(&record.path, &record.extents).is_none(),
-                "file {:?} is there twice",
+                "there are two files {:?}",
                 name()
             );
             *files.extents.entry(numbers(&record.extents)).or_default() += 1;
@@ -81,14 +81,14 @@ impl<'a> Files<'a> {
     }
 
     /// Compares these files with those in `records`, of a tree that `reader` reads.
-    fn compare(&self, records: &[Record], looked_for: &Reserved, reader: Reader) -> Result<()> {
-        let one_case = reader == Reader::Plain;
+    fn compare(&self, records: &[Record], looked_for: &Reserved, reader: NameReader) -> Result<()> {
+        let one_case = reader == NameReader::Plain;
         let mut keys: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (path, extents) in &self.exact {
             keys.entry(reader.key(path, false)).or_default().push(*extents);
         }
         let looked_for = looked_for.of(reader);
-        let other = Files::new(records)?;
+        let other = TreeFiles::new(records)?;
         for (path, extents) in &other.exact {
             let name = || String::from_utf8_lossy(path);
             let key = reader.key(path, false);
@@ -97,16 +97,16 @@ impl<'a> Files<'a> {
                 (_, Some(several)) => several.contains(extents),
                 (_, None) => !looked_for.contains_key(&key),
             };
-            ensure!(means_the_same, "it has another file {:?}", name());
+            ensure!(means_the_same, "file {:?} is another file there", name());
         }
         for path in self.exact.keys().filter(|path| !one_case && joliet_path(path) == **path) {
             let name = String::from_utf8_lossy(path);
-            ensure!(other.exact.contains_key(path), "it has no file {name:?}");
+            ensure!(other.exact.contains_key(path), "file {name:?} is missing there");
         }
         for (extents, count) in &other.extents {
-            ensure!(self.extents.get(extents) == Some(count), "it names other bytes");
+            ensure!(self.extents.get(extents) == Some(count), "its files have other bytes");
         }
-        ensure!(self.extents.len() == other.extents.len(), "it names fewer files");
+        ensure!(self.extents.len() == other.extents.len(), "it has fewer files");
         Ok(())
     }
 }
@@ -131,7 +131,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         #[test]
-        fn the_trees_that_are_written_have_the_names_that_are_foretold(
+        fn the_trees_that_are_written_have_the_names_that_are_computed(
             directory in vec(select(&CHARACTERS[..]), 1..80),
             name in vec(select(&CHARACTERS[..]), 1..80),
         ) {
@@ -154,7 +154,7 @@ mod tests {
             };
             prop_assert_eq!(found(Tree::RockRidge), &path[..]);
             prop_assert_eq!(found(Tree::Joliet), joliet_path(&path));
-            prop_assert_eq!(found(Tree::Primary), Reader::Plain.key(&path, false));
+            prop_assert_eq!(found(Tree::Primary), NameReader::Plain.key(&path, false));
         }
     }
 
@@ -163,62 +163,62 @@ mod tests {
         Record { path: path.into(), kind: Kind::File, mode: None, len: 1, extents }
     }
 
-    fn compare(one: &[Record], other: &[Record], reader: Reader) -> Result<(), String> {
+    fn compare(one: &[Record], other: &[Record], reader: NameReader) -> Result<(), String> {
         let looked_for = Reserved::new(["config", "user-data", "meta-data"].into_iter(), [].into_iter());
-        Files::new(one).unwrap().compare(other, &looked_for, reader).map_err(|error| error.to_string())
+        TreeFiles::new(one).unwrap().compare(other, &looked_for, reader).map_err(|error| error.to_string())
     }
 
     #[test]
     fn trees_may_differ_in_names_that_nobody_looks_for() {
         let read = [file("config", 1), file("a long name?", 2)];
-        assert_eq!(compare(&read, &[file("CONFIG", 1), file("a_long_n", 2)], Reader::Plain), Ok(()));
+        assert_eq!(compare(&read, &[file("CONFIG", 1), file("a_long_n", 2)], NameReader::Plain), Ok(()));
         assert_eq!(
-            compare(&read, &[file("config", 1), file("a long name_", 2)], Reader::LinuxJoliet),
+            compare(&read, &[file("config", 1), file("a long name_", 2)], NameReader::LinuxJoliet),
             Ok(())
         );
         let read = [file("config", 1), file("CONFIG", 2)];
-        assert_eq!(compare(&[file("user-data", 1)], &[file("user_data", 1)], Reader::Plain), Ok(()));
+        assert_eq!(compare(&[file("user-data", 1)], &[file("user_data", 1)], NameReader::Plain), Ok(()));
         let swapped = [file("config", 2), file("config_1", 1)];
-        assert_eq!(compare(&read, &swapped, Reader::Plain), Ok(()));
+        assert_eq!(compare(&read, &swapped, NameReader::Plain), Ok(()));
         assert_eq!(
-            compare(&read, &swapped, Reader::LinuxJoliet),
-            Err("it has another file \"config\"".to_owned())
+            compare(&read, &swapped, NameReader::LinuxJoliet),
+            Err("file \"config\" is another file there".to_owned())
         );
     }
 
     #[test]
     fn trees_may_not_differ_in_what_a_name_means() {
         let read = [file("config", 1), file("x", 2)];
-        let another = |name: &str| Err(format!("it has another file {name:?}"));
+        let another = |name: &str| Err(format!("file {name:?} is another file there"));
         assert_eq!(
-            compare(&read, &[file("config", 2), file("x", 1)], Reader::LinuxJoliet),
+            compare(&read, &[file("config", 2), file("x", 1)], NameReader::LinuxJoliet),
             another("config")
         );
         assert_eq!(
-            compare(&read, &[file("config", 1), file("user-data", 2)], Reader::LinuxJoliet),
+            compare(&read, &[file("config", 1), file("user-data", 2)], NameReader::LinuxJoliet),
             another("user-data")
         );
         assert_eq!(
-            compare(&read, &[file("config", 1), file("user_data", 2)], Reader::Plain),
+            compare(&read, &[file("config", 1), file("user_data", 2)], NameReader::Plain),
             another("user_data")
         );
-        let missing = |name: &str| Err(format!("it has no file {name:?}"));
-        assert_eq!(compare(&read, &[file("config", 1), file("y", 3)], Reader::LinuxJoliet), missing("x"));
+        let missing = |name: &str| Err(format!("file {name:?} is missing there"));
+        assert_eq!(compare(&read, &[file("config", 1), file("y", 3)], NameReader::LinuxJoliet), missing("x"));
         assert_eq!(
-            compare(&read, &[file("Config", 1), file("x", 2)], Reader::LinuxJoliet),
+            compare(&read, &[file("Config", 1), file("x", 2)], NameReader::LinuxJoliet),
             missing("config")
         );
-        let other_bytes = Err("it names other bytes".to_owned());
-        assert_eq!(compare(&read, &[file("config", 1), file("y", 3)], Reader::Plain), other_bytes);
+        let other_bytes = Err("its files have other bytes".to_owned());
+        assert_eq!(compare(&read, &[file("config", 1), file("y", 3)], NameReader::Plain), other_bytes);
         assert_eq!(
-            compare(&read, &[file("config", 1)], Reader::Plain),
-            Err("it names fewer files".to_owned())
+            compare(&read, &[file("config", 1)], NameReader::Plain),
+            Err("it has fewer files".to_owned())
         );
         assert_eq!(
-            compare(&read, &[file("config", 1), file("x", 2), file("y", 2)], Reader::LinuxJoliet),
+            compare(&read, &[file("config", 1), file("x", 2), file("y", 2)], NameReader::LinuxJoliet),
             other_bytes
         );
-        let twice = Files::new(&[file("config", 1), file("config", 1)]).map(|_| ());
-        assert_eq!(twice.unwrap_err().to_string(), "file \"config\" is there twice");
+        let twice = TreeFiles::new(&[file("config", 1), file("config", 1)]).map(|_| ());
+        assert_eq!(twice.unwrap_err().to_string(), "there are two files \"config\"");
     }
 }

@@ -1,12 +1,12 @@
 //! The reader: an image file or a block device, its volume, its records and their bytes.
 //!
-//! hadris reads the descriptors; directories are read here, as Linux reads them, the malformed ones of `linuxkit metadata create`
-//! among them. hadris 3.0.0-rc.2 drops versions and final dots of names, prefers other trees than Linux, and gives a hard link
+//! hadris reads the descriptors. Directories are read here, as Linux reads them, with the malformed ones of `linuxkit metadata
+//! create`: hadris 3.0.0-rc.2 drops versions and final dots of names, prefers other trees than Linux does, and gives a hard link
 //! the bytes of another record.
 //!
-//! An image is not trusted: what Linux and others read differently is an error, what is read of its directories, how many
-//! records it has and how deep they go is bounded, no length that it states is allocated, and a file that is said to reach past
-//! the end is an error when it is read.
+//! An image is not trusted. What Linux and other readers read differently is an error. The bytes that are read of directories, the
+//! number of records and their depth are bounded. No length that the image states is allocated. A file that reaches past the end
+//! is an error when it is read.
 
 use std::{
     fs::File,
@@ -21,7 +21,7 @@ use hadris_iso::{IsoDate, IsoId, raw, sync::IsoFs};
 use super::{
     device::{Bounded, NOT_AN_IMAGE, broken},
     roots::Roots,
-    walk::{Names, walk},
+    walk::{TreeChoice, walk},
 };
 use crate::image::{
     Record, SECTOR_BYTES, Tree, Volume,
@@ -48,11 +48,11 @@ impl Image {
     /// Opens an image file, or a block device with an image on it.
     ///
     /// # Errors
-    /// It cannot be read, or is no ISO 9660 image. The error names the path.
+    /// Fails if it cannot be read, or is not an ISO 9660 image. The error names the path.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ReadError> {
         let path = path.as_ref();
         let open = || {
-            ensure!(!path.is_dir(), "it is a directory");
+            ensure!(!path.is_dir(), "is a directory");
             mount(probe::open(path)?)
         };
         let iso = open().with_context(|| format!("reading image {path:?}"))?;
@@ -64,7 +64,7 @@ impl Image {
     /// The bytes are copied to a temporary file without a name, since the files of an image may be large.
     ///
     /// # Errors
-    /// As [`Image::open`], or the temporary file cannot be written.
+    /// Fails as [`Image::open`] does, or if the temporary file cannot be written.
     pub fn from_reader(mut reader: impl Read + Seek) -> Result<Self, ReadError> {
         let mut copy = || -> io::Result<File> {
             let mut file = unnamed_file()?;
@@ -77,10 +77,10 @@ impl Image {
         Self::in_file(file, path)
     }
 
-    /// Reads the image in `file`, which will be called `path`.
+    /// Reads the image in `file`. Errors call it `path`.
     ///
     /// # Errors
-    /// As [`Image::open`].
+    /// Fails as [`Image::open`] does.
     pub fn in_file(file: File, path: &Path) -> Result<Self, ReadError> {
         let iso = mount(file).with_context(|| format!("reading image {path:?}"))?;
         Ok(Self { path: path.to_path_buf(), iso })
@@ -92,19 +92,19 @@ impl Image {
         self.iso.device().len()
     }
 
-    /// What the volume says of itself, and every record of the tree that a Linux guest sees, directories before what is
-    /// in them, siblings in the order of the image.
+    /// The volume, and all records of the tree that a Linux guest sees: each directory before what is in it, siblings in the order
+    /// of the image.
     ///
     /// # Errors
-    /// A descriptor or a directory is malformed, or there is too much of them.
+    /// Fails if a descriptor or a directory is malformed, or there are too many records.
     pub fn list(&mut self) -> Result<(Volume, Vec<Record>), ReadError> {
         Ok(self.try_list(None).with_context(|| format!("reading image {:?}", self.path))?)
     }
 
-    /// The same with those records of the root directory only whose path is `wanted`, however many others there are.
+    /// The volume, and only those records of the root directory whose path is `wanted`, however many others there are.
     ///
     /// # Errors
-    /// Those of [`Image::list`] about the root directory.
+    /// Fails as [`Image::list`] does, for the root directory.
     pub fn list_root(&mut self, wanted: &Wanted) -> Result<(Volume, Vec<Record>)> {
         self.try_list(Some(wanted)).with_context(|| format!("reading image {:?}", self.path))
     }
@@ -113,7 +113,7 @@ impl Image {
         let dates_valid = self.dates_valid()?;
         let (mut device, roots) = self.roots()?;
         let read = roots.read_by_linux();
-        let found = walk(&mut device, roots.first_sector(read)?, Names::Read(read), only)?;
+        let found = walk(&mut device, roots.first_sector(read)?, TreeChoice::Default(read), only)?;
         let info = self.iso.info();
         let date = |date| info.date(date).map(iso_8601);
         let volume = Volume {
@@ -129,16 +129,16 @@ impl Image {
         Ok((volume, found.records))
     }
 
-    /// Every record of one tree of the volume, as Linux reads it where mount options leave it no other.
+    /// All records of one tree of the volume, as Linux reads it if mount options exclude the others.
     ///
     /// # Errors
-    /// There is no such tree, or one that Linux does not read; and those of [`Image::list`].
+    /// Fails if there is no such tree, or Linux does not read it, or as [`Image::list`] does.
     pub fn list_tree(&mut self, tree: Tree) -> Result<Vec<Record>> {
         let (mut device, roots) = self.roots()?;
-        Ok(walk(&mut device, roots.first_sector(tree)?, Names::Left(tree), None)?.records)
+        Ok(walk(&mut device, roots.first_sector(tree)?, TreeChoice::ByOption(tree), None)?.records)
     }
 
-    /// Where the directories of the volume are read from, and where they begin.
+    /// A device to read the directories of the volume from, and where they begin.
     pub(super) fn roots(&mut self) -> Result<(Bounded, Roots)> {
         let mut device = Bounded::new(self.file().try_clone()?)?;
         let roots = Roots::of(&mut self.iso, &mut device)?;
@@ -156,13 +156,13 @@ impl Image {
         &self.path
     }
 
-    /// A file of the image, to be put on another.
+    /// A file of the image, as a source for another image.
     ///
     /// # Errors
-    /// The image ends before the file does, or cannot be read.
+    /// Fails if the image ends before the file does, or cannot be read.
     pub fn source(&self, record: &Record) -> Result<Source> {
         let label = format!("file {:?} of image {:?}", record.display_path(), self.path);
-        ensure!(self.holds(record), "reading {label}: it reaches past the end of the image");
+        ensure!(self.holds(record), "reading {label}: the file reaches past the end of the image");
         let image = self.file().try_clone();
         let stored =
             image.and_then(|image| StoredFile::new(image.into(), record.extents.clone(), label.clone()));
@@ -191,7 +191,7 @@ fn mount(file: File) -> Result<IsoFs<Bounded>> {
     }
     let iso =
         IsoFs::mount(device, MountOptions::new().read_only()).map_err(|error| broken(error.into_error()))?;
-    ensure!(u64::from(iso.info().block_size()) == SECTOR_BYTES, "its blocks are not of 2048 bytes");
+    ensure!(u64::from(iso.info().block_size()) == SECTOR_BYTES, "the block size is not 2048 bytes");
     Ok(iso)
 }
 

@@ -1,24 +1,24 @@
 //! Directories and the records in them, decoded from their sectors.
 //!
-//! What readers understand differently is an error, so that nobody sees other files than Linux does: a directory whose own
-//! record points elsewhere, a record across sectors, interleaved files, a file whose records do not belong together.
-//! A record may have an odd length, which ECMA-119, 9.1.12, does not allow: `linuxkit metadata create` writes such, and every
-//! reader follows them but 7-Zip.
+//! What readers interpret differently is an error, so that no reader sees other files than Linux does: a directory whose own
+//! record points elsewhere, a record across sectors, interleaved files, a file whose records do not belong together. A record
+//! may have an odd length, although ECMA-119, 9.1.12, forbids it: `linuxkit metadata create` writes such records, and every
+//! reader except 7-Zip accepts them.
 //!
-//! Sources: ECMA-119, 6.8 and 9.1; Linux, `fs/isofs/{dir,namei,inode}.c`, for what Linux makes of it.
+//! Sources: ECMA-119, 6.8 and 9.1; for how Linux interprets it, `fs/isofs/{dir,namei,inode}.c`.
 
 use crate::error::{Result, bail, ensure};
 
 use super::device::{Bounded, Sector};
 use crate::image::SECTOR_BYTES;
 
-/// The name of a directory's own record, which is its first one (ECMA-119, 6.8.2.2).
+/// The name of a directory's own record, which is its first (ECMA-119, 6.8.2.2).
 const OWN_NAME: &[u8] = b"\0";
 
 /// The name of the record of the directory above.
 const ABOVE_NAME: &[u8] = b"\x01";
 
-/// Records of one file at most: Linux leaves the bytes of all after them out (`isofs_read_level3_size`).
+/// The most records of one file: Linux ignores those after them (`isofs_read_level3_size`).
 pub(super) const PARTS_MAX: usize = 100;
 
 /// A directory record.
@@ -29,7 +29,8 @@ pub(super) struct DirectoryRecord {
 
 impl DirectoryRecord {
     const EXTENT: usize = 2;
-    const DATA_LEN: usize = 10;
+    /// Where its data length is (ECMA-119, 9.1).
+    pub(super) const DATA_LEN: usize = 10;
     const FLAGS: usize = 25;
     const NAME_LEN: usize = 32;
     const NAME: usize = 33;
@@ -38,9 +39,9 @@ impl DirectoryRecord {
     const ASSOCIATED: u8 = 4;
     const NOT_FINAL: u8 = 0x80;
 
-    /// The record at the start of `bytes`, which end where its sector or its directory does. `None`: there is none up to the
-    /// end of the sector.
-    fn parse(bytes: &[u8]) -> Result<Option<Self>> {
+    /// The record at the start of `bytes`, which end where its sector or its directory does. `None`: the rest of the sector is
+    /// empty.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>> {
         const UNIT_LEN: usize = 26;
         const GAP_LEN: usize = 27;
         let len = match bytes.first() {
@@ -53,26 +54,31 @@ impl DirectoryRecord {
         ensure!(name_len > 0 && Self::NAME + name_len <= len, "invalid directory record");
         for field in [Self::EXTENT, Self::DATA_LEN] {
             let is_one = (0..4).all(|at| bytes[field + at] == bytes[field + 7 - at]);
-            ensure!(is_one, "a directory record has two values of one number");
+            ensure!(is_one, "a number in a directory record differs between its two byte orders");
         }
         ensure!(
             bytes[UNIT_LEN] == 0 && bytes[GAP_LEN] == 0,
-            "a file on it is interleaved, which Linux cannot read"
+            "a file is interleaved, which Linux cannot read"
         );
         Ok(Some(Self { bytes: bytes.to_vec() }))
+    }
+
+    /// Its own length in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(super) fn name(&self) -> &[u8] {
         &self.bytes[Self::NAME..][..usize::from(self.bytes[Self::NAME_LEN])]
     }
 
-    /// What is left for others than ISO 9660 (ECMA-119, 9.1.13).
+    /// The system use area, for extensions of ISO 9660 (ECMA-119, 9.1.13).
     pub(super) fn system_use(&self) -> &[u8] {
         let start = (Self::NAME + self.name().len()).next_multiple_of(2);
         self.bytes.get(start..).unwrap_or_default()
     }
 
-    /// The first sector of the file or directory, behind the extended attributes.
+    /// The first sector of the file or directory, after the extended attributes.
     pub(super) fn first_sector(&self) -> u64 {
         const ATTRIBUTES_SECTORS: usize = 1;
         self.number(Self::EXTENT) + u64::from(self.bytes[ATTRIBUTES_SECTORS])
@@ -86,7 +92,7 @@ impl DirectoryRecord {
         self.flags() & Self::DIRECTORY != 0
     }
 
-    /// Whether it goes with the file of the same name, such as a resource fork, and is not shown (ECMA-119, 9.1.6).
+    /// Whether it belongs to the file of the same name, such as a resource fork, and is not shown (ECMA-119, 9.1.6).
     pub(super) fn is_associated(&self) -> bool {
         self.flags() & Self::ASSOCIATED != 0
     }
@@ -99,7 +105,8 @@ impl DirectoryRecord {
         self.flags() & Self::NOT_FINAL == 0
     }
 
-    fn names_itself_or_above(&self) -> bool {
+    /// Whether it is the directory's own record, or that of the directory above.
+    pub(super) fn names_itself_or_above(&self) -> bool {
         matches!(self.name(), OWN_NAME | ABOVE_NAME)
     }
 
@@ -121,16 +128,16 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// The directory that begins at this sector. How long it is its own record tells.
+    /// The directory that begins at this sector. Its own record states its length.
     pub(super) fn open(device: &mut Bounded, first_sector: u64) -> Result<Self> {
         let sector = device.sector(first_sector)?;
         let Some(own) = DirectoryRecord::parse(&sector[..])? else {
-            bail!("a directory has no record of its own")
+            bail!("a directory has no record for itself")
         };
         let is_own = own.name() == OWN_NAME && own.first_sector() == first_sector;
         ensure!(
             is_own && own.is_directory() && own.is_final(),
-            "the first record of a directory is not that of the directory itself"
+            "the first record of a directory is not for the directory itself"
         );
         Ok(Self { first_sector, bytes: own.data_len(), at: 0, own, has_odd_lengths: false })
     }
@@ -148,7 +155,7 @@ impl Directory {
         self.has_odd_lengths
     }
 
-    /// The records of the next file or directory: one, or of a file one for each of its extents.
+    /// The records of the next file or directory: one, or for a file one for each extent.
     pub(super) fn next(&mut self, device: &mut Bounded) -> Result<Option<Vec<DirectoryRecord>>> {
         let first = loop {
             match self.next_record(device)? {
@@ -193,8 +200,8 @@ impl Directory {
     }
 }
 
-/// Whether a directory that begins with this sector is empty to Linux, which then does without Rock Ridge where there is
-/// Joliet (`rootdir_empty`).
+/// Whether a directory that begins with this sector is empty to Linux, which then prefers Joliet to Rock Ridge
+/// (`rootdir_empty`).
 pub(super) fn is_empty(sector: &Sector) -> bool {
     let mut at = 0;
     for _ in 0..3 {

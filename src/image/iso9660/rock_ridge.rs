@@ -1,9 +1,9 @@
-//! The entries of Rock Ridge in a system use area, and in those that it continues in.
+//! The entries of Rock Ridge in a system use area and its continuations.
 //!
-//! Readers differ in what they make of an entry that is malformed, in a place where it does not belong, or there twice. That is
-//! an error here, so that what is read without one means the same to Linux.
+//! Readers interpret an entry differently if it is malformed, misplaced, or there twice. That is an error here, so that what is
+//! read without an error means the same to Linux.
 //!
-//! Sources: IEEE P1281 (SUSP) and P1282 (RRIP); Linux, `fs/isofs/rock.c`, for what Linux makes of it.
+//! Sources: IEEE P1281 (SUSP) and P1282 (RRIP); for how Linux interprets it, `fs/isofs/rock.c`.
 
 use std::collections::BTreeSet;
 
@@ -15,22 +15,22 @@ use super::{
 };
 use crate::image::SECTOR_BYTES;
 
-/// Areas that one goes on in, at most (`RR_MAX_CE_ENTRIES`).
+/// The most continuations of an area (`RR_MAX_CE_ENTRIES`).
 const CONTINUATIONS_MAX: usize = 31;
 
-/// Bytes of names that Linux puts together; what would make more is left out (`get_rock_ridge_filename`).
+/// The most bytes of a name that Linux joins from parts; it ignores further parts (`get_rock_ridge_filename`).
 const NAME_BYTES_MAX: usize = 253;
 
 /// The extensions that are Rock Ridge (RRIP 1.12, 4.3, and what came before and after it).
 const EXTENSIONS: [&[u8]; 3] = [b"RRIP_1991A", b"IEEE_P1282", b"IEEE_1282"];
 
-/// Bytes that Linux looks behind as well, those of a CD-ROM XA attribute.
+/// The size of a CD-ROM XA attribute in bytes. Linux also searches for entries after it.
 const XA_BYTES: usize = 14;
 
-/// Bytes of an entry at least.
+/// The smallest entry in bytes.
 const ENTRY_BYTES_MIN: u64 = 4;
 
-/// Bytes at the end of an area that need not be an entry.
+/// The most bytes at the end of an area that need not be an entry.
 const PADDING_BYTES_MAX: usize = 2;
 
 /// What the entries of a record say.
@@ -41,11 +41,11 @@ pub(super) struct Entries {
     pub(super) mode: Option<u32>,
     /// The first sector of a directory that belongs here (`CL`).
     pub(super) child: Option<u64>,
-    /// The signatures of those that are there.
+    /// The signatures of all entries.
     found: BTreeSet<[u8; 2]>,
-    /// Whether the volume says that it has Rock Ridge (`ER`).
+    /// Whether they say that the volume has Rock Ridge (`ER`).
     has_extension: bool,
-    /// Whether it says that there is no name (`RR`).
+    /// Whether they say that there is no name (`RR`).
     denies_name: bool,
 }
 
@@ -57,14 +57,14 @@ struct Name {
     is_cut: bool,
 }
 
-/// Where an area goes on: a sector, and which of its bytes (SUSP, 5.1).
+/// Where an area continues: a sector, and the range of its bytes (SUSP, 5.1).
 struct Continuation {
     sector: u64,
     start: usize,
     end: usize,
 }
 
-/// Whether a system use area is nothing that Linux could take for Rock Ridge.
+/// Whether Linux finds no entry of Rock Ridge in a system use area.
 pub(super) fn is_inert(area: &[u8]) -> bool {
     // An area ends at an entry of fewer than three bytes.
     [0, XA_BYTES].iter().all(|start| area.get(start + 2).is_none_or(|&len| len < 3))
@@ -77,24 +77,24 @@ pub(super) fn is_on(device: &mut Bounded, root: &Directory) -> Result<bool> {
     if is_inert(area) {
         return Ok(false);
     }
-    let Some(area) = area.strip_prefix(START) else { bail!("its entries do not begin as they must") };
-    ensure!(read_area(device, area)?.has_extension, "no entry says that it is Rock Ridge");
+    let Some(area) = area.strip_prefix(START) else { bail!("its first entry is not a valid \"SP\"") };
+    ensure!(read_area(device, area)?.has_extension, "no \"ER\" entry names Rock Ridge");
     Ok(true)
 }
 
-/// The entries of a record that is not the first one of a volume.
+/// The entries of a record that is not the first of a volume.
 pub(super) fn read(device: &mut Bounded, record: &DirectoryRecord) -> Result<Entries> {
     read_area(device, record.system_use())
 }
 
-/// The entries of the first record of a volume, of which [`is_on`] has looked at the first one.
+/// The entries of a directory's own record. If it is the root, [`is_on`] has read the first of them.
 pub(super) fn read_own(device: &mut Bounded, directory: &Directory, is_root: bool) -> Result<Entries> {
     const START_BYTES: usize = 7;
     let area = directory.own().system_use();
     let entries = read_area(device, if is_root { &area[START_BYTES..] } else { area })?;
     ensure!(
         entries.child.is_none() && !entries.is_relocated(),
-        "a directory is said to be elsewhere by itself"
+        "a directory's own record says that the directory is elsewhere"
     );
     Ok(entries)
 }
@@ -105,17 +105,23 @@ fn read_area(device: &mut Bounded, area: &[u8]) -> Result<Entries> {
     let mut count = 0;
     while let Some(Continuation { sector, start, end }) = next {
         count += 1;
-        ensure!(count <= CONTINUATIONS_MAX, "the entries of a file go on too often");
+        ensure!(
+            count <= CONTINUATIONS_MAX,
+            "the entries of a file have more than {CONTINUATIONS_MAX} continuations"
+        );
         let sector = device.sector(sector)?;
         next = entries.add(&sector[start..end])?;
     }
     let has_place = entries.name.is_some() || entries.is_relocated();
-    ensure!(!entries.denies_name || !has_place, "a file has a name, and an entry that says that it has none");
+    ensure!(
+        !entries.denies_name || !has_place,
+        "a file has a name, but an \"RR\" entry says that it has none"
+    );
     Ok(entries)
 }
 
 impl Entries {
-    /// The name, if there is one that is not empty.
+    /// The name, if there is one and it is not empty.
     pub(super) fn name(&self) -> Option<&[u8]> {
         self.name.as_ref().map(|name| &name.bytes[..]).filter(|name| !name.is_empty())
     }
@@ -135,32 +141,32 @@ impl Entries {
         self.found.contains(b"ZF")
     }
 
-    /// Adds the entries of one area. Where it goes on.
+    /// Adds the entries of one area, and returns where it continues.
     fn add(&mut self, area: &[u8]) -> Result<Option<Continuation>> {
         let mut next = None;
         let mut rest = area;
         while rest.len() > PADDING_BYTES_MAX {
             let len = usize::from(rest[2]);
             if len == 0 {
-                // Linux does without a name then, and looks no further.
+                // Linux then ignores the name, and stops.
                 let ends = rest.iter().all(|&byte| byte == 0) && self.name.is_none() && next.is_none();
-                ensure!(ends, "entries have zeros among them");
+                ensure!(ends, "there are zeros between entries");
                 return Ok(None);
             }
-            ensure!(len >= 4 && len <= rest.len(), "an entry is longer than its area, or too short");
+            ensure!(len >= 4 && len <= rest.len(), "an entry is too short, or longer than its area");
             let (entry, after) = rest.split_at(len);
             rest = after;
             let (head, data) = entry.split_at(4);
             let signature = [head[0], head[1]];
             let Some(least) = least_bytes(signature) else { continue };
-            ensure!(head[3] == 1 && data.len() >= least, "an entry {:?} is malformed", text(signature));
+            ensure!(head[3] == 1 && data.len() >= least, "a {:?} entry is malformed", text(signature));
             match &signature {
                 b"CE" => {
-                    ensure!(next.is_none(), "entries go on in two places");
+                    ensure!(next.is_none(), "entries continue in two places");
                     next = Some(continuation(data)?);
                 }
-                b"ST" => ensure!(rest.len() <= PADDING_BYTES_MAX, "entries go on behind their end"),
-                b"SP" => bail!("an entry \"SP\" is not the first one of the volume"),
+                b"ST" => ensure!(rest.len() <= PADDING_BYTES_MAX, "there are entries after \"ST\""),
+                b"SP" => bail!("an \"SP\" entry is not the first entry of the volume"),
                 _ => self.add_entry(signature, data)?,
             }
         }
@@ -173,7 +179,7 @@ impl Entries {
         match &signature {
             b"ER" => {
                 let id = data.get(4..4 + usize::from(data[0]));
-                let Some(id) = id else { bail!("an entry \"ER\" is malformed") };
+                let Some(id) = id else { bail!("an \"ER\" entry is malformed") };
                 self.has_extension |= EXTENSIONS.contains(&id);
             }
             b"RR" => self.denies_name |= data[0] & HAS_NAME == 0,
@@ -181,7 +187,7 @@ impl Entries {
             b"NM" => self.add_name(data[0], &data[1..])?,
             b"CL" => {
                 self.child = Some(number(data, 0).into());
-                // That of the directory counts.
+                // The mode of the directory itself counts.
                 self.mode = None;
             }
             _ => {}
@@ -195,11 +201,11 @@ impl Entries {
         if NAMES_ITSELF_OR_ABOVE.contains(&flags) {
             return Ok(());
         }
-        ensure!(flags & !CONTINUES == 0, "a name has flags that only some readers know");
+        ensure!(flags & !CONTINUES == 0, "a name has flags that not all readers know");
         let name = self.name.get_or_insert_default();
         ensure!(!name.has_ended, "a file has two names");
         name.has_ended = flags & CONTINUES == 0;
-        // Linux leaves out what would make it longer, and all that follows.
+        // Linux ignores the part that would make it longer, and all that follow.
         name.is_cut |= name.bytes.len() + part.len() > NAME_BYTES_MAX;
         if !name.is_cut {
             name.bytes.extend(part);
@@ -208,7 +214,7 @@ impl Entries {
     }
 }
 
-/// Bytes that an entry has behind its first four at least; `None`: nobody needs to know it.
+/// The fewest bytes that an entry has after its first four. `None`: the entry is ignored.
 fn least_bytes(signature: [u8; 2]) -> Option<usize> {
     Some(match &signature {
         b"ST" | b"RE" => 0,
@@ -227,12 +233,12 @@ fn least_bytes(signature: [u8; 2]) -> Option<usize> {
 fn continuation(data: &[u8]) -> Result<Continuation> {
     let [sector, start, len] = [0, 8, 16].map(|at| u64::from(number(data, at)));
     let is_one_sector = len >= ENTRY_BYTES_MIN && start + len <= SECTOR_BYTES;
-    ensure!(sector > 0 && is_one_sector, "entries go on where no sector has them");
+    ensure!(sector > 0 && is_one_sector, "entries continue outside of a sector");
     let [start, end] = [start, start + len].map(usize::try_from);
     Ok(Continuation { sector, start: start?, end: end? })
 }
 
-/// A number in both byte orders, of which Linux reads the first (ECMA-119, 7.3.3).
+/// A number in both byte orders; Linux reads the first (ECMA-119, 7.3.3).
 fn number(data: &[u8], at: usize) -> u32 {
     data[at..at + 4].iter().rev().fold(0, |number, &byte| number << 8 | u32::from(byte))
 }

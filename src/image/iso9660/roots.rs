@@ -1,7 +1,7 @@
-//! Which trees a volume has, and which of them Linux reads.
+//! Finds the trees of a volume, and the one that Linux reads.
 //!
-//! Linux takes Rock Ridge where the root directory has it, else Joliet, else the names of ISO 9660 itself. It never reads the
-//! tree of an Enhanced Volume Descriptor.
+//! Linux reads Rock Ridge if the root directory has it, otherwise Joliet, otherwise the names of ISO 9660 itself. It never reads
+//! the tree of an Enhanced Volume Descriptor.
 //!
 //! Source: Linux, `fs/isofs/inode.c` (`isofs_fill_super`).
 
@@ -26,12 +26,12 @@ pub(super) struct Roots {
 }
 
 impl Roots {
-    /// Those of `iso`, whose directories are read from `device`.
+    /// The roots of `iso`, whose directories are read from `device`.
     pub(super) fn of(iso: &mut IsoFs<Bounded>, device: &mut Bounded) -> Result<Self> {
         let (primary, joliet) = of_descriptors(iso)?;
         let root = Directory::open(device, primary)?;
         let has_rock_ridge =
-            rock_ridge::is_on(device, &root).context("Rock Ridge of its root directory is broken")?;
+            rock_ridge::is_on(device, &root).context("reading Rock Ridge of the root directory")?;
         let is_empty = records::is_empty(device.sector(primary)?);
         Ok(Self {
             primary,
@@ -68,14 +68,14 @@ impl Roots {
             Tree::Primary => Some(self.primary),
             Tree::RockRidge => self.has_rock_ridge.then_some(self.primary),
             Tree::Joliet => self.joliet,
-            Tree::Enhanced => bail!("Linux does not read it"),
+            Tree::Enhanced => bail!("Linux does not read this tree"),
         }
-        .with_context(|| format!("it has no tree {}", tree.name()))
+        .with_context(|| format!("the volume has no {} tree", tree.name()))
     }
 }
 
-/// The first sectors of the root directories of the first primary volume descriptor, and of the one for Joliet that Linux takes:
-/// it looks no further than the first supplementary one with an escape sequence like those of Joliet.
+/// The first sectors of the root directories of the first primary volume descriptor, and of the Joliet descriptor that Linux uses:
+/// it stops at the first supplementary descriptor with an escape sequence like those of Joliet.
 fn of_descriptors(iso: &mut IsoFs<Bounded>) -> Result<(u64, Option<u64>)> {
     const LEVELS: [u8; 3] = *b"@CE";
     let mut primary = None;
@@ -93,13 +93,13 @@ fn of_descriptors(iso: &mut IsoFs<Bounded>) -> Result<(u64, Option<u64>)> {
             Some(_) => {}
         }
     }
-    Ok((primary.context("no primary volume descriptor is in front of the others")?, None))
+    Ok((primary.context("no primary volume descriptor precedes the others")?, None))
 }
 
 fn first_sector(root: &raw::RootDirectoryRecord) -> Result<u64> {
     let extent = root.header.extent;
-    ensure!(extent.is_consistent(), "a volume descriptor has two values of one number");
+    ensure!(extent.is_consistent(), "a number in a volume descriptor differs between its two byte orders");
     let sector = u64::from(extent.get()) + u64::from(root.header.extended_attr_record);
-    ensure!(sector * SECTOR_BYTES > 0, "a root directory is nowhere");
+    ensure!(sector * SECTOR_BYTES > 0, "a root directory is at sector 0");
     Ok(sector)
 }

@@ -1,16 +1,16 @@
 //! The names of records as Linux shows them.
 //!
-//! A name that Linux could not show, or by which a file could not be opened there, is an error.
+//! A name that Linux cannot show, or by which it cannot open a file, is an error.
 //!
 //! Source: Linux, `fs/isofs/{dir,joliet,namei}.c`.
 
 use crate::error::{Result, bail, ensure};
 
-/// Bytes of a name at most.
+/// The longest name in bytes.
 const NAME_BYTES_MAX: usize = 255;
 
-/// A name of ISO 9660 itself: in lower case, without `;1`, and without the dot in front of that. What remains of a `;` is a
-/// dot (mount option `map=normal`).
+/// A name of ISO 9660 itself: in lower case, without `;1`, and without the dot before it. Any other `;` becomes a dot (mount
+/// option `map=normal`).
 pub(super) fn plain(name: &[u8]) -> Result<Vec<u8>> {
     let base = name.strip_suffix(b".;1").or_else(|| name.strip_suffix(b";1")).unwrap_or(name);
     let convert = |byte: &u8| if *byte == b';' { b'.' } else { byte.to_ascii_lowercase() };
@@ -31,7 +31,7 @@ pub(super) fn joliet(name: &[u8]) -> Result<Vec<u8>> {
     checked(text.into_bytes())
 }
 
-/// A Joliet name without the dots at its end, of which one stays where there is nothing else.
+/// A Joliet name without the dots at its end. If it has only dots, one stays.
 pub(super) fn without_final_dots(name: &str) -> &str {
     let kept = name.trim_end_matches('.');
     if kept.is_empty() { name.get(..1).unwrap_or_default() } else { kept }
@@ -42,13 +42,13 @@ pub(super) fn rock_ridge(name: Vec<u8>) -> Result<Vec<u8>> {
     checked(name)
 }
 
-/// `name`, if it is one.
+/// `name`, if it is a valid name.
 fn checked(name: Vec<u8>) -> Result<Vec<u8>> {
     let is_normal =
         !matches!(&name[..], b"" | b"." | b"..") && !name.iter().any(|byte| matches!(byte, 0 | b'/'));
-    // Linux looks for no name of one byte that is negative as a C character, or less than 2.
+    // Linux does not find a name of one byte that is negative as a C character, or less than 2.
     let is_found = name.len() != 1 || (2..0x80).contains(&name[0]);
-    ensure!(is_normal && is_found, "{:?} is no name", String::from_utf8_lossy(&name));
+    ensure!(is_normal && is_found, "{:?} is not a valid name", String::from_utf8_lossy(&name));
     Ok(name)
 }
 
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_linux_cannot_show_or_open_is_no_name() {
+    fn what_linux_cannot_show_or_open_is_not_a_valid_name() {
         for name in ["", ".", "..", ".;1", ";1", "a/b", "a\0", "\x01"] {
             assert!(plain(name.as_bytes()).is_err(), "{name:?}");
             let wide: Vec<_> = name.encode_utf16().flat_map(u16::to_be_bytes).collect();

@@ -1,4 +1,4 @@
-//! A walk through all directories of one tree of a volume: its records as Linux shows them, or an error.
+//! Walks through all directories of one tree of a volume, and lists its records as Linux shows them.
 
 use std::collections::HashSet;
 
@@ -12,56 +12,62 @@ use super::{
 };
 use crate::image::{Extent, Kind, Record, SECTOR_BYTES, Tree};
 
-/// Records of one volume at most.
+/// The most records of one volume.
 pub const RECORDS_MAX: usize = 1 << 14;
 
-/// Bytes of all paths together at most.
+/// The most bytes of all paths together.
 pub const PATHS_BYTES_MAX: usize = 1 << 20;
 
-/// Directories below one another at most. ISO 9660 has 8, Rock Ridge as many as it likes.
+/// The most levels of directories. ISO 9660 allows 8, Rock Ridge any number.
 pub const DEPTH_MAX: usize = 64;
 
 /// Whether a file of this path is of interest.
 pub type Wanted<'a> = dyn Fn(&[u8]) -> bool + 'a;
 
-/// What is read of a tree.
-pub(super) struct Found {
+/// The content of a tree.
+pub(super) struct TreeRecords {
     pub(super) records: Vec<Record>,
     /// Whether the root directory has records of an odd length.
     pub(super) malformed: bool,
 }
 
-/// By what the names of a tree are read.
+/// How Linux comes to read a tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Names {
-    /// As Linux does where it reads the volume by this tree.
-    Read(Tree),
-    /// As Linux does where mount options leave it no other.
-    Left(Tree),
+pub(super) enum TreeChoice {
+    /// By default.
+    Default(Tree),
+    /// Because mount options exclude the others.
+    ByOption(Tree),
 }
 
-impl Names {
+impl TreeChoice {
     fn tree(self) -> Tree {
-        let (Self::Read(tree) | Self::Left(tree)) = self;
+        let (Self::Default(tree) | Self::ByOption(tree)) = self;
         tree
     }
 }
 
-/// Every record of the tree whose root directory is at this sector, or those in that directory that are wanted only.
-pub(super) fn walk(device: &mut Bounded, root: u64, names: Names, only: Option<&Wanted>) -> Result<Found> {
-    let walk = Walk { device, names, only, records: Vec::new(), paths_bytes: 0, seen: HashSet::from([root]) };
+/// All records of the tree whose root directory is at the sector `root`; with `only`, those of the root directory that are wanted.
+pub(super) fn walk(
+    device: &mut Bounded,
+    root: u64,
+    choice: TreeChoice,
+    only: Option<&Wanted>,
+) -> Result<TreeRecords> {
+    let walk =
+        TreeWalk { device, choice, only, records: Vec::new(), paths_bytes: 0, seen: HashSet::from([root]) };
     walk.run(root)
 }
 
-/// A walk, and what bounds it.
-struct Walk<'a> {
+/// A walk, and its bounds.
+struct TreeWalk<'a> {
     device: &'a mut Bounded,
-    names: Names,
-    /// Which records of the root are of interest; `None`: all of the volume.
+    choice: TreeChoice,
+    /// Which records of the root directory are wanted. `None`: all records of the volume.
     only: Option<&'a Wanted<'a>>,
     records: Vec<Record>,
     paths_bytes: usize,
-    /// Directories seen, so that a loop is one.
+    /// The first sectors of all directories so far, to detect loops.
     seen: HashSet<u64>,
 }
 
@@ -69,7 +75,7 @@ struct Walk<'a> {
 struct Level {
     directory: Directory,
     path: Vec<u8>,
-    /// The names in it, one of those that Linux takes for one.
+    /// The names in it, in the form in which Linux compares them.
     names: HashSet<Vec<u8>>,
 }
 
@@ -79,14 +85,14 @@ impl Level {
     }
 }
 
-/// What a record stands for.
+/// What a record names.
 enum Meaning {
     Directory(Directory, Option<u32>),
     Other(Kind, Option<u32>),
 }
 
-impl Walk<'_> {
-    fn run(mut self, root: u64) -> Result<Found> {
+impl TreeWalk<'_> {
+    fn run(mut self, root: u64) -> Result<TreeRecords> {
         let root = Directory::open(self.device, root)?;
         self.directory_mode(&root, true)?;
         let mut levels = vec![Level::new(root, Vec::new())];
@@ -99,16 +105,16 @@ impl Walk<'_> {
             };
             let Some((path, directory)) = self.add(level, &parts)? else { continue };
             if self.only.is_none() {
-                ensure!(levels.len() <= DEPTH_MAX, "its directories are more than {DEPTH_MAX} deep");
+                ensure!(levels.len() <= DEPTH_MAX, "the directories are more than {DEPTH_MAX} levels deep");
                 self.seen.insert(directory.first_sector());
                 levels.push(Level::new(directory, path));
             }
         }
         // The root was the last.
-        Ok(Found { records: self.records, malformed })
+        Ok(TreeRecords { records: self.records, malformed })
     }
 
-    /// Adds what the records `parts` are of. Path and place, if it is a directory.
+    /// Adds the file or directory of the records `parts`. Returns a directory with its path.
     fn add(&mut self, level: &mut Level, parts: &[DirectoryRecord]) -> Result<Option<(Vec<u8>, Directory)>> {
         let first = &parts[0];
         if first.is_associated() {
@@ -125,15 +131,15 @@ impl Walk<'_> {
         }
         path.extend(&name);
         let display = || String::from_utf8_lossy(&path).into_owned();
-        ensure!(level.names.insert(self.key(name)), "file {:?} is there twice to Linux", display());
+        ensure!(level.names.insert(self.key(name)), "Linux sees two files {:?}", display());
         if self.only.is_some_and(|wanted| !wanted(&path)) {
             return Ok(None);
         }
         self.paths_bytes += path.len();
-        ensure!(self.records.len() < RECORDS_MAX, "it holds more than {RECORDS_MAX} files");
+        ensure!(self.records.len() < RECORDS_MAX, "the volume has more than {RECORDS_MAX} files");
         ensure!(
             self.paths_bytes <= PATHS_BYTES_MAX,
-            "its file names are longer than {PATHS_BYTES_MAX} bytes in all"
+            "the file names together are longer than {PATHS_BYTES_MAX} bytes"
         );
         let meaning = self.meaning(parts, &entries).with_context(|| format!("{:?}", display()))?;
         let (directory, kind, mode) = match meaning {
@@ -146,10 +152,10 @@ impl Walk<'_> {
         Ok(directory.map(|directory| (path, directory)))
     }
 
-    /// The entries of Rock Ridge, where they count.
+    /// The entries of Rock Ridge, if they count.
     fn entries(&mut self, parts: &[DirectoryRecord]) -> Result<Entries> {
-        match self.names {
-            Names::Read(Tree::RockRidge) | Names::Left(Tree::RockRidge) => {
+        match self.choice {
+            TreeChoice::Default(Tree::RockRidge) | TreeChoice::ByOption(Tree::RockRidge) => {
                 let entries = rock_ridge::read(self.device, &parts[0])?;
                 for part in &parts[1..] {
                     let other = rock_ridge::read(self.device, part)?;
@@ -160,10 +166,10 @@ impl Walk<'_> {
                 }
                 Ok(entries)
             }
-            Names::Read(Tree::Primary) => {
-                // Linux makes use of entries also where the root directory has none.
+            TreeChoice::Default(Tree::Primary) => {
+                // Linux uses entries even if the root directory has none.
                 let inert = parts.iter().all(|part| rock_ridge::is_inert(part.system_use()));
-                ensure!(inert, "files have entries of Rock Ridge, and its root directory has none");
+                ensure!(inert, "files have Rock Ridge entries, but the root directory has none");
                 Ok(Entries::default())
             }
             _ => Ok(Entries::default()),
@@ -171,28 +177,28 @@ impl Walk<'_> {
     }
 
     fn name(&self, record: &DirectoryRecord, entries: &Entries) -> Result<Vec<u8>> {
-        match (self.names.tree(), entries.name()) {
+        match (self.choice.tree(), entries.name()) {
             (Tree::Joliet, _) => shown::joliet(record.name()),
             (_, Some(name)) => shown::rock_ridge(name.to_vec()),
             _ => shown::plain(record.name()),
         }
     }
 
-    /// What Linux finds a name by.
+    /// The form of a name in which Linux compares it.
     fn key(&self, name: Vec<u8>) -> Vec<u8> {
-        // Final dots are gone.
-        if self.names.tree() == Tree::Joliet { name.to_ascii_lowercase() } else { name }
+        // Final dots are removed already.
+        if self.choice.tree() == Tree::Joliet { name.to_ascii_lowercase() } else { name }
     }
 
     fn meaning(&mut self, parts: &[DirectoryRecord], entries: &Entries) -> Result<Meaning> {
         let record = &parts[0];
         if record.is_directory() {
-            ensure!(entries.child.is_none(), "a directory is here and elsewhere");
+            ensure!(entries.child.is_none(), "a directory is stored here and also elsewhere");
             return self.directory(record.first_sector());
         }
         let kind = match (entries.child, entries.mode) {
             (Some(sector), mode) => {
-                ensure!(mode.is_none_or(is_directory), "a directory has another type");
+                ensure!(mode.is_none_or(is_directory), "a directory has the type of something else");
                 return self.directory(sector);
             }
             (None, None) => Kind::File,
@@ -200,30 +206,30 @@ impl Walk<'_> {
         };
         ensure!(
             !entries.is_link() || kind == Kind::SymbolicLink,
-            "the target of a link is that of something else"
+            "something that is not a symbolic link has the target of one"
         );
-        ensure!(parts.len() == 1 || kind == Kind::File, "something without bytes has several extents");
+        ensure!(parts.len() == 1 || kind == Kind::File, "something that is not a file has several extents");
         ensure!(
             !entries.is_compressed() || kind != Kind::File,
-            "it is compressed by zisofs; Linux decompresses such files"
+            "the file is compressed with zisofs, and Linux would decompress it"
         );
         Ok(Meaning::Other(kind, entries.mode.map(permissions)))
     }
 
     fn directory(&mut self, sector: u64) -> Result<Meaning> {
-        ensure!(!self.seen.contains(&sector), "its directories form a loop");
+        ensure!(!self.seen.contains(&sector), "the directories form a loop");
         let directory = Directory::open(self.device, sector)?;
         let mode = self.directory_mode(&directory, false)?;
         Ok(Meaning::Directory(directory, mode))
     }
 
-    /// The permissions of a directory, which those of its own record are.
+    /// The permissions of a directory, from its own record.
     fn directory_mode(&mut self, directory: &Directory, is_root: bool) -> Result<Option<u32>> {
-        if self.names.tree() != Tree::RockRidge {
+        if self.choice.tree() != Tree::RockRidge {
             return Ok(None);
         }
         let mode = rock_ridge::read_own(self.device, directory, is_root)?.mode;
-        ensure!(mode.is_none_or(is_directory), "a directory has another type");
+        ensure!(mode.is_none_or(is_directory), "a directory has the type of something else");
         Ok(mode.map(permissions))
     }
 }
@@ -239,14 +245,14 @@ fn is_directory(mode: u32) -> bool {
     mode & TYPE == DIRECTORY
 }
 
-/// What something is that is no directory (`st_mode` of POSIX).
+/// The kind of something that is not a directory, by its `st_mode` (POSIX).
 fn kind_of(mode: u32) -> Result<Kind> {
     Ok(match mode & TYPE {
         0o100_000 => Kind::File,
         0o120_000 => Kind::SymbolicLink,
         // Character device, block device, FIFO, socket.
         0o020_000 | 0o060_000 | 0o010_000 | 0o140_000 => Kind::Other,
-        _ => bail!("it has no type that a file can have"),
+        _ => bail!("the file type is not valid"),
     })
 }
 
@@ -258,15 +264,12 @@ fn extents_of(parts: &[DirectoryRecord]) -> Result<Vec<Extent>> {
     Ok(extents)
 }
 
-/// Finds extents of one file that no two readers need agree about, or that make a small image stand for a large file.
+/// Rejects extents of one file that readers may read differently, or with which a small image claims to hold a large file.
 fn check_extents(extents: &[Extent]) -> Result<()> {
     // Linux reads such an extent to the end of its last sector.
     let in_front = extents.split_last().map_or(&[][..], |(_, in_front)| in_front);
     let is_whole = |extent: &Extent| extent.len.is_multiple_of(SECTOR_BYTES);
-    ensure!(
-        in_front.iter().all(is_whole),
-        "an extent of a file ends within a sector, and is not the last one"
-    );
+    ensure!(in_front.iter().all(is_whole), "an extent of a file ends within a sector, but is not the last");
     let mut sorted = extents.to_vec();
     sorted.sort_unstable_by_key(|extent| extent.offset);
     let overlap = |pair: &[Extent]| pair[0].offset.saturating_add(pair[0].len) > pair[1].offset;
