@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Contradiction, Recipe};
 use crate::{
     datasource::looked_for::LOOKED_FOR,
-    image::iso9660::{clashes::Clashes, reader, renaming},
+    image::iso9660::{clashes::Clashes, folding::ROCK_RIDGE_BYTES_MAX, reader, renaming},
     manifest,
     output::names::check_path,
 };
@@ -22,6 +22,7 @@ impl Recipe {
             let fault =
                 |why: &str| Contradiction(format!("file name {:?} {why}", String::from_utf8_lossy(name)));
             check_path(name).map_err(fault)?;
+            name.split(|&byte| byte == b'/').try_for_each(check_for_linux).map_err(fault)?;
             if self.layout.uses(name) {
                 return Err(fault(&format!("is used by the layout {} itself", self.layout)));
             }
@@ -118,5 +119,16 @@ impl Recipe {
             )));
         }
         Ok(())
+    }
+}
+
+/// Checks that Linux shows a component of a path in full, and can open it: what it shortens may be the name of another file.
+fn check_for_linux(name: &[u8]) -> Result<(), &'static str> {
+    match name {
+        [byte] if !(2..0x80).contains(byte) => Err("has a component of one byte that Linux cannot open"),
+        _ if name.len() > ROCK_RIDGE_BYTES_MAX => {
+            Err("has a component longer than 253 bytes, which Linux shortens")
+        }
+        _ => Ok(()),
     }
 }

@@ -64,7 +64,7 @@ fn data_may_begin_with_a_dash() {
 #[test]
 fn arguments_need_not_be_utf_8() {
     let sandbox = Sandbox::new();
-    let [data, path, file] = [&b"\xff\xfe"[..], b"\xff.iso", b"\xfe=\xff.iso"].map(OsStr::from_bytes);
+    let [data, path, file] = [&b"\xff\xfe"[..], b"\xff.iso", b"\xfe\xfd=\xff.iso"].map(OsStr::from_bytes);
     sandbox.succeed([OsStr::new("create"), path, data]);
     sandbox.succeed([OsStr::new("create"), OsStr::new("meta.iso"), data, OsStr::new("--file"), file]);
     assert_eq!(config(&sandbox), b"\xff\xfe");

@@ -13,7 +13,7 @@
 use super::shown::without_final_dots;
 
 /// Bytes of a Rock Ridge name that Linux reads (`get_rock_ridge_filename`).
-const ROCK_RIDGE_BYTES_MAX: usize = 253;
+pub(crate) const ROCK_RIDGE_BYTES_MAX: usize = 253;
 
 /// Bytes that remain of a longer name: those in the first of its `NM` entries, as hadris cuts it.
 const ROCK_RIDGE_CUT_BYTES: usize = 250;

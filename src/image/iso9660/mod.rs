@@ -4,7 +4,7 @@ mod canonical;
 pub mod clashes;
 mod device;
 pub(super) mod extract;
-mod folding;
+pub(crate) mod folding;
 mod layout;
 mod layout_cache;
 mod namespaces;
