@@ -1,35 +1,34 @@
-//! Every finding about user data, meta-data, a network configuration, a recipe, or an image with them on it.
+//! Checks of user data, meta-data, network configurations, recipes and images.
 
 use std::{collections::HashSet, fmt, str::FromStr};
 
-use crate::error::Result;
-
 use crate::{
     datasource::{compatibility::Agent, layout::Layout},
+    error::Result,
     image::{
         Image, Record,
         iso9660::writer::{Draft, LayoutCache},
     },
     recipe::Recipe,
     userdata::{
-        binary::{self, Reader, Verdict},
+        binary::{self, Consumer, Verdict},
         cloud_config::header,
         config_tree::parse,
         finding::{Code, Finding},
-        meta_data,
+        meta_data, network_config,
     },
 };
 
-/// Bytes of a file on an image that are checked at most.
+/// How much of a file on an image is checked, in bytes.
 const CHECKED_BYTES_MAX: u64 = 64 << 20;
 
-/// Bytes of a file for an image that is being built that are checked at most.
+/// The largest file that is checked while an image is built, in bytes.
 const PREPARED_BYTES_MAX: u64 = 8 << 20;
 
-/// What a text is for.
+/// The kind of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// User data, for the agents of a layout where that is known.
+    /// User data, for the agents of a layout if it is known.
     UserData(Option<Layout>),
     /// Meta-data of NoCloud or a config drive.
     MetaData(Layout),
@@ -50,7 +49,7 @@ impl fmt::Display for Subject {
 }
 
 impl Subject {
-    /// What a file of this name is for, in any directory; user data where the name tells nothing.
+    /// The kind of a file by its name, in any directory. Files with other names are user data.
     #[must_use]
     pub fn of_name(name: &str) -> Self {
         let name = name.rsplit('/').next().unwrap_or(name);
@@ -65,46 +64,57 @@ impl Subject {
     }
 }
 
-/// A platform that takes user data up to some size.
+/// A platform that limits the size of user data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct Platform {
     /// Its name on the command line.
     pub name: &'static str,
-    /// Bytes of user data that it takes at most.
+    /// The largest user data, in bytes.
     pub bytes_max: usize,
-    /// Where that limit is.
+    /// The limit, in words.
     pub limit: &'static str,
 }
 
-/// The platforms that are known.
-pub const TARGETS: [Target; 5] = [
-    Target { name: "aws", bytes_max: 16 << 10, limit: "EC2 takes 16 KiB of user data, before base64" },
-    Target { name: "gcp", bytes_max: 256 << 10, limit: "Compute Engine takes 256 KiB in a metadata value" },
-    Target { name: "vmware", bytes_max: 64 << 10, limit: "a GuestInfo value takes 64 KiB, encoded" },
-    Target { name: "proxmox", bytes_max: 4 << 20, limit: "Proxmox VE makes a cloud-init drive of 4 MiB" },
-    Target { name: "kubevirt", bytes_max: 2048, limit: "KubeVirt takes 2048 bytes inline, more in a secret" },
+/// The known platforms.
+pub const PLATFORMS: [Platform; 5] = [
+    Platform { name: "aws", bytes_max: 16 << 10, limit: "EC2 accepts 16 KiB of user data, before base64" },
+    Platform {
+        name: "gcp",
+        bytes_max: 256 << 10,
+        limit: "Compute Engine accepts 256 KiB in a metadata value",
+    },
+    Platform { name: "vmware", bytes_max: 64 << 10, limit: "a GuestInfo value has at most 64 KiB, encoded" },
+    Platform { name: "proxmox", bytes_max: 4 << 20, limit: "Proxmox VE makes a cloud-init drive of 4 MiB" },
+    Platform {
+        name: "kubevirt",
+        bytes_max: 2048,
+        limit: "KubeVirt accepts 2048 bytes inline, and more in a secret",
+    },
 ];
 
-impl FromStr for Target {
+impl FromStr for Platform {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        TARGETS.into_iter().find(|target| target.name == name).ok_or_else(|| "no such platform".to_owned())
+        PLATFORMS
+            .into_iter()
+            .find(|target| target.name == name)
+            .ok_or_else(|| format!("unknown platform {name:?}"))
     }
 }
 
-impl fmt::Display for Target {
+impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
     }
 }
 
-/// A text and what was found in it.
+/// A text and the findings about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Checked {
-    /// The file on the image that it is; `None`: the text itself was given, or the finding is about the image.
+pub struct CheckedText {
+    /// The name of the file on the image. `None`: the text itself was given, or the findings are about the image.
     pub name: Option<String>,
-    /// The text, to show the places in; empty where it is none.
+    /// The text that the findings refer to; empty if the data is not text.
     pub text: String,
     /// The findings, in the order of the text.
     pub findings: Vec<Finding>,
@@ -112,80 +122,83 @@ pub struct Checked {
 
 /// Checks a text.
 #[must_use]
-pub fn check(data: &[u8], subject: Subject, target: Option<Target>) -> Checked {
+pub fn check(data: &[u8], subject: Subject, target: Option<Platform>) -> CheckedText {
     let mut checked = match subject {
         Subject::UserData(layout) => check_userdata(data, layout),
         Subject::MetaData(layout) => {
             let id = if layout == Layout::ConfigDrive { "uuid" } else { "instance-id" };
             check_text(data, |text, findings| drop(meta_data::parse(text, id, findings)))
         }
-        Subject::NetworkConfig => check_text(data, header::check_network_config),
+        Subject::NetworkConfig => check_text(data, network_config::check),
     };
     if let (Some(target), Subject::UserData(_)) = (target, subject)
         && data.len() > target.bytes_max
     {
-        let message = format!("{} bytes are too many: {}", data.len(), target.limit);
+        let message = format!("the user data has {} bytes; {}", data.len(), target.limit);
         checked.findings.push(Finding::new(Code::TooLarge, 0..0, message));
     }
     checked
 }
 
-/// Whether data that begins like this is worth reading to its end: it is text, or a config tree in a wrong encoding. What is
-/// to say about other data can be told from its beginning.
-fn is_of_interest(beginning: &[u8]) -> bool {
-    !binary::is_binary(beginning) || parse::is_meant(beginning)
+/// Whether data that begins like this must be read to its end: it is text, or a config tree in a wrong encoding. For other
+/// data the beginning is enough.
+fn must_be_read(beginning: &[u8]) -> bool {
+    !binary::is_binary(beginning) || parse::looks_like_tree(beginning)
 }
 
-fn check_userdata(data: &[u8], layout: Option<Layout>) -> Checked {
-    if parse::is_meant(data) {
+fn check_userdata(data: &[u8], layout: Option<Layout>) -> CheckedText {
+    if parse::looks_like_tree(data) {
         let parsed = parse::parse(data);
-        return Checked { name: None, text: parsed.text.into_owned(), findings: parsed.findings };
+        return CheckedText { name: None, text: parsed.text.into_owned(), findings: parsed.findings };
     }
     let reader = match layout {
-        None => Reader::Unknown,
-        Some(Layout::LinuxKit) => Reader::LinuxKit,
-        Some(Layout::NoCloud | Layout::ConfigDrive) => Reader::CloudInit,
+        None => Consumer::Unknown,
+        Some(Layout::LinuxKit) => Consumer::LinuxKit,
+        Some(Layout::NoCloud | Layout::ConfigDrive) => Consumer::CloudInit,
     };
-    match binary::judge(data, reader) {
+    match binary::classify(data, reader) {
         Verdict::Text => {}
-        Verdict::CompressedText => return Checked::default(),
-        Verdict::Binary(finding) => return Checked { findings: vec![finding], ..Checked::default() },
+        Verdict::CompressedText => return CheckedText::default(),
+        Verdict::Binary(finding) => return CheckedText { findings: vec![finding], ..CheckedText::default() },
     }
-    let for_cloud_init = reader == Reader::CloudInit;
+    let for_cloud_init = reader == Consumer::CloudInit;
     check_text(data, |text, findings| header::check_userdata(text, for_cloud_init, findings))
 }
 
-fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> Checked {
+fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> CheckedText {
     let text = String::from_utf8_lossy(data).into_owned();
     let mut findings = Vec::new();
     if let Some(at) = binary::find_nul(data) {
-        let message = format!("byte {at} is a NUL character, which no text has");
+        let message = format!("byte {at} is a NUL character, which text cannot contain");
         findings.push(Finding::new(Code::Binary, 0..0, message));
-        return Checked { findings, ..Checked::default() };
+        return CheckedText { findings, ..CheckedText::default() };
     }
     if let Err(error) = str::from_utf8(data) {
         let at = error.valid_up_to();
         let end = at + '\u{fffd}'.len_utf8();
         findings.push(Finding::new(Code::NotUtf8, at..end, format!("byte {at} is not UTF-8")));
     } else if text.starts_with('\u{feff}') {
-        let message = "a byte order mark, which cloud-init takes for a part of the first line";
-        findings
-            .push(Finding::new(Code::ByteOrderMark, 0..3, message).with_hint("save it as UTF-8 without BOM"));
+        let message =
+            "the text starts with a byte order mark, which cloud-init takes for part of the first line";
+        findings.push(
+            Finding::new(Code::ByteOrderMark, 0..3, message)
+                .with_hint("save the file as UTF-8 without a byte order mark"),
+        );
     } else {
         check(&text, &mut findings);
     }
     findings.sort_by_key(|finding| finding.span.start);
-    Checked { name: None, text, findings }
+    CheckedText { name: None, text, findings }
 }
 
-/// A recipe whose sources have been looked at, with what is likely a mistake in it.
+/// A recipe whose sources have been opened, with warnings.
 #[derive(Debug)]
 pub struct Prepared {
-    /// The image as it will be.
+    /// The image that will be written.
     pub draft: Draft,
-    /// What is allowed and still likely to be a mistake, a sentence each.
+    /// What is allowed but probably a mistake, one sentence each.
     pub warnings: Vec<String>,
-    /// The files that agents read, and what they are for.
+    /// The files that agents read, and their kinds.
     subjects: Vec<(&'static str, Subject)>,
 }
 
@@ -193,15 +206,15 @@ impl Prepared {
     /// Opens every source of `recipe` and plans the image.
     ///
     /// # Errors
-    /// The recipe contradicts itself ([`Contradiction`](crate::recipe::Contradiction)), or a source cannot be read.
+    /// Fails if the recipe contradicts itself ([`Contradiction`](crate::recipe::Contradiction)), or a source cannot be read.
     pub fn new(recipe: Recipe) -> Result<Self> {
         Self::with_cache(recipe, None)
     }
 
-    /// The same for one of many images, with a cache of layouts ([`Draft::with_cache`]).
+    /// As [`Prepared::new`] for one of many images, which may reuse the layouts of others ([`Draft::with_cache`]).
     ///
     /// # Errors
-    /// As [`Prepared::new`].
+    /// Fails as [`Prepared::new`] does.
     pub fn with_cache(recipe: Recipe, cache: Option<&mut LayoutCache>) -> Result<Self> {
         let mut warnings = recipe.warnings();
         let layout = recipe.layout;
@@ -224,21 +237,21 @@ impl Prepared {
         Ok(Self { draft, warnings, subjects })
     }
 
-    /// Checks the files of up to 8 MiB that agents read, and hands each with its findings to `each`.
+    /// Checks the files that agents read, up to 8 MiB each, and calls `each` with the findings about each of them.
     ///
     /// # Errors
-    /// A source cannot be read, or `each` fails.
-    pub fn check(&mut self, mut each: impl FnMut(Checked) -> Result<()>) -> Result<()> {
+    /// Fails if a source cannot be read, or if `each` fails.
+    pub fn check(&mut self, mut each: impl FnMut(CheckedText) -> Result<()>) -> Result<()> {
         for (name, subject) in &self.subjects {
             let mut beginning = None;
             let wanted = |start: &[u8]| {
-                let wanted = is_of_interest(start);
+                let wanted = must_be_read(start);
                 beginning = (!wanted).then(|| start.to_vec());
                 wanted
             };
             let content = self.draft.content(name, PREPARED_BYTES_MAX, wanted)?;
             if let Some(content) = content.or(beginning) {
-                each(Checked { name: Some((*name).to_owned()), ..check(&content, *subject, None) })?;
+                each(CheckedText { name: Some((*name).to_owned()), ..check(&content, *subject, None) })?;
             }
         }
         Ok(())
@@ -248,17 +261,18 @@ impl Prepared {
 /// Checks an image and the files on it that agents read.
 ///
 /// # Errors
-/// It cannot be read.
-pub fn check_image(image: &mut Image, target: Option<Target>) -> Result<Vec<Checked>> {
+/// Fails if the image cannot be read.
+pub fn check_image(image: &mut Image, target: Option<Platform>) -> Result<Vec<CheckedText>> {
     let (volume, records) = image.list()?;
-    let mut about_image = Checked::default();
+    let mut about_image = CheckedText::default();
     let identifier = &volume.identifier;
     for layout in [Layout::NoCloud, Layout::ConfigDrive] {
         let expected = layout.volume_identifier();
         let [lower, upper] = [expected.to_ascii_lowercase(), expected.to_ascii_uppercase()];
         if identifier.eq_ignore_ascii_case(expected) && *identifier != lower && *identifier != upper {
-            let message =
-                format!("the volume is called {identifier:?}, and agents look for {upper:?} or {lower:?}");
+            let message = format!(
+                "the volume identifier is {identifier:?}, but agents look for {upper:?} or {lower:?}"
+            );
             about_image.findings.push(Finding::new(Code::VolumeIdentifier, 0..0, message));
         }
     }
@@ -276,17 +290,17 @@ pub fn check_image(image: &mut Image, target: Option<Target>) -> Result<Vec<Chec
     let mut seen = HashSet::new();
     for record in &records {
         let Some(subject) = subject_of(record, layout) else { continue };
-        // An agent takes the first file of a name, and a hostile image has many.
+        // An agent reads the first file of a name. A hostile image may have many.
         if !seen.insert(&record.path) {
             continue;
         }
         let data = image.read(record, CHECKED_BYTES_MAX)?;
-        all.push(Checked { name: Some(record.display_path()), ..check(&data, subject, target) });
+        all.push(CheckedText { name: Some(record.display_path()), ..check(&data, subject, target) });
     }
     Ok(all)
 }
 
-/// What a file on an image is for, if an agent reads it.
+/// The kind of a file on an image, if an agent reads it.
 fn subject_of(record: &Record, layout: Option<Layout>) -> Option<Subject> {
     let layouts = match layout {
         Some(layout) => vec![layout],

@@ -1,4 +1,4 @@
-//! Encodes bytes as text: hexadecimal digits and UUIDs.
+//! Encodes bytes as text: hexadecimal digits, UUIDs and base64.
 
 /// `bytes` as lower-case hexadecimal digits.
 #[must_use]
@@ -19,9 +19,60 @@ pub fn uuid(digest: &[u8; 32]) -> String {
     format!("{}-{}-{}-{}-{}", &text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..])
 }
 
+/// The bytes of base64 (RFC 4648, 4). `None`: the text has other characters, no padding, or bits after the last byte that are
+/// not 0 (RFC 4648, 3.5).
+#[must_use]
+pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    let digits = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
+    if !text.len().is_multiple_of(4) {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut count) = (0_u32, 0);
+    for digit in digits.bytes() {
+        let value = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = bits << 6 | u32::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from(bits >> count).ok()?);
+            bits &= (1 << count) - 1;
+        }
+    }
+    (bits == 0).then_some(bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn base64_has_one_spelling() {
+        for (text, bytes) in [
+            ("", ""),
+            ("Zg==", "f"),
+            ("Zm8=", "fo"),
+            ("Zm9v", "foo"),
+            ("Zm9vYg==", "foob"),
+            ("Zm9vYmE=", "fooba"),
+            ("Zm9vYmFy", "foobar"),
+        ] {
+            assert_eq!(decode_base64(text).as_deref(), Some(bytes.as_bytes()), "{text}");
+        }
+        assert_eq!(decode_base64("+/+/").unwrap(), [0xfb, 0xff, 0xbf]);
+        for text in [
+            "Zg", "Zg=", "Zh==", "Zm9=", "Z===", "====", "=", "Zm9v\n", " Zm9v", "Zm9vZg", "Zg==Zg==", "-_-_",
+        ] {
+            assert_eq!(decode_base64(text), None, "{text:?}");
+        }
+    }
 
     #[test]
     fn a_uuid_has_version_8_and_the_variant_of_rfc_9562() {

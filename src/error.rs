@@ -183,11 +183,19 @@ macro_rules! error {
 
 /// Returns an [`error!`].
 macro_rules! bail {
+    ($kind:ident: $($message:tt)*) => {
+        return Err($crate::error::error!($($message)*).of_kind($crate::error::ErrorKind::$kind))
+    };
     ($($message:tt)*) => { return Err($crate::error::error!($($message)*)) };
 }
 
 /// Returns an [`error!`] unless a condition holds.
 macro_rules! ensure {
+    ($kind:ident: $condition:expr, $($message:tt)*) => {
+        if !$condition {
+            $crate::error::bail!($kind: $($message)*);
+        }
+    };
     ($condition:expr, $($message:tt)*) => {
         if !$condition {
             return Err($crate::error::error!($($message)*));

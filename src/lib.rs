@@ -61,7 +61,7 @@
 #![cfg_attr(not(feature = "trust"), doc = "```ignore")]
 //! use metadata_image::{
 //!     Image, Recipe, Source, Terms, VerifyError,
-//!     manifest::timestamp::Moment,
+//!     manifest::timestamp::Timestamp,
 //!     trust::allowed_signers::AllowedSigners,
 //!     verify,
 //! };
@@ -71,11 +71,11 @@
 //! # Recipe::new(Source::Bytes(b"hello".to_vec())).write_to(&mut bytes)?;
 //! let allowed = "release@example.com ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPKr4SYjQM8sUXZ7Ru3aDGlU7yBGEn3h9SZnUE0Bv5Y9";
 //! let terms = Terms {
-//!     allowed: AllowedSigners::parse(allowed)?,
+//!     allowed: AllowedSigners::parse("allowed_signers", allowed.as_bytes()),
 //!     revoked: None,
 //!     identity: Some("release@example.com".to_owned()),
 //!     audience: None,
-//!     at: Moment::now()?,
+//!     at: Timestamp::now()?,
 //! };
 //! let mut image = Image::from_reader(std::io::Cursor::new(bytes))?;
 //! let error = verify(&mut image, &terms).unwrap_err();

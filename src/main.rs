@@ -1,5 +1,8 @@
 //! `metadata`: builds, reads and attaches the images that give a virtual machine its metadata.
 
+// A guest's program has fewer commands. What only the others use is left out by the linker.
+#![cfg_attr(not(feature = "cli"), allow(dead_code, unused_imports))]
+
 mod cli;
 
 use std::{env, process::ExitCode};
@@ -9,10 +12,10 @@ use clap::error::ErrorKind;
 use cli::{Cli, Usage};
 use metadata_image::{error, recipe::Contradiction};
 
-/// Something failed or could not be verified.
+/// Exit status if something failed or could not be verified.
 const EXIT_FAILED: u8 = 1;
 
-/// The command line is wrong.
+/// Exit status if the command line is wrong.
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -26,7 +29,7 @@ fn main() -> ExitCode {
             cli::say(&cli::in_one_line(&error));
             return EXIT_USAGE.into();
         }
-        // Help or the version. A closed standard output is no failure.
+        // Help or the version. A closed standard output is not a failure.
         Err(error) => {
             drop(error.print());
             return ExitCode::SUCCESS;

@@ -1,86 +1,91 @@
-//! Whether metadata may be applied: signed by who may sign it, and not denied by a policy.
+//! Whether metadata may be applied: signed by an allowed signer, and allowed by a policy.
 
 use std::sync::Arc;
 
-use crate::error::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::{
-    manifest::{Manifest, Statement, run_id_of, timestamp::Moment},
-    policy::decision::{Decision, Policy, Worker},
-    provider::{Level, Metadata, Say},
+    error::{Context, Result, bail},
+    manifest::{Manifest, Statement, run_id_of, timestamp::Timestamp},
+    policy::{
+        decision::{Decision, Policy},
+        process::Worker,
+    },
+    provider::{Level, Log, Metadata},
     trust::verify::{Signer, Terms, verify},
-    userdata::{config_tree::Node, install_plan::Plan},
+    userdata::{config_tree::Node, install_plan::InstallPlan},
 };
 
 /// What metadata must satisfy before it is applied.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// By whom and for what it must be signed.
+    /// What its signature must satisfy.
     pub terms: Option<Terms>,
-    /// What must not deny it, and who evaluates that.
+    /// The policy that must allow it, and what evaluates the policy.
     pub policy: Option<Arc<(Policy, Worker)>>,
 }
 
 impl Trust {
-    /// Whether nothing is asked of it.
+    /// Whether any metadata may be applied.
     #[must_use]
     pub fn is_none(&self) -> bool {
         self.terms.is_none() && self.policy.is_none()
     }
 
-    /// Whether `found` may be applied. A policy that asks for it has its decision logged. Nothing in the files of an image is
-    /// parsed before its signature has been checked, where one is asked for.
+    /// Checks that `found` may be applied. If a signature is required, it is checked before anything in the files of an image is
+    /// parsed. The decision of a policy is logged if the policy asks for it.
     ///
     /// # Errors
-    /// It may not. What a policy has against it is said before.
-    pub fn admit(&self, found: &mut Metadata, say: &mut Say) -> Result<()> {
+    /// Fails if the metadata may not be applied. The reasons of a policy are logged before.
+    pub fn admit(&self, found: &mut Metadata, log: &mut Log) -> Result<()> {
         let signed = match (&self.terms, &found.contents) {
             (None, _) => None,
-            (Some(_), None) => bail!("it does not come from an image, and only an image can be signed"),
+            (Some(_), None) => {
+                bail!("the metadata does not come from an image, and only images can be signed")
+            }
             (Some(terms), Some(contents)) => Some(verify(contents, terms)?.1),
         };
         if let Some(signer) = &signed {
-            say(Level::Step, &format!("{}: signed by {} with {}", found.origin, signer.identity, signer.key));
+            log(Level::Step, &format!("{}: signed by {} with {}", found.origin, signer.identity, signer.key));
         }
-        found.parse_meta_data(say);
+        found.parse_meta_data(log);
         let Some(policy) = &self.policy else { return Ok(()) };
         let (policy, worker) = &**policy;
         let input = input(found, signed.as_ref())?;
-        let decision = policy.decide(&input, worker);
+        let decision = worker.decide(policy, &input);
         if decision.sample {
             let run_id = input["run"]["id"].as_str().unwrap_or_default();
-            say(Level::Log, &policy.sample_line(&decision, &input, run_id, &Moment::precise_now()));
+            log(Level::Raw, &policy.sample_line(&decision, &input, run_id, &Timestamp::precise_now()));
         }
-        check(&decision, say)
+        check(&decision, log)
     }
 }
 
-/// Whether the boot is allowed. Denials are said, a line each.
+/// Logs the reasons for a denial, one line each.
 ///
 /// # Errors
-/// It is not.
-fn check(decision: &Decision, say: &mut Say) -> Result<()> {
+/// Fails if the boot is denied.
+fn check(decision: &Decision, log: &mut Log) -> Result<()> {
     for denial in &decision.denials {
-        say(Level::Warning, &format!("denied: {denial}"));
+        log(Level::Warning, &format!("denied: {denial}"));
     }
     match &decision.error {
-        Some(error) => bail!("the policy failed, which denies: {error}"),
-        None if !decision.denials.is_empty() => bail!("the policy denies it"),
+        Some(error) => bail!("the policy failed, which denies the boot: {error}"),
+        None if !decision.denials.is_empty() => bail!("the policy denies the boot"),
         None => Ok(()),
     }
 }
 
-/// What a policy sees of metadata.
+/// The input of a policy.
 ///
 /// # Errors
-/// It has a manifest that is malformed, or does not describe its image.
+/// Fails if the image has a manifest that is malformed or does not match the image.
 pub fn input(found: &Metadata, signer: Option<&Signer>) -> Result<Value> {
     let manifest = match &found.contents {
         None => None,
         Some(contents) => contents.manifest()?,
     };
-    let plan = Plan::new(found.userdata.as_deref(), found.entries.clone());
+    let plan = InstallPlan::new(found.userdata.as_deref(), found.entries.clone());
     let strings = manifest.as_ref().map_or(&[][..], |manifest| &manifest.user_provided_metadata);
     Ok(json!({
         "run": {
@@ -106,23 +111,23 @@ pub fn input(found: &Metadata, signer: Option<&Signer>) -> Result<Value> {
     }))
 }
 
-/// The name of the boot. Where there is no manifest it is the one that the content has.
+/// The run id in the manifest, or else the id that is made from the content.
 fn run_id(found: &Metadata, manifest: Option<&Manifest>) -> String {
-    let described = || {
+    let of_image = || {
         let contents = found.contents.as_ref()?;
         let volume = contents.describe_volume(None).ok()?;
         Some(Manifest::new(&volume, contents.files.clone(), Statement::default()).run_id)
     };
     let of_data = || run_id_of(found.userdata.as_deref().unwrap_or_default());
-    manifest.map(|manifest| manifest.run_id.clone()).or_else(described).unwrap_or_else(of_data)
+    manifest.map(|manifest| manifest.run_id.clone()).or_else(of_image).unwrap_or_else(of_data)
 }
 
-/// The image's date in nanoseconds since 1970.
+/// The image's date in nanoseconds since 1970; `None`: there is no image, or it has no date.
 fn created_at(found: &Metadata) -> Result<Option<u64>> {
     let created = found.contents.as_ref().and_then(|contents| contents.volume.created.as_deref());
     let Some(created) = created else { return Ok(None) };
-    let moment = Moment::parse(created).context("reading the image's date")?;
-    Ok(moment.seconds().checked_mul(1_000_000_000))
+    let created = Timestamp::parse(created).context("reading the date of the image")?;
+    Ok(created.seconds().checked_mul(1_000_000_000))
 }
 
 fn instance_id(found: &Metadata) -> Option<&str> {

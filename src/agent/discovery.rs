@@ -1,5 +1,5 @@
-//! Asking the providers: those that need no network first, one after the other, since an image is attached on purpose, and
-//! an address that never answers must not hold a boot up; the others at once.
+//! Asks the providers. Local providers come first, one after the other, since an image is attached on purpose, and an address that
+//! never answers must not delay the boot. The others are asked all at once.
 
 use std::{
     sync::{
@@ -10,203 +10,204 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::error::Result;
 use serde::Serialize;
 
-use super::Options;
-use crate::provider::{Level, Metadata, Provider, Say};
+use super::AgentOptions;
+use crate::{
+    error::Result,
+    provider::{Level, Log, Metadata, Provider},
+};
 
-/// How long an answer is held back for that of a provider that was named before.
+/// How long to wait for a provider that was named earlier, once a later one has answered.
 const HOLD: Duration = Duration::from_secs(1);
 
-/// A question to a provider.
+/// What one provider answered.
 #[derive(Clone, Debug, Serialize)]
 pub struct Probe {
     /// The provider's name.
     pub provider: &'static str,
-    /// What came of it.
-    pub outcome: Outcome,
-    /// What is wrong with a broken one.
+    /// The outcome.
+    pub outcome: ProbeOutcome,
+    /// The error of a broken provider.
     pub error: Option<String>,
-    /// How long it took, or how long it had been asked when nobody waited any more.
+    /// How long the answer took, or how long the agent waited in vain.
     pub seconds: f64,
 }
 
-/// What came of a question to a provider.
+/// The outcome of asking a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// Its metadata was taken.
+pub enum ProbeOutcome {
+    /// Its metadata is used.
     Served,
-    /// It has metadata, but one that was named before it serves.
+    /// It has metadata, but that of a provider named earlier is used.
     Unused,
-    /// It is not the platform, or has nothing to tell.
+    /// The guest is not on its platform, or it has no metadata.
     Nothing,
-    /// It is the platform, but broken.
+    /// The guest is on its platform, but the metadata cannot be read.
     Broken,
-    /// It did not answer before another one served, or in time.
+    /// It did not answer in time, or before another answer was used.
     Unanswered,
 }
 
-/// The metadata of the provider that serves.
+/// The metadata of the first provider that has some.
 pub(super) fn find(
     providers: &[Arc<dyn Provider>],
-    options: &Options,
+    options: &AgentOptions,
     probes: &mut Vec<Probe>,
-    say: &mut Say,
+    log: &mut Log,
 ) -> Option<Metadata> {
     let (local, network): (Vec<_>, Vec<_>) =
         providers.iter().cloned().partition(|provider| provider.is_local());
     for provider in local {
-        let asked = Asked::new(&*provider);
-        let fetched = provider.fetch(asked.at + options.wait, &mut |level, text| asked.say(level, text, say));
-        if let Some(found) = asked.answered(fetched, probes, say) {
-            asked.serves(&found, probes, say);
+        let query = Query::new(&*provider);
+        let fetched = provider.fetch(query.at + options.wait, &mut |level, text| query.log(level, text, log));
+        if let Some(found) = query.answered(fetched, probes, log) {
+            query.use_metadata(&found, probes, log);
             return Some(found);
         }
     }
-    if network.is_empty() { None } else { ask_network(&network, options.timeout, probes, say) }
+    if network.is_empty() { None } else { ask_network(&network, options.timeout, probes, log) }
 }
 
-/// What a thread that asks a provider has to tell.
+/// What the thread of a provider sends.
 enum Message {
-    Said(Level, String),
-    Answered(Result<Option<Metadata>>),
+    Log(Level, String),
+    Answer(Result<Option<Metadata>>),
 }
 
-/// What one of several providers has answered.
-enum Answer {
-    Missing,
-    /// It does not serve.
-    None,
+/// What is known of one of several providers.
+enum Reply {
+    /// It has not answered yet.
+    Pending,
+    /// It has no metadata, or is broken.
+    Nothing,
     Found(Metadata),
 }
 
-/// Asks all at once. The first in the order given that answers serves; it is waited for until the deadline, or for a
-/// second once a later one has answered.
+/// Asks all providers at once. The metadata of the first provider, in the order given, is used. It is waited for until the
+/// deadline, but for at most a second once a later provider has answered.
 fn ask_network(
     providers: &[Arc<dyn Provider>],
     timeout: Duration,
     probes: &mut Vec<Probe>,
-    say: &mut Say,
+    log: &mut Log,
 ) -> Option<Metadata> {
     let (sender, receiver) = mpsc::channel();
-    let asked: Vec<_> = providers.iter().map(|provider| Asked::new(&**provider)).collect();
+    let queries: Vec<_> = providers.iter().map(|provider| Query::new(&**provider)).collect();
     let end = Instant::now() + timeout;
     for (index, provider) in providers.iter().enumerate() {
         spawn(index, Arc::clone(provider), end, sender.clone());
     }
     let mut deadline = end + grace(timeout);
-    let mut answers: Vec<_> = providers.iter().map(|_| Answer::Missing).collect();
-    while !is_decided(&answers) {
+    let mut replies: Vec<_> = providers.iter().map(|_| Reply::Pending).collect();
+    while !is_decided(&replies) {
         let Some((index, message)) = receive(&receiver, deadline) else { break };
         match message {
-            Message::Said(level, text) => asked[index].say(level, &text, say),
-            Message::Answered(fetched) => {
-                answers[index] = Answer::None;
+            Message::Log(level, text) => queries[index].log(level, &text, log),
+            Message::Answer(fetched) => {
+                replies[index] = Reply::Nothing;
                 if matches!(fetched, Ok(None)) && Instant::now() >= end {
-                    // It has waited for an answer itself.
-                    asked[index].gave_none(probes, say);
-                } else if let Some(found) = asked[index].answered(fetched, probes, say) {
-                    answers[index] = Answer::Found(found);
+                    // It waited for an answer itself.
+                    queries[index].timed_out(probes, log);
+                } else if let Some(found) = queries[index].answered(fetched, probes, log) {
+                    replies[index] = Reply::Found(found);
                     deadline = deadline.min(Instant::now() + HOLD);
                 }
             }
         }
     }
     let mut served = None;
-    for (asked, answer) in asked.iter().zip(answers) {
-        match answer {
-            Answer::Missing => asked.gave_none(probes, say),
-            Answer::Found(found) if served.is_none() => {
-                asked.serves(&found, probes, say);
+    for (query, reply) in queries.iter().zip(replies) {
+        match reply {
+            Reply::Pending => query.timed_out(probes, log),
+            Reply::Found(found) if served.is_none() => {
+                query.use_metadata(&found, probes, log);
                 served = Some(found);
             }
-            Answer::Found(_) | Answer::None => {}
+            Reply::Found(_) | Reply::Nothing => {}
         }
     }
     served
 }
 
-/// Asks a provider in a thread of its own, which nobody waits for when another one serves.
+/// Asks a provider in its own thread, which nobody waits for once another provider is used.
 fn spawn(index: usize, provider: Arc<dyn Provider>, deadline: Instant, sender: Sender<(usize, Message)>) {
     thread::spawn(move || {
-        // Nobody listens any more once another one serves.
+        // Sending fails once another provider is used.
         let send = |message| drop(sender.send((index, message)));
-        let fetched =
-            provider.fetch(deadline, &mut |level, text| send(Message::Said(level, text.to_owned())));
-        send(Message::Answered(fetched));
+        let fetched = provider.fetch(deadline, &mut |level, text| send(Message::Log(level, text.to_owned())));
+        send(Message::Answer(fetched));
     });
 }
 
-/// Whether no answer that is still missing could change which provider serves.
-fn is_decided(answers: &[Answer]) -> bool {
-    let first = answers.iter().find(|answer| !matches!(answer, Answer::None));
-    first.is_none_or(|answer| matches!(answer, Answer::Found(_)))
+/// Whether no pending reply could change which provider is used.
+fn is_decided(replies: &[Reply]) -> bool {
+    let first = replies.iter().find(|reply| !matches!(reply, Reply::Nothing));
+    first.is_none_or(|reply| matches!(reply, Reply::Found(_)))
 }
 
-/// The next message, if there is one before the deadline.
+/// The next message; `None`: there is none before the deadline.
 fn receive(receiver: &Receiver<(usize, Message)>, deadline: Instant) -> Option<(usize, Message)> {
     receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
 }
 
-/// How long after the time for all has ended a provider is still listened to, which says itself what it has and what it
-/// waited for in vain. Linux ends a wait on a socket up to an eighth late (`kernel/time/timer.c`), and what has been answered
-/// before must not be lost with it.
+/// How long to wait for messages after the deadline. A provider returns what it has when its own wait ends, and Linux ends a wait on
+/// a socket up to an eighth late (`kernel/time/timer.c`).
 fn grace(timeout: Duration) -> Duration {
     timeout / 8 + Duration::from_millis(100)
 }
 
-/// A provider that has been asked.
-struct Asked {
+/// A provider that was asked, and when.
+struct Query {
     name: &'static str,
     at: Instant,
 }
 
-impl Asked {
+impl Query {
     fn new(provider: &dyn Provider) -> Self {
         Self { name: provider.name(), at: Instant::now() }
     }
 
-    fn say(&self, level: Level, text: &str, say: &mut Say) {
-        say(level, &format!("{}: {text}", self.name));
+    fn log(&self, level: Level, text: &str, log: &mut Log) {
+        log(level, &format!("{}: {text}", self.name));
     }
 
-    /// Reports the answer. Who answers may serve or not, which is seen later.
+    /// Reports the answer. Whether it is used is decided later.
     fn answered(
         &self,
         fetched: Result<Option<Metadata>>,
         probes: &mut Vec<Probe>,
-        say: &mut Say,
+        log: &mut Log,
     ) -> Option<Metadata> {
         let (found, outcome, error) = match fetched {
-            Ok(None) => (None, Outcome::Nothing, None),
-            Ok(Some(found)) => (Some(found), Outcome::Unused, None),
-            Err(error) => (None, Outcome::Broken, Some(format!("{error:#}"))),
+            Ok(None) => (None, ProbeOutcome::Nothing, None),
+            Ok(Some(found)) => (Some(found), ProbeOutcome::Unused, None),
+            Err(error) => (None, ProbeOutcome::Broken, Some(format!("{error:#}"))),
         };
         match &error {
-            Some(error) => self.say(Level::Warning, &format!("broken: {error}"), say),
-            None if found.is_none() => self.say(Level::Detail, "nothing found", say),
-            None => self.say(Level::Detail, "found", say),
+            Some(error) => self.log(Level::Warning, &format!("broken: {error}"), log),
+            None if found.is_none() => self.log(Level::Detail, "nothing found", log),
+            None => self.log(Level::Detail, "found", log),
         }
         self.report(outcome, error, probes);
         found
     }
 
-    fn gave_none(&self, probes: &mut Vec<Probe>, say: &mut Say) {
-        self.say(Level::Detail, "no answer", say);
-        self.report(Outcome::Unanswered, None, probes);
+    fn timed_out(&self, probes: &mut Vec<Probe>, log: &mut Log) {
+        self.log(Level::Detail, "no answer", log);
+        self.report(ProbeOutcome::Unanswered, None, probes);
     }
 
-    fn report(&self, outcome: Outcome, error: Option<String>, probes: &mut Vec<Probe>) {
+    fn report(&self, outcome: ProbeOutcome, error: Option<String>, probes: &mut Vec<Probe>) {
         let seconds = self.at.elapsed().as_secs_f64();
         probes.push(Probe { provider: self.name, outcome, error, seconds });
     }
 
-    fn serves(&self, found: &Metadata, probes: &mut [Probe], say: &mut Say) {
+    fn use_metadata(&self, found: &Metadata, probes: &mut [Probe], log: &mut Log) {
         for probe in probes.iter_mut().filter(|probe| probe.provider == self.name) {
-            if probe.outcome == Outcome::Unused {
-                probe.outcome = Outcome::Served;
+            if probe.outcome == ProbeOutcome::Unused {
+                probe.outcome = ProbeOutcome::Served;
             }
         }
         let what = match &found.userdata {
@@ -214,6 +215,6 @@ impl Asked {
             Some(data) => format!("{} bytes of user data", data.len()),
             None => "no user data".to_owned(),
         };
-        say(Level::Step, &format!("{}: {what}", found.origin));
+        log(Level::Step, &format!("{}: {what}", found.origin));
     }
 }

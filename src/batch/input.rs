@@ -1,4 +1,4 @@
-//! The lines of the input: bounded in length, numbered, of one shard, and no image twice.
+//! Reads the lines of the input: their length is bounded, they are numbered, and no image occurs twice.
 
 use std::{
     collections::HashSet,
@@ -10,15 +10,15 @@ use std::{
 
 use crate::error::{Context, Result, bail, error};
 
-use super::job::{Task, image_of};
+use super::job::{ImageJob, image_of};
 
-/// Bytes of a line at most, its end included. Larger data belongs in a file.
+/// The longest line, in bytes, including its end. Larger data belongs in a file.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
 
-/// Bytes that the input is read by.
+/// Size of the buffer for the input, in bytes.
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// The lines that one of several processes takes: of `count` consecutive ones the one at `index`.
+/// The lines that one of several processes handles: of every `count` lines, the one at `index`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
     index: u64,
@@ -29,8 +29,8 @@ impl Shard {
     /// All lines.
     pub const ALL: Self = Self { index: 0, count: 1 };
 
-    /// Whether a line, counted from 1, is one of them.
-    fn has(self, number: u64) -> bool {
+    /// Whether a line, counted from 1, belongs to the shard.
+    fn contains(self, number: u64) -> bool {
         (number - 1) % self.count == self.index
     }
 }
@@ -46,9 +46,9 @@ impl FromStr for Shard {
         let pair = text.split_once('/').and_then(|(index, count)| Some((number(index)?, number(count)?)));
         match pair {
             Some((index, count)) if index < count => Ok(Self { index, count }),
-            Some((_, 0)) => Err("there are no shards".to_owned()),
-            Some((_, count)) => Err(format!("I counts from 0 to N-1, here {}", count - 1)),
-            None => Err("it is not I/N, such as 0/4".to_owned()),
+            Some((_, 0)) => Err("N must be at least 1".to_owned()),
+            Some((_, count)) => Err(format!("I must be from 0 to N-1, here {}", count - 1)),
+            None => Err("not in the form I/N, such as 0/4".to_owned()),
         }
     }
 }
@@ -62,18 +62,18 @@ impl fmt::Display for Shard {
 /// A line of the shard that is not blank.
 #[derive(Debug)]
 pub(super) struct Line {
-    /// Its number in the input, from 1.
+    /// Its number in the input, counted from 1.
     pub(super) number: u64,
-    /// The image that it names, if it names one.
+    /// The image that it names, if any.
     pub(super) image: Option<String>,
-    /// What it asks for, or what is wrong with it.
-    pub(super) task: Result<Task>,
-    /// Bytes in it.
+    /// The job, or what is wrong with the line.
+    pub(super) task: Result<ImageJob>,
+    /// Its length in bytes.
     pub(super) len: usize,
 }
 
 /// Reads the lines of one shard.
-pub(super) struct Lines<R> {
+pub(super) struct LineReader<R> {
     from: BufReader<R>,
     shard: Shard,
     seconds: Option<u64>,
@@ -81,15 +81,15 @@ pub(super) struct Lines<R> {
     text: Vec<u8>,
     /// Whether the rest of a line that is too long is still to be skipped.
     in_long_line: bool,
-    /// Digests of all images so far, those of other shards included: eight bytes each, whatever their names.
+    /// Hashes of the paths of all images so far, including those of other shards: eight bytes each, however long.
     images: HashSet<u64>,
-    /// Likewise of the directories that they are in.
+    /// Hashes of the directories that they are in.
     directories: HashSet<u64>,
-    /// What they are made with: others in each process, so that nobody can make two of them equal.
-    digests: RandomState,
+    /// The key of the hashes. It differs in each process, so that nobody can construct a collision.
+    hasher: RandomState,
 }
 
-impl<R: Read> Lines<R> {
+impl<R: Read> LineReader<R> {
     /// `seconds`: the date of all images.
     pub(super) fn new(from: R, shard: Shard, seconds: Option<u64>) -> Self {
         Self {
@@ -101,52 +101,54 @@ impl<R: Read> Lines<R> {
             in_long_line: false,
             images: HashSet::new(),
             directories: HashSet::new(),
-            digests: RandomState::new(),
+            hasher: RandomState::new(),
         }
     }
 
     /// The next line of the shard; `None` at the end.
     ///
     /// # Errors
-    /// The input cannot be read.
+    /// Fails if the input cannot be read.
     pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
         while self.read()? {
             if self.text.len() > LINE_BYTES_MAX {
                 self.in_long_line = !self.text.ends_with(b"\n");
-                if self.shard.has(self.number) {
-                    let fault = error!("it is longer than {LINE_BYTES_MAX} bytes; data_file takes more");
+                if self.shard.contains(self.number) {
+                    let fault = error!(
+                        "the line is longer than {LINE_BYTES_MAX} bytes; use data_file for large data"
+                    );
                     return Ok(Some(self.line(None, Err(fault))));
                 }
-            } else if self.shard.has(self.number) && !self.text.trim_ascii().is_empty() {
-                let task = Task::parse(&self.text, self.seconds);
+            } else if self.shard.contains(self.number) && !self.text.trim_ascii().is_empty() {
+                let task = ImageJob::parse(&self.text, self.seconds);
                 let image = match &task {
                     Ok(task) => Some(task.image.clone()),
                     Err(_) => image_of(&self.text),
                 };
-                let task = match image.as_deref().and_then(|image| self.taken(image)) {
+                let task = match image.as_deref().and_then(|image| self.conflict(image)) {
                     None => task,
                     Some(why) => task.and_then(|task| bail!("image {:?} {why}", task.image)),
                 };
                 return Ok(Some(self.line(image, task)));
             } else if let Some(image) = image_of(&self.text) {
-                self.taken(&image);
+                self.conflict(&image);
             }
         }
         Ok(None)
     }
 
-    /// Whether a line is there without waiting for the input.
+    /// Whether the next line can be read without waiting.
     pub(super) fn is_ready(&self) -> bool {
         self.from.buffer().contains(&b'\n')
     }
 
-    /// Reads a line, or as much of it as tells that it is too long.
+    /// Reads a line, or enough of it to know that it is too long.
     fn read(&mut self) -> io::Result<bool> {
         if std::mem::take(&mut self.in_long_line) {
             self.from.skip_until(b'\n')?;
         }
         self.text.clear();
-        // One longer than usual needs no more room for ever.
+        // Do not keep the memory of one very long line.
         self.text.shrink_to(BUFFER_BYTES);
         let limit = LINE_BYTES_MAX as u64 + 1;
         let read = (&mut self.from).take(limit).read_until(b'\n', &mut self.text)?;
@@ -154,42 +156,42 @@ impl<R: Read> Lines<R> {
         Ok(read > 0)
     }
 
-    /// Takes the path of an image, or says why an earlier line does not let it.
-    fn taken(&mut self, image: &str) -> Option<&'static str> {
-        let digest = |path: &str| self.digests.hash_one(path);
-        let above = || image.match_indices('/').map(|(end, _)| digest(&image[..end]));
+    /// Records the path of an image, or says why it conflicts with an earlier line.
+    fn conflict(&mut self, image: &str) -> Option<&'static str> {
+        let hash = |path: &str| self.hasher.hash_one(path);
+        let above = || image.match_indices('/').map(|(end, _)| hash(&image[..end]));
         if above().any(|directory| self.images.contains(&directory)) {
-            return Some("is below that of an earlier line");
+            return Some("is below the image of an earlier line");
         }
-        if self.directories.contains(&digest(image)) {
-            return Some("is a directory of an earlier line");
+        if self.directories.contains(&hash(image)) {
+            return Some("is a directory in an earlier line");
         }
         let directories: Vec<_> = above().collect();
         self.directories.extend(directories);
-        let new = self.images.insert(digest(image));
-        (!new).then_some("is that of an earlier line")
+        let new = self.images.insert(hash(image));
+        (!new).then_some("is also the image of an earlier line")
     }
 
-    fn line(&self, image: Option<String>, task: Result<Task>) -> Line {
+    fn line(&self, image: Option<String>, task: Result<ImageJob>) -> Line {
         Line { number: self.number, image, task, len: self.text.len() }
     }
 }
 
-/// What is wrong with the lines of an input that has been read to its end.
+/// The totals of an input that has been checked.
 #[derive(Debug, Default)]
-pub(super) struct Checked {
+pub(super) struct LineCount {
     /// Lines of the shard that are not blank.
     pub(super) lines: u64,
-    /// How many of them have faults.
+    /// How many of them have errors.
     pub(super) faulty: u64,
 }
 
-/// Reads all lines, and hands those with a fault to `each`.
+/// Reads all lines, and calls `each` for those with errors.
 pub(super) fn check<R: Read>(
-    mut lines: Lines<R>,
+    mut lines: LineReader<R>,
     mut each: impl FnMut(u64, Option<String>, crate::error::Error) -> Result<()>,
-) -> Result<Checked> {
-    let mut checked = Checked::default();
+) -> Result<LineCount> {
+    let mut checked = LineCount::default();
     while let Some(Line { number, image, task, .. }) = lines.next().context("reading the input")? {
         checked.lines += 1;
         if let Err(fault) = task {
@@ -209,14 +211,14 @@ mod tests {
         assert_eq!("0/1".parse(), Ok(Shard::ALL));
         assert_eq!("3/4".parse(), Ok(Shard { index: 3, count: 4 }));
         for (text, fault) in [
-            ("4/4", "I counts from 0 to N-1, here 3"),
-            ("0/0", "there are no shards"),
-            ("1", "it is not I/N, such as 0/4"),
-            ("+1/4", "it is not I/N, such as 0/4"),
-            ("1/", "it is not I/N, such as 0/4"),
-            ("/", "it is not I/N, such as 0/4"),
-            ("-1/4", "it is not I/N, such as 0/4"),
-            ("18446744073709551616/1", "it is not I/N, such as 0/4"),
+            ("4/4", "I must be from 0 to N-1, here 3"),
+            ("0/0", "N must be at least 1"),
+            ("1", "not in the form I/N, such as 0/4"),
+            ("+1/4", "not in the form I/N, such as 0/4"),
+            ("1/", "not in the form I/N, such as 0/4"),
+            ("/", "not in the form I/N, such as 0/4"),
+            ("-1/4", "not in the form I/N, such as 0/4"),
+            ("18446744073709551616/1", "not in the form I/N, such as 0/4"),
         ] {
             assert_eq!(text.parse::<Shard>(), Err(fault.to_owned()), "{text}");
         }
@@ -228,7 +230,7 @@ mod tests {
         for count in 1..=5 {
             let mut numbers = Vec::new();
             for index in 0..count {
-                let mut lines = Lines::new(text.as_bytes(), Shard { index, count }, None);
+                let mut lines = LineReader::new(text.as_bytes(), Shard { index, count }, None);
                 while let Some(line) = lines.next()? {
                     numbers.push(line.number);
                 }
@@ -240,26 +242,26 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_no_directory_of_another() -> Result<()> {
+    fn an_image_is_not_a_directory_of_another() -> Result<()> {
         let line = |image: &str| format!("{{\"image\":\"{image}\",\"data\":\"\"}}\n");
         let text: String = ["a/b", "a", "c", "c/d/e", "a/c", "c", "ab"].map(line).concat();
-        let mut lines = Lines::new(text.as_bytes(), Shard::ALL, None);
+        let mut lines = LineReader::new(text.as_bytes(), Shard::ALL, None);
         let mut faults = Vec::new();
         while let Some(line) = lines.next()? {
             faults.extend(line.task.err().map(|error| error.to_string()));
         }
         let expected = [
-            "image \"a\" is a directory of an earlier line",
-            "image \"c/d/e\" is below that of an earlier line",
-            "image \"c\" is that of an earlier line",
+            "image \"a\" is a directory in an earlier line",
+            "image \"c/d/e\" is below the image of an earlier line",
+            "image \"c\" is also the image of an earlier line",
         ];
         assert_eq!(faults, expected);
         Ok(())
     }
 
     #[test]
-    fn a_line_that_does_not_end_is_a_fault_at_once() -> Result<()> {
-        let mut lines = Lines::new(io::repeat(b'x'), Shard::ALL, None);
+    fn a_line_that_does_not_end_fails_at_once() -> Result<()> {
+        let mut lines = LineReader::new(io::repeat(b'x'), Shard::ALL, None);
         assert!(lines.next()?.is_some_and(|line| line.task.is_err()));
         Ok(())
     }
@@ -275,12 +277,12 @@ mod tests {
         };
         // With the end of the line.
         let text = [line(LINE_BYTES_MAX), line(LINE_BYTES_MAX + 1), line(100)].concat();
-        let mut lines = Lines::new(text.as_bytes(), Shard::ALL, None);
+        let mut lines = LineReader::new(text.as_bytes(), Shard::ALL, None);
         let mut results = Vec::new();
         while let Some(line) = lines.next()? {
             results.push((line.number, line.task.map(|task| task.image).map_err(|error| error.to_string())));
         }
-        let fault = "it is longer than 1048576 bytes; data_file takes more".to_owned();
+        let fault = "the line is longer than 1048576 bytes; use data_file for large data".to_owned();
         let [first, last] = [LINE_BYTES_MAX.to_string(), "100".to_owned()];
         assert_eq!(results, [(1, Ok(first)), (2, Err(fault)), (3, Ok(last))]);
         Ok(())

@@ -1,4 +1,4 @@
-//! A line of the input: the recipe of one image, with the options of `metadata create` under their names.
+//! A line of the input: the recipe of an image, as an object with the options of `metadata create`.
 
 use std::{
     fmt,
@@ -19,16 +19,16 @@ use crate::{
     recipe::{self, Recipe},
 };
 
-/// Bytes in the path of an image at most: what Linux takes (`PATH_MAX` in `limits.h`), without the NUL at its end.
+/// The longest path of an image, in bytes: `PATH_MAX` of Linux (`limits.h`), without the NUL at its end.
 const IMAGE_BYTES_MAX: usize = 4095;
 
-/// Directories that an image may be in, beneath that for all of them.
+/// The most directories in the path of an image.
 const IMAGE_DIRECTORIES_MAX: usize = 64;
 
-/// The fields of a line. What `null` is given for is not given.
+/// The fields of a line. `null` means that a field is not given.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Fields {
+struct JobFields {
     image: String,
     data: Option<String>,
     data_file: Option<PathBuf>,
@@ -50,13 +50,13 @@ struct Fields {
     strict: Option<bool>,
 }
 
-/// What a line asks for.
+/// The image that a line describes.
 #[derive(Debug)]
-pub(super) struct Task {
-    /// The path of the image beneath the directory for all of them: names joined by `/`.
+pub(super) struct ImageJob {
+    /// The path of the image below the directory of all images: names joined by `/`.
     pub(super) image: String,
     pub(super) recipe: Recipe,
-    /// A directory to make the data of, and whether what its links point to is stored.
+    /// A directory to make the data from, and whether to follow symbolic links.
     pub(super) pack: Option<(PathBuf, bool)>,
     /// The permission bits of the image file.
     pub(super) mode: u32,
@@ -64,8 +64,8 @@ pub(super) struct Task {
     pub(super) strict: bool,
 }
 
-/// The image that a line is about, whatever else is wrong with it. `None` as well where its path is out of bounds: whoever
-/// looks at each directory in it would take the square of its length.
+/// The image that a line names, whatever else is wrong with it. `None` also if the path is too long: checking each of its
+/// directories takes time that grows with the square of the length.
 pub(super) fn image_of(line: &[u8]) -> Option<String> {
     #[derive(Deserialize)]
     struct OnlyImage {
@@ -77,36 +77,36 @@ pub(super) fn image_of(line: &[u8]) -> Option<String> {
         .filter(|image| check_image(image).is_ok())
 }
 
-/// Whether the path of an image is one beneath a directory.
+/// Checks that the path of an image stays below the directory.
 fn check_image(image: &str) -> Result<()> {
-    ensure!(image.len() <= IMAGE_BYTES_MAX, "image: its path is longer than {IMAGE_BYTES_MAX} bytes");
+    ensure!(image.len() <= IMAGE_BYTES_MAX, "image: the path is longer than {IMAGE_BYTES_MAX} bytes");
     let directories = image.bytes().filter(|byte| *byte == b'/').count();
     ensure!(
         directories <= IMAGE_DIRECTORIES_MAX,
-        "image {image:?}: it is in more than {IMAGE_DIRECTORIES_MAX} directories"
+        "image {image:?}: the path has more than {IMAGE_DIRECTORIES_MAX} directories"
     );
     check_path(image.as_bytes()).map_err(|why| error!("image {image:?} {why}"))
 }
 
-impl Task {
+impl ImageJob {
     /// `seconds`: the date of the image, as [`Recipe::seconds`].
     ///
     /// # Errors
-    /// It is no JSON object with these fields, the image is no path beneath a directory, or the recipe contradicts
-    /// itself.
+    /// Fails if the line is not a JSON object with these fields, the path of the image leaves the directory, or the recipe
+    /// contradicts itself.
     pub(super) fn parse(line: &[u8], seconds: Option<u64>) -> Result<Self> {
         let line = line.trim_ascii_end();
-        // serde would take an array with a value for each field.
-        ensure!(!line.starts_with("\u{feff}".as_bytes()), "it begins with a byte order mark");
-        ensure!(line.trim_ascii_start().starts_with(b"{"), "it is no JSON object");
-        let fields: Fields = serde_json::from_slice(line).map_err(|error| json_fault(&error))?;
+        ensure!(!line.starts_with("\u{feff}".as_bytes()), "the line starts with a byte order mark");
+        // serde would accept an array with a value for each field.
+        ensure!(line.trim_ascii_start().starts_with(b"{"), "not a JSON object");
+        let fields: JobFields = serde_json::from_slice(line).map_err(|error| json_fault(&error))?;
         check_image(&fields.image)?;
         let mode = match &fields.mode {
             Some(text) => recipe::parse_mode(text).with_context(|| format!("mode {text:?}"))?,
             None => recipe::MODE,
         };
         let follow = fields.follow.unwrap_or(false);
-        ensure!(!follow || fields.data_dir.is_some(), "follow is for data_dir, and none is given");
+        ensure!(!follow || fields.data_dir.is_some(), "follow needs data_dir");
         let mut pack = None;
         let data = match (fields.data, fields.data_file, fields.data_dir) {
             (Some(data), None, None) => Source::Bytes(data.into_bytes()),
@@ -115,8 +115,8 @@ impl Task {
                 pack = Some((directory, follow));
                 Source::Bytes(Vec::new())
             }
-            (None, None, None) => bail!("there is no data: one of data, data_file and data_dir"),
-            _ => bail!("there is more than one of data, data_file and data_dir"),
+            (None, None, None) => bail!("data is missing: give one of data, data_file and data_dir"),
+            _ => bail!("give only one of data, data_file and data_dir"),
         };
         let part = |path: Option<PathBuf>, role| path.map(|path| file(path, role)).transpose();
         let files = fields.files.into_iter().map(|(name, path)| Ok((name.into_bytes(), file(path, "file")?)));
@@ -140,31 +140,32 @@ impl Task {
     }
 }
 
-/// What the manifest says that goes with these strings.
+/// The statement in the manifest that has these strings.
 fn statement(user_provided_metadata: Vec<String>, run_id: Option<String>) -> Result<Option<Statement>> {
     let is_given = !user_provided_metadata.is_empty();
-    ensure!(is_given || run_id.is_none(), "run_id is for run_metadata, and none is given");
+    ensure!(is_given || run_id.is_none(), "run_id needs run_metadata");
     Ok(is_given.then(|| Statement { run_id, user_provided_metadata, ..Statement::default() }))
 }
 
-/// A file that a line names. Standard input is one for all lines, and what a line makes depends on the line alone.
+/// A file that a line names. Standard input is rejected, because an image must depend on its line alone.
 fn file(path: PathBuf, role: &'static str) -> Result<Source> {
     ensure!(path != Path::new("-"), "{role} \"-\": a line cannot read standard input");
     Ok(Source::file(path, role))
 }
 
-/// What is wrong with a line as JSON, with the column only: whoever parses one line says that it is line 1.
+/// A JSON error with the column only: for the parser, every line is line 1.
 fn json_fault(error: &serde_json::Error) -> crate::error::Error {
     let text = error.to_string();
     let what = text.rsplit_once(" at line ").map_or(&*text, |(what, _)| what);
     error!("column {}: {what}", error.column())
 }
 
-/// `{"NAME": "PATH"}` or `["NAME=PATH"]`. A name that is given twice is kept twice, so that it is found.
+/// `{"NAME": "PATH"}` or `["NAME=PATH"]`. A name that is given twice is kept twice, so that the check of the recipe finds
+/// it.
 fn files<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, PathBuf)>, D::Error> {
-    struct Files;
+    struct FilesVisitor;
 
-    impl<'de> Visitor<'de> for Files {
+    impl<'de> Visitor<'de> for FilesVisitor {
         type Value = Vec<(String, PathBuf)>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -191,5 +192,5 @@ fn files<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, PathBuf)>, D
         }
     }
 
-    from.deserialize_any(Files)
+    from.deserialize_any(FilesVisitor)
 }

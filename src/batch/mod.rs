@@ -1,8 +1,8 @@
-//! Many recipes on all cores: a line of JSON for each image.
+//! Builds many images on all cores, one for each line of JSON.
 //!
-//! One thread reads and checks the lines, others build the images, and the caller's gets the results in the order of the
-//! lines. What is in memory does not depend on how many lines there are, but for eight bytes of each image's name and directory: the
-//! reader waits when it is some thousand lines ahead of the oldest that is not done.
+//! One thread reads and checks the lines, others build the images, and the caller's thread gets the results in the order of the
+//! lines. The reader waits when it is some thousand lines ahead of the oldest unfinished one. So the number of lines does not
+//! matter for memory, except for eight bytes per image name and per directory.
 
 mod input;
 mod job;
@@ -17,39 +17,38 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::{Context, Result, ensure};
-
 use crate::{
     datasource::layout::Layout,
+    error::{Context, Result, ensure},
     image::{digests::Digests, iso9660::writer::PlacedFile},
 };
 
 pub use input::{LINE_BYTES_MAX, Shard};
 
-use input::Lines;
+use input::LineReader;
 use pipeline::build_all;
 
-/// How to go about it.
+/// Options of [`run`].
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
-pub struct Options {
+pub struct BatchOptions {
     /// The directory for the images.
     pub into: PathBuf,
-    /// The file that the lines come from, which no image may replace; `None`: it has no path.
+    /// The file that the lines come from, which no image may replace. `None`: it has no path.
     pub lines: Option<PathBuf>,
-    /// Images that are built at the same time.
+    /// How many images are built at the same time.
     pub jobs: NonZero<usize>,
-    /// The lines to take.
+    /// The lines to process.
     pub shard: Shard,
-    /// Whether the lines behind one with a fault are done as well.
+    /// Whether the lines after one that failed are processed.
     pub keep_going: bool,
-    /// Whether files that are no images are replaced.
+    /// Whether files that are not images are replaced.
     pub force: bool,
-    /// Whether warnings are errors, also where a line does not say so.
+    /// Whether warnings are errors, even if a line does not say so.
     pub strict: bool,
-    /// Whether the images are read back for their digests.
+    /// Whether the images are read back to compute digests.
     pub digests: bool,
-    /// Whether new images too are on the disk in the end.
+    /// Whether new images are synced to disk as well.
     pub sync: bool,
     /// The date of all images, as [`Recipe::seconds`](crate::recipe::Recipe::seconds).
     pub seconds: Option<u64>,
@@ -67,12 +66,12 @@ impl Input {
     /// The lines of the file `path`, or of a FIFO or device of that name.
     ///
     /// # Errors
-    /// It cannot be opened, or is a directory. The error names the path.
+    /// Fails if the file cannot be opened or is a directory. The error names the path.
     pub fn open(path: &Path) -> Result<Self> {
         let open = || {
             let file = File::open(path)?;
             let kind = file.metadata()?.file_type();
-            ensure!(!kind.is_dir(), "it is a directory");
+            ensure!(!kind.is_dir(), "is a directory");
             Ok(if kind.is_file() { Self::File(file) } else { Self::Stream(Box::new(file)) })
         };
         open().with_context(|| format!("reading {path:?}"))
@@ -88,71 +87,75 @@ impl fmt::Debug for Input {
     }
 }
 
-/// What became of a line.
+/// The result of a line.
 #[derive(Debug)]
-pub struct Outcome {
-    /// Its number in the input, from 1.
+pub struct LineOutcome {
+    /// The number of the line in the input, counted from 1.
     pub line: u64,
-    /// The path of the image beneath the directory, if the line has one.
+    /// The path of the image below the directory, if the line has one.
     pub image: Option<String>,
-    /// The image, or what is wrong.
+    /// The image, or the error.
     pub built: Result<Built>,
 }
 
 /// An image that was built.
 #[derive(Debug)]
 pub struct Built {
-    /// Bytes in it.
+    /// Its length in bytes.
     pub bytes: u64,
     /// Its layout.
     pub layout: Layout,
     /// Its volume identifier.
     pub volume_identifier: String,
-    /// Whether there was one of its name.
+    /// Whether it replaced a file.
     pub replaced: bool,
-    /// What is likely a mistake, a sentence each, the first few.
+    /// The first few warnings, one sentence each.
     pub warnings: Vec<String>,
-    /// Its files and all digests, where they were asked for.
+    /// Its files and all digests, with [`BatchOptions::digests`].
     pub digests: Option<(Vec<PlacedFile>, Digests)>,
 }
 
-/// What the caller is told while it goes on.
+/// What is reported while the batch runs.
 #[derive(Debug)]
 pub enum Event {
-    /// Images are built from now on, of so many lines where that is known.
+    /// Images are built from now on. The number of lines, if it is known.
     Begin(Option<u64>),
-    /// A line is done. They come in the order of the input.
-    Outcome(Outcome),
-    /// Nothing more to tell for the moment.
+    /// A line is done. The lines come in the order of the input.
+    Outcome(LineOutcome),
+    /// There is nothing more to report for the moment.
     Pause,
 }
 
-/// How many lines there were.
+/// The totals of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Images that were built.
     pub built: u64,
-    /// Lines with a fault.
+    /// Lines that failed.
     pub faulty: u64,
 }
 
 /// Builds an image for every line of `input`.
 ///
-/// Unless [`Options::keep_going`] says otherwise a fault is the end: in a file it is found before the first image is
-/// built, if it can be told from the line alone; otherwise all lines in front of it are done, and no new ones are begun.
+/// Without [`BatchOptions::keep_going`], the first line that fails ends the batch: all lines before it are finished, and no
+/// new ones are started. The lines of a file are checked before the first image is built.
 ///
 /// # Errors
-/// The directory cannot be opened, the input cannot be read, or `each` fails. A fault of a line is none.
-pub fn run(input: Input, options: &Options, each: &mut dyn FnMut(Event) -> Result<()>) -> Result<Summary> {
-    let Options { shard, seconds, .. } = *options;
+/// Fails if the directory cannot be opened, the input cannot be read, or `each` fails. A line that fails is not an error.
+pub fn run(
+    input: Input,
+    options: &BatchOptions,
+    each: &mut dyn FnMut(Event) -> Result<()>,
+) -> Result<Summary> {
+    let BatchOptions { shard, seconds, .. } = *options;
     match input {
         Input::Stream(from) => {
             each(Event::Begin(None))?;
-            build_all(Lines::new(from, shard, seconds), options, each)
+            build_all(LineReader::new(from, shard, seconds), options, each)
         }
         Input::File(file) => {
-            let checked = input::check(Lines::new(&file, shard, seconds), |line, image, fault| {
-                let outcome = Outcome { line, image, built: Err(fault) };
+            let checked = input::check(LineReader::new(&file, shard, seconds), |line, image, fault| {
+                let outcome = LineOutcome { line, image, built: Err(fault) };
                 if options.keep_going { Ok(()) } else { each(Event::Outcome(outcome)) }
             })?;
             if !options.keep_going && checked.faulty > 0 {
@@ -160,7 +163,7 @@ pub fn run(input: Input, options: &Options, each: &mut dyn FnMut(Event) -> Resul
             }
             each(Event::Begin(Some(checked.lines)))?;
             (&file).seek(SeekFrom::Start(0)).context("reading the input")?;
-            build_all(Lines::new(&file, shard, seconds), options, each)
+            build_all(LineReader::new(&file, shard, seconds), options, each)
         }
     }
 }

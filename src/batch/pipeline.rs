@@ -1,4 +1,4 @@
-//! The threads: one reads, some build, and the caller's tells of what was done in the order of the lines.
+//! The threads: one reads the lines, several build images, and the caller's thread reports results in the order of the lines.
 
 use std::{
     collections::VecDeque,
@@ -11,51 +11,50 @@ use std::{
     thread,
 };
 
-use crate::error::{Context, Result, ensure, error};
-
 use super::{
-    Event, Options, Outcome, Summary,
-    input::{Line, Lines},
+    BatchOptions, Event, LineOutcome, Summary,
+    input::{Line, LineReader},
     worker::write,
 };
 use crate::{
+    error::{Context, Result, ensure, error},
     image::iso9660::writer::LayoutCache,
     output::group_commit::{GroupCommit, LastDirectory},
 };
 
-/// Lines that may be read before the oldest that is not done.
+/// How many lines the reader may be ahead of the oldest unfinished one.
 const WINDOW: u64 = 4096;
 
-/// Lines that go to a thread at once, so that handing them over costs little for each.
+/// How many lines a thread gets at once, which keeps the cost per line small.
 const CHUNK_LINES: usize = 32;
 
-/// Bytes of lines likewise.
+/// How many bytes of lines a thread gets at once.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// What the threads share.
+/// The state that the threads share.
 struct Shared<'a> {
-    options: &'a Options,
-    many: GroupCommit<(u64, Outcome)>,
-    /// The last line that is still to be done, by its place among those of the shard.
+    options: &'a BatchOptions,
+    many: GroupCommit<(u64, LineOutcome)>,
+    /// The last line to process, by its place in the shard.
     last: AtomicU64,
-    /// The newest line that was begun.
+    /// The newest line that was started.
     newest: AtomicU64,
-    /// How many lines have been told of.
-    told: Mutex<u64>,
-    told_more: Condvar,
-    /// Threads that build.
+    /// How many lines have been reported.
+    reported: Mutex<u64>,
+    reported_more: Condvar,
+    /// How many threads build images.
     building: AtomicUsize,
 }
 
-/// A line and its place among those of the shard, from 0.
+/// A line and its place in the shard, counted from 0.
 type Job = (u64, Line);
 
-/// What became of the line at that place; `None`: it was not begun.
-type Done = (u64, Option<Outcome>);
+/// The result of the line at a place; `None`: it was not started.
+type Done = (u64, Option<LineOutcome>);
 
 pub(super) fn build_all<R: Read + Send>(
-    lines: Lines<R>,
-    options: &Options,
+    lines: LineReader<R>,
+    options: &BatchOptions,
     each: &mut dyn FnMut(Event) -> Result<()>,
 ) -> Result<Summary> {
     let jobs = options.jobs.get();
@@ -64,33 +63,33 @@ pub(super) fn build_all<R: Read + Send>(
         many: GroupCommit::open(&options.into)?,
         last: AtomicU64::new(u64::MAX),
         newest: AtomicU64::new(0),
-        told: Mutex::new(0),
-        told_more: Condvar::new(),
+        reported: Mutex::new(0),
+        reported_more: Condvar::new(),
         building: AtomicUsize::new(jobs),
     };
     let (to_build, chunks) = mpsc::sync_channel(2 * jobs);
     let chunks = Mutex::new(chunks);
-    let (to_tell, outcomes) = mpsc::channel();
+    let (to_report, outcomes) = mpsc::channel();
     let summary = thread::scope(|scope| -> Result<Summary> {
         for _ in 0..jobs {
-            let to_tell = to_tell.clone();
+            let to_report = to_report.clone();
             let (shared, chunks) = (&shared, &chunks);
-            scope.spawn(move || build(shared, chunks, &to_tell));
+            scope.spawn(move || build(shared, chunks, &to_report));
         }
-        drop(to_tell);
+        drop(to_report);
         let reader = {
             let shared = &shared;
             scope.spawn(move || shared.read(lines, &to_build))
         };
-        let told = shared.tell(&outcomes, each);
-        if told.is_err() {
+        let reported = shared.report(&outcomes, each);
+        if reported.is_err() {
             shared.stop(0);
-            // The threads may wait for the lines to be told.
-            *lock(&shared.told) = u64::MAX / 2;
-            shared.told_more.notify_all();
+            // The reader may be waiting for lines to be reported.
+            *lock(&shared.reported) = u64::MAX / 2;
+            shared.reported_more.notify_all();
         }
-        let read = reader.join().map_err(|_| error!("the thread that reads the input broke off"))?;
-        let summary = told?;
+        let read = reader.join().map_err(|_| error!("the thread that reads the input panicked"))?;
+        let summary = reported?;
         read?;
         Ok(summary)
     })?;
@@ -101,7 +100,7 @@ pub(super) fn build_all<R: Read + Send>(
 }
 
 impl Shared<'_> {
-    /// Nothing behind the line at that place is begun any more.
+    /// Starts no line after this place any more.
     fn stop(&self, place: u64) {
         self.last.fetch_min(place, Ordering::Relaxed);
     }
@@ -110,8 +109,8 @@ impl Shared<'_> {
         place > self.last.load(Ordering::Relaxed)
     }
 
-    /// Reads lines and hands them to those that build.
-    fn read<R: Read>(&self, mut lines: Lines<R>, to_build: &SyncSender<Vec<Job>>) -> Result<()> {
+    /// Reads lines and sends them to the threads that build images.
+    fn read<R: Read>(&self, mut lines: LineReader<R>, to_build: &SyncSender<Vec<Job>>) -> Result<()> {
         let mut chunk = Vec::with_capacity(CHUNK_LINES);
         let mut bytes = 0;
         let mut place = 0;
@@ -136,7 +135,7 @@ impl Shared<'_> {
                 || !self.has_room(place)
             {
                 bytes = 0;
-                // Only fails when nobody builds any more.
+                // Sending fails only when all builders have ended.
                 if to_build.send(std::mem::replace(&mut chunk, Vec::with_capacity(CHUNK_LINES))).is_err() {
                     break Ok(());
                 }
@@ -148,22 +147,22 @@ impl Shared<'_> {
     }
 
     fn has_room(&self, place: u64) -> bool {
-        place < *lock(&self.told) + WINDOW
+        place < *lock(&self.reported) + WINDOW
     }
 
     fn wait_for_room(&self, place: u64) {
-        let told = lock(&self.told);
-        drop(self.told_more.wait_while(told, |told| place >= *told + WINDOW));
+        let reported = lock(&self.reported);
+        drop(self.reported_more.wait_while(reported, |reported| place >= *reported + WINDOW));
     }
 
-    /// Puts what was done in order and tells of it.
-    fn tell(
+    /// Puts the results in order and reports them.
+    fn report(
         &self,
         outcomes: &Receiver<Vec<Done>>,
         each: &mut dyn FnMut(Event) -> Result<()>,
     ) -> Result<Summary> {
         let mut summary = Summary::default();
-        let mut told = 0;
+        let mut reported = 0;
         let mut waiting = VecDeque::new();
         loop {
             let done = match outcomes.try_recv() {
@@ -176,14 +175,14 @@ impl Shared<'_> {
                 }
             };
             for (place, outcome) in done {
-                let at = usize::try_from(place - told)?;
+                let at = usize::try_from(place - reported)?;
                 if waiting.len() <= at {
                     waiting.resize_with(at + 1, || None);
                 }
                 waiting[at] = Some(outcome);
             }
             while let Some(Some(_)) = waiting.front() {
-                told += 1;
+                reported += 1;
                 if let Some(Some(Some(outcome))) = waiting.pop_front() {
                     if outcome.built.is_ok() {
                         summary.built += 1;
@@ -193,16 +192,16 @@ impl Shared<'_> {
                     each(Event::Outcome(outcome))?;
                 }
             }
-            *lock(&self.told) = told;
-            self.told_more.notify_all();
+            *lock(&self.reported) = reported;
+            self.reported_more.notify_all();
         }
-        ensure!(waiting.is_empty(), "a thread that builds images broke off");
+        ensure!(waiting.is_empty(), "a thread that builds images panicked");
         Ok(summary)
     }
 }
 
-/// Builds what comes out of `chunks`, until there is no more.
-fn build(shared: &Shared<'_>, chunks: &Mutex<Receiver<Vec<Job>>>, to_tell: &Sender<Vec<Done>>) {
+/// Builds the images of all chunks.
+fn build(shared: &Shared<'_>, chunks: &Mutex<Receiver<Vec<Job>>>, to_report: &Sender<Vec<Done>>) {
     let mut builder = Builder {
         shared,
         layouts: LayoutCache::default(),
@@ -210,22 +209,22 @@ fn build(shared: &Shared<'_>, chunks: &Mutex<Receiver<Vec<Job>>>, to_tell: &Send
         done: Vec::new(),
     };
     loop {
-        // The lock is held while one waits, and the others wait for the lock.
+        // One thread waits for a chunk while it holds the lock, and the others wait for the lock.
         let chunk = lock(chunks).recv();
         let Ok(chunk) = chunk else { break };
         for (place, line) in chunk {
             builder.build(place, line);
         }
-        drop(to_tell.send(std::mem::take(&mut builder.done)));
+        drop(to_report.send(std::mem::take(&mut builder.done)));
     }
-    // The last one names what waits.
+    // The last thread gives the waiting images their names.
     if shared.building.fetch_sub(1, Ordering::AcqRel) == 1 {
         builder.replaced(shared.many.replace_older(u64::MAX));
-        drop(to_tell.send(builder.done));
+        drop(to_report.send(builder.done));
     }
 }
 
-/// A thread that builds.
+/// A thread that builds images.
 struct Builder<'a> {
     shared: &'a Shared<'a>,
     layouts: LayoutCache,
@@ -242,7 +241,7 @@ impl Builder<'_> {
         let Shared { options, many, .. } = self.shared;
         self.shared.newest.fetch_max(place, Ordering::Relaxed);
         let Line { number, image, task, .. } = line;
-        let outcome = |built| Outcome { line: number, image, built };
+        let outcome = |built| LineOutcome { line: number, image, built };
         match task.and_then(|task| write(task, options, many, &mut self.place, &mut self.layouts)) {
             Err(fault) => self.finish(place, outcome(Err(fault))),
             Ok((None, built)) => self.finish(place, outcome(Ok(built))),
@@ -251,13 +250,13 @@ impl Builder<'_> {
                 self.replaced(replaced);
             }
         }
-        // The reader waits when it is too far ahead of the oldest, and then nobody comes to fill the group.
+        // When the reader waits for the oldest line, no new images fill its group, so old groups are named early.
         let newest = self.shared.newest.load(Ordering::Relaxed);
         let replaced = self.shared.many.replace_older((newest + 1).saturating_sub(WINDOW / 2));
         self.replaced(replaced);
     }
 
-    fn replaced(&mut self, named: Vec<((u64, Outcome), Result<()>)>) {
+    fn replaced(&mut self, named: Vec<((u64, LineOutcome), Result<()>)>) {
         for ((place, mut outcome), named) in named {
             if let Err(error) = named {
                 let image = outcome.image.as_deref().unwrap_or_default();
@@ -267,7 +266,7 @@ impl Builder<'_> {
         }
     }
 
-    fn finish(&mut self, place: u64, outcome: Outcome) {
+    fn finish(&mut self, place: u64, outcome: LineOutcome) {
         if outcome.built.is_err() && !self.shared.options.keep_going {
             self.shared.stop(place);
         }

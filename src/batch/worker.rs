@@ -1,12 +1,12 @@
-//! One image of many: what `metadata create` does with the same options.
+//! Builds one image of a batch, as `metadata create` does with the same options.
 
 use std::path::Path;
 
 use crate::error::{Context, Result, bail, error};
 
-use super::{Built, Options, job::Task};
+use super::{BatchOptions, Built, job::ImageJob};
 use crate::{
-    check::{Checked, Prepared},
+    check::{CheckedText, Prepared},
     image::{
         digests::digests,
         iso9660::writer::{LayoutCache, WrittenImage},
@@ -20,18 +20,18 @@ use crate::{
     },
 };
 
-/// Warnings of one image that are told.
+/// The most warnings that are reported for an image.
 const WARNINGS_MAX: usize = 8;
 
-/// Builds an image beneath the directory of `many`, and gives it its name unless another file has that.
+/// Builds an image below the directory of `many`, and gives it its name unless another file has it.
 pub(super) fn write<T>(
-    task: Task,
-    options: &Options,
+    task: ImageJob,
+    options: &BatchOptions,
     many: &GroupCommit<T>,
     place: &mut LastDirectory,
     layouts: &mut LayoutCache,
 ) -> Result<(Option<Replacing>, Built)> {
-    let Task { image, mut recipe, pack, mode, strict } = task;
+    let ImageJob { image, mut recipe, pack, mode, strict } = task;
     if let Some((directory, follow)) = pack {
         recipe.data = Source::Bytes(packed(&directory, follow)?);
     }
@@ -61,7 +61,7 @@ pub(super) fn write<T>(
         Named::Done => Ok((None, built)),
         Named::Taken(taken) => {
             if let Some(path) = sources.iter().chain(&options.lines).find(|path| taken.is_same_file(path)) {
-                return Err(error!("it is the same file as {path:?}")).with_context(building);
+                return Err(error!("the image is the same file as {path:?}")).with_context(building);
             }
             if !options.force {
                 check_old(&taken).with_context(building)?;
@@ -72,20 +72,18 @@ pub(super) fn write<T>(
     }
 }
 
-/// Whether an image may take the place of the file that has its name.
+/// Checks that an image may replace the file that has its name.
 fn check_old(taken: &Replacing) -> Result<()> {
     match taken.open_old().and_then(may_be_replaced) {
         Ok(true) => Ok(()),
-        Ok(false) => bail!("there is a file that is not an image (--force replaces it)"),
+        Ok(false) => bail!("the existing file is not an image (--force replaces it)"),
         Err(error) => {
-            bail!(
-                "there is a file, and it cannot be told whether it is an image: {error} (--force replaces it)"
-            )
+            bail!("checking whether the existing file is an image: {error} (--force replaces it)")
         }
     }
 }
 
-/// The user data of a directory.
+/// The user data made from a directory.
 fn packed(directory: &Path, follow: bool) -> Result<Vec<u8>> {
     match pack(directory, follow)? {
         Ok(tree) => to_json(&tree).with_context(|| format!("packing {directory:?}")),
@@ -100,14 +98,14 @@ fn packed(directory: &Path, follow: bool) -> Result<Vec<u8>> {
     }
 }
 
-/// What is likely a mistake in an image that is about to be built.
+/// Warnings about an image that is about to be built.
 fn checked(mut prepared: Prepared, strict: bool) -> Result<(Prepared, Vec<String>)> {
     let mut warnings = std::mem::take(&mut prepared.warnings);
     if let (true, Some(first)) = (strict, warnings.first()) {
         bail!("{first}");
     }
     warnings.truncate(WARNINGS_MAX);
-    prepared.check(|Checked { name, text, findings }| {
+    prepared.check(|CheckedText { name, text, findings }| {
         let lines = Lines::of(&text);
         for finding in findings.iter().take(WARNINGS_MAX - warnings.len().min(WARNINGS_MAX)) {
             warnings.push(finding.in_one_line(name.as_deref().unwrap_or_default(), &lines));

@@ -10,50 +10,50 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use metadata_image::{
-    agent::{self, Options, ROOT},
+    agent::{self, AgentOptions, ROOT},
     provider::{
         Choice, Level, Provider,
         aws::{self, Aws},
-        cdrom::{Cdrom, Reading},
-        file::File,
+        cdrom::{Cdrom, ReadScope},
+        file::UserDataFile,
         gcp::{self, Gcp},
     },
 };
 
 use super::{
-    Usage, admission::TrustArgs, escape::pretty_json, log, print, say, signals::clean_up_on_signals,
+    Usage, escape::pretty_json, log, print, say, signals::clean_up_on_signals, trust_args::TrustArgs,
 };
 
-/// Overrides the address of EC2's metadata service, as in Amazon's SDKs.
+/// The address of EC2's metadata service, as in Amazon's SDKs.
 const AWS_ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 
-/// Chooses its IPv6 address, as in Amazon's SDKs.
+/// `IPv6` selects the IPv6 address of EC2's metadata service, as in Amazon's SDKs.
 const AWS_MODE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
 
-/// Overrides the address of Google's metadata server, as in Google's libraries.
+/// The address of Google's metadata server, as in Google's libraries.
 const GCP_HOST: &str = "GCE_METADATA_HOST";
 
 /// Find the metadata in a guest and write /run/config
 ///
-/// Asks the providers: local ones first, then those on the network at once.
-/// What the first one has that serves is written beneath the directory, as by
-/// 'metadata apply', with 'provider', which names it, and the host name is set.
-/// A provider that is found but broken is named, and the next one is asked.
-/// Nothing found is said, and is no failure, unless a signature or a policy is
-/// asked for: then what cannot be verified is not applied.
+/// Asks the providers: local ones first, then those on the network at the same
+/// time. Writes the metadata of the first one that has any into the directory,
+/// as 'metadata apply' does, with a file 'provider' that names it, and sets the
+/// host name. If a provider is broken, says so and asks the next one. Finding
+/// nothing is not a failure. With --allowed-signers or --initialization-policy,
+/// applies only metadata that is verified or allowed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Who is asked: cdrom (or hyperkit), file=PATH, aws, gcp; local ones first,
-    /// and each kind in this order [default: cdrom aws gcp]
+    /// The providers to ask: cdrom (or hyperkit), file=PATH, aws, gcp; local ones
+    /// first, otherwise in the order given [default: cdrom aws gcp]
     #[arg(value_name = "PROVIDER")]
     providers: Vec<Choice>,
 
-    /// The directory to write into; made if it is not there
+    /// The directory to write to; created if it does not exist
     #[arg(long, value_name = "DIR", default_value = ROOT)]
     root: PathBuf,
 
-    /// How long to wait for the network, in all
+    /// How long to wait for the network in total
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds, allow_negative_numbers = true)]
     timeout: Duration,
 
@@ -61,15 +61,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds, allow_negative_numbers = true)]
     wait: Duration,
 
-    /// Set the host name whatever the directory is; otherwise it is set when
-    /// that is /run/config
+    /// Set the host name even if the directory is not /run/config
     #[arg(long)]
     set_hostname: bool,
 
     #[command(flatten)]
     trust: TrustArgs,
 
-    /// Show every step, with the seconds since the start
+    /// Show every step with the seconds since the start
     #[arg(short, long, overrides_with = "verbose")]
     verbose: bool,
 
@@ -86,39 +85,42 @@ Examples:
   metadata agent --allowed-signers /etc/allowed_signers \\
       --initialization-policy /etc/policy.rego cdrom
 
-METADATA_RUN_INITIALIZATION_POLICY names a policy as well.";
+METADATA_RUN_INITIALIZATION_POLICY can name the policy instead of the option.";
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let start = Instant::now();
         let verbose = self.verbose;
         let trust = self.trust.trust(&self.providers)?;
-        let reading = if trust.is_none() { Reading::Data } else { Reading::All };
+        let scope = if trust.is_none() { ReadScope::Data } else { ReadScope::All };
         let mut tell = |level, text: &str| match level {
-            Level::Log => log(text),
+            Level::Raw => log(text),
             _ if verbose => {
                 let since = start.elapsed();
-                say(&format!("{}.{:03} {}", since.as_secs(), since.subsec_millis(), cut(text)));
+                say(&format!("{}.{:03} {}", since.as_secs(), since.subsec_millis(), shorten(text)));
             }
             Level::Detail => {}
-            Level::Step | Level::Warning => say(&cut(text)),
+            Level::Step | Level::Warning => say(&shorten(text)),
         };
         let mut providers = Vec::new();
         let choices = match self.providers {
             choices if !choices.is_empty() => choices,
-            _ if self.trust.asks_for_a_signature() => vec![Choice::Cdrom],
+            _ if self.trust.requires_signature() => vec![Choice::Cdrom],
             _ => Choice::DEFAULT.to_vec(),
         };
         for (index, choice) in choices.iter().enumerate() {
             if choices[..index].contains(choice) {
                 continue;
             }
-            match provider(choice, reading).map_err(|error| Usage(format!("{error:#}")))? {
+            match provider(choice, scope).map_err(|error| Usage(format!("{error:#}")))? {
                 Some(provider) => providers.push(provider),
-                None => tell(Level::Warning, &format!("skipping {choice}, which only LinuxKit's agent has")),
+                None => tell(
+                    Level::Warning,
+                    &format!("skipping {choice}: only LinuxKit's agent has this provider"),
+                ),
             }
         }
-        let options = Options {
+        let options = AgentOptions {
             root: self.root,
             set_hostname: self.set_hostname,
             timeout: self.timeout,
@@ -137,18 +139,18 @@ impl Args {
             return Ok(());
         }
         match (&report.provider, report.skipped.len()) {
-            (None, _) => bail!("no metadata was applied, since a provider is broken"),
-            (Some(origin), 1) => bail!("applying {origin}: 1 thing was skipped"),
-            (Some(origin), skipped) => bail!("applying {origin}: {skipped} things were skipped"),
+            (None, _) => bail!("no metadata was applied, because a provider is broken"),
+            (Some(origin), 1) => bail!("applying {origin}: 1 item was skipped"),
+            (Some(origin), skipped) => bail!("applying {origin}: {skipped} items were skipped"),
         }
     }
 }
 
-/// The provider of that name; `None`: only LinuxKit's agent has it.
-fn provider(choice: &Choice, reading: Reading) -> Result<Option<Arc<dyn Provider>>> {
+/// The provider of this name; `None`: only LinuxKit's agent has it.
+fn provider(choice: &Choice, scope: ReadScope) -> Result<Option<Arc<dyn Provider>>> {
     Ok(Some(match choice {
-        Choice::Cdrom => Arc::new(Cdrom::new("/dev".into(), "/sys/class/block".into()).reading(reading)),
-        Choice::File(path) => Arc::new(File::new(path.clone()).reading(reading)),
+        Choice::Cdrom => Arc::new(Cdrom::new("/dev".into(), "/sys/class/block".into()).scope(scope)),
+        Choice::File(path) => Arc::new(UserDataFile::new(path.clone()).scope(scope)),
         Choice::Aws => Arc::new(match variable(AWS_ENDPOINT) {
             Some(endpoint) => Aws::new(&endpoint).with_context(|| format!("{AWS_ENDPOINT}={endpoint:?}"))?,
             None => Aws::new(aws_endpoint()?)?,
@@ -157,7 +159,7 @@ fn provider(choice: &Choice, reading: Reading) -> Result<Option<Arc<dyn Provider
             Some(host) => Gcp::new(&host).with_context(|| format!("{GCP_HOST}={host:?}"))?,
             None => Gcp::new(gcp::HOST)?,
         }),
-        Choice::LinuxKits(_) => return Ok(None),
+        Choice::LinuxKitOnly(_) => return Ok(None),
     }))
 }
 
@@ -166,32 +168,32 @@ fn aws_endpoint() -> Result<&'static str> {
         None => Ok(aws::ENDPOINT),
         Some(mode) if mode.eq_ignore_ascii_case("ipv4") => Ok(aws::ENDPOINT),
         Some(mode) if mode.eq_ignore_ascii_case("ipv6") => Ok(aws::ENDPOINT_IPV6),
-        Some(mode) => bail!("{AWS_MODE}={mode:?}: it is neither IPv4 nor IPv6"),
+        Some(mode) => bail!("{AWS_MODE}={mode:?}: must be IPv4 or IPv6"),
     }
 }
 
-/// A variable of the environment. One that is empty is none.
+/// A variable of the environment; `None` if it is empty.
 fn variable(name: &str) -> Option<String> {
     let value = env::var_os(name)?.to_string_lossy().into_owned();
     (!value.is_empty()).then_some(value)
 }
 
-/// A number of seconds, perhaps with a fraction.
+/// Parses a number of seconds, which may have a fraction.
 fn seconds(text: &str) -> Result<Duration, &'static str> {
     match text.parse() {
         Ok(seconds) if (0.0..=SECONDS_MAX).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
-        _ => Err("it is no number of seconds from 0 to 86400"),
+        _ => Err("not a number of seconds from 0 to 86400"),
     }
 }
 
-/// The longest that anybody waits for a boot: a day.
+/// The longest time to wait: a day.
 const SECONDS_MAX: f64 = 24.0 * 60.0 * 60.0;
 
-/// Characters of a line at most: it may repeat a name of any length, and a serial console is slow.
+/// The longest line, in characters: it may contain a name of any length, and a serial console is slow.
 const LINE_CHARS_MAX: usize = 1000;
 
-/// A text of a length that a console takes.
-fn cut(text: &str) -> Cow<'_, str> {
+/// Shortens a text for a console.
+fn shorten(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(LINE_CHARS_MAX) {
         Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()).into(),
         None => text.into(),

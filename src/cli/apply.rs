@@ -8,31 +8,31 @@ use metadata_image::{
     output::confined_dir::Directory,
     provider::{
         Level, Metadata,
-        cdrom::{self, Reading},
+        cdrom::{self, ReadScope},
     },
-    userdata::{finding::Severity, install_plan::Plan, unpack::Listed},
+    userdata::{finding::Severity, install_plan::InstallPlan, unpack::TreeItem},
 };
 
-use super::{escape::printable, input::Input, print, say, signals::clean_up_on_signals};
+use super::{escape::printable, input::ImageOrData, print, say, signals::clean_up_on_signals};
 
-/// Write what the guest would have under /run/config
+/// Write the files that a guest would have in /run/config
 ///
-/// Takes an image or user data, and writes the raw user data, the files of its
-/// config tree, and the host name and keys of an image's meta-data beneath a
-/// directory, with their modes whatever the umask, and nothing outside of it,
-/// whatever the names and whatever links are found there. An entry that cannot be written is named and skipped, its siblings
-/// are written, and the exit status is 1.
+/// Reads an image or user data. Writes the raw user data, the files of its config
+/// tree, and the host name and keys of an image's meta-data into a directory,
+/// with their modes whatever the umask. Nothing is written outside the
+/// directory, whatever the names and whatever links it contains. An entry that
+/// cannot be written is reported and skipped, and the exit status is 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// An image, a block device or user data; '-' is standard input
     source: PathBuf,
 
-    /// The directory to write into; made if it is not there
+    /// The directory to write to; created if it does not exist
     #[arg(required_unless_present = "dry_run")]
     directory: Option<PathBuf>,
 
-    /// Write nothing; list mode, size and path of what would be written
+    /// Only list mode, size and path of what would be written
     #[arg(long)]
     dry_run: bool,
 }
@@ -47,7 +47,7 @@ impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let name = self.source.display().to_string();
         let Metadata { userdata, entries, losses, .. } = self.read()?;
-        let plan = Plan::new(userdata.as_deref(), entries);
+        let plan = InstallPlan::new(userdata.as_deref(), entries);
         for (_, line) in plan.lines(&name).filter(|(severity, _)| *severity == Severity::Error) {
             say(&line);
         }
@@ -56,7 +56,7 @@ impl Args {
             Some(directory) if !self.dry_run => {
                 clean_up_on_signals()?;
                 let directory = Directory::open_or_create(directory)?;
-                plan.write(&directory, None, &mut |Listed { path, .. }, written| {
+                plan.write(&directory, None, &mut |TreeItem { path, .. }, written| {
                     if let Err(error) = written {
                         say(&format!("skipping {path:?}: {error:#}"));
                         skipped += 1;
@@ -67,34 +67,35 @@ impl Args {
         }
         match skipped {
             0 => Ok(()),
-            1 => Err(anyhow!("applying {:?}: 1 thing was skipped", self.source)),
-            _ => Err(anyhow!("applying {:?}: {skipped} things were skipped", self.source)),
+            1 => Err(anyhow!("applying {:?}: 1 item was skipped", self.source)),
+            _ => Err(anyhow!("applying {:?}: {skipped} items were skipped", self.source)),
         }
     }
 
-    /// The user data, and what its image adds to it.
+    /// The user data, and the entries of its image.
     fn read(&self) -> Result<Metadata> {
-        let file = match Input::read(&self.source, false)? {
-            Input::Image(file) => file,
-            Input::Data(data) => return Ok(Metadata { userdata: Some(data), ..Metadata::default() }),
+        let file = match ImageOrData::read(&self.source, false)? {
+            ImageOrData::Image(file) => file,
+            ImageOrData::Data(data) => return Ok(Metadata { userdata: Some(data), ..Metadata::default() }),
         };
         let tell = &mut |level, text: &str| {
             if level != Level::Detail {
                 say(text);
             }
         };
-        let found = cdrom::read_image(&mut Image::in_file(file, &self.source)?, Reading::Data, tell)?;
-        ensure!(!found.is_empty(), "there is no user data on image {:?}", self.source);
+        let found = cdrom::read_image(&mut Image::in_file(file, &self.source)?, ReadScope::Data, tell)?;
+        ensure!(!found.is_empty(), "image {:?} has no user data", self.source);
         Ok(found)
     }
 }
 
-/// Mode, size and path of everything that would be written.
-fn list(plan: &Plan) -> String {
+/// Lists mode, size and path of everything that would be written.
+fn list(plan: &InstallPlan) -> String {
     let mut text = String::new();
-    for Listed { path, mode, len } in plan.list() {
+    for TreeItem { path, mode, len } in plan.list() {
         let (size, slash) = len.map_or(("-".to_owned(), "/"), |len| (len.to_string(), ""));
-        writeln!(text, "{mode:04o} {size:>8} {}{slash}", printable(&path)).expect("a string takes it");
+        writeln!(text, "{mode:04o} {size:>8} {}{slash}", printable(&path))
+            .expect("writing to a string does not fail");
     }
     text
 }

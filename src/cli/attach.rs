@@ -10,13 +10,17 @@ use metadata_image::{
 };
 use serde_json::json;
 
-use super::{Usage, escape::json, print, say};
+use super::{
+    Usage,
+    escape::{json, shell_quoted},
+    print, say,
+};
 
 /// Print the arguments that attach an image to a virtual machine
 ///
-/// They are quoted for a shell where the path needs it; then use 'eval'. With
-/// --json they are a list of strings. For firecracker they are arguments of
-/// curl, which ask its API for the drive.
+/// If the path needs quotes, the arguments are quoted for a shell; then use
+/// 'eval'. With --json, they are a list of strings. For firecracker, they are
+/// arguments of curl for its API.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -27,7 +31,7 @@ pub(crate) struct Args {
     /// The image
     image: PathBuf,
 
-    /// As which device; where a monitor has both, a CD-ROM otherwise
+    /// The device [default: cdrom, or virtio where there is no CD-ROM]
     #[arg(long = "as", value_enum, value_name = "DEVICE")]
     device: Option<Device>,
 
@@ -67,22 +71,20 @@ impl Args {
         let path = self
             .image
             .to_str()
-            .context("the path of the image is not UTF-8, which no monitor's syntax is sure to take")?;
+            .context("the path of the image is not UTF-8, which a virtual machine monitor may not accept")?;
         let (volume, records) = Image::open(&self.image)?.list()?;
         let readings = Agent::ALL.map(|agent| agent.compatibility(&volume, &records));
         let found =
             |reading: &Compatibility| if device == Device::Cdrom { reading.cdrom } else { reading.virtio };
         if !readings.iter().any(found) {
             let device = if device == Device::Cdrom { "CD-ROM" } else { "virtio disk" };
-            say(&format!(
-                "warning: no agent that is known finds data on this {device} (metadata show tells why)"
-            ));
+            say(&format!("warning: no known agent finds data on this {device} (metadata show says why)"));
         }
         let arguments = self.vmm.arguments(path, device)?;
         let text = if self.json {
             json(&arguments)?
         } else {
-            arguments.iter().map(|argument| quoted(argument)).collect::<Vec<_>>().join(" ")
+            arguments.iter().map(|argument| shell_quoted(argument)).collect::<Result<Vec<_>>>()?.join(" ")
         };
         print(&(text + "\n"))
     }
@@ -96,17 +98,18 @@ impl Vmm {
     fn choose(self, asked: Option<Device>) -> Result<Device> {
         let both = matches!(self, Self::Qemu | Self::Hyperkit | Self::VirtInstall);
         match asked {
-            Some(Device::Cdrom) if !both => {
-                Err(Usage(format!("{} has no CD-ROM; it takes the image as a virtio disk", self.name()))
-                    .into())
-            }
+            Some(Device::Cdrom) if !both => Err(Usage(format!(
+                "{} has no CD-ROM; attach the image as a virtio disk (--as virtio)",
+                self.name()
+            ))
+            .into()),
             Some(device) => Ok(device),
             None if both => Ok(Device::Cdrom),
             None => Ok(Device::Virtio),
         }
     }
 
-    /// The arguments, each as the monitor shall get it.
+    /// The arguments, not quoted.
     fn arguments(self, path: &str, device: Device) -> Result<Vec<String>> {
         let arguments = match (self, device) {
             (Self::Qemu, Device::Cdrom) => {
@@ -154,33 +157,24 @@ impl Vmm {
         Ok(arguments)
     }
 
-    /// `path`, for a monitor that has no way to write a comma in it.
+    /// `path`, for a monitor whose options cannot contain a comma.
     fn plain(self, path: &str) -> Result<&str> {
         if path.contains(',') {
-            return Err(anyhow!("{} takes no path with a comma, and {path:?} has one", self.name()));
+            return Err(anyhow!("{} does not accept a comma in a path: {path:?}", self.name()));
         }
         Ok(path)
     }
 }
 
-/// `path` with its commas doubled, as an option of QEMU and virt-install wants them.
+/// `path` with its commas doubled, as in options of QEMU and virt-install.
 fn doubled(path: &str) -> String {
     path.replace(',', ",,")
 }
 
-/// `path` for QEMU, which takes what is before a colon for a protocol, unless a slash comes first.
+/// `path` for QEMU, which takes the text before a colon for a protocol unless a slash comes first.
 fn qemu_path(path: &str) -> String {
     let protocol = path.split('/').next().is_some_and(|first| first.contains(':'));
     doubled(&if protocol { format!("./{path}") } else { path.to_owned() })
-}
-
-/// `argument` as a POSIX shell reads it back, as it is where that is the same.
-fn quoted(argument: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
-    if !argument.is_empty() && argument.chars().all(plain) {
-        return argument.to_owned();
-    }
-    format!("'{}'", argument.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]
@@ -204,14 +198,5 @@ mod tests {
             assert!(arguments(vmm, "a,b.iso").is_err());
         }
         assert!(Vmm::Vfkit.choose(Some(Device::Cdrom)).is_err());
-    }
-
-    #[test]
-    fn a_shell_reads_arguments_back() {
-        assert_eq!(quoted("file=a.iso,media=cdrom"), "file=a.iso,media=cdrom");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's"), "'it'\\''s'");
-        assert_eq!(quoted(""), "''");
-        assert_eq!(quoted("$(x)*"), "'$(x)*'");
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::builder::{StringValueParser, TypedValueParser};
 use metadata_image::{
-    batch::{self, Built, Event, Input, Options, Outcome, Shard, Summary},
+    batch::{self, BatchOptions, Built, Event, Input, LineOutcome, Shard, Summary},
     datasource::layout::Layout,
     encoding::hex,
     image::Progress,
@@ -20,40 +20,41 @@ use metadata_image::{
 use serde::Serialize;
 
 use super::{
-    create::{MadeFile, source_date_epoch},
+    create::{FileOutput, source_date_epoch},
     escape::json,
-    for_library, is_dash,
+    is_dash,
     progress::Bar,
     say,
     signals::{clean_up_on_signals, raise_open_files},
+    to_library_error,
 };
 
 /// Build an image for every line of a file of JSON Lines
 ///
-/// Each line is an object with the path of an image beneath DIR and the options
-/// of 'metadata create', and makes the image that 'metadata create' builds of
-/// them. Images are built on all cores. Each replaces an old one as a whole or
-/// not at all; what was interrupted is done when it is run again.
+/// Each line is an object with the path of an image below DIR and the options
+/// of 'metadata create', and makes the same image as that command. Images are
+/// built on all cores. Each image replaces an old one completely or not at all.
+/// After an interruption, run the same command again.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The lines; standard input where it is not given or '-'
+    /// The file with the lines; '-' is standard input [default: -]
     file: Option<PathBuf>,
 
-    /// The directory for the images; made if it is not there
+    /// The directory for the images; created if it does not exist
     #[arg(long, value_name = "DIR")]
     into: PathBuf,
 
-    /// Images to build at the same time [default: one for each core]
+    /// How many images to build at the same time [default: number of cores]
     #[arg(long, value_name = "N")]
     jobs: Option<NonZero<u16>>,
 
-    /// Do all lines, also behind one with a fault
+    /// Process all lines, even after one that fails
     #[arg(long)]
     keep_going: bool,
 
-    /// Of each N lines only number I, from 0 to N-1, for one of N machines
+    /// Process only line I of every N lines, for I from 0 to N-1
     #[arg(
         long, value_name = "I/N", default_value = "0/1", hide_default_value = true,
         value_parser = StringValueParser::new().try_map(|text| text.parse::<Shard>())
@@ -64,24 +65,24 @@ pub(crate) struct Args {
     #[arg(long)]
     force: bool,
 
-    /// Take warnings for errors
+    /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
 
-    /// Wait until all images are on the disk, also those that replace none
+    /// Sync all images to disk, including new ones
     #[arg(long)]
     sync: bool,
 
-    /// Print what became of each line as JSON, in the order of the lines
+    /// Print the result of each line as JSON, in the order of the lines
     #[arg(long)]
     json: bool,
 
-    /// With --json: the SHA-256 digests of images and files, for which each
-    /// image is read back
+    /// With --json: read each image back and print the SHA-256 digests of
+    /// images and files
     #[arg(long, requires = "json")]
     digests: bool,
 
-    /// No line on success, no progress
+    /// Print no message on success, and no progress
     #[arg(short, long)]
     quiet: bool,
 }
@@ -93,23 +94,23 @@ Examples:
       metadata batch --into images
   metadata batch --shard 0/4 fleet.jsonl --into images
 
-A line has 'image', one of 'data', 'data_file' and 'data_dir', and what else it
-needs of 'follow', 'layout', 'files', 'meta_data', 'network_config',
-'vendor_data', 'hostname', 'ssh_keys', 'instance_id', 'volume_id', 'mode',
-'run_metadata', 'run_id' and 'strict'. Paths are relative to the working directory:
+A line has 'image', one of 'data', 'data_file' and 'data_dir', and optionally
+'follow', 'layout', 'files', 'meta_data', 'network_config', 'vendor_data',
+'hostname', 'ssh_keys', 'instance_id', 'volume_id', 'mode', 'run_metadata',
+'run_id' and 'strict'. Paths are relative to the working directory:
   {\"image\": \"web-1/seed.iso\", \"layout\": \"nocloud\", \"hostname\": \"web-1\",
    \"data_file\": \"web.yaml\", \"files\": {\"keys/ca.pem\": \"ca.pem\"}}";
 
-/// Faults that are shown when none of the images is built because of them.
-const FAULTS_SHOWN_MAX: u64 = 20;
+/// The most errors that are shown if they are found before the first image is built.
+const ERRORS_SHOWN_MAX: u64 = 20;
 
-/// Warnings that are shown; `--json` has those of each line.
+/// The most warnings that are shown; `--json` lists all of them.
 const WARNINGS_SHOWN_MAX: u64 = 20;
 
-/// What `--json` prints of a line.
+/// What `--json` prints for a line.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Told<'a> {
+enum LineOutput<'a> {
     Built {
         line: u64,
         image: &'a str,
@@ -119,9 +120,9 @@ enum Told<'a> {
         replaced: bool,
         warnings: &'a [String],
         #[serde(flatten, skip_serializing_if = "Option::is_none")]
-        digests: Option<ToldDigests>,
+        digests: Option<DigestOutput>,
     },
-    Fault {
+    Failed {
         line: u64,
         image: Option<&'a str>,
         error: String,
@@ -129,24 +130,24 @@ enum Told<'a> {
 }
 
 #[derive(Serialize)]
-struct ToldDigests {
+struct DigestOutput {
     sha256: String,
-    files: Vec<MadeFile>,
+    files: Vec<FileOutput>,
 }
 
-impl<'a> Told<'a> {
-    fn of(outcome: &'a Outcome) -> Self {
-        let Outcome { line, image, built } = outcome;
+impl<'a> LineOutput<'a> {
+    fn of(outcome: &'a LineOutcome) -> Self {
+        let LineOutcome { line, image, built } = outcome;
         let image = image.as_deref();
         match built {
-            Err(error) => Self::Fault { line: *line, image, error: format!("{error:#}") },
+            Err(error) => Self::Failed { line: *line, image, error: format!("{error:#}") },
             Ok(Built { bytes, layout, volume_identifier, replaced, warnings, digests }) => {
-                let digests = digests.as_ref().map(|(files, digests)| ToldDigests {
+                let digests = digests.as_ref().map(|(files, digests)| DigestOutput {
                     sha256: hex(&digests.image),
                     files: files
                         .iter()
                         .zip(&digests.files)
-                        .map(|(file, digest)| MadeFile::new(file, digest))
+                        .map(|(file, digest)| FileOutput::new(file, digest))
                         .collect(),
                 });
                 Self::Built {
@@ -166,7 +167,7 @@ impl<'a> Told<'a> {
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
-        let options = Options {
+        let options = BatchOptions {
             into: self.into.clone(),
             lines: self.file.clone().filter(|path| !is_dash(path.as_os_str())),
             jobs: self
@@ -185,39 +186,40 @@ impl Args {
             if is_dash(path.as_os_str()) { Input::Stream(Box::new(io::stdin())) } else { Input::open(path)? };
         clean_up_on_signals()?;
         raise_open_files(OPEN_FILES);
-        let mut teller = Teller::new(&self)?;
-        let summary = batch::run(input, &options, &mut |event| teller.tell(event).map_err(for_library))?;
-        teller.finish(summary)
+        let mut reporter = Reporter::new(&self)?;
+        let summary =
+            batch::run(input, &options, &mut |event| reporter.handle(event).map_err(to_library_error))?;
+        reporter.finish(summary)
     }
 }
 
-/// Tells of what is done: lines for people on standard error, for machines on standard output.
-struct Teller<'a> {
+/// Reports results: messages on standard error, JSON on standard output.
+struct Reporter<'a> {
     args: &'a Args,
     bar: Bar,
-    /// Standard output; `None`: nothing goes there, or nobody reads it any more.
+    /// Standard output; `None`: no JSON was requested, or the reader has stopped.
     json: Option<BufWriter<File>>,
-    /// Faults and warnings so far.
-    faults: u64,
+    /// How many errors and warnings there were so far.
+    errors: u64,
     warnings: u64,
-    /// Whether the lines have been checked, so that images are built.
+    /// Whether images are being built; otherwise the lines are still being checked.
     building: bool,
 }
 
-impl<'a> Teller<'a> {
+impl<'a> Reporter<'a> {
     fn new(args: &'a Args) -> Result<Self> {
         let json = args.json.then(standard_output).transpose().context("writing to standard output")?;
         Ok(Self {
             args,
             bar: Bar::of_images(args.quiet),
             json: json.map(BufWriter::new),
-            faults: 0,
+            errors: 0,
             warnings: 0,
             building: false,
         })
     }
 
-    fn tell(&mut self, event: Event) -> Result<()> {
+    fn handle(&mut self, event: Event) -> Result<()> {
         match event {
             Event::Begin(lines) => {
                 self.building = true;
@@ -228,43 +230,43 @@ impl<'a> Teller<'a> {
             Event::Outcome(outcome) => {
                 self.say(&outcome);
                 self.bar.advance(1);
-                let line = json(&Told::of(&outcome))? + "\n";
+                let line = json(&LineOutput::of(&outcome))? + "\n";
                 self.write(|json| json.write_all(line.as_bytes()))
             }
         }
     }
 
-    fn say(&mut self, Outcome { line, built, .. }: &Outcome) {
+    fn say(&mut self, LineOutcome { line, built, .. }: &LineOutcome) {
         match built {
             Err(error) => {
-                self.faults += 1;
-                // Where the first fault is the end, others are found by accident.
+                self.errors += 1;
+                // Without --keep-going, later errors depend on timing.
                 let most = match (self.args.keep_going, self.building) {
                     (true, _) => u64::MAX,
                     (false, true) => 1,
-                    (false, false) => FAULTS_SHOWN_MAX,
+                    (false, false) => ERRORS_SHOWN_MAX,
                 };
-                if self.faults <= most {
-                    self.bar.aside(|| say(&format!("line {line}: {error:#}")));
+                if self.errors <= most {
+                    self.bar.suspend(|| say(&format!("line {line}: {error:#}")));
                 }
             }
             Ok(built) => {
                 for warning in &built.warnings {
                     self.warnings += 1;
                     if self.warnings <= WARNINGS_SHOWN_MAX {
-                        self.bar.aside(|| say(&format!("line {line}: warning: {warning}")));
+                        self.bar.suspend(|| say(&format!("line {line}: warning: {warning}")));
                     }
                 }
             }
         }
     }
 
-    /// Writes to standard output. That a reader like `head` has heard enough is no failure.
+    /// Writes to standard output. A reader that stops early, such as `head`, is not an error.
     fn write(&mut self, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<()> {
         let Some(json) = &mut self.json else { return Ok(()) };
         match write(json) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                // What it holds has nobody to go to.
+                // Discard what is buffered.
                 drop(self.json.take().map(BufWriter::into_parts));
                 Ok(())
             }
@@ -274,10 +276,10 @@ impl<'a> Teller<'a> {
 
     fn finish(mut self, Summary { built, faulty }: Summary) -> Result<()> {
         self.write(BufWriter::flush)?;
-        let Self { args, bar, warnings, faults, building, .. } = self;
+        let Self { args, bar, warnings, errors, building, .. } = self;
         drop(bar);
         if warnings > WARNINGS_SHOWN_MAX {
-            say(&format!("{} more warnings; --json has all", warnings - WARNINGS_SHOWN_MAX));
+            say(&format!("{} more warnings; --json lists all of them", warnings - WARNINGS_SHOWN_MAX));
         }
         let into = &args.into;
         let built = count(built, "image");
@@ -292,12 +294,15 @@ impl<'a> Teller<'a> {
             _ => "standard input".to_owned(),
         };
         if args.keep_going || !building {
-            if faults > FAULTS_SHOWN_MAX && !building {
-                say(&format!("{} more lines have faults; --json has all", faults - FAULTS_SHOWN_MAX));
+            if errors > ERRORS_SHOWN_MAX && !building {
+                say(&format!(
+                    "{} more lines have errors; --json lists all of them",
+                    errors - ERRORS_SHOWN_MAX
+                ));
             }
-            bail!("{lines}: {} with a fault; {built} built in {into:?}", count(faulty, "line"));
+            bail!("{lines}: {} failed; {built} built in {into:?}", count(faulty, "line"));
         }
-        bail!("{lines}: ended by the first fault; {built} built in {into:?}")
+        bail!("{lines}: stopped at the first error; {built} built in {into:?}")
     }
 }
 

@@ -11,45 +11,45 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use metadata_image::{
-    check::{Checked, Subject, TARGETS, Target, check, check_image},
+    check::{CheckedText, PLATFORMS, Platform, Subject, check, check_image},
     datasource::layout::Layout,
     image::Image,
 };
 
 use super::{
-    input::Input,
+    input::ImageOrData,
     print,
     render::{Count, json_lines, paragraphs},
 };
 
-/// Find the mistakes in user data, meta-data or an image before the boot
+/// Find mistakes in user data, meta-data or an image before the boot
 ///
-/// User data is JSON for LinuxKit, or anything that cloud-init takes; of an
-/// image every file is checked that an agent reads. All findings are shown in
-/// one run with their line and column. Files with the names that they have on
-/// an image, like meta-data and network-config, are checked as such.
+/// User data is JSON for LinuxKit, or anything that cloud-init accepts. On an
+/// image, every file that an agent reads is checked. One run shows all findings
+/// with line and column. Files named like those on an image, such as meta-data
+/// and network-config, are checked as what they are.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// User data, meta-data or an image; '-' is standard input
     path: PathBuf,
 
-    /// What it is, where its name does not tell
+    /// The kind of the file, if its name does not say
     #[arg(long = "as", value_enum, value_name = "WHAT")]
-    kind: Option<What>,
+    kind: Option<TextKind>,
 
-    /// Check that a platform takes so much
+    /// Check the size against a platform's limit
     #[arg(
         long, value_name = "PLATFORM",
-        value_parser = PossibleValuesParser::new(TARGETS.map(|target| target.name)).try_map(|name| name.parse::<Target>())
+        value_parser = PossibleValuesParser::new(PLATFORMS.map(|target| target.name)).try_map(|name| name.parse::<Platform>())
     )]
-    target: Option<Target>,
+    target: Option<Platform>,
 
     /// Fail on warnings as well
     #[arg(long)]
     strict: bool,
 
-    /// Print a JSON object for every finding, a line each
+    /// Print every finding as a JSON object on a line
     #[arg(long)]
     json: bool,
 }
@@ -61,9 +61,9 @@ Examples:
   metadata check --strict seed.iso
   metadata pack config | metadata check --json -";
 
-/// What a text is for.
+/// The kind of a text.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum What {
+enum TextKind {
     /// JSON for LinuxKit, or any text
     UserData,
     /// User data for LinuxKit: JSON, text or any bytes
@@ -77,7 +77,7 @@ enum What {
     NetworkConfig,
 }
 
-/// Prints texts, each with a newline, some of them at once.
+/// Prints texts, each with a newline, many in one write.
 fn print_all(texts: impl Iterator<Item = String>) -> Result<()> {
     const AT_ONCE_BYTES: usize = 64 << 10;
     let mut pending = String::new();
@@ -113,14 +113,14 @@ impl Args {
         Ok(())
     }
 
-    /// What was found, and what it was taken for.
-    fn check(&self) -> Result<(Vec<Checked>, String)> {
-        let data = match Input::read(&self.path, self.kind.is_some())? {
-            Input::Image(file) => {
+    /// The findings, and the kind that the file was checked as.
+    fn check(&self) -> Result<(Vec<CheckedText>, String)> {
+        let data = match ImageOrData::read(&self.path, self.kind.is_some())? {
+            ImageOrData::Image(file) => {
                 let mut image = Image::in_file(file, &self.path)?;
                 return Ok((check_image(&mut image, self.target)?, "image".to_owned()));
             }
-            Input::Data(data) => data,
+            ImageOrData::Data(data) => data,
         };
         let subject = self.subject(&self.path);
         Ok((vec![check(&data, subject, self.target)], subject.to_string()))
@@ -129,11 +129,11 @@ impl Args {
     fn subject(&self, path: &Path) -> Subject {
         match self.kind {
             None => Subject::of_name(&path.to_string_lossy()),
-            Some(What::UserData) => Subject::UserData(None),
-            Some(What::LinuxKit) => Subject::UserData(Some(Layout::LinuxKit)),
-            Some(What::CloudInit) => Subject::UserData(Some(Layout::NoCloud)),
-            Some(What::MetaData) => Subject::MetaData(Layout::NoCloud),
-            Some(What::NetworkConfig) => Subject::NetworkConfig,
+            Some(TextKind::UserData) => Subject::UserData(None),
+            Some(TextKind::LinuxKit) => Subject::UserData(Some(Layout::LinuxKit)),
+            Some(TextKind::CloudInit) => Subject::UserData(Some(Layout::NoCloud)),
+            Some(TextKind::MetaData) => Subject::MetaData(Layout::NoCloud),
+            Some(TextKind::NetworkConfig) => Subject::NetworkConfig,
         }
     }
 }

@@ -7,12 +7,12 @@ use metadata_image::manifest::{Manifest, Statement};
 
 use super::{progress::Bar, rebuild::Rebuild};
 
-/// Attach one more string about this boot to an image
+/// Attach another string about this boot to an image
 ///
-/// The string goes behind those that 'create --run-metadata' and others before
-/// attached, for a policy in the guest to see. The image is built again with
-/// the same files, name and date, in one step, and a signature that no longer
-/// fits is removed. An image that is not what its manifest says is refused.
+/// The string is added after those of 'create --run-metadata' and of earlier
+/// runs, for a policy in the guest. The image is rebuilt in one step with the
+/// same files, name and date. A signature is removed, because it no longer
+/// matches. An image that does not match its manifest is rejected.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "STRING", required = true, allow_hyphen_values = true)]
     run_metadata: Vec<String>,
 
-    /// No line on success, no progress
+    /// Print no message on success, and no progress
     #[arg(short, long)]
     quiet: bool,
 }

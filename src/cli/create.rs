@@ -15,7 +15,7 @@ use clap::{
     builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser},
 };
 use metadata_image::{
-    check::{Checked, Prepared},
+    check::{CheckedText, Prepared},
     datasource::layout::Layout,
     encoding::hex,
     image::{
@@ -32,7 +32,7 @@ use serde::Serialize;
 use super::{
     Usage,
     escape::pretty_json,
-    for_library, is_dash,
+    is_dash,
     overwrite::check_replaceable,
     pack::pack_directory,
     print,
@@ -40,14 +40,15 @@ use super::{
     render::{Count, paragraphs},
     say,
     signals::clean_up_on_signals,
+    to_library_error,
 };
 
 /// Build an image from a string, a file, a directory or standard input
 ///
-/// The words of 'linuxkit metadata create' work unchanged, and -data and
+/// Accepts the same arguments as 'linuxkit metadata create'; -data and
 /// -data-file may have one dash or two. The image has Rock Ridge and Joliet
-/// names, is readable by its owner only, and is the same whenever its input
-/// is. It replaces an old one as a whole or not at all.
+/// names. Only its owner can read it. The same input always makes the same
+/// image. It replaces an old image completely or not at all.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = EXAMPLES, override_usage = USAGE, group = ArgGroup::new("source").required(true))]
@@ -55,13 +56,13 @@ pub(crate) struct Args {
     /// The image to write; '-' is standard output
     image: PathBuf,
 
-    /// The data, as it is; after '--' if it begins with '-'. Everybody on this
-    /// machine can read it while the program runs: a secret goes through a file,
-    /// or through standard input with '--data-file -'
+    /// The data itself; use '--' before data that begins with '-'. Other users
+    /// of this machine can read it while the program runs, so give a secret in a
+    /// file, or on standard input with '--data-file -'
     #[arg(group = "source")]
     data: Option<OsString>,
 
-    /// The data, as above
+    /// The data itself, as DATA
     #[arg(
         long = "data",
         id = "DATA_STRING",
@@ -75,12 +76,12 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH", group = "source", allow_hyphen_values = true)]
     data_file: Option<PathBuf>,
 
-    /// A directory to make the data of: JSON for LinuxKit, as 'metadata pack'
+    /// A directory to make the data from: JSON for LinuxKit, as 'metadata pack'
     /// prints it
     #[arg(long, value_name = "DIR", group = "source")]
     data_dir: Option<PathBuf>,
 
-    /// With --data-dir: store what symbolic links point to
+    /// With --data-dir: follow symbolic links, and store what they point to
     #[arg(long, requires = "data_dir")]
     follow: bool,
 
@@ -93,22 +94,22 @@ pub(crate) struct Args {
     )]
     layout: Layout,
 
-    /// One more file on the image, in directories made for it (repeatable)
+    /// Another file for the image; NAME may have directories (repeatable)
     #[arg(
         long = "file", value_name = "NAME=PATH",
         value_parser = OsStringValueParser::new().try_map(|value| split(&value))
     )]
     files: Vec<(Vec<u8>, PathBuf)>,
 
-    /// The meta-data file; generated when not given (not linuxkit)
+    /// The meta-data file; generated if it is not given (not for linuxkit)
     #[arg(long, value_name = "PATH")]
     meta_data: Option<PathBuf>,
 
-    /// The network configuration (not linuxkit)
+    /// The network configuration (not for linuxkit)
     #[arg(long, value_name = "PATH")]
     network_config: Option<PathBuf>,
 
-    /// The vendor data (not linuxkit)
+    /// The vendor data (not for linuxkit)
     #[arg(long, value_name = "PATH")]
     vendor_data: Option<PathBuf>,
 
@@ -120,22 +121,21 @@ pub(crate) struct Args {
     #[arg(long = "ssh-key", value_name = "PATH")]
     ssh_keys: Vec<PathBuf>,
 
-    /// The instance id, for generated meta-data; otherwise made from the
-    /// content, so that it changes when the content does
+    /// The instance ID, for generated meta-data [default: derived from the
+    /// content, so it changes when the content does]
     #[arg(long, value_name = "ID")]
     instance_id: Option<String>,
 
-    /// The volume identifier, where it shall not be the layout's; at most 32
-    /// bytes
+    /// The volume identifier, at most 32 bytes [default: that of the layout]
     #[arg(long, value_name = "ID")]
     volume_id: Option<String>,
 
-    /// A string about this boot, for a policy in the guest; makes a manifest of
+    /// A string about this boot for a policy in the guest; adds a manifest to
     /// the image (repeatable)
     #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
     run_metadata: Vec<String>,
 
-    /// The name of this boot in the manifest; otherwise made from the content
+    /// The name of this boot in the manifest [default: derived from the content]
     #[arg(long, value_name = "ID", requires = "run_metadata")]
     run_id: Option<String>,
 
@@ -143,7 +143,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "OCTAL", value_parser = recipe::parse_mode)]
     mode: Option<u32>,
 
-    /// Wait until the image is on the disk, also when it replaces none
+    /// Sync the image to disk, even if it does not replace a file
     #[arg(long)]
     sync: bool,
 
@@ -151,15 +151,15 @@ pub(crate) struct Args {
     #[arg(long)]
     force: bool,
 
-    /// Take warnings for errors
+    /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
 
-    /// Print what was made as JSON, with SHA-256 digests
+    /// Describe the image as JSON, with SHA-256 digests
     #[arg(long)]
     json: bool,
 
-    /// No line on success, no progress
+    /// Print no message on success, and no progress
     #[arg(short, long)]
     quiet: bool,
 }
@@ -170,7 +170,7 @@ metadata create [OPTIONS] IMAGE DATA
        metadata create [OPTIONS] IMAGE --data-file PATH
        metadata create [OPTIONS] IMAGE --data-dir DIR";
 
-/// Findings that are shown while an image is built; `metadata check` shows all.
+/// The most findings that are shown while an image is built; `metadata check` shows all.
 const FINDINGS_SHOWN_MAX: usize = 20;
 
 const LAYOUTS: &str = "\
@@ -189,37 +189,37 @@ Examples:
   metadata create --file models/base.bin=base.bin meta.iso '{}'
   generate-config | metadata create --data-file - - > meta.iso
 
-SOURCE_DATE_EPOCH, in seconds since 1970, dates the image; without it that is
-1980-01-01.";
+SOURCE_DATE_EPOCH sets the date of the image, in seconds since 1970. The default
+is 1980-01-01.";
 
 fn split(argument: &OsStr) -> Result<(Vec<u8>, PathBuf)> {
     let bytes = argument.as_bytes();
-    let middle = bytes.iter().position(|&byte| byte == b'=').context("it is not NAME=PATH")?;
+    let middle = bytes.iter().position(|&byte| byte == b'=').context("not in the form NAME=PATH")?;
     let path = &bytes[middle + 1..];
-    ensure!(!path.is_empty(), "it has no PATH");
+    ensure!(!path.is_empty(), "PATH is missing");
     Ok((bytes[..middle].to_vec(), OsString::from_vec(path.to_vec()).into()))
 }
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Made<'a> {
+struct CreateOutput<'a> {
     path: String,
     size: u64,
     sha256: String,
     volume_identifier: &'a str,
     layout: Layout,
-    files: Vec<MadeFile>,
+    files: Vec<FileOutput>,
 }
 
 #[derive(Serialize)]
-pub(super) struct MadeFile {
+pub(super) struct FileOutput {
     name: String,
     size: u64,
     offset: u64,
     sha256: String,
 }
 
-impl MadeFile {
+impl FileOutput {
     pub(super) fn new(file: &PlacedFile, digest: &[u8]) -> Self {
         Self {
             name: String::from_utf8_lossy(&file.name).into_owned(),
@@ -240,7 +240,7 @@ impl Args {
         let building = || format!("building image {:?}", self.image);
         let target = Target::resolve(&self.image).with_context(building)?;
         if let Some(path) = recipe.paths().find(|path| target.is_same_file(path)) {
-            return Err(anyhow!("it is the same file as {path:?}")).with_context(building);
+            return Err(anyhow!("the image is the same file as {path:?}")).with_context(building);
         }
         self.check_old(target.open_old()).with_context(building)?;
         clean_up_on_signals()?;
@@ -253,7 +253,8 @@ impl Args {
         let json =
             if self.json { Some(self.describe(&file, &written, &identifier, &mut progress)?) } else { None };
         drop(progress);
-        file.commit(self.sync, |old| self.check_old(Ok(old)).map_err(for_library)).with_context(building)?;
+        file.commit(self.sync, |old| self.check_old(Ok(old)).map_err(to_library_error))
+            .with_context(building)?;
         if let Some(json) = json {
             print(&json)?;
         }
@@ -261,7 +262,7 @@ impl Args {
         Ok(())
     }
 
-    /// Whether the image may take the place of this file, if there is one.
+    /// Checks that the image may replace the existing file, if there is one.
     fn check_old(&self, old: io::Result<Option<File>>) -> Result<()> {
         let data = self.data.as_deref().map(Path::new).or(self.data_file.as_deref());
         if self.force { Ok(()) } else { check_replaceable(old, &self.image, data) }
@@ -272,10 +273,9 @@ impl Args {
         for (given, option) in [(self.json, "--json"), (self.sync, "--sync"), (self.mode.is_some(), "--mode")]
         {
             if given {
-                return Err(Usage(format!(
-                    "{option} needs an image file, and the image goes to standard output"
-                ))
-                .into());
+                return Err(
+                    Usage(format!("{option} cannot be used when the image goes to standard output")).into()
+                );
             }
         }
         ensure!(!io::stdout().is_terminal(), "writing the image: standard output is a terminal");
@@ -290,7 +290,7 @@ impl Args {
         Ok(())
     }
 
-    /// Prints what is to say about an image only when it has been written.
+    /// Prints the warning that is known only after the image has been written.
     fn warn_of_written(&self, written: &WrittenImage) -> Result<()> {
         match &written.mistakable {
             Some(warning) if self.strict => bail!("{warning}"),
@@ -305,7 +305,7 @@ impl Args {
             (Some(data), ..) | (_, Some(data), ..) => Source::Bytes(data.clone().into_encoded_bytes()),
             (_, _, Some(path), _) => file_or_standard_input(path, "data file"),
             (_, _, _, Some(directory)) => Source::Bytes(pack_directory(directory, self.follow)?),
-            (None, None, None, None) => bail!("clap lets no command line without data through"),
+            (None, None, None, None) => bail!("the command line has no data"),
         };
         let part =
             |path: &Option<PathBuf>, role| path.as_deref().map(|path| file_or_standard_input(path, role));
@@ -330,11 +330,11 @@ impl Args {
         })
     }
 
-    /// The draft, after what is to say about it has been printed.
+    /// Prepares the image, and prints warnings and findings.
     fn draft(&self, recipe: Recipe) -> Result<Draft> {
         let mut prepared = Prepared::new(recipe)?;
         if self.data.as_deref().is_some_and(is_dash) {
-            let warning = "the data is a single '-'; for standard input say --data-file -";
+            let warning = "the data is a single '-'; to read standard input, use --data-file -";
             prepared.warnings.push(warning.to_owned());
         }
         if let (true, Some(first)) = (self.strict, prepared.warnings.first()) {
@@ -343,12 +343,12 @@ impl Args {
         for warning in &prepared.warnings {
             say(&format!("warning: {warning}"));
         }
-        prepared.check(|checked| self.show_findings(&checked).map_err(for_library))?;
+        prepared.check(|checked| self.show_findings(&checked).map_err(to_library_error))?;
         Ok(prepared.draft)
     }
 
-    /// Prints what was found in a file for the image.
-    fn show_findings(&self, checked: &Checked) -> Result<()> {
+    /// Prints the findings about a file for the image.
+    fn show_findings(&self, checked: &CheckedText) -> Result<()> {
         let image = self.image.to_string_lossy();
         let mut shown = paragraphs(&image, checked, &io::stderr());
         for paragraph in shown.by_ref().take(FINDINGS_SHOWN_MAX) {
@@ -356,7 +356,7 @@ impl Args {
         }
         let more = checked.findings.len().saturating_sub(FINDINGS_SHOWN_MAX);
         if more > 0 {
-            say(&format!("{more} more findings; metadata check shows all"));
+            say(&format!("{more} more findings; metadata check shows all of them"));
         }
         let count = Count::of(std::slice::from_ref(checked));
         ensure!(
@@ -376,8 +376,8 @@ impl Args {
     ) -> Result<String> {
         let digests = digests(file.file(), written, progress).context("reading the image back")?;
         let files = written.files.iter().zip(&digests.files);
-        let files = files.map(|(file, digest)| MadeFile::new(file, digest));
-        let made = Made {
+        let files = files.map(|(file, digest)| FileOutput::new(file, digest));
+        let made = CreateOutput {
             path: self.image.display().to_string(),
             size: written.bytes,
             sha256: hex(&digests.image),
@@ -404,11 +404,11 @@ fn file_or_standard_input(path: &Path, role: &'static str) -> Source {
     if is_dash(path.as_os_str()) { Source::StandardInput } else { Source::file(path, role) }
 }
 
-/// The date that reproducible builds ask for, in seconds since 1970.
+/// The date that the environment sets for reproducible builds, in seconds since 1970.
 pub(super) fn source_date_epoch() -> Result<Option<u64>> {
     let Some(value) = env::var_os("SOURCE_DATE_EPOCH") else { return Ok(None) };
     let digits = value.to_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     let seconds = digits.and_then(|digits| digits.parse().ok());
-    let usage = || Usage(format!("SOURCE_DATE_EPOCH {value:?} is no number of seconds since 1970"));
+    let usage = || Usage(format!("SOURCE_DATE_EPOCH {value:?} is not a number of seconds since 1970"));
     Ok(Some(seconds.ok_or_else(usage)?))
 }

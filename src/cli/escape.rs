@@ -1,15 +1,15 @@
-//! Text of others, made safe for a terminal: the one place that knows what a terminal obeys and what hides.
+//! Untrusted text, made safe for a terminal and for a shell.
 //!
-//! A file name, a message or a line of user data may hold control characters, which a terminal obeys, and marks that turn the
-//! direction of text or take no room, so that people read something else than there is.
+//! A file name, a message or a line of user data may contain control characters, which a terminal obeys, and invisible
+//! characters or marks that change the direction of text, which make people read something else.
 
 use std::fmt::Write as _;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Serialize;
 
-/// Whether a terminal obeys a character, or a person does not see it: a control, a line end, an annotation, or one that Unicode
-/// says is not shown (`Default_Ignorable_Code_Point` of DerivedCoreProperties.txt, Unicode 16.0).
+/// Whether a terminal obeys a character or does not show it: a control character, a line end, an annotation, or a
+/// `Default_Ignorable_Code_Point` (DerivedCoreProperties.txt, Unicode 16.0).
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -39,7 +39,7 @@ fn is_hidden(c: char) -> bool {
         )
 }
 
-/// Text for one line of a terminal: what is hidden is escaped as in Rust, such as `\n` and `\u{202e}`.
+/// Text for one line on a terminal: hidden characters are escaped as in Rust, such as `\n` and `\u{202e}`.
 pub(super) fn printable(text: &str) -> String {
     let mut printed = String::with_capacity(text.len());
     for c in text.chars() {
@@ -52,35 +52,49 @@ pub(super) fn printable(text: &str) -> String {
     printed
 }
 
-/// The same for a line of a file, whose tabs stay.
+/// The same for a line of a file, which keeps its tabs.
 pub(super) fn printable_source(line: &str) -> String {
     line.split('\t').map(printable).collect::<Vec<_>>().join("\t")
 }
 
-/// `value` as JSON in one line, in which what is hidden is escaped.
+/// `value` as JSON on one line, with hidden characters escaped.
 pub(super) fn json(value: &impl Serialize) -> Result<String> {
     Ok(printable_json(&serde_json::to_string(value)?))
 }
 
-/// `value` as JSON for people as well, with a newline at its end.
+/// `value` as indented JSON that ends with a newline, with hidden characters escaped.
 pub(super) fn pretty_json(value: &impl Serialize) -> Result<String> {
     Ok(printable_json(&serde_json::to_string_pretty(value)?) + "\n")
 }
 
-/// A JSON text in which what is hidden is escaped, `\u202e`. In JSON there are such characters in strings only, but for the
-/// white space between values.
+/// JSON text with hidden characters escaped, such as `\u202e`. Except for white space between values, JSON has such
+/// characters only in strings.
 pub(super) fn printable_json(json: &str) -> String {
     let mut printed = String::with_capacity(json.len());
     for c in json.chars() {
         if is_hidden(c) && c != '\n' {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(printed, "\\u{unit:04x}").expect("a string takes it");
+                write!(printed, "\\u{unit:04x}").expect("writing to a string does not fail");
             }
         } else {
             printed.push(c);
         }
     }
     printed
+}
+
+/// `argument` as a POSIX shell reads it back.
+///
+/// What no shell changes is not quoted, so that `$(metadata attach …)` works without `eval`: shlex would also quote `=` and
+/// `,`, and a shell does not remove quotes that come from an expansion.
+#[cfg(feature = "cli")]
+pub(super) fn shell_quoted(argument: &str) -> Result<String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%".contains(c);
+    if !argument.is_empty() && argument.chars().all(is_plain) {
+        return Ok(argument.to_owned());
+    }
+    let quoted = shlex::try_quote(argument).with_context(|| format!("quoting {argument:?} for a shell"))?;
+    Ok(quoted.into_owned())
 }
 
 #[cfg(test)]
@@ -91,7 +105,7 @@ mod tests {
     const HIDDEN: &str = "\0\u{1b}\u{7f}\u{9b}\u{ad}\u{61c}\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202e}\u{2060}\u{2069}\u{feff}\u{34f}\u{115f}\u{3164}\u{fe0f}\u{e01ef}\u{e0041}";
 
     #[test]
-    fn what_a_terminal_obeys_or_hides_is_escaped() {
+    fn characters_that_a_terminal_obeys_or_hides_are_escaped() {
         let printed = printable(&format!("é日{HIDDEN}x"));
         assert!(printed.starts_with("é日\\u{0}\\u{1b}\\u{7f}\\u{9b}\\u{ad}"), "{printed}");
         assert!(printed.ends_with("\\u{e01ef}\\u{e0041}x"), "{printed}");
@@ -108,5 +122,19 @@ mod tests {
             assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
         }
         assert_eq!(json(&"\u{202e}\u{e0041}").unwrap(), r#""\u202e\udb40\udc41""#);
+    }
+
+    #[test]
+    fn a_shell_reads_arguments_back() {
+        assert_eq!(shell_quoted("file=a.iso,media=cdrom").unwrap(), "file=a.iso,media=cdrom");
+        assert_eq!(shell_quoted("").unwrap(), "''");
+        for argument in ["a b", "it's", "$(x)*", "a\\b`c`!^", "é\n\t", "~", "{a,b}", "\"'\"'"] {
+            let quoted = shell_quoted(argument).unwrap();
+            assert_ne!(quoted, argument);
+            let script = format!("printf %s {quoted}");
+            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), argument, "{quoted}");
+        }
+        assert!(shell_quoted("a\0b").is_err());
     }
 }

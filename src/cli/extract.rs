@@ -22,32 +22,31 @@ use super::{progress::Bar, say, signals::clean_up_on_signals};
 
 /// Copy files off an image
 ///
-/// NAME goes to standard output, byte for byte. With --into, NAME or all files
-/// go into a directory and never outside of it, whatever the names on the
-/// image. What is there already is kept unless --force is given. Files are
-/// written with permission bits 0600 (0700 if they may be executed) and
-/// directories with 0700, since what is on an image may be secret. Files that
-/// share their bytes on the image become hard links, all of them executable if
-/// one is.
+/// Prints the file NAME to standard output. With --into, writes NAME or all
+/// files into a directory, and never outside of it, whatever the names on the
+/// image. Existing files are kept unless --force is given. Files get permission
+/// bits 0600, or 0700 if they are executable, and directories 0700, because an
+/// image may contain secrets. Files that share their bytes on the image become
+/// hard links, and all of them are executable if one is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, group = ArgGroup::new("what").required(true).multiple(true))]
 pub(crate) struct Args {
     /// The image, or a block device
     image: PathBuf,
 
-    /// A file, as 'metadata show' names it; with --into also a directory
+    /// A file, as named by 'metadata show'; with --into also a directory
     #[arg(group = "what")]
     name: Option<OsString>,
 
-    /// The directory to write into; made if it is not there
+    /// The directory to write to; created if it does not exist
     #[arg(long, value_name = "DIR", group = "what")]
     into: Option<PathBuf>,
 
-    /// Replace files that are there
+    /// Replace existing files
     #[arg(long, requires = "into")]
     force: bool,
 
-    /// No progress
+    /// Show no progress
     #[arg(short, long)]
     quiet: bool,
 }
@@ -64,7 +63,7 @@ impl Args {
         let (_, records) = image.list()?;
         let mut progress = Bar::new(self.quiet);
         let Some(directory) = &self.into else {
-            let name = self.name.as_deref().context("clap lets no command line without a name through")?;
+            let name = self.name.as_deref().context("the command line has no NAME")?;
             let record = self.find(&records, name)?;
             let what = match record.kind {
                 Kind::File => None,
@@ -122,7 +121,7 @@ impl Args {
         }
     }
 
-    /// The record that is called `name`, or else, where names have one case only, the one that differs in case.
+    /// The record called `name`, or the only one whose name differs just in case.
     fn find<'a>(&self, records: &'a [Record], name: &OsStr) -> Result<&'a Record> {
         let wanted = name.as_encoded_bytes();
         let wanted = wanted.strip_prefix(b"./").unwrap_or(wanted);
@@ -134,41 +133,40 @@ impl Args {
             let mut found = records.iter().filter(|record| record.path.eq_ignore_ascii_case(wanted));
             found.next().filter(|_| found.next().is_none())
         };
-        exact.or_else(similar).with_context(|| format!("there is no file {name:?} on image {:?}", self.image))
+        exact.or_else(similar).with_context(|| format!("image {:?} has no file {name:?}", self.image))
     }
 }
 
-/// Which files may be executed, by the first record with their extents: one file has the same permission bits under all its
-/// names.
+/// The first records of the files that are executable under any of their names: hard links share their permission bits.
 fn executable(records: &[&Record], firsts: &[usize]) -> HashSet<usize> {
     let is_executable = |record: &Record| record.mode.is_some_and(|mode| mode & 0o100 != 0);
     records.iter().zip(firsts).filter(|(record, _)| is_executable(record)).map(|(_, first)| *first).collect()
 }
 
-/// What goes into a directory.
+/// The state of an extraction into a directory.
 struct Extraction<'a> {
     image: &'a Image,
     root: Directory,
     force: bool,
     progress: Bar,
-    /// The first records with their extents of files that may be executed under some name.
+    /// The first records of executable files.
     executable: HashSet<usize>,
-    /// The paths of files that were written, by the first record with their extents.
+    /// The paths of the files that were written, by their first record.
     written: HashMap<usize, &'a [u8]>,
-    /// Bytes that may be written once more, where the file system has no links.
+    /// How many bytes may be written again if the file system has no hard links.
     copies_room: u64,
 }
 
 impl<'a> Extraction<'a> {
-    /// `first`: the index of the first record with the same extents.
+    /// Writes a record. `first`: the index of the first record with the same extents.
     fn write(&mut self, record: &'a Record, first: usize) -> Result<()> {
         match record.kind {
             Kind::Directory => Ok(self.root.make_directories(&record.path)?),
-            Kind::SymbolicLink => bail!("it is a symbolic link, and those are not extracted"),
-            Kind::Other => bail!("it is no file or directory"),
+            Kind::SymbolicLink => bail!("symbolic links are not extracted"),
+            Kind::Other => bail!("not a regular file or directory"),
             Kind::File => match self.write_file(record, first)? {
                 WriteOutcome::Written => Ok(()),
-                WriteOutcome::Kept => bail!("it is there already (--force replaces it)"),
+                WriteOutcome::Kept => bail!("the file exists already (--force replaces it)"),
             },
         }
     }
@@ -176,11 +174,11 @@ impl<'a> Extraction<'a> {
     fn write_file(&mut self, record: &'a Record, first: usize) -> Result<WriteOutcome> {
         if let Some(written) = self.written.get(&first) {
             match self.root.link_file(written, &record.path, self.force) {
-                // The file system has no links, or no more for this file.
+                // The file system has no hard links, or allows no more for this file.
                 Err(error) if error.kind() == ErrorKind::Io => {
                     let room = self.copies_room.checked_sub(record.len);
                     self.copies_room =
-                        room.with_context(|| format!("linking it to another name: {error}"))?;
+                        room.with_context(|| format!("linking the file to another name: {error}"))?;
                 }
                 linked => return Ok(linked?),
             }

@@ -1,4 +1,4 @@
-//! What a command is given to look at: an image, or the bytes of a file or of standard input.
+//! Reads the input of a command: an image, or the bytes of a file or of standard input.
 
 use std::{
     fs::File,
@@ -11,19 +11,19 @@ use metadata_image::image::probe::{FileSystem, file_system};
 
 use super::is_dash;
 
-/// Bytes that are not an image at most.
+/// The largest input that is not an image, in bytes.
 const DATA_BYTES_MAX: u64 = 64 << 20;
 
-/// What is at a path.
-pub(super) enum Input {
-    /// An ISO 9660 image, and the file that it is in. Its path may lead to another one by now.
+/// The input at a path.
+pub(super) enum ImageOrData {
+    /// An ISO 9660 image, in an open file. The path may lead to another file by now.
     Image(File),
-    /// Something else, and its bytes.
+    /// The bytes of anything else.
     Data(Vec<u8>),
 }
 
-impl Input {
-    /// Looks at the file `path`; `-` is standard input. `as_data`: an image is read as data as well.
+impl ImageOrData {
+    /// Reads the file `path`; `-` is standard input. `as_data`: even an image is read as data.
     pub(super) fn read(path: &Path, as_data: bool) -> Result<Self> {
         if is_dash(path.as_os_str()) {
             return read_standard_input(as_data).context("reading standard input");
@@ -32,31 +32,31 @@ impl Input {
     }
 }
 
-fn read_file(path: &Path, as_data: bool) -> Result<Input> {
+fn read_file(path: &Path, as_data: bool) -> Result<ImageOrData> {
     let mut file = File::open(path)?;
     if file.metadata()?.is_dir() {
-        bail!("it is a directory (metadata pack makes user data of one)");
+        bail!("is a directory (metadata pack makes user data from a directory)");
     }
     if !as_data {
         match file_system(&mut file)? {
-            Some(FileSystem::Iso9660) => return Ok(Input::Image(file)),
-            Some(FileSystem::Fat) => bail!("it is a FAT image, and only ISO 9660 images can be read"),
+            Some(FileSystem::Iso9660) => return Ok(ImageOrData::Image(file)),
+            Some(FileSystem::Fat) => bail!("FAT images are not supported, only ISO 9660 images"),
             None => {}
         }
     }
-    Ok(Input::Data(read_data(file)?))
+    Ok(ImageOrData::Data(read_data(file)?))
 }
 
-fn read_standard_input(as_data: bool) -> Result<Input> {
+fn read_standard_input(as_data: bool) -> Result<ImageOrData> {
     let data = read_data(io::stdin().lock())?;
     let is_image = !as_data && file_system(&mut Cursor::new(&data))?.is_some();
-    ensure!(!is_image, "it is an image; save it to a file and give its path");
-    Ok(Input::Data(data))
+    ensure!(!is_image, "the input is an image; save it to a file and give its path");
+    Ok(ImageOrData::Data(data))
 }
 
 fn read_data(from: impl Read) -> Result<Vec<u8>> {
     let mut data = Vec::new();
     from.take(DATA_BYTES_MAX + 1).read_to_end(&mut data)?;
-    ensure!(data.len() as u64 <= DATA_BYTES_MAX, "it is larger than 64 MiB");
+    ensure!(data.len() as u64 <= DATA_BYTES_MAX, "the data is larger than 64 MiB");
     Ok(data)
 }

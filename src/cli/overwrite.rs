@@ -1,15 +1,15 @@
-//! What an image may not replace: a file that is none, which is likely somebody's data.
+//! Protects files that are not images, and so are probably somebody's data, from being replaced.
 
 use std::{ffi::OsStr, fs::File, io, path::Path};
 
 use anyhow::{Result, bail};
 use metadata_image::image::probe::may_be_replaced;
 
-/// Whether the image `image` may take the place of the file that is there. `data`: what the command line gives as its data,
-/// which may be the image, if somebody has swapped the two.
+/// Checks that the image `image` may replace the existing file. `data`: the data argument, which may be the image if the two
+/// arguments were swapped.
 ///
 /// # Errors
-/// It may not, or nobody can tell.
+/// Fails if the existing file is not an image, or cannot be checked.
 pub(super) fn check_replaceable(
     old: io::Result<Option<File>>,
     image: &Path,
@@ -19,21 +19,19 @@ pub(super) fn check_replaceable(
         Ok(true) => return Ok(()),
         Ok(false) => {}
         Err(error) => {
-            bail!(
-                "there is a file, and it cannot be told whether it is an image: {error} (--force replaces it)"
-            )
+            bail!("checking whether the existing file is an image: {error} (--force replaces it)")
         }
     }
-    match data.filter(|data| is_called_like_an_image(data)) {
-        None => bail!("there is a file that is not an image (--force replaces it)"),
+    match data.filter(|data| has_image_extension(data)) {
+        None => bail!("the existing file is not an image (--force replaces it)"),
         Some(data) => bail!(
-            "there is a file that is not an image, and {data:?} looks like one; the image comes first, and \
-             --data-file names the file with its data (--force replaces {image:?})"
+            "the existing file is not an image, but {data:?} looks like one: name the image first, and the file with \
+             the data with --data-file (--force replaces {image:?})"
         ),
     }
 }
 
-fn is_called_like_an_image(path: &Path) -> bool {
+fn has_image_extension(path: &Path) -> bool {
     const ENDINGS: [&str; 2] = ["iso", "img"];
     let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
     ENDINGS.iter().any(|image| ending.eq_ignore_ascii_case(image))

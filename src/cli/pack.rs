@@ -13,19 +13,19 @@ use metadata_image::{
 
 use super::say;
 
-/// Make JSON user data of a directory
+/// Make JSON user data from a directory
 ///
-/// Every file becomes an entry with its content and mode, every directory one
-/// with its mode; the modes 0644 and 0755 are left out, since they are what an
-/// entry without one gets. 'metadata create --data-dir' puts the same on an
-/// image.
+/// Every file becomes an entry with its content and mode, and every directory an
+/// entry with its mode. The default modes, 0644 for files and 0755 for
+/// directories, are left out. 'metadata create --data-dir' stores the same data
+/// on an image.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The directory
     directory: PathBuf,
 
-    /// Store what symbolic links point to
+    /// Follow symbolic links, and store what they point to
     #[arg(long)]
     follow: bool,
 }
@@ -42,7 +42,7 @@ impl Args {
     }
 }
 
-/// The user data of a directory. Everything in it that has no place there is named, then it fails.
+/// The user data made from a directory. Prints every file that cannot be stored, and then fails.
 pub(super) fn pack_directory(directory: &Path, follow: bool) -> Result<Vec<u8>> {
     match pack(directory, follow)? {
         Ok(tree) => to_json(&tree).with_context(|| format!("packing {directory:?}")),
@@ -50,12 +50,9 @@ pub(super) fn pack_directory(directory: &Path, follow: bool) -> Result<Vec<u8>> 
             for fault in &faults {
                 say(&format!("packing {:?}: {}", fault.path, fault.why));
             }
-            let files = if faults.len() == 1 {
-                "1 file has".to_owned()
-            } else {
-                format!("{} files have", faults.len())
-            };
-            Err(anyhow!("packing {directory:?}: {files} no place in a config tree"))
+            let files =
+                if faults.len() == 1 { "1 file".to_owned() } else { format!("{} files", faults.len()) };
+            Err(anyhow!("packing {directory:?}: {files} cannot be stored in a config tree"))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `metadata policy`, and the process that evaluates a policy.
+//! `metadata policy`, and the hidden commands that evaluate a policy.
 
 use std::{
     io::{stdin, stdout},
@@ -9,26 +9,29 @@ use std::{
 use anyhow::{Context, Result, bail};
 use metadata_image::{
     agent::{Trust, admission},
-    manifest::timestamp::Moment,
+    manifest::timestamp::Timestamp,
     policy::{
-        decision::{Policy, THIS_PROGRAM, Worker},
-        engine, supervisor,
+        decision::Policy,
+        engine,
+        process::{THIS_PROGRAM, Worker},
+        supervisor,
     },
     provider::{
         Level,
-        cdrom::{self, Reading},
+        cdrom::{self, ReadScope},
     },
     trust::verify::verify,
 };
 
-use super::{escape::pretty_json, log, print, read_bounded, say, signers::Trusted};
+use super::{escape::pretty_json, log, print, read_bounded, say, trust_args::SignerArgs};
 
 /// Evaluate an initialization policy for an image, as the agent in a guest does
 ///
 /// A policy is a file in Rego with the rules allow, deny or sample in any
-/// package. It denies the image when deny is not empty, when allow is there and
-/// not true, when there is none of the three, and when anything goes wrong.
-/// With sample the decision is logged on standard error, as one line of JSON.
+/// package. The image is denied if deny is not empty, if allow is defined and
+/// not true, if the policy has none of the three rules, or if anything goes
+/// wrong. With sample, the decision is logged to standard error as a line of
+/// JSON.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -39,7 +42,7 @@ pub(crate) struct Args {
     #[arg(long = "policy", value_name = "PATH", required_unless_present = "print_input")]
     policies: Vec<PathBuf>,
 
-    /// Print what the policy sees, for 'opa eval --input', and do not evaluate
+    /// Only print the input of the policy, for 'opa eval --input'
     #[arg(long, conflicts_with_all = ["policies", "allow_exec"])]
     print_input: bool,
 
@@ -48,11 +51,11 @@ pub(crate) struct Args {
     allow_exec: bool,
 
     #[command(flatten)]
-    trusted: Trusted,
+    trusted: SignerArgs,
 
-    /// The moment for which the signature is checked [default: now]
-    #[arg(long, value_name = "TIME", value_parser = Moment::parse, requires = "allowed_signers")]
-    at: Option<Moment>,
+    /// The time for which the signature is checked [default: now]
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, requires = "allowed_signers")]
+    at: Option<Timestamp>,
 }
 
 const EXAMPLES: &str = "\
@@ -62,16 +65,16 @@ Examples:
       --allowed-signers allowed_signers
   metadata policy meta.iso --print-input | opa eval -I -d signed.rego data";
 
-/// The hidden subcommand that has a policy evaluated.
+/// The hidden command that supervises the evaluation.
 const WORKER: &str = "policy-worker";
 
-/// The hidden subcommand that evaluates it.
+/// The hidden command that evaluates.
 const EVALUATOR: &str = "policy-evaluator";
 
-/// Bytes of a policy at most, as many as the engine takes.
+/// The largest policy, in bytes: the limit of the engine.
 const POLICY_BYTES_MAX: u64 = 1 << 20;
 
-/// Has one policy evaluated, which it reads from standard input
+/// Supervises the evaluation of a policy from standard input
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
 pub(crate) struct WorkerArgs {}
@@ -83,7 +86,7 @@ impl WorkerArgs {
     }
 }
 
-/// Evaluates one policy, which it reads from standard input
+/// Evaluates a policy from standard input
 #[derive(Debug, clap::Args)]
 #[command(hide = true)]
 pub(crate) struct EvaluatorArgs {}
@@ -99,13 +102,13 @@ impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let terms = self.trusted.terms(self.at)?;
         let mut tell = |level, text: &str| match level {
-            Level::Log => log(text),
+            Level::Raw => log(text),
             Level::Detail => {}
             Level::Step | Level::Warning => say(text),
         };
-        let mut found = cdrom::read_from(&self.image, Reading::All, &mut tell)?;
+        let mut found = cdrom::read_from(&self.image, ReadScope::All, &mut tell)?;
         let Some(contents) = &found.contents else {
-            bail!("reading image {:?}: it has no data for a guest", self.image);
+            bail!("reading image {:?}: the image has no data for a guest", self.image);
         };
         let context = || format!("refusing {:?}", self.image);
         if self.print_input {
@@ -122,13 +125,12 @@ impl Args {
     }
 }
 
-/// Reads a policy, for this program to evaluate.
+/// Reads a policy that this program evaluates.
 pub(super) fn load(paths: &[PathBuf], allow_exec: bool) -> Result<Arc<(Policy, Worker)>> {
     let read = |path: &PathBuf| {
         let bytes = read_bounded(path, "policy", POLICY_BYTES_MAX)?;
-        let text = String::from_utf8(bytes)
-            .ok()
-            .with_context(|| format!("reading policy {path:?}: it is not UTF-8"))?;
+        let text =
+            String::from_utf8(bytes).ok().with_context(|| format!("reading policy {path:?}: not UTF-8"))?;
         Ok((path.to_string_lossy().into_owned(), text))
     };
     let files = paths.iter().map(read).collect::<Result<_>>()?;

@@ -9,8 +9,8 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use metadata_image::image::Progress;
 
-/// How long nothing is shown.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long the work takes before the bar is shown.
+const DELAY: Duration = Duration::from_secs(1);
 
 /// What a bar counts.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ enum Unit {
 }
 
 impl Unit {
-    /// How it looks, if it is known how many there will be, and if it is not.
+    /// The template of the bar. `known`: the total is known.
     fn template(self, known: bool) -> &'static str {
         match (self, known) {
             (Self::Bytes, true) => "{bytes} of {total_bytes} [{bar:30}] {bytes_per_sec}, {eta} left",
@@ -35,17 +35,17 @@ impl Unit {
 pub(super) struct Bar {
     started: Instant,
     unit: Unit,
-    /// `None` where there is nobody to look.
+    /// `None`: the bar is not wanted, or standard error is not a terminal.
     shown: Option<ProgressBar>,
 }
 
 impl Bar {
-    /// One of bytes. `quiet`: there shall be none.
+    /// A bar that counts bytes. `quiet`: it is not shown.
     pub(super) fn new(quiet: bool) -> Self {
         Self::of(Unit::Bytes, quiet)
     }
 
-    /// One of images, likewise.
+    /// A bar that counts images. `quiet`: it is not shown.
     pub(super) fn of_images(quiet: bool) -> Self {
         Self::of(Unit::Images, quiet)
     }
@@ -57,15 +57,15 @@ impl Bar {
     }
 
     fn draw(&self, bar: &ProgressBar) {
-        if !bar.is_hidden() || self.started.elapsed() < PATIENCE {
+        if !bar.is_hidden() || self.started.elapsed() < DELAY {
             return;
         }
-        // Of a pipe nobody knows the length.
+        // The length of a pipe is not known.
         let known = bar.length().is_some_and(|len| len > 0);
         let style = ProgressStyle::with_template(self.unit.template(known))
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
-                // A string takes it.
+                // Writing to a string does not fail.
                 let _ = write!(out, "{:.0}", state.per_sec());
             });
         bar.set_style(style.progress_chars("=> "));
@@ -74,8 +74,8 @@ impl Bar {
 }
 
 impl Bar {
-    /// Does what writes to standard error while the bar is not there.
-    pub(super) fn aside(&self, write: impl FnOnce()) {
+    /// Hides the bar while `write` writes to standard error.
+    pub(super) fn suspend(&self, write: impl FnOnce()) {
         match &self.shown {
             Some(bar) => bar.suspend(write),
             None => write(),

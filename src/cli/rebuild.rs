@@ -1,4 +1,4 @@
-//! What `confirm` and `sign` share: an image that is built again from itself, with another manifest.
+//! Rebuilds an image from itself with another manifest, for `confirm` and `sign`.
 
 use std::{fs::File, path::Path};
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use metadata_image::{
     image::Image,
     manifest::{
-        Manifest, Statement, Volume,
+        Manifest, Statement, VolumeInfo,
         inventory::{Contents, check_readers},
     },
     output::atomic_file::{Target, is_same_file},
@@ -14,7 +14,7 @@ use metadata_image::{
     trust::signature::Signature,
 };
 
-use super::{for_library, progress::Bar, say, signals::clean_up_on_signals};
+use super::{progress::Bar, say, signals::clean_up_on_signals, to_library_error};
 
 /// An image and what is on it.
 pub(super) struct Rebuild<'a> {
@@ -23,18 +23,18 @@ pub(super) struct Rebuild<'a> {
     /// The file that the image is in, locked.
     locked: File,
     image: Image,
-    volume: Volume,
+    volume: VolumeInfo,
     contents: Contents,
-    /// Its manifest, which describes it.
+    /// Its manifest, which has been checked against the image.
     pub(super) manifest: Option<Manifest>,
 }
 
 impl<'a> Rebuild<'a> {
-    /// Reads all of the image at `path`, for the work that errors call `doing`.
+    /// Reads all of the image at `path`. Errors call the work `doing`.
     pub(super) fn open(path: &'a Path, doing: &str, progress: &mut Bar) -> Result<Self> {
         let context = || format!("{doing} image {path:?}");
         clean_up_on_signals()?;
-        let (target, file) = open_alone(path, context)?;
+        let (target, file) = open_locked(path, context)?;
         let locked = file.try_clone().with_context(context)?;
         let mut image = Image::in_file(file, path)?;
         let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, progress).with_context(context)?;
@@ -44,14 +44,14 @@ impl<'a> Rebuild<'a> {
         Ok(Self { path, target, locked, image, volume, contents, manifest })
     }
 
-    /// The manifest with this statement.
+    /// The manifest of the image with this statement.
     pub(super) fn describe(&self, statement: Statement) -> Manifest {
         Manifest::new(&self.volume, self.contents.files.clone(), statement)
     }
 
-    /// Replaces the image by one with `manifest` and `signature`. Its permission bits stay.
+    /// Replaces the image with one that has `manifest` and `signature`. Its permission bits stay.
     ///
-    /// `quiet`: the line about what was done is not wanted.
+    /// `quiet`: prints no message on success, and no warnings about names.
     pub(super) fn write(
         self,
         manifest: &Manifest,
@@ -68,9 +68,9 @@ impl<'a> Rebuild<'a> {
             signature: signature.map(Signature::into_text),
             ..Recipe::of_image(&self.image, &self.contents, &self.volume).with_context(building)?
         };
-        // What is wrong with the names on an image is no fault of the command line.
+        // Names on the image that are wrong are not a usage error.
         recipe.check().map_err(|error| anyhow!("{error}")).with_context(building)?;
-        let mode = self.target.mode().context("it is gone").with_context(building)?;
+        let mode = self.target.mode().context("the image no longer exists").with_context(building)?;
         let file = self.target.create(mode).with_context(building)?;
         let clashes = recipe.clashes();
         let draft = recipe.draft()?;
@@ -82,20 +82,23 @@ impl<'a> Rebuild<'a> {
             let (volume, records) = image.list()?;
             check_readers(&mut image, &volume, &records)
                 .and_then(|()| image.check_superblocks(&records))
-                .context("nobody could verify it")
+                .context("checking that the new image can be verified")
                 .with_context(building)?;
         }
         warnings.extend(written.mistakable);
-        // Nobody who asks for the lock replaces it meanwhile, and others may.
+        // The lock keeps out other runs of this program, but not other programs.
         let check_old = |old: Option<File>| match old {
             Some(old) if !is_same_file(&old, &self.locked)? => {
-                bail!("another file is there by now, and it is not replaced")
+                bail!("another file has replaced the image meanwhile")
             }
             _ => Ok(()),
         };
-        file.commit(false, |old| check_old(old).map_err(for_library)).with_context(building)?;
+        file.commit(false, |old| check_old(old).map_err(to_library_error)).with_context(building)?;
         if lost {
-            say(&format!("warning: {}: its signature no longer fits and was removed", self.path.display()));
+            say(&format!(
+                "warning: {}: the signature no longer matches and was removed",
+                self.path.display()
+            ));
         }
         if !quiet {
             for warning in warnings {
@@ -112,7 +115,7 @@ impl<'a> Rebuild<'a> {
     }
 }
 
-/// When and by whom an image with `manifest` may be accepted, where that is limited.
+/// The limits on when and by whom an image with `manifest` may be accepted.
 fn limits(manifest: &Manifest) -> String {
     let Statement { not_before, not_after, audience, .. } = manifest.statement();
     let since = not_before.map(|time| format!(" from {time}"));
@@ -121,17 +124,17 @@ fn limits(manifest: &Manifest) -> String {
     [since, until, audience].into_iter().flatten().collect()
 }
 
-/// The image at `path`, open and for this process alone as long as it is: of two that change an image at once, the second one
-/// waits, so that it does not undo what the first one did.
-fn open_alone(path: &Path, context: impl Fn() -> String) -> Result<(Target, File)> {
+/// Opens and locks the image at `path`. If two processes change an image at the same time, the second one waits, so that it
+/// does not undo the change of the first.
+fn open_locked(path: &Path, context: impl Fn() -> String) -> Result<(Target, File)> {
     for _ in 0..REPLACED_MAX {
         let target = Target::resolve(path).with_context(&context)?;
         if let Some(file) = target.open_locked().with_context(|| format!("reading image {path:?}"))? {
             return Ok((target, file));
         }
     }
-    Err(anyhow!("others replace it again and again")).with_context(context)
+    Err(anyhow!("other processes keep replacing the image")).with_context(context)
 }
 
-/// How often an image may be replaced by others while it is waited for.
+/// How often the image may be replaced while this process waits for the lock.
 const REPLACED_MAX: usize = 1000;

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, renderer::DecorStyle};
 use metadata_image::{
-    check::Checked,
+    check::CheckedText,
     userdata::finding::{Finding, Lines, Position, Severity},
 };
 use serde::Serialize;
@@ -14,12 +14,12 @@ use super::{
     escape::{json, printable, printable_source},
 };
 
-/// Bytes before and behind a place that are shown of a long line.
+/// How much of a long line is shown before and after a finding, in bytes.
 const AROUND_BYTES: usize = 200;
 
-/// A finding for machines.
+/// A finding as JSON.
 #[derive(Serialize)]
-struct ForMachines<'a> {
+struct JsonFinding<'a> {
     code: &'static str,
     severity: String,
     file: &'a str,
@@ -38,7 +38,7 @@ pub(super) struct Count {
 }
 
 impl Count {
-    pub(super) fn of(checked: &[Checked]) -> Self {
+    pub(super) fn of(checked: &[CheckedText]) -> Self {
         let mut count = Self::default();
         for finding in checked.iter().flat_map(|checked| &checked.findings) {
             match finding.code.severity() {
@@ -61,10 +61,10 @@ impl std::fmt::Display for Count {
     }
 }
 
-/// The findings in `checked`, which came from `file`, each as a paragraph.
+/// The findings about `checked`, which is from `file`, each as a paragraph.
 pub(super) fn paragraphs<'a>(
     file: &str,
-    checked: &'a Checked,
+    checked: &'a CheckedText,
     out: &impl IsTerminal,
 ) -> impl Iterator<Item = String> + 'a {
     let renderer = if colours_are_wanted(out) { Renderer::styled() } else { Renderer::plain() };
@@ -81,7 +81,7 @@ pub(super) fn paragraphs<'a>(
             path => printable(&format!("{path}: {}", finding.message)),
         };
         let title = level.primary_title(title).id(finding.code.name());
-        let shown = Shown::of(&lines, finding);
+        let shown = SnippetLine::of(&lines, finding);
         let hint = finding.hint.as_deref().map(printable);
         let group = if checked.text.is_empty() {
             title.element(Origin::path(&file))
@@ -99,13 +99,13 @@ pub(super) fn paragraphs<'a>(
     })
 }
 
-/// A JSON object for every finding, a line each.
-pub(super) fn json_lines<'a>(file: &str, checked: &'a Checked) -> impl Iterator<Item = String> + 'a {
+/// A JSON object on a line for every finding.
+pub(super) fn json_lines<'a>(file: &str, checked: &'a CheckedText) -> impl Iterator<Item = String> + 'a {
     let lines = Lines::of(&checked.text);
     let file = full_name(file, checked);
     checked.findings.iter().map(move |finding: &Finding| {
         let position = (!checked.text.is_empty()).then(|| lines.position(finding.span.start));
-        let object = ForMachines {
+        let object = JsonFinding {
             code: finding.code.name(),
             severity: finding.code.severity().to_string(),
             file: &file,
@@ -119,22 +119,22 @@ pub(super) fn json_lines<'a>(file: &str, checked: &'a Checked) -> impl Iterator<
     })
 }
 
-fn full_name(file: &str, checked: &Checked) -> String {
+fn full_name(file: &str, checked: &CheckedText) -> String {
     match &checked.name {
         Some(name) => format!("{file}/{name}"),
         None => file.to_owned(),
     }
 }
 
-/// The line of a finding, safe for a terminal, and cut to a window where it is long, so that a report costs the same in a
-/// text of any size.
-struct Shown {
+/// The line of a finding, escaped for a terminal. A long line is cut to a window, so that a report costs the same in a text of
+/// any size.
+struct SnippetLine {
     source: String,
     position: Position,
     span: std::ops::Range<usize>,
 }
 
-impl Shown {
+impl SnippetLine {
     fn of(lines: &Lines<'_>, finding: &Finding) -> Self {
         let position = lines.position(finding.span.start);
         let line = lines.line(position.line);
@@ -151,7 +151,7 @@ impl Shown {
         Self { source: before + &marked + &behind, position, span }
     }
 
-    /// The report, in which columns are counted from where the line was cut, with that of the line.
+    /// Corrects the column in a report whose line was cut.
     fn with_true_column(&self, file: &str, report: String) -> String {
         let Position { line, column, .. } = self.position;
         let in_window = self.source[..self.span.start].chars().count() + 1;

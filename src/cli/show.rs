@@ -9,7 +9,7 @@ use metadata_image::{
         layout::Layout,
     },
     image::{Image, Kind, Record, SECTOR_BYTES},
-    manifest::{self, Manifest, timestamp::Moment},
+    manifest::{self, Manifest, timestamp::Timestamp},
 };
 use serde::Serialize;
 
@@ -19,12 +19,12 @@ use super::{
     print,
 };
 
-/// Show what is on an image and which agents find it
+/// Show the content of an image and which agents find it
 ///
-/// Reads any ISO 9660 image, also those of other tools, from a file or a block
-/// device. The last table says which file the agents take for the user data,
-/// and whether they find it when the image is attached as a CD-ROM and as a
-/// virtio disk.
+/// Reads any ISO 9660 image, including those of other tools, from a file or a
+/// block device. The last table shows which file each agent reads as the user
+/// data, and whether it finds the file if the image is attached as a CD-ROM or
+/// as a virtio disk.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -43,7 +43,7 @@ Examples:
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Shown {
+struct ShowOutput {
     path: String,
     size: u64,
     volume_identifier: String,
@@ -54,16 +54,16 @@ struct Shown {
     trees: Vec<&'static str>,
     /// The tree whose files are listed.
     tree: &'static str,
-    /// Whether the root directory could only be read leniently.
+    /// Whether the root directory is malformed and was read leniently.
     malformed: bool,
     files: Vec<ShownFile>,
     agents: Vec<ShownAgent>,
-    /// What the manifest says, unless there is none.
+    /// The manifest, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     manifest: Option<ShownManifest>,
 }
 
-/// A manifest as it is: whether it is true nobody has looked.
+/// A manifest, which has not been checked against the image.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum ShownManifest {
@@ -71,12 +71,12 @@ enum ShownManifest {
         run_id: String,
         user_provided_metadata: Vec<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        not_before: Option<Moment>,
+        not_before: Option<Timestamp>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        not_after: Option<Moment>,
+        not_after: Option<Timestamp>,
         #[serde(skip_serializing_if = "Option::is_none")]
         audience: Option<String>,
-        /// Whether there is a file with a signature.
+        /// Whether the image has a signature file.
         signed: bool,
     },
     Malformed {
@@ -101,7 +101,7 @@ struct ShownFile {
     size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sector: Option<u64>,
-    /// Whether the image has all of its bytes.
+    /// Whether the image contains all of its bytes.
     complete: bool,
 }
 
@@ -110,7 +110,7 @@ impl Args {
         let mut image = Image::open(&self.image)?;
         let (volume, records) = image.list()?;
         let files = records.iter().map(|record| shown(&image, record)).collect();
-        let shown = Shown {
+        let shown = ShowOutput {
             path: self.image.display().to_string(),
             size: image.bytes(),
             volume_identifier: volume.identifier.clone(),
@@ -175,13 +175,13 @@ fn shown(image: &Image, record: &Record) -> ShownFile {
     }
 }
 
-impl Shown {
+impl ShowOutput {
     fn to_text(&self) -> String {
         let style = Style::for_standard_output();
         let mut text = String::new();
         let mut line = |name: &str, value: String| {
             writeln!(text, "{} {}", style.faint(&format!("{name:<9}")), printable(&value))
-                .expect("a string takes it");
+                .expect("writing to a string does not fail");
         };
         line("image", self.path.clone());
         let truncated = if self.volume_size > self.size {
@@ -191,7 +191,7 @@ impl Shown {
         };
         line("size", format!("{} bytes{truncated}", self.size));
         line("volume", self.volume_identifier.clone());
-        line("layout", self.layout.map_or("none that is known".to_owned(), |layout| layout.to_string()));
+        line("layout", self.layout.map_or("unknown".to_owned(), |layout| layout.to_string()));
         line("created", self.created.clone().unwrap_or_else(|| "no valid date".to_owned()));
         line("modified", self.modified.clone().unwrap_or_else(|| "no valid date".to_owned()));
         line("trees", self.describe_trees());
@@ -220,7 +220,7 @@ impl Shown {
         text.push('\n');
         text += &table(&rows, [false, true, true, false], &style);
 
-        let mut rows = vec![["agent", "takes", "cd-rom", "virtio disk"].map(str::to_owned)];
+        let mut rows = vec![["agent", "reads", "cd-rom", "virtio disk"].map(str::to_owned)];
         for ShownAgent { agent, reading } in &self.agents {
             let yes = |found: bool| if found { "yes" } else { "no" };
             let because =
@@ -265,7 +265,7 @@ impl ShownManifest {
     }
 }
 
-/// Rows with aligned columns, the first as their heading; `right`: columns of numbers.
+/// Formats rows with aligned columns. The first row is the heading. `right`: columns of numbers.
 fn table(rows: &[[String; 4]], right: [bool; 4], style: &Style) -> String {
     let mut widths = [0; 4];
     for row in rows {
@@ -291,7 +291,7 @@ fn table(rows: &[[String; 4]], right: [bool; 4], style: &Style) -> String {
     text
 }
 
-/// Faint headings on a terminal, plain text elsewhere and where `NO_COLOR` is set.
+/// Faint headings on a terminal; plain text elsewhere, and if `NO_COLOR` is set.
 struct Style {
     colour: bool,
 }

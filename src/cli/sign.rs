@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::ArgGroup;
 use metadata_image::{
-    manifest::{Manifest, Statement, timestamp::Moment},
+    manifest::{Manifest, Statement, timestamp::Timestamp},
     trust::signature::{NAMESPACE, Signature},
 };
 
-use super::{progress::Bar, read_bounded, rebuild::Rebuild, say};
+use super::{escape::shell_quoted, progress::Bar, read_bounded, rebuild::Rebuild, say};
 
-/// Sign all that is on an image
+/// Sign an image
 ///
-/// The signature is one of 'ssh-keygen -Y sign' over the manifest, which lists
-/// every file with its digest. The image is built again with the same files,
-/// name and date, in one step; limits that it has and that are not given anew
-/// stay. A key in ssh-agent or on hardware, or one with
-/// a passphrase, signs with ssh-keygen itself; the second example shows how.
-/// So should an RSA key: who can measure how long signing takes here may
-/// learn it (RUSTSEC-2023-0071).
+/// The signature has the format of 'ssh-keygen -Y sign' and covers the manifest,
+/// which lists every file with its digest. The image is rebuilt in one step with
+/// the same files, name and date. It keeps its limits, unless new ones are given.
+/// For a key in ssh-agent, on hardware or with a passphrase, sign with
+/// ssh-keygen, as the second example shows. Do the same for an RSA key: someone
+/// who can measure how long signing takes here could learn it
+/// (RUSTSEC-2023-0071).
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, override_usage = USAGE, group = ArgGroup::new("with").required(true))]
 pub(crate) struct Args {
@@ -31,28 +31,27 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH", group = "with")]
     key: Option<PathBuf>,
 
-    /// A signature that was made of the image's manifest.json
+    /// A signature of the image's manifest.json
     #[arg(long, value_name = "PATH", group = "with")]
     signature: Option<PathBuf>,
 
-    /// Write the manifest only, for another program to sign
+    /// Only add the manifest, for another program to sign
     #[arg(long, group = "with")]
     manifest_only: bool,
 
-    /// The first moment in which the image may be accepted, such as
-    /// 2026-12-31T00:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = Moment::parse, conflicts_with = "signature")]
-    not_before: Option<Moment>,
+    /// Accept the image only from this time on, such as 2026-12-31T00:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, conflicts_with = "signature")]
+    not_before: Option<Timestamp>,
 
-    /// The last one; a date alone is its first second
-    #[arg(long, value_name = "TIME", value_parser = Moment::parse, conflicts_with = "signature")]
-    not_after: Option<Moment>,
+    /// Accept the image only up to this time; a date alone is its first second
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, conflicts_with = "signature")]
+    not_after: Option<Timestamp>,
 
-    /// Who shall accept the image; nobody else will
+    /// The only audience that accepts the image
     #[arg(long, value_name = "NAME", conflicts_with = "signature")]
     audience: Option<String>,
 
-    /// No line on success, no progress
+    /// Print no message on success, and no progress
     #[arg(short, long)]
     quiet: bool,
 }
@@ -70,7 +69,7 @@ Examples:
       ssh-keygen -Y sign -n metadata-image -f key.pub manifest.json &&
       metadata sign meta.iso --signature manifest.json.sig";
 
-/// Bytes of a key or a signature at most.
+/// The largest key or signature, in bytes.
 const KEY_BYTES_MAX: u64 = 64 << 10;
 
 impl Args {
@@ -89,7 +88,7 @@ impl Args {
             (_, Some(path)) => {
                 ensure!(
                     rebuild.manifest.is_some(),
-                    "signing image {:?}: it has no manifest.json that could have been signed (--manifest-only makes one)",
+                    "signing image {:?}: the image has no manifest.json that could have been signed (--manifest-only adds one)",
                     self.image
                 );
                 Some(read_signature(path, &manifest).with_context(context)?)
@@ -98,8 +97,8 @@ impl Args {
         };
         if self.key.is_some() && !self.quiet && signature.as_ref().is_some_and(Signature::is_by_rsa_key) {
             say(&format!(
-                "warning: {}: who can measure how long this program signs may learn the RSA key (RUSTSEC-2023-0071); \
-                 'metadata sign --help' shows how ssh-keygen signs",
+                "warning: {}: someone who can measure how long signing takes could learn the RSA key (RUSTSEC-2023-0071); \
+                 'metadata sign --help' shows how to sign with ssh-keygen",
                 self.image.display()
             ));
         }
@@ -108,24 +107,34 @@ impl Args {
 
     fn sign(&self, path: &Path, manifest: &Manifest) -> Result<Signature> {
         let key = read_bounded(path, "key", KEY_BYTES_MAX)?;
-        Signature::new(&key, &manifest.to_bytes()).map_err(|error| {
-            let image = &self.image;
-            let limits = self.limits();
-            anyhow!(
-                "key {path:?}: {error:#}; ssh-keygen can sign instead: metadata sign {image:?} --manifest-only{limits} && \
-                 metadata extract {image:?} manifest.json > manifest.json && \
-                 ssh-keygen -Y sign -n {NAMESPACE} -f {path:?} manifest.json && \
-                 metadata sign {image:?} --signature manifest.json.sig"
-            )
-        })
+        match Signature::new(&key, &manifest.to_bytes()) {
+            Ok(signature) => Ok(signature),
+            Err(error) => {
+                let instead = self.commands_for_ssh_keygen(path)?;
+                Err(anyhow!("key {path:?}: {error:#}; ssh-keygen can sign instead: {instead}"))
+            }
+        }
     }
 
-    /// The options that limit who may accept the image and when, to be given once more.
-    fn limits(&self) -> String {
+    /// The commands that sign the image with ssh-keygen.
+    fn commands_for_ssh_keygen(&self, key: &Path) -> Result<String> {
+        let [image, key] = [&*self.image, key].map(|path| shell_quoted(&path.to_string_lossy()));
+        let (image, key, limits) = (image?, key?, self.limits()?);
+        Ok(format!(
+            "metadata sign {image} --manifest-only{limits} && \
+             metadata extract {image} manifest.json > manifest.json && \
+             ssh-keygen -Y sign -n {NAMESPACE} -f {key} manifest.json && \
+             metadata sign {image} --signature manifest.json.sig"
+        ))
+    }
+
+    /// The given options that limit who may accept the image and when.
+    fn limits(&self) -> Result<String> {
         let since = self.not_before.map(|time| format!(" --not-before {time}"));
         let until = self.not_after.map(|time| format!(" --not-after {time}"));
-        let audience = self.audience.as_ref().map(|name| format!(" --audience {name:?}"));
-        [since, until, audience].into_iter().flatten().collect()
+        let audience =
+            self.audience.as_deref().map(shell_quoted).transpose()?.map(|name| format!(" --audience {name}"));
+        Ok([since, until, audience].into_iter().flatten().collect())
     }
 }
 

@@ -5,19 +5,19 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use metadata_image::{
     image::Image,
-    manifest::{inventory::Contents, timestamp::Moment},
+    manifest::{inventory::Contents, timestamp::Timestamp},
     trust::verify::verify,
 };
 use serde::Serialize;
 
-use super::{escape::pretty_json, print, progress::Bar, say, signers::Trusted};
+use super::{escape::pretty_json, print, progress::Bar, say, trust_args::SignerArgs};
 
-/// Check that an image is signed, all of it, by who may sign it
+/// Check that an allowed signer has signed an image
 ///
-/// Every file, the volume identifier, the date and the attached strings are
-/// those of the manifest, there is no other file, the trees of the volume
-/// agree, and the manifest's signature is by an allowed signer and for the
-/// namespace metadata-image. The agent in a guest checks the same.
+/// Succeeds if the files, the volume identifier, the date and the attached
+/// strings match the manifest, there is no other file, the trees of the volume
+/// agree, and an allowed signer has signed the manifest for the namespace
+/// metadata-image. The agent in a guest checks the same.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, mut_arg("allowed_signers", |argument| argument.required(true)))]
 pub(crate) struct Args {
@@ -25,17 +25,17 @@ pub(crate) struct Args {
     image: PathBuf,
 
     #[command(flatten)]
-    trusted: Trusted,
+    trusted: SignerArgs,
 
-    /// The moment for which it is checked [default: now]
-    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
-    at: Option<Moment>,
+    /// The time for which the image is checked [default: now]
+    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
+    at: Option<Timestamp>,
 
-    /// Print who signed what as JSON
+    /// Describe the signer and the manifest as JSON
     #[arg(long)]
     json: bool,
 
-    /// No line on success, no progress
+    /// Print no message on success, and no progress
     #[arg(short, long)]
     quiet: bool,
 }
@@ -48,25 +48,22 @@ Examples:
 
 /// What `--json` prints.
 #[derive(Serialize)]
-struct Verified<'a> {
+struct VerifyOutput<'a> {
     identity: &'a str,
     key_fingerprint: &'a str,
     run_id: &'a str,
     user_provided_metadata: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
-    not_before: Option<Moment>,
+    not_before: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    not_after: Option<Moment>,
+    not_after: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     audience: Option<&'a str>,
 }
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
-        let terms = self
-            .trusted
-            .terms(self.at)?
-            .context("clap lets no command line without allowed signers through")?;
+        let terms = self.trusted.terms(self.at)?.context("--allowed-signers is missing")?;
         let mut image = Image::open(&self.image)?;
         let mut progress = Bar::new(self.quiet);
         let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, &mut progress);
@@ -74,7 +71,7 @@ impl Args {
         let verified = contents.and_then(|contents| verify(&contents, &terms));
         let (manifest, signer) = verified.with_context(|| format!("verifying image {:?}", self.image))?;
         if self.json {
-            let verified = Verified {
+            let verified = VerifyOutput {
                 identity: &signer.identity,
                 key_fingerprint: &signer.fingerprint,
                 run_id: &manifest.run_id,

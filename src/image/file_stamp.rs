@@ -31,7 +31,7 @@ impl FileStamp {
 
     /// Fails if `file` has changed.
     pub(super) fn check(self, file: &File) -> Result<()> {
-        ensure!(Self::of(&file.metadata()?) == self, CHANGED);
+        ensure!(Changed: Self::of(&file.metadata()?) == self, CHANGED);
         Ok(())
     }
 }

@@ -188,7 +188,7 @@ impl Payload {
                     let mut file = File::open(path)?;
                     stamp.check(&file)?;
                     let read = read_pieces(&mut (&mut file).take(stamp.len), each, progress)?;
-                    ensure!(read == stamp.len, CHANGED);
+                    ensure!(Changed: read == stamp.len, CHANGED);
                     stamp.check(&file)
                 };
                 copy().with_context(|| format!("copying {role} {path:?} to the image"))
@@ -208,7 +208,7 @@ impl Payload {
 /// Copies `len` bytes of `file` to `offset` of `out`, leaving holes where `file` has them.
 fn copy_file(file: &File, len: u64, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<()> {
     let copied = copy_with_holes(file, Extent { offset: 0, len }, out, offset, progress)?;
-    ensure!(copied == len, CHANGED);
+    ensure!(Changed: copied == len, CHANGED);
     Ok(())
 }
 
@@ -256,7 +256,7 @@ fn open_file(path: PathBuf, role: &'static str, room: &mut SmallFileRoom) -> Res
     let mut bytes = Vec::with_capacity(usize::try_from(stamp.len)?);
     (&mut file).take(stamp.len).read_to_end(&mut bytes)?;
     if bytes.len() as u64 != stamp.len {
-        bail!(CHANGED);
+        bail!(Changed: CHANGED);
     }
     stamp.check(&file)?;
     Ok(Content::Bytes(bytes))

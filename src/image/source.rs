@@ -92,7 +92,7 @@ impl StoredFile {
                 let wanted = extent.len.min(limit);
                 image.seek(SeekFrom::Start(extent.offset))?;
                 let read = image.take(wanted).read_to_end(&mut bytes)?;
-                ensure!(read as u64 == wanted, "the image ends before the file does");
+                ensure!(Truncated: read as u64 == wanted, "the image ends before the file does");
                 limit -= wanted;
             }
             Ok(bytes)
@@ -120,7 +120,7 @@ impl StoredFile {
             let mut done = 0;
             for extent in joined(&self.extents) {
                 let copied = copy_with_holes(image, extent, out, offset + done, progress)?;
-                ensure!(copied == extent.len, "the image ends before the file does");
+                ensure!(Truncated: copied == extent.len, "the image ends before the file does");
                 done += extent.len;
             }
             Ok(done)
@@ -137,7 +137,7 @@ impl StoredFile {
             for extent in &self.extents {
                 image.seek(SeekFrom::Start(extent.offset))?;
                 let read = read_pieces(&mut image.take(extent.len), each, progress)?;
-                ensure!(read == extent.len, "the image ends before the file does");
+                ensure!(Truncated: read == extent.len, "the image ends before the file does");
             }
             Ok(())
         })

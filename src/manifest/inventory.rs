@@ -1,17 +1,16 @@
-//! All that is on an image, read once: what is checked is what is used.
+//! Everything on an image, read once, so that what is checked is what is used.
 
 use std::{
     io::{self, Write},
     sync::Arc,
 };
 
-use crate::error::{Context, Error, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
-use super::{File, Manifest, timestamp::Moment};
-use crate::manifest;
+use super::{ListedFile, Manifest, VolumeInfo, timestamp::Timestamp};
 use crate::{
     datasource::{layout::Layout, looked_for::LOOKED_FOR},
+    error::{Context, Error, Result, bail, ensure},
     image::{
         Image, Kind, Progress, Record, Volume,
         iso9660::{
@@ -19,39 +18,39 @@ use crate::{
             writer::{self, DerivedFile, DerivedFrom, DerivedInput, Draft},
         },
     },
+    manifest,
 };
 
-/// Bytes of a signature at most: one by an RSA key of 16,384 bits takes less than 8 KiB.
+/// The most bytes in a signature. One with an RSA key of 16,384 bits has less than 8 KiB.
 const SIGNATURE_BYTES_MAX: u64 = 64 << 10;
 
 /// What is on an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contents {
-    /// What the volume says of itself.
+    /// The volume.
     pub volume: Volume,
-    /// Its records, those of the manifest and the signature as well.
+    /// Its records, including those of the manifest and the signature.
     pub records: Vec<Record>,
-    /// Why readers may find something else on it, where they may: some reader cannot tell its names apart, its trees do not
-    /// agree, or it has a signature and is not the image that this program builds of what is on it, or looks like something
-    /// else than ISO 9660.
+    /// Why readers may disagree about the image, if they may: a reader cannot tell two names apart; the trees differ; or the image is
+    /// signed, and is not the image that this program builds from its files, or looks like another file system.
     pub disagreement: Option<String>,
-    /// Every other file, by name.
-    pub files: Vec<File>,
+    /// Every other file, in the order of their names.
+    pub files: Vec<ListedFile>,
     /// The bytes of the manifest.
     pub manifest: Option<Vec<u8>>,
     /// The bytes of its signature.
     pub signature: Option<Vec<u8>>,
-    /// What [`Contents::read`] was asked to keep.
+    /// The files that [`Contents::read`] was asked to keep.
     pub kept: Vec<(Record, Vec<u8>)>,
 }
 
 impl Contents {
-    /// Reads and digests every file of `image`. The bytes of those in `keep` are kept as they were digested; each may
-    /// have `keep_bytes` at most.
+    /// Reads and digests every file of `image`. The files that `keep` selects are kept with the bytes that were digested. Each of
+    /// them may have at most `keep_bytes`.
     ///
     /// # Errors
-    /// The image cannot be read, files overlap to be larger than the image, or it holds what no
-    /// manifest can describe: a link or a device, a name that is not UTF-8, a directory without files.
+    /// Fails if the image cannot be read, if the files overlap and together are larger than the image, or if
+    /// the image holds what a manifest cannot list: links, devices, names that are not UTF-8, directories without files.
     pub fn read(
         image: &mut Image,
         keep: impl Fn(&Volume, &[Record]) -> Vec<Record>,
@@ -73,9 +72,9 @@ impl Contents {
         };
         let files: Vec<_> = contents.records.iter().filter(|record| record.kind == Kind::File).collect();
         check_tree(&contents.records, &files)?;
-        // Many records of the same bytes would take for ever.
+        // Many records that share their bytes would take too long to digest.
         let bytes = files.iter().fold(0, |sum: u64, record| sum.saturating_add(record.len));
-        ensure!(bytes <= image.bytes(), "its files have {bytes} bytes in all, more than the image");
+        ensure!(bytes <= image.bytes(), "the files have {bytes} bytes together, more than the image");
         progress.expect(bytes);
         for record in files {
             if record.path == manifest::NAME.as_bytes() {
@@ -84,12 +83,16 @@ impl Contents {
                 contents.signature = Some(image.read(record, SIGNATURE_BYTES_MAX)?);
             } else if kept_records.iter().any(|kept| kept.path == record.path) {
                 let bytes = image.read(record, keep_bytes)?;
-                contents.files.push(File::new(&record.path, record.len, &Sha256::digest(&bytes).into())?);
+                contents.files.push(ListedFile::new(
+                    &record.path,
+                    record.len,
+                    &Sha256::digest(&bytes).into(),
+                )?);
                 contents.kept.push((record.clone(), bytes));
             } else {
-                let mut hash = Hash(Sha256::new());
+                let mut hash = HashWriter(Sha256::new());
                 image.copy(record, &mut hash, progress)?;
-                contents.files.push(File::new(&record.path, record.len, &hash.0.finalize().into())?);
+                contents.files.push(ListedFile::new(&record.path, record.len, &hash.0.finalize().into())?);
             }
         }
         contents.files.sort();
@@ -104,33 +107,33 @@ impl Contents {
         Ok(contents)
     }
 
-    /// The image that this program builds of the same files.
+    /// The image that this program builds from the same files.
     fn rebuild(&self, image: &Image, manifest: Vec<u8>) -> Result<Draft> {
-        let created = self.volume.created.as_deref().context("it has no valid date")?;
+        let created = self.volume.created.as_deref().context("the volume has no valid date")?;
         let files = self.records.iter().filter(|record| record.kind == Kind::File);
-        // What nobody could build must not cost what it would take, and nobody has checked the signature yet.
+        // Names that could not be laid out must not take the time to try, and the signature has not been checked yet.
         renaming::check(files.clone().map(|record| &*record.path)).map_err(Error::new)?;
         let files = files.filter(|record| record.path != manifest::NAME.as_bytes());
         let files = files.map(|record| Ok((record.path.clone(), image.source(record)?)));
         Draft::new(writer::VolumeSpec {
             identifier: self.volume.identifier.clone(),
-            seconds: Moment::parse(created)?.seconds(),
+            seconds: Timestamp::parse(created)?.seconds(),
             files: files.collect::<Result<_>>()?,
-            derived: vec![(manifest::NAME, Arc::new(Finished(manifest)))],
+            derived: vec![(manifest::NAME, Arc::new(ExistingManifest(manifest)))],
         })
     }
 
-    /// The bytes of the file of that name, which were asked for.
+    /// Takes the bytes of a kept file.
     #[must_use]
     pub fn take(&mut self, name: &[u8]) -> Option<Vec<u8>> {
         let (_, bytes) = self.kept.iter_mut().find(|(record, _)| record.path == name)?;
         Some(std::mem::take(bytes))
     }
 
-    /// The manifest, which describes the image. `None`: there is none.
+    /// The manifest, checked against the image. `None`: there is none.
     ///
     /// # Errors
-    /// It is malformed, or describes something else.
+    /// Fails if the manifest is malformed or does not match the image.
     pub fn manifest(&self) -> Result<Option<Manifest>> {
         let Some(bytes) = &self.manifest else { return Ok(None) };
         let manifest = Manifest::parse(bytes)?;
@@ -138,23 +141,23 @@ impl Contents {
         Ok(Some(manifest))
     }
 
-    /// What the volume is. `layout`: what it has been called before; `None`: what it looks like.
+    /// What a manifest says about the volume. `layout`: the layout in an earlier manifest; `None`: it is guessed from the files.
     ///
     /// # Errors
-    /// The image has no layout that is known, or no date.
-    pub fn describe_volume(&self, layout: Option<Layout>) -> Result<manifest::Volume> {
+    /// Fails if the layout is unknown or the volume has no date.
+    pub fn describe_volume(&self, layout: Option<Layout>) -> Result<VolumeInfo> {
         let layout = layout.or_else(|| Layout::of(&self.volume, &self.records));
-        let layout = layout.context("its layout is none that is known")?;
-        let created = self.volume.created.as_deref().context("it has no valid date")?;
-        let created_at = Moment::parse(created)?;
-        Ok(manifest::Volume { identifier: self.volume.identifier.clone(), layout, created_at })
+        let layout = layout.context("the layout is unknown")?;
+        let created = self.volume.created.as_deref().context("the volume has no valid date")?;
+        let created_at = Timestamp::parse(created)?;
+        Ok(VolumeInfo { identifier: self.volume.identifier.clone(), layout, created_at })
     }
 }
 
-/// Whether every reader finds the same files under the same names, by the records of the whole image.
+/// Checks that every reader finds the same files under the same names. `records` are those of the whole image.
 ///
 /// # Errors
-/// A name can be taken for another one, or the volume's trees differ.
+/// Fails if a reader can confuse two names, or if the trees of the volume differ.
 pub fn check_readers(image: &mut Image, volume: &Volume, records: &[Record]) -> Result<()> {
     Image::check_names(volume, records, &LOOKED_FOR, &manifest::OWN_NAMES)?;
     image.check_trees(records, &LOOKED_FOR)
@@ -173,20 +176,20 @@ fn check_tree(records: &[Record], files: &[&Record]) -> Result<()> {
                 let below = [&record.path[..], b"/"].concat();
                 let next = file_paths.partition_point(|path| *path < below.as_slice());
                 let filled = file_paths.get(next).is_some_and(|path| path.starts_with(&below));
-                ensure!(filled, "directory {name:?} holds no file, and no manifest can describe it");
+                ensure!(filled, "directory {name:?} has no files, so a manifest cannot list it");
             }
-            Kind::SymbolicLink => bail!("{name:?} is a symbolic link, and no manifest can describe it"),
-            Kind::Other => bail!("{name:?} is no file, and no manifest can describe it"),
+            Kind::SymbolicLink => bail!("{name:?} is a symbolic link, which a manifest cannot list"),
+            Kind::Other => bail!("{name:?} is not a regular file, so a manifest cannot list it"),
         }
     }
     Ok(())
 }
 
-/// A manifest that is made already. The writer never gives it a place among large files.
+/// A manifest that exists already. The writer never places it among large files.
 #[derive(Debug)]
-struct Finished(Vec<u8>);
+struct ExistingManifest(Vec<u8>);
 
-impl DerivedFile for Finished {
+impl DerivedFile for ExistingManifest {
     fn derived_from(&self) -> DerivedFrom {
         DerivedFrom::Files
     }
@@ -197,9 +200,9 @@ impl DerivedFile for Finished {
 }
 
 /// Digests what is written to it.
-struct Hash(Sha256);
+struct HashWriter(Sha256);
 
-impl Write for Hash {
+impl Write for HashWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.update(bytes);
         Ok(bytes.len())

@@ -1,35 +1,35 @@
-//! The manifest: what is on an image, and what its makers want to say about this boot.
+//! The manifest: what is on an image, and what its makers state about this boot.
 //!
-//! `manifest.json` in the root directory is one JSON object. Its bytes are canonical, so that whoever makes one of the same
-//! facts makes the same bytes, and a signature of one is a signature of all: members in the order of their names, no
-//! white space and no line end, strings in UTF-8 with no escape but `\"`, `\\`, `\b`, `\t`, `\n`, `\f`, `\r` and `\u00XX`
-//! with small letters for other control characters up to U+001F, numbers as decimal digits. No member is `null`.
+//! `manifest.json` in the root directory is one JSON object. Its bytes are canonical: equal content has equal bytes, and so one
+//! signature. Members are in the order of their names. There is no white space and no line end. Strings are UTF-8, and their only
+//! escapes are `\"`, `\\`, `\b`, `\t`, `\n`, `\f`, `\r`, and `\u00XX` with lower-case letters for other control characters up to
+//! U+001F. Numbers are decimal digits. No member is `null`.
 //!
 //! | member | value |
 //! |---|---|
-//! | `audience` | who shall accept the image; may be missing |
+//! | `audience` | who may accept the image; optional |
 //! | `created_at` | the image's date |
-//! | `files` | every other file but the signature, by the bytes of its name: `name` from the root with `/`, `sha256` in small hexadecimal digits, `size` in bytes |
+//! | `files` | every file except manifest and signature, in the order of the bytes of its name: `name` from the root with `/`, `sha256` in lower-case hexadecimal digits, `size` in bytes |
 //! | `layout` | `linuxkit`, `nocloud` or `configdrive` |
-//! | `not_after`, `not_before` | the last and the first second in which the image may be accepted; may be missing |
+//! | `not_after`, `not_before` | the last and the first second in which the image may be accepted; optional |
 //! | `run_id` | the name of this boot |
 //! | `user_provided_metadata` | an array of strings, each attached after the one before |
 //! | `version` | 1: this format, and the layout of the image |
-//! | `volume_identifier` | that of the primary volume descriptor without blanks at its end |
+//! | `volume_identifier` | the volume identifier of the primary volume descriptor, without trailing blanks |
 //!
 //! Times are `YYYY-MM-DDThh:mm:ssZ`.
 
 pub mod inventory;
 pub mod timestamp;
 
-use crate::error::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use self::{inventory::Contents, timestamp::Moment};
+use self::{inventory::Contents, timestamp::Timestamp};
 use crate::{
     datasource::layout::Layout,
     encoding::hex,
+    error::{Context, Result, bail, ensure},
     image::{
         DIGEST_BYTES,
         iso9660::writer::{DerivedFile, DerivedFrom, DerivedInput},
@@ -42,137 +42,139 @@ pub const NAME: &str = "manifest.json";
 /// The signature's name on an image.
 pub const SIGNATURE_NAME: &str = "manifest.json.sig";
 
-/// The files of an image that are about the others.
+/// The files on an image that a manifest does not list.
 pub const OWN_NAMES: [&str; 2] = [NAME, SIGNATURE_NAME];
 
-/// Bytes of a manifest at most: twice what as many files as an image holds take, with the longest names.
+/// The most bytes in a manifest: twice the size for as many files as an image can hold, with the longest names.
 pub const BYTES_MAX: u64 = 8 << 20;
 
-/// The only version there is. It names the members of a manifest, and how an image that has one is laid out, byte for byte:
-/// whoever verifies an image builds it again. So neither may change without a new version beside this one; the images in
-/// testdata/frozen tell.
+/// The only version. It fixes the members of a manifest, and every byte of the layout of an image that has one, since `verify`
+/// builds the image again. A change of either needs another version beside this one. The images in testdata/frozen test this.
 const VERSION: u32 = 1;
 
-/// Bytes of a run id at most.
+/// The most bytes in a run id, and in an audience.
 const RUN_ID_BYTES_MAX: usize = 255;
 
 /// Hexadecimal digits of a run id that is made from the content.
 const RUN_ID_DIGITS: usize = 32;
 
-/// What is on an image, and what its makers say. The order of the members is that of their names.
+/// What is on an image, and what its makers state. The fields are in the order of their names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Who shall accept the image; `None`: whoever trusts its signer.
+    /// Who may accept the image; `None`: anyone who trusts its signer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
     /// The image's date.
-    pub created_at: Moment,
-    /// Every file on the image but the manifest and its signature, by name.
-    pub files: Vec<File>,
+    pub created_at: Timestamp,
+    /// Every file on the image except the manifest and its signature, in the order of their names.
+    pub files: Vec<ListedFile>,
     /// The image's layout.
     pub layout: Layout,
     /// The last second in which the image may be accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_after: Option<Moment>,
-    /// The first second in which it may.
+    pub not_after: Option<Timestamp>,
+    /// The first second in which the image may be accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub not_before: Option<Moment>,
+    pub not_before: Option<Timestamp>,
     /// The name of this boot.
     pub run_id: String,
-    /// What was attached to it, oldest first.
+    /// The strings that were attached, oldest first.
     pub user_provided_metadata: Vec<String>,
     version: u32,
     /// The volume identifier.
     pub volume_identifier: String,
 }
 
-/// A file on an image.
+/// A file that a manifest lists.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct File {
+pub struct ListedFile {
     /// Its path from the root.
     pub name: String,
     /// The SHA-256 digest of its bytes, in hexadecimal digits.
     pub sha256: String,
-    /// Bytes in it.
+    /// The number of bytes.
     pub size: u64,
 }
 
-impl File {
-    /// A file of that name, size and digest.
+impl ListedFile {
+    /// A file with this name, size and digest.
     ///
     /// # Errors
-    /// The name is not UTF-8.
+    /// Fails if the name is not UTF-8.
     pub fn new(name: &[u8], size: u64, digest: &[u8; DIGEST_BYTES]) -> Result<Self> {
         let name = str::from_utf8(name).ok().with_context(|| {
-            format!("file name {:?} is not UTF-8, as a manifest asks for", String::from_utf8_lossy(name))
+            format!(
+                "the file name {:?} is not UTF-8, which a manifest requires",
+                String::from_utf8_lossy(name)
+            )
         })?;
         Ok(Self { name: name.to_owned(), sha256: hex(digest), size })
     }
 }
 
-/// The run id of a boot that is told `content`.
+/// The run id that is made from `content`.
 #[must_use]
 pub fn run_id_of(content: &[u8]) -> String {
     hex(&Sha256::digest(content))[..RUN_ID_DIGITS].to_owned()
 }
 
-/// What a manifest says besides what is on the image.
+/// What the makers of an image state in its manifest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statement {
     /// The name of this boot; `None`: made from the content.
     pub run_id: Option<String>,
-    /// What is attached to it.
+    /// The attached strings.
     pub user_provided_metadata: Vec<String>,
     /// The first second in which the image may be accepted.
-    pub not_before: Option<Moment>,
-    /// The last one.
-    pub not_after: Option<Moment>,
-    /// Who shall accept the image.
+    pub not_before: Option<Timestamp>,
+    /// The last second in which it may be accepted.
+    pub not_after: Option<Timestamp>,
+    /// Who may accept the image.
     pub audience: Option<String>,
 }
 
 impl Statement {
-    /// Finds what no image could make right.
+    /// Checks the statement without an image.
     ///
     /// # Errors
-    /// An empty or unprintable run id or audience, or an interval that ends before it begins.
+    /// Fails if the run id or the audience is empty, too long or has control characters, or if `not_after` is before `not_before`.
     pub fn check(&self) -> Result<()> {
         for (what, text) in [("run id", &self.run_id), ("audience", &self.audience)] {
             match text.as_deref() {
                 Some("") => bail!("the {what} is empty"),
                 Some(text) if text.chars().any(char::is_control) => {
-                    bail!("{what} {text:?} has control characters")
+                    bail!("the {what} {text:?} has control characters")
                 }
                 Some(text) if text.len() > RUN_ID_BYTES_MAX => {
-                    bail!("the {what} has {} bytes, and {RUN_ID_BYTES_MAX} is the most", text.len())
+                    bail!("the {what} has {} bytes; at most {RUN_ID_BYTES_MAX} are allowed", text.len())
                 }
                 _ => {}
             }
         }
         if let (Some(after), Some(before)) = (self.not_before, self.not_after) {
-            ensure!(after <= before, "the image may be accepted until {before}, before it may from {after}");
+            ensure!(after <= before, "not_after {before} is before not_before {after}");
         }
         Ok(())
     }
 }
 
-/// What a volume is, for its manifest.
+/// What a manifest says about the volume.
 #[derive(Clone, Debug)]
-pub struct Volume {
+pub struct VolumeInfo {
     /// The volume identifier.
     pub identifier: String,
     /// The layout.
     pub layout: Layout,
     /// The date.
-    pub created_at: Moment,
+    pub created_at: Timestamp,
 }
 
 impl Manifest {
-    /// The manifest of a volume with these files, which are in the order of their names.
+    /// The manifest of a volume with these files, which must be in the order of their names.
     #[must_use]
-    pub fn new(volume: &Volume, files: Vec<File>, statement: Statement) -> Self {
+    pub fn new(volume: &VolumeInfo, files: Vec<ListedFile>, statement: Statement) -> Self {
         let mut manifest = Self {
             audience: None,
             created_at: volume.created_at,
@@ -185,7 +187,7 @@ impl Manifest {
             version: VERSION,
             volume_identifier: volume.identifier.trim_end_matches(' ').to_owned(),
         };
-        // Of the content alone: what is attached later does not change it.
+        // Made from the content alone, so that strings that are attached later do not change it.
         let derived = || run_id_of(&manifest.to_bytes());
         manifest.run_id = statement.run_id.unwrap_or_else(derived);
         manifest.audience = statement.audience;
@@ -198,7 +200,7 @@ impl Manifest {
     /// The canonical bytes.
     ///
     /// # Panics
-    /// Never: all of it is JSON.
+    /// Never: every manifest can be written as JSON.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("a manifest has string keys only")
@@ -207,7 +209,7 @@ impl Manifest {
     /// Parses the bytes of a manifest.
     ///
     /// # Errors
-    /// They are no manifest, one of another version, or not canonical.
+    /// Fails if they are not a manifest, have another version, or are not canonical.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         #[derive(Deserialize)]
         struct Versioned {
@@ -215,16 +217,16 @@ impl Manifest {
         }
         let parse = || {
             let Versioned { version } = serde_json::from_slice(bytes)?;
-            ensure!(
+            ensure!(NewerVersion:
                 version <= VERSION,
-                "it has version {version}, and this program knows no newer one than {VERSION} (use a newer metadata)"
+                "version {version} is newer than {VERSION}, the newest that this program supports (use a newer metadata)"
             );
-            ensure!(version == VERSION, "it has version {version}, which is none");
+            ensure!(version == VERSION, "version {version} does not exist");
             let manifest: Self = serde_json::from_slice(bytes)?;
-            ensure!(manifest.to_bytes() == bytes, "its bytes are not canonical");
+            ensure!(manifest.to_bytes() == bytes, "the manifest is not canonical");
             ensure!(
                 manifest.files.is_sorted_by(|one, other| one.name < other.name),
-                "its files are not in order"
+                "the files are not in the order of their names"
             );
             manifest.statement().check()?;
             Ok(manifest)
@@ -232,7 +234,7 @@ impl Manifest {
         parse().with_context(|| format!("reading {NAME}"))
     }
 
-    /// What it says besides what is on the image.
+    /// What its makers state.
     #[must_use]
     pub fn statement(&self) -> Statement {
         Statement {
@@ -244,10 +246,10 @@ impl Manifest {
         }
     }
 
-    /// Whether it describes the image with these contents.
+    /// Checks that it matches the image with these contents.
     ///
     /// # Errors
-    /// It does not. The error says in what.
+    /// Fails if it does not. The error names the first difference.
     pub fn check(&self, contents: &Contents) -> Result<()> {
         self.compare(contents).with_context(|| format!("comparing the image with its {NAME}"))
     }
@@ -256,13 +258,13 @@ impl Manifest {
         let identifier = &contents.volume.identifier;
         ensure!(
             *identifier == self.volume_identifier,
-            "the volume is called {identifier:?}, not {:?}",
+            "the volume identifier is {identifier:?} instead of {:?}",
             self.volume_identifier
         );
-        let created = contents.volume.created.as_deref().unwrap_or("no date");
+        let created = contents.volume.created.as_deref().unwrap_or("missing");
         ensure!(
             created == self.created_at.to_string(),
-            "the volume's date is {created}, not {}",
+            "the date of the volume is {created} instead of {}",
             self.created_at
         );
         let mut listed = self.files.iter().peekable();
@@ -272,15 +274,15 @@ impl Manifest {
                 Some(listed) if listed.name == file.name => {
                     ensure!(
                         listed.size == file.size,
-                        "file {:?} has {} bytes, not {}",
+                        "file {:?} has {} bytes instead of {}",
                         file.name,
                         file.size,
                         listed.size
                     );
-                    bail!("file {:?} is another one: its digest is {}", file.name, file.sha256);
+                    bail!("file {:?} has other content, with the SHA-256 digest {}", file.name, file.sha256);
                 }
                 Some(listed) => bail!("file {:?} is missing", listed.name),
-                None => bail!("file {:?} is not in it", file.name),
+                None => bail!("file {:?} is not in the manifest", file.name),
             }
         }
         match listed.next() {
@@ -292,19 +294,19 @@ impl Manifest {
 
 /// Makes the manifest of an image that is being built.
 #[derive(Clone, Debug)]
-pub(crate) struct Maker {
-    pub(crate) volume: Volume,
+pub(crate) struct ManifestFile {
+    pub(crate) volume: VolumeInfo,
     pub(crate) statement: Statement,
 }
 
-impl DerivedFile for Maker {
+impl DerivedFile for ManifestFile {
     fn derived_from(&self) -> DerivedFrom {
         DerivedFrom::Files
     }
 
     fn render(&self, input: &DerivedInput) -> Result<Vec<u8>> {
         let signed = input.files.iter().filter(|file| file.name != SIGNATURE_NAME.as_bytes());
-        let listed = signed.map(|file| File::new(file.name, file.len, &file.digest));
+        let listed = signed.map(|file| ListedFile::new(file.name, file.len, &file.digest));
         let manifest = Manifest::new(&self.volume, listed.collect::<Result<_>>()?, self.statement.clone());
         let bytes = manifest.to_bytes();
         ensure!(bytes.len() as u64 <= BYTES_MAX, "the manifest is longer than {BYTES_MAX} bytes");
@@ -324,61 +326,61 @@ mod tests {
     );
 
     #[test]
-    fn a_manifest_has_the_bytes_that_the_documentation_says() -> Result<()> {
+    fn a_manifest_has_the_documented_bytes() -> Result<()> {
         let manifest = Manifest::parse(BYTES.as_bytes())?;
         assert_eq!(manifest.user_provided_metadata, ["a \"b\"\n\u{1b}\\/é"]);
-        assert_eq!(manifest.not_after, Some(Moment::parse("2027-01-01T00:00:00Z")?));
+        assert_eq!(manifest.not_after, Some(Timestamp::parse("2027-01-01T00:00:00Z")?));
         assert_eq!(String::from_utf8(manifest.to_bytes())?, BYTES);
         Ok(())
     }
 
     #[test]
-    fn another_spelling_of_a_manifest_is_refused() {
-        let refused = |from: &str, to: &str, because: &str| {
+    fn other_spellings_of_a_manifest_are_rejected() {
+        let rejected = |from: &str, to: &str, because: &str| {
             assert!(BYTES.contains(from), "{from}");
             let error = Manifest::parse(BYTES.replacen(from, to, 1).as_bytes()).unwrap_err();
             assert!(format!("{error:#}").contains(because), "{from} -> {to}: {error:#}");
         };
         let canonical = "not canonical";
-        refused(r#"{"audience":"web","#, r#"{ "audience":"web","#, canonical);
-        refused(r#""audience":"web","#, r#""audience":null,"#, canonical);
-        refused(r"\/é", r"/\u00e9", canonical);
-        refused(r"\u001b", r"\u001B", canonical);
-        refused(
+        rejected(r#"{"audience":"web","#, r#"{ "audience":"web","#, canonical);
+        rejected(r#""audience":"web","#, r#""audience":null,"#, canonical);
+        rejected(r"\/é", r"/\u00e9", canonical);
+        rejected(r"\u001b", r"\u001B", canonical);
+        rejected(
             r#""version":1,"volume_identifier":"CIDATA""#,
             r#""volume_identifier":"CIDATA","version":1"#,
             canonical,
         );
-        refused(r#""size":5"#, r#""size":5.0"#, "invalid type");
-        refused(r#""size":5"#, r#""size":05"#, "invalid number");
-        refused(r#""size":5"#, r#""size":-5"#, "invalid value");
-        refused(r#""run_id":"r1","#, r#""run_id":"r1","run_id":"r2","#, "duplicate field");
-        refused(r#""run_id":"r1","#, r#""run_id":"r1","signed":true,"#, "unknown field");
-        refused(r#""run_id":"r1","#, "", "missing field");
-        refused(r#""run_id":"r1","#, r#""run_id":"","#, "the run id is empty");
-        refused(r#""layout":"linuxkit""#, r#""layout":"floppy""#, "unknown variant");
-        refused(
-            r#""version":1"#,
-            r#""version":2"#,
-            "it has version 2, and this program knows no newer one than 1",
+        rejected(r#""size":5"#, r#""size":5.0"#, "invalid type");
+        rejected(r#""size":5"#, r#""size":05"#, "invalid number");
+        rejected(r#""size":5"#, r#""size":-5"#, "invalid value");
+        rejected(r#""run_id":"r1","#, r#""run_id":"r1","run_id":"r2","#, "duplicate field");
+        rejected(r#""run_id":"r1","#, r#""run_id":"r1","signed":true,"#, "unknown field");
+        rejected(r#""run_id":"r1","#, "", "missing field");
+        rejected(r#""run_id":"r1","#, r#""run_id":"","#, "the run id is empty");
+        rejected(r#""layout":"linuxkit""#, r#""layout":"floppy""#, "unknown variant");
+        rejected(r#""version":1"#, r#""version":2"#, "version 2 is newer than 1");
+        rejected("2027-01-01T00:00:00Z", "2027-01-01T00:00:00+00:00", "is not a time");
+        rejected("2027-01-01T00:00:00Z", "2027-01-01T00:00:00.5Z", "is not a time");
+        rejected(
+            "2027-01-01T00:00:00Z",
+            "2025-01-01T00:00:00Z",
+            "not_after 2025-01-01T00:00:00Z is before not_before",
         );
-        refused("2027-01-01T00:00:00Z", "2027-01-01T00:00:00+00:00", "is no time");
-        refused("2027-01-01T00:00:00Z", "2027-01-01T00:00:00.5Z", "is no time");
-        refused("2027-01-01T00:00:00Z", "2025-01-01T00:00:00Z", "until 2025-01-01T00:00:00Z");
-        refused("\"volume_identifier\":\"CIDATA\"}", "\"volume_identifier\":\"CIDATA\"}\n", canonical);
-        refused(
+        rejected("\"volume_identifier\":\"CIDATA\"}", "\"volume_identifier\":\"CIDATA\"}\n", canonical);
+        rejected(
             r#"[{"name":"config","#,
             r#"[{"name":"z","sha256":"","size":1},{"name":"config","#,
-            "its files are not in order",
+            "the files are not in the order of their names",
         );
     }
 
     #[test]
-    fn what_is_attached_later_does_not_change_the_run_id() {
-        let volume = Volume {
+    fn attached_strings_do_not_change_the_run_id() {
+        let volume = VolumeInfo {
             identifier: "X".to_owned(),
             layout: Layout::LinuxKit,
-            created_at: Moment::from_seconds(0).unwrap(),
+            created_at: Timestamp::from_seconds(0).unwrap(),
         };
         let id = |strings: &[&str]| {
             let user_provided_metadata = strings.iter().map(|&string| string.to_owned()).collect();

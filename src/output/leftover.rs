@@ -117,7 +117,7 @@ fn with_derived_name<T>(
     let derived = derived_name(target);
     for _ in 0..TRIES_MAX {
         match make(&derived) {
-            Ok(made) => return Ok(Some((made, derived))),
+            Ok(file) => return Ok(Some((file, derived))),
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             Err(_) if remove(directory, &derived) => {}
             Err(_) => break,

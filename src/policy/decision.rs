@@ -1,75 +1,32 @@
-//! What a policy in Rego says of a boot.
+//! What the answer of a policy in Rego means for a boot.
 //!
-//! A policy has rules called `allow`, `deny` and `sample`, in any package. What it does not clearly allow is denied: `deny`
-//! is not empty, `allow` is there and not true, there is none of the three, or something went wrong.
-//!
-//! An evaluation can take any time and any memory, and can end the process that does it (regorus 0.14.1: `numbers.range`,
-//! recursion, `sprintf` with a width). No bound in the process holds, so another process does it, under limits of the system,
-//! and its death is a denial. Between the two is a supervisor, which ends what the evaluation has started.
+//! A policy has rules called `allow`, `deny` and `sample`, in any package. A boot is denied when `deny` is not empty, when `allow`
+//! is defined and not true, when the policy has none of the three rules, or when anything fails.
 
-use std::{
-    io::{self, BufRead, BufReader, Read, Write},
-    os::unix::process::CommandExt,
-    path::PathBuf,
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc,
-    thread,
-    time::{Duration, Instant},
-};
-
-use crate::error::{Context, Result, ensure, error};
-use rustix::process::Pid;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-
-use super::descendants;
-
-/// The program that this process runs, whatever has become of its path: the kernel opens the file itself, so that one that was
-/// replaced or removed is still this one (proc(5)).
-pub const THIS_PROGRAM: &str = "/proc/self/exe";
-
-/// Bytes of an answer at most.
-pub(super) const ANSWER_BYTES_MAX: u64 = 1 << 20;
-
-/// How long an evaluation may take.
-const TIME_MAX: Duration = Duration::from_secs(10);
-
-/// How long it may take with programs that it runs.
-const TIME_WITH_PROGRAMS_MAX: Duration = Duration::from_secs(30);
-
-/// How long to wait for the end of a supervisor that was asked to end, which itself takes no more than 5 seconds.
-const ENDING_TIME_MAX: Duration = Duration::from_secs(7);
 
 /// The files of a policy.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    /// Their names, for errors, and their texts.
+    /// The name of each file, for errors, and its text.
     pub files: Vec<(String, String)>,
-    /// Whether it may run programs.
+    /// Whether the policy may run programs.
     pub allow_exec: bool,
 }
 
-/// The program that has policies evaluated: it calls [`crate::policy::supervisor::supervise`].
-#[derive(Clone, Debug)]
-pub struct Worker {
-    /// Its path, [`THIS_PROGRAM`] if the program that asks is the one that evaluates.
-    pub program: PathBuf,
-    /// Its only argument.
-    pub argument: &'static str,
-}
-
-/// What a worker is asked, as JSON.
+/// What a [`Worker`](super::process::Worker) is asked, as JSON.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Request {
+pub(super) struct EvaluationRequest {
     pub(super) files: Vec<(String, String)>,
     pub(super) allow_exec: bool,
     pub(super) input: Value,
 }
 
-/// What it answers: every rule of the three that a file declares, with its value.
+/// What it answers: the rules `allow`, `deny` and `sample` of all files, with their values.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Answer {
-    pub(super) rules: Vec<(Rule, Evaluation)>,
+pub(super) struct EvaluationResponse {
+    pub(super) rules: Vec<(Rule, RuleResult)>,
     /// Why the policy as a whole cannot be evaluated.
     pub(super) error: Option<String>,
 }
@@ -84,20 +41,20 @@ pub(super) enum Rule {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Evaluation {
+pub(super) enum RuleResult {
     Undefined,
     Value(Value),
     Error(String),
 }
 
-/// What a policy says.
+/// What a policy decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// Why the boot is denied, a line each. None: it is allowed.
+    /// Why the boot is denied, one line each; empty if it is allowed.
     pub denials: Vec<String>,
-    /// What went wrong, which denies as well.
+    /// What failed. A failure denies the boot, too.
     pub error: Option<String>,
-    /// The values of `deny`, `sample` and, where there is one, `allow`.
+    /// The values of `deny`, `sample` and, if it is defined, `allow`.
     pub results: Value,
     /// Whether the policy asks for a line in the log.
     pub sample: bool,
@@ -110,29 +67,29 @@ impl Decision {
         self.denials.is_empty() && self.error.is_none()
     }
 
-    fn failed(error: String) -> Self {
+    pub(super) fn from_error(error: String) -> Self {
         let results = json!({ "deny": [], "sample": false });
         Self { denials: Vec::new(), error: Some(error), results, sample: false }
     }
 
-    fn of(answer: Answer) -> Self {
-        let mut errors = Vec::from_iter(answer.error);
+    pub(super) fn from_response(response: EvaluationResponse) -> Self {
+        let mut errors = Vec::from_iter(response.error);
         let (mut deny, mut allow, mut sample) = (Vec::new(), None, false);
-        if answer.rules.is_empty() && errors.is_empty() {
-            errors.push("it defines none of allow, deny and sample".to_owned());
+        if response.rules.is_empty() && errors.is_empty() {
+            errors.push("the policy defines none of the rules allow, deny and sample".to_owned());
         }
-        for (rule, evaluation) in answer.rules {
-            match (rule, evaluation) {
-                (_, Evaluation::Error(error)) => errors.push(error),
-                (Rule::Allow, evaluation) => {
-                    let is_true = matches!(evaluation, Evaluation::Value(Value::Bool(true)));
+        for (rule, result) in response.rules {
+            match (rule, result) {
+                (_, RuleResult::Error(error)) => errors.push(error),
+                (Rule::Allow, result) => {
+                    let is_true = matches!(result, RuleResult::Value(Value::Bool(true)));
                     allow = Some(allow.unwrap_or(true) && is_true);
                 }
-                (Rule::Sample, evaluation) => {
-                    sample |= matches!(evaluation, Evaluation::Value(Value::Bool(true)));
+                (Rule::Sample, result) => {
+                    sample |= matches!(result, RuleResult::Value(Value::Bool(true)));
                 }
-                (Rule::Deny, Evaluation::Undefined) => {}
-                (Rule::Deny, Evaluation::Value(value)) => match value {
+                (Rule::Deny, RuleResult::Undefined) => {}
+                (Rule::Deny, RuleResult::Value(value)) => match value {
                     Value::Bool(false) => {}
                     Value::Array(values) => deny.extend(values),
                     Value::Object(members) => deny.extend(members.into_iter().map(|(_, value)| value)),
@@ -159,64 +116,14 @@ impl Decision {
 }
 
 impl Policy {
-    /// What it says of `input`.
-    #[must_use]
-    pub fn decide(&self, input: &Value, worker: &Worker) -> Decision {
-        match self.ask(input, worker) {
-            Ok(answer) => Decision::of(answer),
-            Err(error) => Decision::failed(format!("{error:#}")),
-        }
-    }
-
-    fn ask(&self, input: &Value, worker: &Worker) -> Result<Answer> {
-        ensure!(cfg!(feature = "policy"), "this program was built without policies");
-        let request =
-            Request { files: self.files.clone(), allow_exec: self.allow_exec, input: input.clone() };
-        let mut request = serde_json::to_vec(&request)?;
-        request.push(b'\n');
-        let child = Command::new(&worker.program)
-            .arg(worker.argument)
-            .env_clear()
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .with_context(|| format!("starting the evaluation with {:?}", worker.program))?;
-        let mut supervisor = Supervisor { child };
-        let (stdin, stdout) = (supervisor.child.stdin.take(), supervisor.child.stdout.take());
-        let (mut stdin, stdout) = stdin.zip(stdout).context("the evaluation has pipes")?;
-        let (sender, receiver) = mpsc::channel();
-        // Its standard input is open as long as the answer is wanted, and closes with this process as well.
-        let (wanted, released) = mpsc::channel::<()>();
-        thread::spawn(move || {
-            // What it does not read, because it has ended, is no loss.
-            drop(stdin.write_all(&request));
-            _ = released.recv();
-        });
-        thread::spawn(move || {
-            let mut answer = Vec::new();
-            let mut stdout = BufReader::new(stdout.take(ANSWER_BYTES_MAX + 1));
-            let read = stdout.read_until(b'\n', &mut answer);
-            sender.send(read.map(|_| answer))
-        });
-        let limit = if self.allow_exec { TIME_WITH_PROGRAMS_MAX } else { TIME_MAX };
-        let answer = receiver.recv_timeout(limit);
-        drop(wanted);
-        let status = supervisor.end().context("ending the evaluation")?;
-        let answer = answer.map_err(|_| error!("it took more than {} seconds", limit.as_secs()))??;
-        ensure!(!answer.is_empty(), "its evaluation did not come to an end: {status}");
-        serde_json::from_slice(&answer).map_err(|_| error!("its evaluation broke off: {status}"))
-    }
-
     /// The text of all files.
     fn body(&self) -> String {
         self.files.iter().map(|(_, text)| text.as_str()).collect()
     }
 
-    /// The line about a decision for the log: JSON without a newline, and without characters that a terminal obeys.
+    /// The line about a decision for the log: one line of JSON.
     ///
-    /// `ts`: now, as RFC 3339 has it.
+    /// `ts`: the current time in RFC 3339 format.
     #[must_use]
     pub fn sample_line(&self, decision: &Decision, input: &Value, run_id: &str, ts: &str) -> String {
         let outcome = if decision.allows() { "allow" } else { "deny" };
@@ -237,49 +144,18 @@ impl Policy {
     }
 }
 
-/// The process that ends all that an evaluation has started.
-struct Supervisor {
-    child: Child,
-}
-
-impl Supervisor {
-    /// Waits for its end, for which it was asked when its standard input closed.
-    fn end(&mut self) -> io::Result<ExitStatus> {
-        let until = Instant::now() + ENDING_TIME_MAX;
-        while Instant::now() < until {
-            if let Some(status) = self.child.try_wait()? {
-                return Ok(status);
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-        // A program may have stopped it. It is still the reaper of all that is below it, as long as it is not killed.
-        descendants::end_beneath(Pid::from_child(&self.child), Instant::now() + ENDING_TIME_MAX);
-        self.child.kill()?;
-        self.child.wait()
-    }
-}
-
-impl Drop for Supervisor {
-    fn drop(&mut self) {
-        // After `end` there is nothing to wait for.
-        if matches!(self.child.try_wait(), Ok(None)) {
-            drop(self.end());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn decide(rules: Vec<(Rule, Evaluation)>) -> Decision {
-        Decision::of(Answer { rules, error: None })
+    fn decide(rules: Vec<(Rule, RuleResult)>) -> Decision {
+        Decision::from_response(EvaluationResponse { rules, error: None })
     }
 
     #[test]
     fn what_is_not_clearly_allowed_is_denied() {
-        use Evaluation::{Error, Undefined};
-        let value = |value: Value| Evaluation::Value(value);
+        use RuleResult::{Error, Undefined};
+        let value = |value: Value| RuleResult::Value(value);
         for (rules, denials) in [
             (vec![(Rule::Deny, value(json!([])))], vec![]),
             (vec![(Rule::Deny, value(json!(["a", "b\nc"])))], vec!["a", "b\nc"]),
@@ -303,7 +179,10 @@ mod tests {
             assert_eq!(decision.denials, denials, "{text}");
             assert_eq!(decision.allows(), denials.is_empty(), "{text}");
         }
-        assert_eq!(decide(vec![]).error.as_deref(), Some("it defines none of allow, deny and sample"));
+        assert_eq!(
+            decide(vec![]).error.as_deref(),
+            Some("the policy defines none of the rules allow, deny and sample")
+        );
         let decision = decide(vec![(Rule::Allow, value(json!(true))), (Rule::Sample, Error("x".to_owned()))]);
         assert!(!decision.allows() && decision.error.as_deref() == Some("x"));
     }
@@ -313,7 +192,7 @@ mod tests {
         let policy = Policy { files: vec![("p".to_owned(), "package p\n".to_owned())], allow_exec: false };
         let input = json!({ "a": "\u{1b}[2J\u{9b}\u{202e}ä\"" });
         let line =
-            policy.sample_line(&Decision::failed("x".to_owned()), &input, "r1", "2026-01-01T00:00:00Z");
+            policy.sample_line(&Decision::from_error("x".to_owned()), &input, "r1", "2026-01-01T00:00:00Z");
         assert!(!line.contains('\n'), "{line}");
         let parsed: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(parsed["sample"]["input"], input);

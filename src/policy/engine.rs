@@ -1,4 +1,4 @@
-//! The evaluation of a policy, in a process of its own.
+//! Evaluates a policy with regorus, in its own process.
 
 use std::{
     collections::BTreeSet,
@@ -20,50 +20,44 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{
-    decision::{Answer, Evaluation, Request, Rule},
-    descendants, rule_heads,
-    supervisor::ENDING_TIME_MAX,
+    decision::{EvaluationRequest, EvaluationResponse, Rule, RuleResult},
+    descendants,
+    limits::{
+        DESCENDANTS_ENDING_TIME_MAX, MEMORY_BYTES_MAX, PROCESSOR_SECONDS_MAX, PROGRAM_OUTPUT_BYTES_MAX,
+        PROGRAM_TIME_MAX,
+    },
+    rule_heads,
 };
 
-/// Bytes of address space that an evaluation may take; 5 MB are resident for a small policy.
-pub(super) const MEMORY_BYTES_MAX: u64 = 256 << 20;
-
-/// Seconds of a processor that it may take.
-pub(super) const PROCESSOR_SECONDS_MAX: u64 = 2;
-
-/// How long a program may take that a policy runs.
-const PROGRAM_TIME_MAX: Duration = Duration::from_secs(10);
-
-/// Bytes of its output at most, and of its errors.
-const OUTPUT_BYTES_MAX: u64 = 1 << 20;
-
-/// Evaluates the policy that `request` has, and writes the answer to `out`. From here on the process has the limits of an
-/// evaluation, ends with its parent, and is the reaper of what is below it.
+/// Evaluates the policy in `request`, and writes the answer to `out`. From here on the process has the limits of an evaluation,
+/// ends with its parent, and is the reaper of its descendants.
 ///
 /// # Errors
-/// The system refuses a limit, the request is none, or nobody takes the answer.
+/// Fails if a limit cannot be set, if the request is malformed, or if the answer cannot be written.
 pub fn serve(request: &mut dyn Read, out: &mut dyn Write) -> Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     set_child_subreaper(Some(getpid()))?;
     limit(Resource::As, MEMORY_BYTES_MAX)?;
     limit(Resource::Cpu, PROCESSOR_SECONDS_MAX)?;
     limit(Resource::Core, 0)?;
-    let request: Request = serde_json::from_reader(request)?;
-    let answer =
-        evaluate(&request).unwrap_or_else(|error| Answer { error: Some(text(&error)), ..Answer::default() });
-    serde_json::to_writer(&mut *out, &answer)?;
+    let request: EvaluationRequest = serde_json::from_reader(request)?;
+    let response = evaluate(&request).unwrap_or_else(|error| EvaluationResponse {
+        error: Some(in_one_line(&error)),
+        ..EvaluationResponse::default()
+    });
+    serde_json::to_writer(&mut *out, &response)?;
     Ok(out.flush()?)
 }
 
-/// Lowers the soft limit.
+/// Lowers the soft limit of a resource.
 fn limit(resource: Resource, limit: u64) -> Result<()> {
     let hard = getrlimit(resource).maximum;
     let current = Some(hard.map_or(limit, |hard| hard.min(limit)));
     Ok(setrlimit(resource, Rlimit { current, maximum: hard })?)
 }
 
-/// An error of the engine in one line. The first ones draw the place.
-fn text(error: &anyhow::Error) -> String {
+/// An error of the engine in one line. The engine's own text has a drawing of the place.
+fn in_one_line(error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
     let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let place = lines.iter().find_map(|line| line.strip_prefix("--> "));
@@ -74,58 +68,58 @@ fn text(error: &anyhow::Error) -> String {
     }
 }
 
-fn evaluate(request: &Request) -> Result<Answer> {
+fn evaluate(request: &EvaluationRequest) -> Result<EvaluationResponse> {
     let mut engine = Engine::new();
     engine.set_gather_prints(true);
     if request.allow_exec {
         engine.add_extension("exec".to_owned(), 1, Box::new(exec))?;
     }
     for (number, (name, body)) in request.files.iter().enumerate() {
-        // The engine tells files by their names.
-        let taken = request.files[..number].iter().any(|(other, _)| other == name);
-        let path = if taken { format!("{name}#{number}") } else { name.clone() };
+        // The engine identifies files by name.
+        let is_duplicate = request.files[..number].iter().any(|(other, _)| other == name);
+        let path = if is_duplicate { format!("{name}#{number}") } else { name.clone() };
         add(&mut engine, &path, body).with_context(|| format!("reading policy {name:?}"))?;
     }
     engine.set_input(Value::from_json_str(&request.input.to_string())?);
-    let mut answer = Answer::default();
+    let mut response = EvaluationResponse::default();
     let packages = engine.get_policy_package_components()?;
-    // Rules of one package and name are joined, so that one file would allow what the other does not.
+    // The engine joins rules of the same package and name, so one file could allow what the other does not.
     let mut seen = BTreeSet::new();
     for package in &packages {
         let name = package.components.join(".");
-        ensure!(seen.insert(name.clone()), "two files are of the package {name:?}, each needs its own");
+        ensure!(seen.insert(name.clone()), "two files have the package {name:?}; give each file its own");
     }
     for package in packages {
         for (rule, name) in [(Rule::Allow, "allow"), (Rule::Deny, "deny"), (Rule::Sample, "sample")] {
             if engine.has_declared_rule_rooted_at(&package.source_file, name)? {
                 let components = package.components.iter().map(|component| format!("[{}]", json!(component)));
                 let path = format!("data{}.{name}", components.collect::<String>());
-                answer.rules.push((rule, evaluate_rule(&mut engine, path)));
+                response.rules.push((rule, evaluate_rule(&mut engine, path)));
             }
         }
     }
-    Ok(answer)
+    Ok(response)
 }
 
-fn evaluate_rule(engine: &mut Engine, path: String) -> Evaluation {
+fn evaluate_rule(engine: &mut Engine, path: String) -> RuleResult {
     let evaluated = engine.eval_rule(path).and_then(|value| match value {
-        Value::Undefined => Ok(Evaluation::Undefined),
-        value => Ok(Evaluation::Value(serde_json::from_str(&value.to_json_str()?)?)),
+        Value::Undefined => Ok(RuleResult::Undefined),
+        value => Ok(RuleResult::Value(serde_json::from_str(&value.to_json_str()?)?)),
     });
-    evaluated.unwrap_or_else(|error| Evaluation::Error(text(&error)))
+    evaluated.unwrap_or_else(|error| RuleResult::Error(in_one_line(&error)))
 }
 
-/// Adds a file: as Rego v1, or, if it is none, as v0.
+/// Adds a file as Rego v1, or as v0 if it is not valid v1.
 ///
-/// What v1 has as keywords are names to v0, so that it takes `allow if { … }` for two rules, of which the first one is true. A
-/// file with such a mistake elsewhere must not come to mean that.
+/// Keywords of v1 are names in v0: it reads `allow if { … }` as two rules, the first of which is true. A v1 file with a mistake
+/// elsewhere must not be read like that.
 fn add(engine: &mut Engine, name: &str, body: &str) -> Result<()> {
     engine.set_rego_v0(false);
     if let Err(error) = engine.add_policy(name.to_owned(), body.to_owned()) {
         engine.set_rego_v0(true);
         let v0 = engine.add_policy(name.to_owned(), body.to_owned());
         if v0.is_err() || rule_heads::has_keyword(added(engine)?) {
-            bail!("{}", text(&error));
+            bail!("{}", in_one_line(&error));
         }
     }
     rule_heads::check(added(engine)?)
@@ -133,39 +127,39 @@ fn add(engine: &mut Engine, name: &str, body: &str) -> Result<()> {
 
 /// The module that was added last.
 fn added(engine: &mut Engine) -> Result<&Module> {
-    engine.get_modules().last().map(|module| &**module).context("the engine has the policy")
+    engine.get_modules().last().map(|module| &**module).context("finding the policy that was added")
 }
 
-/// What a policy says of a program to run.
+/// A program that a policy runs.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Program {
     /// Its path and its arguments.
     command: Vec<String>,
-    /// What it reads.
+    /// Its standard input.
     #[serde(default)]
     stdin: String,
 }
 
-/// The builtin `exec`: runs a program and gives its exit status and what it wrote.
+/// The builtin `exec`: runs a program, and returns its exit status and output.
 ///
-/// Called with an object of `command`, an array of the program's path and its arguments, and perhaps `stdin`; gives one of
-/// `status`, `stdout` and `stderr`. A program that cannot be run, is ended by a signal, takes too long or writes too much is
-/// an error of the policy, which denies.
-#[expect(clippy::needless_pass_by_value, reason = "it is what an extension gets")]
+/// The argument is an object with `command`, an array of the program's path and its arguments, and perhaps `stdin`. The result is
+/// an object with `status`, `stdout` and `stderr`. If the program cannot be run, is ended by a signal, takes too long or writes
+/// too much, the policy fails, which denies.
+#[expect(clippy::needless_pass_by_value, reason = "the signature of an extension")]
 fn exec(arguments: Vec<Value>) -> Result<Value> {
-    let [argument] = arguments.as_slice() else { bail!("exec takes one object") };
+    let [argument] = arguments.as_slice() else { bail!("exec needs exactly one argument") };
     let program: Program = serde_json::from_str(&argument.to_json_str()?)
-        .map_err(|error| anyhow!("reading what exec shall run: {error}"))?;
-    let [path, arguments @ ..] = program.command.as_slice() else { bail!("exec has no program") };
-    ensure!(path.starts_with('/'), "exec runs {path:?}, which is no absolute path");
-    // The engine shows an error without what is behind it.
+        .map_err(|error| anyhow!("reading the argument of exec: {error}"))?;
+    let [path, arguments @ ..] = program.command.as_slice() else { bail!("the command of exec is empty") };
+    ensure!(path.starts_with('/'), "exec: {path:?} is not an absolute path");
+    // The engine shows an error without its causes.
     let ran = run(path, arguments, program.stdin.into_bytes());
     let ran = ran.map_err(|error| anyhow!("running {path:?}: {error:#}"))?;
     Value::from_json_str(&ran.to_string())
 }
 
-/// Runs a program in a process group of its own, and ends all that it has started.
+/// Runs a program in its own process group, and kills all processes that it has started.
 fn run(path: &str, arguments: &[String], input: Vec<u8>) -> Result<serde_json::Value> {
     let until = Instant::now() + PROGRAM_TIME_MAX;
     let mut child = with_higher_limits(|| {
@@ -178,13 +172,13 @@ fn run(path: &str, arguments: &[String], input: Vec<u8>) -> Result<serde_json::V
             .stderr(Stdio::piped())
             .spawn()
     })??;
-    let late = || anyhow!("it took more than {} seconds", PROGRAM_TIME_MAX.as_secs());
+    let late = || anyhow!("the program took more than {} seconds", PROGRAM_TIME_MAX.as_secs());
     let ran = || -> Result<serde_json::Value> {
-        let mut stdin = child.stdin.take().context("it has an input")?;
-        // What it does not read is no loss.
+        let mut stdin = child.stdin.take().context("opening its standard input")?;
+        // A program need not read all of its input.
         thread::spawn(move || stdin.write_all(&input));
-        let stdout = collect(child.stdout.take().context("it has an output")?);
-        let stderr = collect(child.stderr.take().context("it has an output for errors")?);
+        let stdout = collect(child.stdout.take().context("opening its standard output")?);
+        let stderr = collect(child.stderr.take().context("opening its standard error")?);
         let left = || until.saturating_duration_since(Instant::now());
         let stdout = stdout.recv_timeout(left()).map_err(|_| late())??;
         let stderr = stderr.recv_timeout(left()).map_err(|_| late())??;
@@ -195,23 +189,26 @@ fn run(path: &str, arguments: &[String], input: Vec<u8>) -> Result<serde_json::V
                 None => thread::sleep(Duration::from_millis(1)),
             }
         };
-        let status = status.code().with_context(|| format!("it ended by {status}"))?;
+        let status = status.code().with_context(|| format!("the program was ended by {status}"))?;
         Ok(json!({ "status": status, "stdout": stdout, "stderr": stderr }))
     };
     let ran = ran();
-    let is_over = descendants::end_own(Instant::now() + ENDING_TIME_MAX);
-    ensure!(is_over, "processes that it has started could not be ended");
+    let is_over = descendants::kill_own(Instant::now() + DESCENDANTS_ENDING_TIME_MAX);
+    ensure!(is_over, "processes that the program started could not be ended");
     ran
 }
 
-/// What a program writes, as text in which bytes that are not UTF-8 are U+FFFD.
+/// The output of a program as text, with U+FFFD for bytes that are not UTF-8.
 fn collect(from: impl Read + Send + 'static) -> Receiver<Result<String>> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        let read = from.take(OUTPUT_BYTES_MAX + 1).read_to_end(&mut bytes);
-        let collected = read.context("reading what it writes").and_then(|_| {
-            ensure!(bytes.len() as u64 <= OUTPUT_BYTES_MAX, "it writes more than {OUTPUT_BYTES_MAX} bytes");
+        let read = from.take(PROGRAM_OUTPUT_BYTES_MAX + 1).read_to_end(&mut bytes);
+        let collected = read.context("reading its output").and_then(|_| {
+            ensure!(
+                bytes.len() as u64 <= PROGRAM_OUTPUT_BYTES_MAX,
+                "the program wrote more than {PROGRAM_OUTPUT_BYTES_MAX} bytes"
+            );
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         });
         sender.send(collected)
@@ -219,8 +216,8 @@ fn collect(from: impl Read + Send + 'static) -> Receiver<Result<String>> {
     receiver
 }
 
-/// Does `spawn` with the limits that the process was started with: what holds for the evaluation is too little for the
-/// runtimes of some languages.
+/// Calls `spawn` with the limits that the process was started with. Those of the evaluation are too low for the runtimes of some
+/// languages.
 fn with_higher_limits<T>(spawn: impl FnOnce() -> T) -> Result<T> {
     let lowered = [Resource::As, Resource::Cpu].map(|resource| (resource, getrlimit(resource)));
     for (resource, Rlimit { maximum, .. }) in lowered {

@@ -1,9 +1,11 @@
-//! What a policy says of a boot: the rules it is asked for, and the process that evaluates it.
+//! Whether a policy allows a boot: the rules that it has, and the processes that evaluate it.
 
 pub mod decision;
 mod descendants;
 #[cfg(feature = "policy")]
 pub mod engine;
+mod limits;
+pub mod process;
 #[cfg(feature = "policy")]
 mod rule_heads;
 #[cfg(feature = "policy")]

@@ -1,8 +1,8 @@
-//! Rules of a policy that look like `allow`, `deny` or `sample` and are not evaluated as one of them.
+//! Finds rules that look like `allow`, `deny` or `sample` and are not evaluated as one of them.
 //!
-//! What was meant to deny and is never looked at would allow. The parsed policy is asked, not its text: the modules are the very
-//! ones that the engine evaluates (regorus 0.14.1, `Engine::get_modules`). Only heads of rules count. Imports, local variables,
-//! comments and strings may have these names.
+//! A rule that was meant to deny and is never evaluated would allow. The check reads the parsed modules that the engine evaluates,
+//! not their text (regorus 0.14.1, `Engine::get_modules`). Only heads of rules count. Imports, local variables, comments and
+//! strings may have these names.
 
 use anyhow::{Result, bail};
 use regorus::unstable::{Expr, Module, Rule, RuleHead, Span};
@@ -10,24 +10,24 @@ use regorus::unstable::{Expr, Module, Rule, RuleHead, Span};
 /// The rules that are evaluated.
 const RULES: [&str; 3] = ["allow", "deny", "sample"];
 
-/// What v1 has as keywords, and v0 takes for names: `allow := x in y` is three rules to it, of which the first is `x`.
+/// Keywords of v1 that are names in v0, where `allow := x in y` is three rules, the first of which is `x`.
 const KEYWORDS: [&str; 4] = ["contains", "every", "if", "in"];
 
-/// Refuses a module with a rule, or of a package, that looks like one of the three and is not.
+/// Rejects a module if its package or one of its rules looks like one of the three rules and is not.
 pub(super) fn check(module: &Module) -> Result<()> {
     let package = Reference::of(&module.package.refr);
     if let Some(rule) = package.looks_like() {
         bail!(
-            "{}: the package {:?} is named like the rule {rule}, and its rules are not evaluated as that one: rename the package",
+            "{}: the package {:?} is named like the rule {rule}, but its rules are not evaluated as that rule: rename the package",
             place(&module.package.span),
             package.text
         );
     }
     for rule in &module.policy {
-        let head = Head::of(rule);
+        let head = ParsedHead::of(rule);
         if let (false, Some(name)) = (head.is_evaluated(), head.looks_like()) {
             bail!(
-                "{}: {:?} looks like the rule {name} of its package, and is not evaluated as that one: write {name}, or rename it",
+                "{}: {:?} looks like the rule {name}, but is not evaluated as that rule: write {name}, or rename it",
                 place(rule.span()),
                 head.text()
             );
@@ -36,10 +36,10 @@ pub(super) fn check(module: &Module) -> Result<()> {
     Ok(())
 }
 
-/// Whether v0 took a keyword of v1 for a rule.
+/// Whether v0 read a keyword of v1 as a rule.
 pub(super) fn has_keyword(module: &Module) -> bool {
     module.policy.iter().any(|rule| {
-        let head = Head::of(rule);
+        let head = ParsedHead::of(rule);
         KEYWORDS.iter().any(|keyword| head.reference.names.first().is_some_and(|name| name == keyword))
     })
 }
@@ -50,7 +50,7 @@ fn place(span: &Span) -> String {
 
 /// A reference such as `a.b["c"][d]`.
 struct Reference {
-    /// Its parts that are names or strings: `a`, `b` and `c`.
+    /// The parts that are names or strings: `a`, `b` and `c`.
     names: Vec<String>,
     text: String,
 }
@@ -87,7 +87,7 @@ impl Reference {
         Self { names: parts.into_iter().filter_map(|(name, _)| name).collect(), text }
     }
 
-    /// The rule that somebody may take it for.
+    /// The rule that a reader could mistake it for.
     fn looks_like(&self) -> Option<&'static str> {
         self.names.iter().find_map(|name| looks_like(name))
     }
@@ -108,16 +108,16 @@ fn string(expression: &Expr) -> Option<String> {
 }
 
 /// The head of a rule.
-struct Head<'a> {
+struct ParsedHead<'a> {
     expression: &'a Expr,
     reference: Reference,
-    /// Whether it takes arguments, and is a function.
+    /// Whether it has arguments, and so is a function.
     is_function: bool,
-    /// The key of a set, where it is in brackets as in v0: `a["deny"] { … }`.
+    /// The key of a set, if it is in brackets as in v0: `a["deny"] { … }`.
     key: Option<&'a Expr>,
 }
 
-impl<'a> Head<'a> {
+impl<'a> ParsedHead<'a> {
     fn of(rule: &'a Rule) -> Self {
         let (expression, is_function, key) = match rule {
             Rule::Default { refr, args, .. } => (refr, !args.is_empty(), None),
@@ -131,8 +131,8 @@ impl<'a> Head<'a> {
         Self { expression, reference: Reference::of(expression), is_function, key }
     }
 
-    /// Whether it is one of the three: `deny`, and `deny[x]` unless `x` is a string, which makes it a rule of its own to the
-    /// engine.
+    /// Whether it is one of the three rules: `deny`, or `deny[x]` unless `x` is a string, which the engine treats as another
+    /// rule.
     fn is_evaluated(&self) -> bool {
         let root = match self.expression {
             Expr::RefBrack { refr, index, .. } if string(index).is_none() => refr,
@@ -155,7 +155,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Whether `key` is in brackets behind `reference`, and not behind `contains`.
+/// Whether `key` follows `reference` in brackets, and not after `contains`.
 fn follows_bracket(reference: &Expr, key: &Expr) -> bool {
     let (before, after) = (reference.span(), key.span());
     let between = before.end as usize..after.start as usize;

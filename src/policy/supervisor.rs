@@ -1,8 +1,9 @@
-//! The process between an agent and the evaluation of a policy: it outlives the evaluation, and ends all that this has started.
+//! The process between the agent and the evaluation of a policy. It outlives the evaluation, and ends everything that the
+//! evaluation has started.
 //!
-//! An evaluation may be killed at any time by the limits that it has, and then it cannot end the programs that it runs. So its
-//! parent does: the supervisor is the reaper of all processes below it, evaluates nothing itself, and answers when there are none
-//! any more. It ends all of them as well when its standard input closes, that is, when the agent asks for that or has ended.
+//! The limits of an evaluation may kill it at any time, and then it cannot end the programs that it runs. So its parent does: the
+//! supervisor is the reaper of all its descendants, evaluates nothing itself, and answers once no descendant is left. It also ends
+//! all of them when its standard input closes: the agent wants no answer any more, or has ended.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -10,33 +11,31 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use crate::error::{Context, Result};
 use rustix::process::{Signal, getpid, set_child_subreaper};
 
 use super::{
-    decision::{ANSWER_BYTES_MAX, Answer, THIS_PROGRAM},
+    decision::EvaluationResponse,
     descendants,
-    engine::{MEMORY_BYTES_MAX, PROCESSOR_SECONDS_MAX},
+    limits::{ANSWER_BYTES_MAX, DESCENDANTS_ENDING_TIME_MAX, MEMORY_BYTES_MAX, PROCESSOR_SECONDS_MAX},
+    process::THIS_PROGRAM,
 };
+use crate::error::{Context, Result};
 
-/// How long it may take to end what an evaluation has started.
-pub(super) const ENDING_TIME_MAX: Duration = Duration::from_secs(5);
-
-/// Reads a request, has this program evaluate it in a process with the only argument `evaluator`, which calls
-/// [`crate::policy::engine::serve`], and writes the answer to `out` once nothing is left of that. `input` stays open as long as the
-/// answer is wanted. This process becomes the reaper of what is below it, and must have no other children.
+/// Reads a request, runs this program with the only argument `evaluator` to evaluate it, and writes the answer to `out` once no
+/// descendant is left. The evaluator calls [`crate::policy::engine::serve`]. `input` stays open as long as the answer is wanted.
+/// This process becomes the reaper of its descendants, and must have no other children.
 ///
 /// # Errors
-/// The system refuses a process, or nobody takes the answer.
+/// Fails if the request cannot be read or the answer cannot be written.
 pub fn supervise(evaluator: &str, input: impl Read + Send + 'static, out: &mut dyn Write) -> Result<()> {
     set_child_subreaper(Some(getpid()))?;
     let mut input = BufReader::new(input);
     let mut request = Vec::new();
     input.read_until(b'\n', &mut request)?;
-    // A group of its own: a program that signals its group does not signal this process.
+    // In its own group, so that a program that signals its group does not signal this process.
     let child = Command::new(THIS_PROGRAM)
         .arg(evaluator)
         .env_clear()
@@ -54,24 +53,26 @@ pub fn supervise(evaluator: &str, input: impl Read + Send + 'static, out: &mut d
     };
     let answer = match answer {
         Ok(answer) => answer,
-        Err(error) => serde_json::to_vec(&Answer { error: Some(error), ..Answer::default() })?,
+        Err(error) => {
+            serde_json::to_vec(&EvaluationResponse { error: Some(error), ..EvaluationResponse::default() })?
+        }
     };
     out.write_all(&answer)?;
     out.write_all(b"\n")?;
     Ok(out.flush()?)
 }
 
-/// Waits for the answer of an evaluation, and ends it and all that it has started. `None`: the answer is not wanted any more.
+/// Waits for the answer of an evaluation, and ends it and its descendants. `None`: the answer is not wanted any more.
 fn answer(
     mut child: Child,
     request: &[u8],
     mut input: impl Read + Send + 'static,
 ) -> Result<Option<Result<Vec<u8>, String>>> {
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-    let (mut stdin, stdout) = stdin.zip(stdout).context("the evaluation has pipes")?;
+    let (mut stdin, stdout) = stdin.zip(stdout).context("opening pipes to the evaluation")?;
     let (sender, events) = mpsc::channel();
     let unwanted = sender.clone();
-    // It reads all of it before it does anything else. What it does not read, because it has ended, is no loss.
+    // The evaluation reads the whole request first. If this fails, it has ended, which shows below.
     drop(stdin.write_all(request));
     drop(stdin);
     thread::spawn(move || {
@@ -80,36 +81,36 @@ fn answer(
         sender.send(Some(read.map(|_| answer)))
     });
     thread::spawn(move || {
-        // Nothing more is sent, so this is the end.
+        // Nothing more is sent, so this returns when the input closes.
         drop(input.read(&mut [0]));
         unwanted.send(None)
     });
     let event = events.recv()?;
-    // Once it has closed its output, it ends as it does: that it is killed changes nothing.
+    // It has closed its output, or the answer is not wanted: killing it loses nothing.
     child.kill()?;
     let status = child.wait()?;
-    let is_over = descendants::end_own(Instant::now() + ENDING_TIME_MAX);
+    let is_over = descendants::kill_own(Instant::now() + DESCENDANTS_ENDING_TIME_MAX);
     let Some(answer) = event.transpose()? else { return Ok(None) };
     Ok(Some(if !is_over {
-        Err("processes that its programs have started could not be ended".to_owned())
+        Err("processes that the policy's programs started could not be ended".to_owned())
     } else if answer.len() as u64 > ANSWER_BYTES_MAX {
-        Err(format!("its results are longer than {ANSWER_BYTES_MAX} bytes"))
+        Err(format!("the results are longer than {ANSWER_BYTES_MAX} bytes"))
     } else if answer.is_empty() || !status.success() {
-        Err(format!("its evaluation did not come to an end: {}", why_ended(status)))
+        Err(format!("the evaluation did not finish: {}", why_ended(status)))
     } else {
         Ok(answer)
     }))
 }
 
-/// Why an evaluation ended without its whole answer.
+/// Why an evaluation ended without a complete answer.
 fn why_ended(status: ExitStatus) -> String {
     match status.signal().and_then(Signal::from_named_raw) {
         Some(Signal::XCPU) => {
-            format!("it took more than {PROCESSOR_SECONDS_MAX} seconds of a processor")
+            format!("it took more than {PROCESSOR_SECONDS_MAX} seconds of processor time")
         }
-        // What an allocation that fails ends with.
+        // A failed allocation aborts.
         Some(Signal::ABORT) => {
-            format!("it took more than {} MiB of memory, or failed", MEMORY_BYTES_MAX >> 20)
+            format!("it took more than {} MiB of memory, or aborted", MEMORY_BYTES_MAX >> 20)
         }
         _ => status.to_string(),
     }

@@ -1,11 +1,11 @@
-//! A CD-ROM or disk with an image on it, which LinuxKit calls the HyperKit provider.
+//! A CD-ROM or disk with an image, which LinuxKit calls the HyperKit provider.
 //!
-//! User data is the content of `user-data` in the root directory, else that of `config`. An empty `user-data` does not
-//! hide `config`, as it does from LinuxKit's agent. NoCloud's `meta-data` gives the host name and public keys.
+//! User data is the content of `user-data` in the root directory, or else of `config`. An empty `user-data` does not hide `config`,
+//! unlike with LinuxKit's agent. NoCloud's `meta-data` gives the host name and public keys.
 //!
-//! A disk is taken when its volume is called `CIDATA` or `cidata`, a CD-ROM whatever its volume is called, but after
-//! those. Nothing is mounted: the devices are read with the reader of [`crate::image`], one after the other, and none
-//! after the one that serves.
+//! A disk is used if its volume identifier is `CIDATA` or `cidata`. A CD-ROM is used whatever its volume identifier is, but after
+//! volumes called `CIDATA`. Nothing is mounted: the devices are read with the reader of [`crate::image`], one after the other, until
+//! one has user data.
 
 use std::{
     collections::BTreeMap,
@@ -17,11 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::error::{Context, Error, Result};
-
-use super::{Instance, Level, Metadata, Provider, Say};
+use super::{InstanceData, Level, Log, Metadata, Provider};
 use crate::{
     datasource::{compatibility::Agent, layout::is_cidata},
+    error::{Context, Error, Result},
     image::{Image, Kind, Record, Volume, probe},
     manifest::inventory::Contents,
 };
@@ -29,14 +28,14 @@ use crate::{
 /// The provider's name on the command line.
 const NAME: &str = "cdrom";
 
-/// Bytes of user data, and of meta-data, at most.
+/// The most bytes of user data, and of meta-data.
 const DATA_BYTES_MAX: u64 = 64 << 20;
 
-/// The smallest device that can hold an image, in the sectors of 512 bytes that sysfs counts: the system area and a
-/// descriptor. An empty floppy drive is smaller, and takes seconds to open.
+/// The smallest device that can hold an image, in sectors of 512 bytes as in sysfs: the system area and a descriptor. An empty
+/// floppy drive is smaller, and takes seconds to open.
 const SMALLEST_BLOCKS: u64 = 68;
 
-/// How long a device that appears late may be overlooked.
+/// How long to wait before looking for new devices again.
 const POLL: Duration = Duration::from_millis(20);
 
 /// The file in which NoCloud describes the instance.
@@ -47,56 +46,54 @@ const METADATA_NAME: &[u8] = b"meta-data";
 pub struct Cdrom {
     devices: PathBuf,
     blocks: PathBuf,
-    reading: Reading,
-    /// The image that served, which stays open as long as this: a drive takes its time to be closed, and what was read is
-    /// applied the sooner.
-    served: OnceLock<Image>,
+    scope: ReadScope,
+    /// The image that was used. It stays open as long as this provider: closing a drive takes time, and would delay applying the
+    /// metadata.
+    used: OnceLock<Image>,
 }
 
 /// How much of an image is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
-    /// What a guest is told.
+pub enum ReadScope {
+    /// User data and meta-data.
     Data,
-    /// Every file, to see whether it may be believed. What is in the files is not parsed
-    /// ([`Metadata::parse_meta_data`] does that).
+    /// Every file, so that the signature can be verified. The files are not parsed; call [`Metadata::parse_meta_data`] for that.
     All,
 }
 
 /// A device with an ISO 9660 volume.
 struct Candidate {
-    /// As in `/dev`.
+    /// The name in `/dev`.
     name: String,
     volume: String,
 }
 
-/// What came of looking at the devices so far.
+/// What was found on the devices so far.
 #[derive(Default)]
-struct Looked {
+struct Search {
     /// Metadata, with or without user data.
-    served: Option<Metadata>,
+    found: Option<Metadata>,
     /// Devices that could not be read, by name.
     broken: Vec<(String, Error)>,
 }
 
-/// Takes what there is to say of a device, by its name.
-type Tell<'a> = dyn FnMut(&str, Level, &str) + 'a;
+/// Receives the messages about a device, by its name.
+type DeviceLog<'a> = dyn FnMut(&str, Level, &str) + 'a;
 
 impl Cdrom {
-    /// The provider of the devices in `devices`, `/dev`, that `blocks`, `/sys/class/block`, lists.
+    /// The provider of the devices in `devices`, usually `/dev`, that are listed in `blocks`, usually `/sys/class/block`.
     #[must_use]
     pub fn new(devices: PathBuf, blocks: PathBuf) -> Self {
-        Self { devices, blocks, reading: Reading::Data, served: OnceLock::new() }
+        Self { devices, blocks, scope: ReadScope::Data, used: OnceLock::new() }
     }
 
-    /// The same, reading so much of an image that has data for the guest.
+    /// Sets how much is read of an image that has data for the guest.
     #[must_use]
-    pub fn reading(self, reading: Reading) -> Self {
-        Self { reading, ..self }
+    pub fn scope(self, scope: ReadScope) -> Self {
+        Self { scope, ..self }
     }
 
-    /// The names of all block devices but loop devices and RAM disks, as sysfs has them, sorted. Where there is no sysfs,
-    /// the CD-ROM drives.
+    /// The names of all block devices in sysfs except loop devices and RAM disks, sorted. Without sysfs, the CD-ROM drives.
     fn names(&self) -> Vec<String> {
         let listed = |directory: &Path| {
             let entries = fs::read_dir(directory).into_iter().flatten().flatten();
@@ -112,80 +109,84 @@ impl Cdrom {
         names
     }
 
-    /// Whether sysfs knows that the device is too small for an image.
+    /// Whether the device is too small for an image, according to sysfs.
     fn is_too_small(&self, name: &str) -> bool {
         let blocks = fs::read_to_string(self.blocks.join(name).join("size"));
         blocks.is_ok_and(|blocks| blocks.trim().parse().is_ok_and(|blocks: u64| blocks < SMALLEST_BLOCKS))
     }
 
-    /// Looks at the devices until one has user data: those with a volume `CIDATA` as they come, then the other CD-ROMs. A
-    /// broken one is told of where another one serves, and else is the error.
-    fn look(&self, tell: &mut Tell) -> Result<Option<Metadata>> {
-        let mut looked = Looked::default();
+    /// Reads the devices until one has user data: first the volumes called `CIDATA`, then the other CD-ROMs. A device that cannot be
+    /// read is the error, or only a warning if another device has metadata.
+    fn search(&self, log: &mut DeviceLog) -> Result<Option<Metadata>> {
+        let mut search = Search::default();
         let mut others = Vec::new();
         for name in self.names() {
             let cdrom = is_cdrom(&name);
             if !cdrom && self.is_too_small(&name) {
-                tell(&name, Level::Detail, "too small for an image");
+                log(&name, Level::Detail, "too small for an image");
                 continue;
             }
-            // The kernel writes a slash in a name like this.
+            // sysfs writes a slash in a name as an exclamation mark.
             let name = name.replace('!', "/");
             match identify(&self.devices.join(&name)) {
-                // Who may not look does not know whether there is something.
+                // Without permission, nobody knows whether the device has metadata.
                 Err(error) => match hint(&error) {
-                    Some(hint) => looked.broken.push((name, Error::from(error).context(hint))),
-                    // An empty drive has an error, too.
-                    None => tell(&name, Level::Detail, &error.to_string()),
+                    Some(hint) => search.broken.push((name, Error::from(error).context(hint))),
+                    // An empty drive fails, too.
+                    None => log(&name, Level::Detail, &error.to_string()),
                 },
-                Ok((_, None)) => tell(&name, Level::Detail, "no ISO 9660 volume"),
+                Ok((_, None)) => log(&name, Level::Detail, "no ISO 9660 volume"),
                 Ok((file, Some(volume))) if is_cidata(&volume) => {
-                    // A drive takes its time to be opened once more.
+                    // Opening a drive again takes time.
                     let open = |path: &Path| Ok(Image::in_file(file, path)?);
-                    if self.read(Candidate { name, volume }, open, &mut looked, tell) {
-                        return looked.end(tell);
+                    if self.read(Candidate { name, volume }, open, &mut search, log) {
+                        return search.end(log);
                     }
                 }
                 Ok((_, Some(volume))) if cdrom => others.push(Candidate { name, volume }),
                 Ok((_, Some(volume))) => {
-                    tell(&name, Level::Detail, &format!("a disk with volume {volume:?} instead of CIDATA"));
+                    log(
+                        &name,
+                        Level::Detail,
+                        &format!("a disk with volume identifier {volume:?} instead of CIDATA"),
+                    );
                 }
             }
         }
         for candidate in others {
-            if self.read(candidate, |path| Ok(Image::open(path)?), &mut looked, tell) {
+            if self.read(candidate, |path| Ok(Image::open(path)?), &mut search, log) {
                 break;
             }
         }
-        looked.end(tell)
+        search.end(log)
     }
 
-    /// Reads a device. Whether it has user data, so that no other one need be looked at.
+    /// Reads a device. Returns whether it has user data, which ends the search.
     fn read(
         &self,
         Candidate { name, volume }: Candidate,
         open: impl FnOnce(&Path) -> Result<Image>,
-        looked: &mut Looked,
-        tell: &mut Tell,
+        search: &mut Search,
+        log: &mut DeviceLog,
     ) -> bool {
         let image = open(&self.devices.join(&name)).and_then(|mut image| {
-            let found = read(&mut image, self.reading, &mut |level, text| tell(&name, level, text))?;
+            let found = read(&mut image, self.scope, &mut |level, text| log(&name, level, text))?;
             Ok((image, found))
         });
         match image {
-            Err(error) => looked.broken.push((name, error)),
+            Err(error) => search.broken.push((name, error)),
             Ok((_, found)) if found.is_empty() => {
-                let text = format!("volume {volume:?} has nothing in user-data, config or meta-data");
-                tell(&name, Level::Step, &text);
+                let text = format!("volume {volume:?} has no data in user-data, config or meta-data");
+                log(&name, Level::Step, &text);
             }
             Ok((image, found)) => {
-                tell(&name, Level::Detail, &format!("volume {volume:?}"));
+                log(&name, Level::Detail, &format!("volume {volume:?}"));
                 let has_userdata = found.userdata.is_some();
                 if has_userdata {
-                    drop(self.served.set(image));
+                    drop(self.used.set(image));
                 }
-                if has_userdata || looked.served.is_none() {
-                    looked.served = Some(Metadata { origin: format!("CDROM /dev/{name}"), ..found });
+                if has_userdata || search.found.is_none() {
+                    search.found = Some(Metadata { origin: format!("CDROM /dev/{name}"), ..found });
                 }
                 return has_userdata;
             }
@@ -194,14 +195,14 @@ impl Cdrom {
     }
 }
 
-impl Looked {
-    fn end(self, tell: &mut Tell) -> Result<Option<Metadata>> {
+impl Search {
+    fn end(self, log: &mut DeviceLog) -> Result<Option<Metadata>> {
         let mut broken = self.broken.into_iter();
-        let first = if self.served.is_some() { None } else { broken.next() };
+        let first = if self.found.is_some() { None } else { broken.next() };
         for (name, error) in broken {
-            tell(&name, Level::Warning, &format!("{error:#}"));
+            log(&name, Level::Warning, &format!("{error:#}"));
         }
-        first.map_or(Ok(self.served), |(name, error)| Err(error.context(format!("/dev/{name}"))))
+        first.map_or(Ok(self.found), |(name, error)| Err(error.context(format!("/dev/{name}"))))
     }
 }
 
@@ -214,17 +215,17 @@ impl Provider for Cdrom {
         true
     }
 
-    /// Looks again and again until the deadline, and once in any case.
-    fn fetch(&self, deadline: Instant, say: &mut Say) -> Result<Option<Metadata>> {
-        // Of each device, what was said of it last.
-        let mut said = BTreeMap::new();
-        let mut tell = |name: &str, level: Level, text: &str| {
-            if said.insert(name.to_owned(), text.to_owned()).as_deref() != Some(text) {
-                say(level, &format!("/dev/{name}: {text}"));
+    /// Searches once, and then again until the deadline.
+    fn fetch(&self, deadline: Instant, log: &mut Log) -> Result<Option<Metadata>> {
+        // The last message about each device.
+        let mut last = BTreeMap::new();
+        let mut log = |name: &str, level: Level, text: &str| {
+            if last.insert(name.to_owned(), text.to_owned()).as_deref() != Some(text) {
+                log(level, &format!("/dev/{name}: {text}"));
             }
         };
         loop {
-            let found = self.look(&mut tell);
+            let found = self.search(&mut log);
             if matches!(found, Ok(Some(_))) || Instant::now() + POLL > deadline {
                 return found;
             }
@@ -233,23 +234,23 @@ impl Provider for Cdrom {
     }
 }
 
-/// What to do about a device that is there and cannot be looked at.
+/// What to do about a device that exists and cannot be opened.
 fn hint(error: &io::Error) -> Option<&'static str> {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            Some("it may not be opened (a container has to have it among its devices)")
+            Some("opening the device (a container needs it among its devices)")
         }
-        io::ErrorKind::NotFound => Some("the kernel has it, but not there (is devtmpfs mounted on /dev?)"),
+        io::ErrorKind::NotFound => Some("opening the device (is devtmpfs mounted on /dev?)"),
         _ => None,
     }
 }
 
-/// Whether the kernel calls a CD-ROM drive like this.
+/// Whether this is the name of a CD-ROM drive.
 fn is_cdrom(name: &str) -> bool {
     name.strip_prefix("sr").is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// An open device, and the identifier of the volume on it, if there is one.
+/// The open device, and the volume identifier if it has an ISO 9660 volume.
 fn identify(path: &Path) -> io::Result<(File, Option<String>)> {
     let mut file = probe::open(path)?;
     let volume = probe::volume_identifier(&mut file)?;
@@ -259,34 +260,34 @@ fn identify(path: &Path) -> io::Result<(File, Option<String>)> {
 /// Reads the image at `path`, a file or a block device. The origin is the path.
 ///
 /// # Errors
-/// It cannot be read, is no image, or its data is larger than 64 MiB.
-pub fn fetch_from(path: &Path, say: &mut Say) -> Result<Metadata> {
-    read_from(path, Reading::Data, say)
+/// Fails if the image cannot be read, is not an image, or has more than 64 MiB of data.
+pub fn fetch_from(path: &Path, log: &mut Log) -> Result<Metadata> {
+    read_from(path, ReadScope::Data, log)
 }
 
-/// The same, reading so much of an image that has data for the guest.
+/// As [`fetch_from`]. `scope`: how much is read if the image has data for the guest.
 ///
 /// # Errors
-/// Those of [`fetch_from`]; and those of [`Contents::read`] where all of it is read.
-pub fn read_from(path: &Path, reading: Reading, say: &mut Say) -> Result<Metadata> {
-    read_image(&mut Image::open(path)?, reading, say)
+/// Fails as [`fetch_from`], and as [`Contents::read`] if all of the image is read.
+pub fn read_from(path: &Path, scope: ReadScope, log: &mut Log) -> Result<Metadata> {
+    read_image(&mut Image::open(path)?, scope, log)
 }
 
-/// The same of an image that is open. The origin is its path.
+/// As [`read_from`], for an open image. The origin is its path.
 ///
 /// # Errors
-/// Those of [`read_from`].
-pub fn read_image(image: &mut Image, reading: Reading, say: &mut Say) -> Result<Metadata> {
-    let found = read(image, reading, say)?;
+/// Fails as [`read_from`].
+pub fn read_image(image: &mut Image, scope: ReadScope, log: &mut Log) -> Result<Metadata> {
+    let found = read(image, scope, log)?;
     Ok(Metadata { origin: image.path().display().to_string(), ..found })
 }
 
-/// What an image tells a guest, without where it comes from.
-fn read(image: &mut Image, reading: Reading, say: &mut Say) -> Result<Metadata> {
+/// Reads the metadata on an image, without its origin.
+fn read(image: &mut Image, scope: ReadScope, log: &mut Log) -> Result<Metadata> {
     let wanted = |path: &[u8]| matches!(path, b"user-data" | b"config") || path == METADATA_NAME;
     let (volume, records) = image.list_root(&wanted)?;
     let mut found = Metadata { provider: NAME, ..Metadata::default() };
-    if reading == Reading::Data {
+    if scope == ReadScope::Data {
         let read = |record: &Record| image.read(record, DATA_BYTES_MAX);
         found.userdata = userdata_of(&volume, &records).map(read).transpose()?;
         found.meta_data = metadata_of(&records).map(read).transpose()?;
@@ -302,20 +303,20 @@ fn read(image: &mut Image, reading: Reading, say: &mut Say) -> Result<Metadata> 
         found.meta_data = all.take(METADATA_NAME);
         found.contents = Some(Box::new(all));
     }
-    let mut instance = Instance::default();
+    let mut instance = InstanceData::default();
     for link in records.iter().filter(|record| record.kind == Kind::SymbolicLink) {
-        // One beside a file that serves instead is not missed.
-        let served =
+        // A link is no loss if another file is used instead.
+        let is_replaced =
             if link.path == METADATA_NAME { found.meta_data.is_some() } else { found.userdata.is_some() };
-        if !served {
+        if !is_replaced {
             let name = link.display_path();
-            instance.lose(&name, &format!("{name:?} is a symbolic link, which is not followed"), say);
+            instance.lose(&name, &format!("skipping {name:?}: symbolic links are not followed"), log);
         }
     }
     found.losses = instance.losses;
-    // Nothing that is in a file is looked at before somebody has checked who signed it.
-    if reading == Reading::Data {
-        found.parse_meta_data(say);
+    // Otherwise the signature must be checked before anything in a file is parsed.
+    if scope == ReadScope::Data {
+        found.parse_meta_data(log);
     }
     Ok(found)
 }

@@ -1,4 +1,4 @@
-//! User data in a file, which another program has put there, or on standard input. An image in a file is read as one.
+//! User data in a file that another program wrote, or on standard input. A file with an image is read as an image.
 
 use std::{
     fs,
@@ -7,45 +7,46 @@ use std::{
     time::Instant,
 };
 
-use crate::error::{Context, Result, bail, ensure};
-
 use super::{
-    Level, Metadata, Provider, Say,
-    cdrom::{self, Reading},
+    Level, Log, Metadata, Provider,
+    cdrom::{self, ReadScope},
 };
-use crate::image::{
-    Image,
-    probe::{self, FileSystem},
+use crate::{
+    error::{Context, Result, bail, ensure},
+    image::{
+        Image,
+        probe::{self, FileSystem},
+    },
 };
 
 /// The provider's name on the command line.
 const NAME: &str = "file";
 
-/// Bytes of user data at most.
+/// The most bytes of user data.
 const DATA_BYTES_MAX: u64 = 64 << 20;
 
-/// The bytes of a file.
+/// User data, or an image, in a file.
 #[derive(Clone, Debug)]
-pub struct File {
+pub struct UserDataFile {
     path: PathBuf,
-    reading: Reading,
+    scope: ReadScope,
 }
 
-impl File {
-    /// The provider of the bytes in the regular file `path`; `-` is standard input.
+impl UserDataFile {
+    /// The provider of the regular file `path`; `-` is standard input.
     #[must_use]
     pub fn new(path: PathBuf) -> Self {
-        Self { path, reading: Reading::Data }
+        Self { path, scope: ReadScope::Data }
     }
 
-    /// The same, reading so much of an image.
+    /// Sets how much of an image is read.
     #[must_use]
-    pub fn reading(self, reading: Reading) -> Self {
-        Self { reading, ..self }
+    pub fn scope(self, scope: ReadScope) -> Self {
+        Self { scope, ..self }
     }
 }
 
-impl Provider for File {
+impl Provider for UserDataFile {
     fn name(&self) -> &'static str {
         NAME
     }
@@ -54,61 +55,61 @@ impl Provider for File {
         true
     }
 
-    fn fetch(&self, _: Instant, say: &mut Say) -> Result<Option<Metadata>> {
+    fn fetch(&self, _: Instant, log: &mut Log) -> Result<Option<Metadata>> {
         let context = || format!("reading {:?}", self.path);
         let data = if self.path.as_os_str() == "-" {
             let data = read(io::stdin()).with_context(context)?;
             let is_image = probe::file_system(&mut Cursor::new(&data)).with_context(context)?.is_some();
             ensure!(
                 !is_image,
-                "reading {:?}: it is an image; give the path of a file that holds it",
+                "reading {:?}: standard input is an image; save it to a file and give its path",
                 self.path
             );
             data
         } else {
             let mut file = match probe::open_regular(&self.path) {
                 Err(error) if is_absent(&error) => {
-                    say(Level::Step, &format!("there is no file {:?}", self.path));
+                    log(Level::Step, &format!("the file {:?} does not exist", self.path));
                     return Ok(None);
                 }
                 file => file.with_context(context)?,
             };
             match probe::file_system(&mut file).with_context(context)? {
-                Some(FileSystem::Iso9660) => return self.read_image(file, say),
+                Some(FileSystem::Iso9660) => return self.read_image(file, log),
                 Some(FileSystem::Fat) => {
-                    bail!("reading {:?}: it is a FAT image, and only ISO 9660 images can be read", self.path)
+                    bail!("reading {:?}: FAT images are not supported, only ISO 9660 images", self.path)
                 }
                 None => read(file).with_context(context)?,
             }
         };
         if data.is_empty() {
-            say(Level::Step, &format!("the file {:?} is empty", self.path));
+            log(Level::Step, &format!("the file {:?} is empty", self.path));
             return Ok(None);
         }
         Ok(Some(Metadata { userdata: Some(data), ..self.metadata() }))
     }
 }
 
-/// The bytes of a file. What is in /proc or /sys has another size than it says.
+/// The bytes of a file. It is read to its end, since files in /proc and /sys report a wrong size.
 fn read(file: impl Read) -> Result<Vec<u8>> {
     let mut data = Vec::new();
     file.take(DATA_BYTES_MAX + 1).read_to_end(&mut data)?;
-    ensure!(data.len() as u64 <= DATA_BYTES_MAX, "it is larger than 64 MiB");
+    ensure!(data.len() as u64 <= DATA_BYTES_MAX, "the file is larger than 64 MiB");
     Ok(data)
 }
 
-impl File {
+impl UserDataFile {
     fn metadata(&self) -> Metadata {
         Metadata { provider: NAME, origin: format!("FILE {}", self.path.display()), ..Metadata::default() }
     }
 
-    fn read_image(&self, file: fs::File, say: &mut Say) -> Result<Option<Metadata>> {
+    fn read_image(&self, file: fs::File, log: &mut Log) -> Result<Option<Metadata>> {
         let Metadata { provider, origin, .. } = self.metadata();
-        let found = cdrom::read_image(&mut Image::in_file(file, &self.path)?, self.reading, say)?;
+        let found = cdrom::read_image(&mut Image::in_file(file, &self.path)?, self.scope, log)?;
         if found.is_empty() {
-            say(
+            log(
                 Level::Step,
-                &format!("the image {:?} has nothing in user-data, config or meta-data", self.path),
+                &format!("the image {:?} has no data in user-data, config or meta-data", self.path),
             );
             return Ok(None);
         }
@@ -116,7 +117,7 @@ impl File {
     }
 }
 
-/// Whether there is no such path.
+/// Whether the path does not exist.
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

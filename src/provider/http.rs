@@ -1,41 +1,38 @@
-//! Questions to a metadata service on a link-local address, and what may be believed of the answers.
+//! HTTP requests to a metadata service on a link-local address.
 //!
-//! Without TLS, which none of them has; without a proxy, which would answer for somebody else; and without redirects,
-//! which would lead a token to somebody else.
+//! Without TLS, which no such service has; without a proxy, which could answer for another host; and without redirects, which could
+//! send a token to another host.
 
 use std::{
     fmt, thread,
     time::{Duration, Instant},
 };
 
-use crate::error::{Context, Result, ensure, error};
 pub(super) use ureq::http::Method;
-use ureq::{
-    Error,
-    http::{Request, Uri},
-};
+use ureq::{Error, http::Uri};
 
-use super::{Level, Say};
+use super::{Level, Log};
+use crate::error::{Context, Result, ensure, error};
 
-/// Bytes of an answer at most.
-const ANSWER_BYTES_MAX: u64 = 1 << 20;
+/// The most bytes in the body of a response.
+const BODY_BYTES_MAX: u64 = 1 << 20;
 
-/// How long to wait before the first repetition. The next waits are twice as long each.
+/// How long to wait before the first retry. Each further wait is twice as long.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 
-/// How long to wait at most.
+/// The longest wait.
 const DELAY_MAX: Duration = Duration::from_secs(2);
 
-/// Repetitions of a question that can do without an answer.
-const REPETITIONS: usize = 3;
+/// Retries of an optional request.
+const RETRIES: usize = 3;
 
-/// How much a question matters.
+/// How much a request matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Weight {
-    /// It is repeated until the deadline.
-    Needed,
-    /// It is repeated a few times, and each time waited for half the time that is left, so that others are asked as well.
-    Useful,
+pub(super) enum Priority {
+    /// It is retried until the deadline.
+    Required,
+    /// It is retried a few times. Each attempt may take half of the time that is left, so that other requests follow.
+    Optional,
 }
 
 /// A client of one service.
@@ -43,51 +40,51 @@ pub(super) struct Client {
     agent: ureq::Agent,
     base: String,
     deadline: Instant,
-    /// Whether there has been an answer, so that silence is a fault.
-    answered: bool,
+    /// Whether there was a response, so that silence is an error.
+    has_responded: bool,
 }
 
-/// An answer of any status but 429 and 5xx.
-pub(super) struct Answer {
+/// A response.
+pub(super) struct Response {
     pub(super) status: u16,
-    /// The value of the header `Metadata-Flavor`, by which Google's service is known.
+    /// The value of the header `Metadata-Flavor`, which identifies Google's server.
     pub(super) flavour: Option<String>,
     pub(super) body: Vec<u8>,
 }
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// Nobody speaks HTTP there.
-    Nobody(String),
-    /// Somebody does, and not as a service should.
+    /// There is no such service.
+    NoService(String),
+    /// There is a service, but it does not work.
     Broken(crate::error::Error),
 }
 
 impl Failure {
-    /// The same in words.
+    /// The failure in words.
     pub(super) fn into_text(self) -> String {
         match self {
-            Self::Nobody(why) => why,
+            Self::NoService(why) => why,
             Self::Broken(error) => format!("{error:#}"),
         }
     }
 }
 
-/// Checks the address of a service: `http://`, a host, perhaps a port, and nothing else. The same without a slash at its end.
+/// Checks the address of a service: `http://`, a host, perhaps a port, and nothing else. Returns it without a slash at its end.
 ///
 /// # Errors
-/// It is something else.
+/// Fails if `url` is anything else.
 pub(super) fn check_address(url: &str) -> Result<String> {
     let url = url.strip_suffix('/').unwrap_or(url);
-    let parsed: Uri = url.parse().ok().context("it is no URL")?;
-    ensure!(parsed.scheme_str() != Some("https"), "metadata services have no TLS");
-    ensure!(parsed.scheme_str() == Some("http"), "it does not begin with http://");
-    let authority = parsed.authority().context("it has no host")?.as_str();
-    ensure!(!authority.contains('@'), "it has a user name");
+    let parsed: Uri = url.parse().ok().context("not a valid URL")?;
+    ensure!(parsed.scheme_str() != Some("https"), "metadata services do not support https");
+    ensure!(parsed.scheme_str() == Some("http"), "the URL does not begin with http://");
+    let authority = parsed.authority().context("the URL has no host")?.as_str();
+    ensure!(!authority.contains('@'), "the URL has a user name");
     let port = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
-    ensure!(port.is_none_or(|(_, port)| port.parse::<u16>().is_ok()), "it has a port that is none");
-    ensure!(url == format!("http://{authority}"), "it has more than a host and a port");
+    ensure!(port.is_none_or(|(_, port)| port.parse::<u16>().is_ok()), "the port is not valid");
+    ensure!(url == format!("http://{authority}"), "the URL has more than a host and a port");
     Ok(url.to_owned())
 }
 
@@ -101,51 +98,52 @@ impl Client {
             .user_agent(concat!("metadata/", env!("CARGO_PKG_VERSION")))
             .accept("")
             .build();
-        Self { agent: config.into(), base, deadline, answered: false }
+        Self { agent: config.into(), base, deadline, has_responded: false }
     }
 
-    /// Asks for `path`. The statuses 429 and 5xx and a connection that breaks are passing: it asks again, with pauses that grow.
-    pub(super) fn ask(
+    /// Sends a request. After the statuses 429 and 5xx and a broken connection it retries, with growing pauses, so a response has
+    /// any other status.
+    pub(super) fn send(
         &mut self,
-        question: &Question,
-        weight: Weight,
-        say: &mut Say,
-    ) -> Result<Answer, Failure> {
+        request: &Request,
+        priority: Priority,
+        log: &mut Log,
+    ) -> Result<Response, Failure> {
         let mut delay = FIRST_DELAY;
-        for repetition in 0.. {
-            let wait = if weight == Weight::Useful { self.left() / 2 } else { self.left() };
-            let (passing, why) = match self.ask_once(question, wait) {
-                Ok(answer) if !is_passing(answer.status) => {
-                    let Answer { status, body, .. } = &answer;
-                    say(Level::Detail, &format!("{question}: {status}, {} bytes", body.len()));
-                    return Ok(answer);
+        for retry in 0.. {
+            let wait = if priority == Priority::Optional { self.left() / 2 } else { self.left() };
+            let (is_temporary_failure, why) = match self.send_once(request, wait) {
+                Ok(response) if !is_temporary(response.status) => {
+                    let Response { status, body, .. } = &response;
+                    log(Level::Detail, &format!("{request}: status {status}, {} bytes", body.len()));
+                    return Ok(response);
                 }
-                Ok(answer) => (true, format!("the answer is {}", answer.status)),
-                Err(error) if !self.answered && !matches!(error, Error::Http(_)) => {
-                    return Err(Failure::Nobody(self.context(question.path, &in_words(&error))));
+                Ok(response) => (true, format!("status {}", response.status)),
+                Err(error) if !self.has_responded && !matches!(error, Error::Http(_)) => {
+                    return Err(Failure::NoService(self.context(request.path, &in_words(&error))));
                 }
                 Err(error) => (matches!(error, Error::Io(_)), in_words(&error)),
             };
-            let enough = weight == Weight::Useful && repetition == REPETITIONS;
-            if !passing || enough || self.left() <= delay {
-                return Err(Failure::Broken(error!(self.context(question.path, &why))));
+            let is_last = priority == Priority::Optional && retry == RETRIES;
+            if !is_temporary_failure || is_last || self.left() <= delay {
+                return Err(Failure::Broken(error!(self.context(request.path, &why))));
             }
-            say(Level::Detail, &format!("{question}: {why}, asking again in {} ms", delay.as_millis()));
+            log(Level::Detail, &format!("{request}: {why}; retrying in {} ms", delay.as_millis()));
             thread::sleep(delay);
             delay = DELAY_MAX.min(delay * 2);
         }
-        unreachable!("there are enough numbers")
+        unreachable!("the loop has no end")
     }
 
-    /// Asks once, and waits at most so long. `None`: no answer.
-    pub(super) fn try_ask(&mut self, question: &Question, wait: Duration, say: &mut Say) -> Option<Answer> {
-        match self.ask_once(question, wait.min(self.left())) {
-            Ok(answer) => {
-                say(Level::Detail, &format!("{question}: {}", answer.status));
-                Some(answer)
+    /// Sends a request once, and waits at most `wait`. `None`: no response.
+    pub(super) fn try_send(&mut self, request: &Request, wait: Duration, log: &mut Log) -> Option<Response> {
+        match self.send_once(request, wait.min(self.left())) {
+            Ok(response) => {
+                log(Level::Detail, &format!("{request}: status {}", response.status));
+                Some(response)
             }
             Err(error) => {
-                say(Level::Detail, &self.context(question.path, &in_words(&error)));
+                log(Level::Detail, &self.context(request.path, &in_words(&error)));
                 None
             }
         }
@@ -156,58 +154,58 @@ impl Client {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    fn ask_once(&mut self, question: &Question, wait: Duration) -> Result<Answer, Error> {
+    fn send_once(&mut self, request: &Request, wait: Duration) -> Result<Response, Error> {
         if wait.is_zero() {
             return Err(Error::Timeout(ureq::Timeout::Global));
         }
-        let uri = format!("{}{}", self.base, question.path);
-        let mut request = Request::builder().method(question.method).uri(uri);
-        if question.method == Method::PUT {
-            // Otherwise ureq 3.5.1 sends the body that is not there in chunks, which a small server may not know.
-            request = request.header("content-length", "0");
+        let uri = format!("{}{}", self.base, request.path);
+        let mut builder = ureq::http::Request::builder().method(request.method).uri(uri);
+        if request.method == Method::PUT {
+            // Otherwise ureq 3.5.1 sends the empty body in chunks, which a small server may not support.
+            builder = builder.header("content-length", "0");
         }
-        if let Some((name, value)) = question.header {
-            request = request.header(name, value);
+        if let Some((name, value)) = request.header {
+            builder = builder.header(name, value);
         }
-        let request = self.agent.configure_request(request.body(())?).timeout_global(Some(wait)).build();
+        let request = self.agent.configure_request(builder.body(())?).timeout_global(Some(wait)).build();
         let mut response = self.agent.run(request)?;
-        self.answered = true;
+        self.has_responded = true;
         let flavour = response.headers().get("metadata-flavor");
         let flavour = flavour.and_then(|value| value.to_str().ok()).map(str::to_owned);
-        // A body of as many bytes as the limit is an error, too.
-        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX + 1).read_to_vec()?;
-        Ok(Answer { status: response.status().as_u16(), flavour, body })
+        // ureq also rejects a body of exactly as many bytes as the limit.
+        let body = response.body_mut().with_config().limit(BODY_BYTES_MAX + 1).read_to_vec()?;
+        Ok(Response { status: response.status().as_u16(), flavour, body })
     }
 
-    /// What is wrong with the answer to the question for `path`.
+    /// An error message about the request for `path`.
     pub(super) fn context(&self, path: &str, why: &str) -> String {
-        format!("asking {}{path}: {why}", self.base)
+        format!("requesting {}{path}: {why}", self.base)
     }
 }
 
-/// A question to a service.
-pub(super) struct Question<'a> {
+/// A request to a service.
+pub(super) struct Request<'a> {
     pub(super) method: &'a Method,
     pub(super) path: &'a str,
     /// Name and value. The value may be a secret.
     pub(super) header: Option<(&'a str, &'a str)>,
 }
 
-impl fmt::Display for Question<'_> {
+impl fmt::Display for Request<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.path)
     }
 }
 
-/// Whether a service that answers like this may answer otherwise a little later: it is throttled or out of order.
-pub(super) fn is_passing(status: u16) -> bool {
+/// Whether a status means that the service is throttled or out of order, and that a later request may succeed.
+pub(super) fn is_temporary(status: u16) -> bool {
     status == 429 || status >= 500
 }
 
 fn in_words(error: &Error) -> String {
     match error {
-        Error::Timeout(_) => "no answer in time".to_owned(),
-        Error::BodyExceedsLimit(_) => format!("the answer is larger than {ANSWER_BYTES_MAX} bytes"),
+        Error::Timeout(_) => "no response in time".to_owned(),
+        Error::BodyExceedsLimit(_) => format!("the response is larger than {BODY_BYTES_MAX} bytes"),
         Error::Io(error) => error.to_string(),
         _ => error.to_string(),
     }
@@ -224,17 +222,17 @@ mod tests {
             assert_eq!(check_address(url).unwrap(), url.trim_end_matches('/'));
         }
         for (url, why) in [
-            ("", "it is no URL"),
-            ("127.0.0.1:80", "it does not begin with http://"),
-            ("https://a", "metadata services have no TLS"),
-            ("ftp://a", "it does not begin with http://"),
-            ("http://user:secret@a", "it has a user name"),
-            ("http://a:99999", "it has a port that is none"),
-            ("http://a:x", "it has a port that is none"),
-            ("http://a b", "it is no URL"),
-            ("http://a/latest", "it has more than a host and a port"),
-            ("http://a?b", "it has more than a host and a port"),
-            ("http://http://a", "it has a port that is none"),
+            ("", "not a valid URL"),
+            ("127.0.0.1:80", "the URL does not begin with http://"),
+            ("https://a", "metadata services do not support https"),
+            ("ftp://a", "the URL does not begin with http://"),
+            ("http://user:secret@a", "the URL has a user name"),
+            ("http://a:99999", "the port is not valid"),
+            ("http://a:x", "the port is not valid"),
+            ("http://a b", "not a valid URL"),
+            ("http://a/latest", "the URL has more than a host and a port"),
+            ("http://a?b", "the URL has more than a host and a port"),
+            ("http://http://a", "the port is not valid"),
         ] {
             assert_eq!(check_address(url).map_err(|error| error.to_string()), Err(why.to_owned()), "{url}");
         }

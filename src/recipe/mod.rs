@@ -23,9 +23,11 @@ use crate::{
         iso9660::writer::{DerivedFile, Draft, LayoutCache, VolumeSpec},
         source::Source,
     },
-    manifest::{self, Maker, Statement, timestamp::Moment},
-    trust::public_key::{self, Options},
-    userdata::hostname,
+    manifest::{self, ManifestFile, Statement, VolumeInfo, timestamp::Timestamp},
+    userdata::{
+        authorized_keys::{self, KeyOptions},
+        hostname,
+    },
 };
 
 /// The longest volume identifier in bytes (ECMA-119, 8.4.7).
@@ -283,9 +285,9 @@ impl Recipe {
             files.chain(self.signature.map(|bytes| (manifest::SIGNATURE_NAME.into(), Source::Bytes(bytes))));
         let seconds = self.seconds.unwrap_or(DEFAULT_SECONDS);
         if let Some(statement) = self.statement {
-            let created_at = Moment::from_seconds(seconds)?;
-            let volume = manifest::Volume { identifier: identifier.clone(), layout, created_at };
-            derived.push((manifest::NAME, Arc::new(Maker { volume, statement })));
+            let created_at = Timestamp::from_seconds(seconds)?;
+            let volume = VolumeInfo { identifier: identifier.clone(), layout, created_at };
+            derived.push((manifest::NAME, Arc::new(ManifestFile { volume, statement })));
         }
         Draft::with_cache(VolumeSpec { identifier, seconds, files: files.collect(), derived }, cache)
     }
@@ -323,7 +325,8 @@ fn read_ssh_key_file(path: &Path, room: u64) -> Result<(u64, Vec<String>)> {
         .collect();
     ensure!(!keys.is_empty(), "the file has no key");
     for key in &keys {
-        public_key::check_line(key, Options::Allowed).with_context(|| format!("checking line {key:?}"))?;
+        authorized_keys::check_line(key, KeyOptions::Allowed)
+            .with_context(|| format!("checking line {key:?}"))?;
     }
     Ok((bytes, keys))
 }

@@ -15,7 +15,7 @@ impl Recipe {
     ///
     /// # Errors
     /// Fails if a file of the layout is missing or cannot be read, or the volume identifier is not UTF-8.
-    pub fn of_image(image: &Image, contents: &Contents, volume: &manifest::Volume) -> Result<Self> {
+    pub fn of_image(image: &Image, contents: &Contents, volume: &manifest::VolumeInfo) -> Result<Self> {
         let layout = volume.layout;
         ensure!(
             !volume.identifier.contains(char::REPLACEMENT_CHARACTER),

@@ -1,50 +1,45 @@
-//! Who may sign: the file that `ssh-keygen -Y verify` calls `allowed_signers`, and keys that have been revoked.
+//! Who may sign: the `allowed_signers` file of `ssh-keygen -Y verify`, and revoked keys.
 //!
 //! Source: ssh-keygen(1), "ALLOWED SIGNERS". Each line has principals (patterns with `*`, `?` and `!`), perhaps options, and
-//! a public key. Of the options `namespaces`, `valid-after` and `valid-before` are implemented. A line with another one does
-//! not match, be it `cert-authority` or one that does not exist yet, and neither does one that is malformed. No line matches
-//! that `ssh-keygen` refuses: where its reading of white space, quotes, times and keys is odd, a line either is read like that
-//! here or is malformed.
+//! a public key. The options `namespaces`, `valid-after` and `valid-before` are implemented. A line with any other option does
+//! not match, be it `cert-authority` or an option of the future. A malformed line does not match either. No line matches that
+//! `ssh-keygen` rejects: where it reads white space, quotes, times or keys in an odd way, this file does the same or treats the
+//! line as malformed.
 
-use crate::error::{Context, Result, bail, ensure};
-use ssh_key::public::KeyData;
-
-use super::{
-    patterns::matches_list,
-    public_key::{self, split_options},
+use super::{patterns::matches_list, public_key::PublicKey};
+use crate::{
+    error::{Context, Result, bail, ensure},
+    manifest::timestamp::Timestamp,
+    userdata::authorized_keys::{BLANK, split_options},
 };
-use crate::manifest::timestamp::Moment;
-
-/// White space at the start of a line and between its parts. OpenSSH takes line ends and carriage returns for white space
-/// only in some places.
-const BLANK: [char; 2] = [' ', '\t'];
 
 /// The first bytes of a key revocation list in the binary format of OpenSSH (PROTOCOL.krl).
 const KRL_MAGIC: &[u8] = b"SSHKRL\n\0";
 
-/// Reasons that an error names at most.
+/// The most reasons that an error lists.
 const REASONS_MAX: usize = 5;
 
 /// The lines of an `allowed_signers` file.
 #[derive(Clone, Debug)]
 pub struct AllowedSigners {
-    /// What errors call the file.
+    /// The file's name, for errors.
     name: String,
-    lines: Vec<(usize, Result<Line, String>)>,
+    /// Line numbers, and the lines or why they are malformed.
+    lines: Vec<(usize, Result<SignerLine, String>)>,
 }
 
-/// Whose keys these are, and for what.
+/// A line: whose key this is, and what it may sign.
 #[derive(Clone, Debug)]
-struct Line {
+struct SignerLine {
     principals: String,
-    key: KeyData,
+    key: PublicKey,
     namespaces: Option<String>,
-    valid_after: Option<Moment>,
-    valid_before: Option<Moment>,
+    valid_after: Option<Timestamp>,
+    valid_before: Option<Timestamp>,
 }
 
 impl AllowedSigners {
-    /// Parses the content of a file that errors call `name`. A line that is malformed matches nothing.
+    /// Parses the content of a file. Errors call it `name`. A malformed line matches nothing.
     #[must_use]
     pub fn parse(name: &str, content: &(impl AsRef<[u8]> + ?Sized)) -> Self {
         let lines = content.as_ref().split(|byte| *byte == b'\n').enumerate();
@@ -57,14 +52,20 @@ impl AllowedSigners {
         Self { name: name.to_owned(), lines: lines.collect() }
     }
 
-    /// The principal of the first line that lets `key` sign for `namespace` at the time `at`. With an `identity`, that is
-    /// what its principals must match, and what is returned; without, they must be one name.
+    /// The principal of the first line that lets `key` sign for `namespace` at the time `at`. With an `identity`, the
+    /// principals of the line must match it, and it is returned. Without one, the principals must be a single name.
     ///
     /// # Errors
-    /// There is no such line. The error says why those for the key do not match.
-    pub fn find(&self, key: &KeyData, identity: Option<&str>, namespace: &str, at: Moment) -> Result<String> {
+    /// Fails if there is no such line. The error says why the lines with this key do not match.
+    pub fn find(
+        &self,
+        key: &PublicKey,
+        identity: Option<&str>,
+        namespace: &str,
+        at: Timestamp,
+    ) -> Result<String> {
         if let Some(identity) = identity {
-            ensure!(is_name(identity), "the identity {identity:?} is not one name");
+            ensure!(is_name(identity), "the identity {identity:?} is not a single name");
         }
         let mut reasons = Vec::new();
         for (number, line) in &self.lines {
@@ -80,22 +81,22 @@ impl AllowedSigners {
             }
         }
         let name = &self.name;
-        ensure!(!reasons.is_empty(), "its key is none of an allowed signer in {name:?}");
+        ensure!(!reasons.is_empty(), "the signing key is not listed in {name:?}");
         reasons.truncate(REASONS_MAX);
-        bail!("its key is none of an allowed signer in {name:?} ({})", reasons.join("; "))
+        bail!("{name:?} does not allow the signing key ({})", reasons.join("; "))
     }
 }
 
-impl Line {
-    fn check(&self, identity: Option<&str>, namespace: &str, at: Moment) -> Result<(), String> {
+impl SignerLine {
+    fn check(&self, identity: Option<&str>, namespace: &str, at: Timestamp) -> Result<(), String> {
         match identity {
             Some(identity) if !matches_list(identity, &self.principals) => {
-                return Err(format!("it is for {:?}", self.principals));
+                return Err(format!("allows only {:?}", self.principals));
             }
-            // A policy would take a list or a pattern for a name.
+            // A policy would read a list or a pattern as a name.
             None if !is_name(&self.principals) => {
                 return Err(format!(
-                    "{:?} is not one name, so that an identity must be given",
+                    "{:?} is not a single name, so an identity must be given",
                     self.principals
                 ));
             }
@@ -104,52 +105,52 @@ impl Line {
         if let Some(namespaces) = &self.namespaces
             && !matches_list(namespace, namespaces)
         {
-            return Err(format!("it is for namespaces {namespaces:?}"));
+            return Err(format!("allows only namespaces {namespaces:?}"));
         }
         if let Some(after) = self.valid_after.filter(|after| at < *after) {
-            return Err(format!("it is valid after {after}"));
+            return Err(format!("not valid before {after}"));
         }
         if let Some(before) = self.valid_before.filter(|before| at > *before) {
-            return Err(format!("it was valid before {before}"));
+            return Err(format!("not valid after {before}"));
         }
         Ok(())
     }
 }
 
-/// Whether a text is one principal, and no list or pattern of them.
+/// Whether a text is one principal, and not a list or a pattern.
 fn is_name(principals: &str) -> bool {
     !principals.is_empty()
         && !principals.contains([',', '*', '?', '!'])
         && !principals.contains(char::is_control)
 }
 
-fn parse_line(line: &str) -> Result<Line> {
-    ensure!(!line.starts_with('\u{feff}'), "it begins with a byte order mark");
-    // To OpenSSH the line would end there.
-    ensure!(!line.contains('\0'), "there is a NUL byte in it");
+fn parse_line(line: &str) -> Result<SignerLine> {
+    ensure!(!line.starts_with('\u{feff}'), "begins with a byte order mark");
+    // For OpenSSH, the line would end there.
+    ensure!(!line.contains('\0'), "has a NUL byte");
     let (principals, rest) = if let Some(quoted) = line.strip_prefix('"') {
-        quoted.split_once('"').context("its quotes do not end")?
+        quoted.split_once('"').context("has no closing quote")?
     } else {
-        line.split_once(BLANK).context("it has no key")?
+        line.split_once(BLANK).context("has no key")?
     };
-    ensure!(!principals.is_empty(), "it has no principal");
-    ensure!(!principals.contains('"'), "there is a quote in {principals:?}");
+    ensure!(!principals.is_empty(), "has no principal");
+    ensure!(!principals.contains('"'), "the principals {principals:?} contain a quote");
     let is_odd = |character: char| {
         let is_white = character.is_control() || character.is_whitespace();
         is_white && character != ' ' || character == char::REPLACEMENT_CHARACTER
     };
     ensure!(
         !principals.contains(is_odd),
-        "{principals:?} has odd white space or control characters, or is not UTF-8"
+        "the principals {principals:?} contain odd white space or control characters, or are not UTF-8"
     );
     let rest = rest.trim_start_matches(BLANK);
-    let (options, key) = if let Ok(key) = public_key::parse(rest) {
+    let (options, key) = if let Ok(key) = PublicKey::parse(rest) {
         (Vec::new(), key)
     } else {
         let (options, rest) = split_options(rest)?;
-        (options, public_key::parse(rest).ok().context("it has no key that is known")?)
+        (options, PublicKey::parse(rest).ok().context("has no valid public key")?)
     };
-    let mut line = Line {
+    let mut line = SignerLine {
         principals: principals.to_owned(),
         key,
         namespaces: None,
@@ -157,29 +158,29 @@ fn parse_line(line: &str) -> Result<Line> {
         valid_before: None,
     };
     for option in options {
-        line.take(option)?;
+        line.set_option(option)?;
     }
     if let (Some(after), Some(before)) = (line.valid_after, line.valid_before) {
-        ensure!(after < before, "it is valid before {before}, and only after {after}");
+        ensure!(after < before, "valid-before {before} is not later than valid-after {after}");
     }
     Ok(line)
 }
 
-impl Line {
-    fn take(&mut self, option: &str) -> Result<()> {
+impl SignerLine {
+    fn set_option(&mut self, option: &str) -> Result<()> {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
         let value = || {
             let plain = value.filter(|value| !value.is_empty() && !value.contains(['"', '\\']));
-            plain.with_context(|| format!("its option {option:?} has no plain value in quotes"))
+            plain.with_context(|| format!("the option {option:?} has no simple value in quotes"))
         };
         let once = |given: bool| -> Result<()> {
-            ensure!(!given, "its option {name} is given twice");
+            ensure!(!given, "the option {name} is given twice");
             Ok(())
         };
         let time = |text| {
-            let time = Moment::parse_signer_time(text).ok();
-            time.with_context(|| format!("its option {option:?} gives no time"))
+            let time = Timestamp::parse_signer_time(text).ok();
+            time.with_context(|| format!("the option {option:?} does not have a valid time"))
         };
         match name.to_ascii_lowercase().as_str() {
             "namespaces" => {
@@ -194,45 +195,42 @@ impl Line {
                 once(self.valid_before.is_some())?;
                 self.valid_before = Some(time(value()?)?);
             }
-            _ => bail!("its option {name:?} is not implemented"),
+            _ => bail!("the option {name:?} is not supported"),
         }
         Ok(())
     }
 }
 
-/// Keys that must not be believed, whoever allows them.
+/// Keys whose signatures are rejected, even if `allowed_signers` lists them.
 #[derive(Clone, Debug)]
 pub struct Revoked {
-    keys: Vec<KeyData>,
+    keys: Vec<PublicKey>,
 }
 
 impl Revoked {
-    /// Parses a list of public keys, one a line.
+    /// Parses a list of public keys, one per line.
     ///
     /// # Errors
-    /// It is a binary key revocation list, or a line of it is no key: what is not understood revokes nothing, so that it
-    /// must not pass.
+    /// Fails if the list is a binary key revocation list, or if a line is not a key. A line that is not understood would revoke
+    /// nothing.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         ensure!(
             !bytes.starts_with(KRL_MAGIC),
-            "it is a binary key revocation list, which is not supported; give a list of public keys"
+            "binary key revocation lists are not supported; give a list of public keys"
         );
-        let text = str::from_utf8(bytes).context("it is no list of public keys")?;
+        let text = str::from_utf8(bytes).context("not a list of public keys")?;
         let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
         let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
         let keys = lines.map(|(number, line)| {
-            let key = public_key::read(line).ok().filter(|key| {
-                // A key that is too short to sign does no harm here. One in another spelling would not be recognized.
-                matches!(key, KeyData::Rsa(_)) || public_key::check(key).is_ok()
-            });
-            key.with_context(|| format!("line {number} is no public key that is known"))
+            let key = PublicKey::parse_revoked(line);
+            key.ok().with_context(|| format!("line {number} is not a valid public key"))
         });
         Ok(Self { keys: keys.collect::<Result<_>>()? })
     }
 
-    /// Whether `key` is one of them.
+    /// Whether `key` is revoked.
     #[must_use]
-    pub fn contains(&self, key: &KeyData) -> bool {
+    pub fn contains(&self, key: &PublicKey) -> bool {
         self.keys.contains(key)
     }
 }
@@ -248,8 +246,8 @@ mod tests {
     const COMPRESSED: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAAAhA+01T/Tc5MWmrkV5ez0kBn2ckXatx4smn0n5BTkCD3oV";
 
     fn find(lines: &str, identity: Option<&str>) -> Result<String, String> {
-        let key = public_key::parse(KEY).unwrap();
-        let at = Moment::parse("2026-06-01T12:00:00Z").unwrap();
+        let key = PublicKey::parse(KEY).unwrap();
+        let at = Timestamp::parse("2026-06-01T12:00:00Z").unwrap();
         let found = AllowedSigners::parse("signers", lines).find(&key, identity, "metadata-image", at);
         found.map_err(|error| error.to_string())
     }
@@ -271,75 +269,84 @@ mod tests {
             assert_eq!(find(&line, Some("a@b")), Ok("a@b".to_owned()), "{line}");
         }
         assert_eq!(find(&format!("*@b,!c@* {KEY}"), Some("a@b")), Ok("a@b".to_owned()));
-        assert!(find(&format!("*@b,!c@* {KEY}"), None).is_err_and(|why| why.contains("is not one name")));
+        assert!(
+            find(&format!("*@b,!c@* {KEY}"), None).is_err_and(|why| why.contains("is not a single name"))
+        );
     }
 
     #[test]
-    fn a_line_with_something_that_is_not_implemented_does_not_match() {
-        let none = "its key is none of an allowed signer in \"signers\"";
+    fn a_line_that_does_not_allow_the_key_says_why() {
+        let unlisted = "the signing key is not listed in \"signers\"";
+        let refused = "\"signers\" does not allow the signing key";
         for (line, why) in [
-            (String::new(), none.to_owned()),
-            (format!("a@b {OTHER}"), none.to_owned()),
+            (String::new(), unlisted.to_owned()),
+            (format!("a@b {OTHER}"), unlisted.to_owned()),
             (
                 format!("a@b cert-authority {KEY}"),
-                format!("{none} (line 1: its option \"cert-authority\" is not implemented)"),
+                format!("{refused} (line 1: the option \"cert-authority\" is not supported)"),
             ),
             (
                 format!("a@b verify-required,namespaces=\"*\" {KEY}"),
-                format!("{none} (line 1: its option \"verify-required\" is not implemented)"),
+                format!("{refused} (line 1: the option \"verify-required\" is not supported)"),
             ),
             (
                 format!("a@b valid-after=\"20261399\" {KEY}"),
-                format!("{none} (line 1: its option \"valid-after=\\\"20261399\\\"\" gives no time)"),
+                format!(
+                    "{refused} (line 1: the option \"valid-after=\\\"20261399\\\"\" does not have a valid time)"
+                ),
             ),
-            (format!("\u{feff}a@b {KEY}"), format!("{none} (line 1: it begins with a byte order mark)")),
+            (format!("\u{feff}a@b {KEY}"), format!("{refused} (line 1: begins with a byte order mark)")),
             (
                 format!("a@b namespaces=\"file,git\" {KEY}"),
-                format!("{none} (line 1: it is for namespaces \"file,git\")"),
+                format!("{refused} (line 1: allows only namespaces \"file,git\")"),
             ),
             (
                 format!("a@b namespaces=\"*,!metadata-image\" {KEY}"),
-                format!("{none} (line 1: it is for namespaces \"*,!metadata-image\")"),
+                format!("{refused} (line 1: allows only namespaces \"*,!metadata-image\")"),
             ),
             (
                 format!("a@b namespaces=\"\" {KEY}"),
-                format!("{none} (line 1: its option \"namespaces=\\\"\\\"\" has no plain value in quotes)"),
+                format!(
+                    "{refused} (line 1: the option \"namespaces=\\\"\\\"\" has no simple value in quotes)"
+                ),
             ),
             (
                 format!("a@b namespaces=metadata-image {KEY}"),
                 format!(
-                    "{none} (line 1: its option \"namespaces=metadata-image\" has no plain value in quotes)"
+                    "{refused} (line 1: the option \"namespaces=metadata-image\" has no simple value in quotes)"
                 ),
             ),
             (
                 format!("a@b namespaces=\"x\",namespaces=\"metadata-image\" {KEY}"),
-                format!("{none} (line 1: its option namespaces is given twice)"),
+                format!("{refused} (line 1: the option namespaces is given twice)"),
             ),
             (
                 format!("a@b valid-after=\"20260602Z\" {KEY}"),
-                format!("{none} (line 1: it is valid after 2026-06-02T00:00:00Z)"),
+                format!("{refused} (line 1: not valid before 2026-06-02T00:00:00Z)"),
             ),
             (
                 format!("a@b valid-before=\"20260601115959Z\" {KEY}"),
-                format!("{none} (line 1: it was valid before 2026-06-01T11:59:59Z)"),
+                format!("{refused} (line 1: not valid after 2026-06-01T11:59:59Z)"),
             ),
             (
                 format!("a@b valid-before=\"soon\" {KEY}"),
-                format!("{none} (line 1: its option \"valid-before=\\\"soon\\\"\" gives no time)"),
+                format!(
+                    "{refused} (line 1: the option \"valid-before=\\\"soon\\\"\" does not have a valid time)"
+                ),
             ),
             (
                 format!("a@b valid-before=\"20270101Z\",valid-after=\"20270101Z\" {KEY}"),
                 format!(
-                    "{none} (line 1: it is valid before 2027-01-01T00:00:00Z, and only after 2027-01-01T00:00:00Z)"
+                    "{refused} (line 1: valid-before 2027-01-01T00:00:00Z is not later than valid-after 2027-01-01T00:00:00Z)"
                 ),
             ),
-            (KEY.to_owned(), format!("{none} (line 1: it has no key)")),
-            (format!("\"a@b {KEY}"), format!("{none} (line 1: its quotes do not end)")),
-            ("a@b ssh-ed25519 AAAA".to_owned(), format!("{none} (line 1: it has no key that is known)")),
+            (KEY.to_owned(), format!("{refused} (line 1: has no key)")),
+            (format!("\"a@b {KEY}"), format!("{refused} (line 1: has no closing quote)")),
+            ("a@b ssh-ed25519 AAAA".to_owned(), format!("{refused} (line 1: has no valid public key)")),
         ] {
             assert_eq!(find(&line, None), Err(why), "{line}");
         }
-        let others = format!("{none} (line 1: it is for \"*@b,!a@*\")");
+        let others = format!("{refused} (line 1: allows only \"*@b,!a@*\")");
         assert_eq!(find(&format!("*@b,!a@* {KEY}"), Some("a@b")), Err(others));
     }
 
@@ -368,8 +375,8 @@ mod tests {
             assert!(find(&line, Some("a@b")).is_err(), "{line:?}");
         }
         let bytes = [b"a@b,\xff ", KEY.as_bytes(), b"\na@b ", KEY.as_bytes(), b" J\xfcrgen\n"].concat();
-        let key = public_key::parse(KEY).unwrap();
-        let at = Moment::parse("2026-06-01T12:00:00Z").unwrap();
+        let key = PublicKey::parse(KEY).unwrap();
+        let at = Timestamp::parse("2026-06-01T12:00:00Z").unwrap();
         let find =
             |bytes: &[u8]| AllowedSigners::parse("f", bytes).find(&key, Some("a@b"), "metadata-image", at);
         assert!(find(&bytes).is_ok(), "a comment may be anything");
@@ -381,13 +388,13 @@ mod tests {
         let parse = |text: &str| Revoked::parse(text.as_bytes()).map_err(|error| error.to_string());
         let keys = parse(&format!("# lost\n\n{OTHER} laptop\n")).unwrap();
         assert!(
-            keys.contains(&public_key::parse(OTHER).unwrap())
-                && !keys.contains(&public_key::parse(KEY).unwrap())
+            keys.contains(&PublicKey::parse(OTHER).unwrap())
+                && !keys.contains(&PublicKey::parse(KEY).unwrap())
         );
-        assert_eq!(parse("SHA256:x").unwrap_err(), "line 1 is no public key that is known");
+        assert_eq!(parse("SHA256:x").unwrap_err(), "line 1 is not a valid public key");
         assert!(parse("SSHKRL\n\0x").unwrap_err().contains("not supported"));
         // 512 bits, which never sign; and a spelling that no signature has, of a key that may.
-        assert!(parse(&format!("{SHORT}\n{OTHER}\n")).unwrap().contains(&public_key::parse(OTHER).unwrap()));
-        assert_eq!(parse(COMPRESSED).unwrap_err(), "line 1 is no public key that is known");
+        assert!(parse(&format!("{SHORT}\n{OTHER}\n")).unwrap().contains(&PublicKey::parse(OTHER).unwrap()));
+        assert_eq!(parse(COMPRESSED).unwrap_err(), "line 1 is not a valid public key");
     }
 }

@@ -1,7 +1,7 @@
-//! Whether a guest may believe its image: who signed its manifest, and whether everything on the image is what was signed.
+//! Whether a guest may trust its image: who signed the manifest, and whether the image is what was signed.
 //!
-//! A *signature* beside the manifest, `manifest.json.sig`, covers it, and with it the image.
-//! Everything here fails closed: what was asked for and cannot be verified is an error.
+//! The *signature*, `manifest.json.sig`, covers the manifest and so the whole image. Everything here fails closed: if a signature
+//! is required and cannot be verified, that is an error.
 
 pub mod allowed_signers;
 mod patterns;

@@ -1,9 +1,9 @@
-//! Patterns as OpenSSH has them for names: `*`, `?`, and `!` in front of those that exclude.
+//! OpenSSH's patterns for names: `*`, `?`, and `!` in front of a pattern that excludes.
 
-/// Bytes in a pattern at most: OpenSSH takes a list with a longer one for a list that does not match (match.c).
+/// The most bytes in a pattern. A list with a longer one does not match in OpenSSH (match.c).
 const PATTERN_BYTES_MAX: usize = 1022;
 
-/// Whether a list of patterns, separated by commas, matches: one of them does, and none with a `!` before it does
+/// Whether a list of patterns, separated by commas, matches: at least one pattern matches, and no pattern with a `!` does
 /// (`ssh_config(5)`, PATTERNS).
 pub(super) fn matches_list(text: &str, patterns: &str) -> bool {
     let mut found = false;
@@ -21,10 +21,11 @@ pub(super) fn matches_list(text: &str, patterns: &str) -> bool {
     found
 }
 
-/// Whether `pattern`, with `*` for any bytes and `?` for one, is all of `text`. Takes at most their product in steps.
+/// Whether `pattern`, with `*` for any bytes and `?` for one, matches all of `text`. The number of steps is at most the product
+/// of their lengths.
 fn matches(text: &[u8], pattern: &[u8]) -> bool {
     let (mut at, mut next) = (0, 0);
-    // Where the last `*` is, and what it leaves over.
+    // Where the last `*` is, and where the text after its match begins.
     let mut star = None;
     while at < text.len() {
         match pattern.get(next) {

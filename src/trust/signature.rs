@@ -1,26 +1,27 @@
-//! Signatures over a manifest, in the format of `ssh-keygen -Y sign`.
+//! Signatures of a manifest, in the format of `ssh-keygen -Y sign`.
 //!
-//! Source: OpenSSH's PROTOCOL.sshsig. Keys and signatures are made and used with OpenSSH just as well: the namespace is
-//! `metadata-image`, the file `manifest.json`.
+//! Source: OpenSSH's PROTOCOL.sshsig. OpenSSH can make and check the same signatures: the namespace is `metadata-image`, the
+//! file `manifest.json`.
 //!
 //! A signature has one spelling: the bytes that `ssh-keygen` writes. Anything else on an image, such as bytes in front of it,
-//! could be for another reader.
+//! could be meant for another reader.
 
 use crate::error::{Context, Error, Result, ensure};
-use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey, SshSig, public::KeyData};
+use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, SshSig, public::KeyData};
 
-use super::public_key;
+use super::public_key::{self, PublicKey};
 
-/// What the signatures are for, so that one that was made for something else does not pass.
+/// The namespace of the signatures. A signature that was made for another purpose has another one.
 pub const NAMESPACE: &str = "metadata-image";
 
-/// Bits in the modulus of an RSA key whose signatures can be checked.
+/// The most bits in the modulus of an RSA key whose signatures can be checked.
 const RSA_BITS_MAX: usize = 8192;
 
-/// A signature, and the key that it claims to be by.
+/// A signature, and the key that it names as its own.
 #[derive(Clone, Debug)]
 pub struct Signature {
     parsed: SshSig,
+    key: PublicKey,
     text: Vec<u8>,
 }
 
@@ -28,50 +29,52 @@ impl Signature {
     /// Parses the text that `ssh-keygen -Y sign` writes.
     ///
     /// # Errors
-    /// It is none, or is not written just like that, or its key is one that OpenSSH does not accept or of a kind that is
-    /// not known.
+    /// Fails if the text is not exactly what `ssh-keygen` writes for a signature, or if OpenSSH does not accept the key or its
+    /// type is unknown.
     pub fn parse(text: &[u8]) -> Result<Self> {
-        let parsed = SshSig::from_pem(text).ok().context("it is no signature of ssh-keygen that is known")?;
+        let parsed = SshSig::from_pem(text).ok().context("not a supported signature of ssh-keygen")?;
         let signature = Self::of(parsed)?;
-        ensure!(signature.text == text, "it is not written as ssh-keygen writes signatures");
+        ensure!(signature.text == text, "ssh-keygen writes this signature differently");
         Ok(signature)
     }
 
     /// Signs `message` with a private key in OpenSSH's format.
     ///
     /// # Errors
-    /// The key is encrypted, is in another format, or is on hardware.
+    /// Fails if the key is encrypted, is in another format, or is on hardware.
     pub fn new(key: &[u8], message: &[u8]) -> Result<Self> {
-        let key = PrivateKey::from_openssh(key).ok().context("it is no private key in OpenSSH's format")?;
-        ensure!(!key.is_encrypted(), "it is encrypted");
+        let key = PrivateKey::from_openssh(key).ok().context("not a private key in OpenSSH's format")?;
+        ensure!(!key.is_encrypted(), "the key is encrypted");
         let kind = key.algorithm();
         let signed = key.sign(NAMESPACE, HashAlg::Sha512, message);
-        Self::of(
-            signed
-                .map_err(Error::of)
-                .with_context(|| format!("it is of the kind {kind}, and cannot sign by itself"))?,
-        )
+        Self::of(signed.map_err(Error::of).with_context(|| format!("a key of type {kind} cannot sign here"))?)
     }
 
-    /// The signature with the only text that it has.
+    /// The signature, with its only spelling.
     fn of(parsed: SshSig) -> Result<Self> {
         ensure!(
             parsed.version() == SshSig::VERSION,
-            "it has version {}, and only {} is known",
+            "the signature has version {}, and only version {} is supported",
             parsed.version(),
             SshSig::VERSION
         );
-        ensure!(parsed.reserved().is_empty(), "its reserved field is not empty");
-        let key = parsed.public_key();
-        public_key::check(key).context("its key cannot be used")?;
-        if let KeyData::Rsa(key) = key {
+        ensure!(parsed.reserved().is_empty(), "the reserved field of the signature is not empty");
+        let key = PublicKey::new(parsed.public_key().clone()).context("checking the signing key")?;
+        if let KeyData::Rsa(key) = key.data() {
             let bits = public_key::rsa_bits(key);
-            ensure!(bits <= RSA_BITS_MAX, "its RSA key has {bits} bits, and {RSA_BITS_MAX} is the most");
+            ensure!(
+                bits <= RSA_BITS_MAX,
+                "the RSA key has {bits} bits, and at most {RSA_BITS_MAX} are supported"
+            );
         }
         let algorithm = parsed.algorithm();
-        ensure!(fits(key, &algorithm), "its algorithm {:?} is not one for its key", algorithm.as_str());
+        ensure!(
+            fits(key.data(), &algorithm),
+            "the algorithm {:?} does not fit the signing key",
+            algorithm.as_str()
+        );
         let text = parsed.to_pem(LineEnding::LF).map_err(Error::of)?.into_bytes();
-        Ok(Self { parsed, text })
+        Ok(Self { parsed, key, text })
     }
 
     /// Its text.
@@ -80,15 +83,16 @@ impl Signature {
         self.text
     }
 
-    /// The key that it claims to be by.
-    pub(super) fn key(&self) -> &KeyData {
-        self.parsed.public_key()
+    /// The signing key that it names.
+    #[must_use]
+    pub fn key(&self) -> &PublicKey {
+        &self.key
     }
 
-    /// The kind of its key and the key's fingerprint, as OpenSSH writes them: `ED25519 SHA256:…`.
+    /// The type and the fingerprint of its key, as OpenSSH writes them: `ED25519 SHA256:…`.
     #[must_use]
     pub fn describe_key(&self) -> String {
-        let kind = self.key().algorithm().to_string();
+        let kind = self.key.data().algorithm().to_string();
         let kind = kind.trim_start_matches("ssh-").trim_start_matches("ecdsa-sha2-");
         format!("{} {}", kind.to_ascii_uppercase(), self.fingerprint())
     }
@@ -96,37 +100,39 @@ impl Signature {
     /// The fingerprint of its key: `SHA256:…`.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        self.key().fingerprint(HashAlg::Sha256).to_string()
+        self.key.data().fingerprint(HashAlg::Sha256).to_string()
     }
 
     /// Whether its key is an RSA key.
     #[must_use]
     pub fn is_by_rsa_key(&self) -> bool {
-        matches!(self.key(), KeyData::Rsa(_))
+        matches!(self.key.data(), KeyData::Rsa(_))
     }
 
-    /// Whether it is one for manifests.
+    /// Checks that it was made for manifests.
     ///
     /// # Errors
-    /// It is not.
+    /// Fails if its namespace is not [`NAMESPACE`].
     pub(super) fn check_namespace(&self) -> Result<()> {
         let namespace = self.parsed.namespace();
-        ensure!(namespace == NAMESPACE, "its namespace is {namespace:?}, not {NAMESPACE:?}");
+        ensure!(namespace == NAMESPACE, "the namespace is {namespace:?} instead of {NAMESPACE:?}");
         Ok(())
     }
 
-    /// Whether it is one of `message`, by the key that it claims to be by, and for manifests.
+    /// Checks that it was made for manifests, of `message`, with the key that it names.
     ///
     /// # Errors
-    /// It is not.
+    /// Fails if it was not.
     pub fn check(&self, message: &[u8]) -> Result<()> {
         self.check_namespace()?;
-        let key = PublicKey::from(self.key().clone());
-        key.verify(NAMESPACE, message, &self.parsed).ok().context("it is one of another text")
+        let key = ssh_key::PublicKey::from(self.key.data().clone());
+        key.verify(NAMESPACE, message, &self.parsed)
+            .ok()
+            .context("the signature does not match manifest.json")
     }
 }
 
-/// Whether a signature by `key` may be made with `algorithm`. With RSA, SHA-1 (`ssh-rsa`) may not.
+/// Whether `key` may sign with `algorithm`. RSA with SHA-1 (`ssh-rsa`) is not allowed.
 fn fits(key: &KeyData, algorithm: &Algorithm) -> bool {
     match (key, algorithm) {
         (KeyData::Ed25519(_), Algorithm::Ed25519)
@@ -144,8 +150,7 @@ mod tests {
 
     use super::*;
 
-    /// The base64 of every length is wrapped as OpenSSH does it (`sshbuf_dtob64`): a line end after 70 characters, and
-    /// one at the end.
+    /// The base64 is wrapped as OpenSSH wraps it (`sshbuf_dtob64`): a line end after 70 characters, and one at the end.
     #[test]
     fn a_signature_of_every_length_is_wrapped_like_those_of_openssh() {
         let key =

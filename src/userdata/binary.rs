@@ -1,4 +1,4 @@
-//! Data that is not text, which LinuxKit's agent stores as it is and cloud-init ignores, unless it is compressed text.
+//! Data that is not text. LinuxKit's agent stores it unchanged; cloud-init ignores it, unless it is compressed text.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -9,13 +9,13 @@ use super::{
     finding::{Code, Finding},
 };
 
-/// Bytes of compressed data that are decompressed to see whether it is text.
+/// How much of compressed data is decompressed to see whether it is text, in bytes.
 const DECOMPRESSED_BYTES: u64 = 64 << 10;
 
 /// The format that cloud-init decompresses.
 const GZIP: &str = "gzip";
 
-/// How formats begin that end up in place of user data.
+/// The first bytes of formats that people give as user data by mistake.
 const FORMATS: [(&[u8], &str); 8] = [
     (b"\x1f\x8b", GZIP),
     (b"\x28\xb5\x2f\xfd", "zstd"),
@@ -27,10 +27,10 @@ const FORMATS: [(&[u8], &str); 8] = [
     (b"KDMV", "VMDK"),
 ];
 
-/// Who reads user data.
+/// Who reads the user data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reader {
-    /// LinuxKit's agent, for which any bytes will do.
+pub enum Consumer {
+    /// LinuxKit's agent, which accepts any bytes.
     LinuxKit,
     /// cloud-init.
     CloudInit,
@@ -38,51 +38,51 @@ pub enum Reader {
     Unknown,
 }
 
-/// What data turned out to be.
+/// What the data is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Text, or what is meant to be text in a wrong encoding.
+    /// Text, perhaps in a wrong encoding.
     Text,
-    /// Text that is compressed, in a way that its reader knows.
+    /// Text that is compressed in a way that its reader supports.
     CompressedText,
-    /// Something else, and what is to say about it.
+    /// Anything else, with a finding about it.
     Binary(Finding),
 }
 
-/// Whether data is not text: it is not UTF-8, or it holds a NUL character. The last character may be cut off.
+/// Whether data is not text: it is not UTF-8, or contains a NUL character. The last character may be cut off.
 #[must_use]
 pub fn is_binary(data: &[u8]) -> bool {
     find_nul(data).is_some() || str::from_utf8(data).is_err_and(|error| error.error_len().is_some())
 }
 
-/// Where data has its first NUL character, which no text has.
+/// Where data has its first NUL character, which text cannot contain.
 pub(crate) fn find_nul(data: &[u8]) -> Option<usize> {
     data.iter().position(|&byte| byte == 0)
 }
 
-/// Tells text from other data. The data may be cut off.
+/// Classifies data. It may be cut off.
 #[must_use]
-pub fn judge(data: &[u8], reader: Reader) -> Verdict {
+pub fn classify(data: &[u8], reader: Consumer) -> Verdict {
     if !is_binary(data) {
         return Verdict::Text;
     }
     let raw = || {
-        let message = format!("{}; LinuxKit's agent stores it as it is", describe(data));
+        let message = format!("{}; LinuxKit's agent stores it unchanged", describe(data));
         Verdict::Binary(Finding::new(Code::RawBytes, 0..0, message))
     };
     let format = format_of(data);
-    if reader == Reader::LinuxKit {
+    if reader == Consumer::LinuxKit {
         return raw();
     }
     let what = match format {
         Some(GZIP) => match decompress(data) {
-            Ok(text) if text.is_empty() => "gzip data with nothing in it".to_owned(),
-            Ok(text) if is_binary(&text) => format!("gzip data, and what it holds is {}", describe(&text)),
+            Ok(text) if text.is_empty() => "empty gzip data".to_owned(),
+            Ok(text) if is_binary(&text) => format!("gzip data that contains {}", describe(&text)),
             Ok(_) => return Verdict::CompressedText,
             Err(_) => "damaged gzip data".to_owned(),
         },
-        // Who checks the text tells the place.
-        None if find_nul(data).is_none() && (reader == Reader::CloudInit || has_header(data)) => {
+        // The check of the text reports the position.
+        None if find_nul(data).is_none() && (reader == Consumer::CloudInit || has_header(data)) => {
             return Verdict::Text;
         }
         None if find_nul(data).is_none() => return raw(),
@@ -90,12 +90,12 @@ pub fn judge(data: &[u8], reader: Reader) -> Verdict {
     };
     let finding = Finding::new(Code::Binary, 0..0, format!("{what}; cloud-init ignores it"));
     Verdict::Binary(match reader {
-        Reader::Unknown => finding.with_hint("raw bytes are fine for LinuxKit (--as linuxkit)"),
-        Reader::LinuxKit | Reader::CloudInit => finding,
+        Consumer::Unknown => finding.with_hint("LinuxKit accepts binary data (--as linuxkit)"),
+        Consumer::LinuxKit | Consumer::CloudInit => finding,
     })
 }
 
-/// The beginning of what gzip data holds. That the data ends too early is no error.
+/// Decompresses the beginning of gzip data, which may be cut off.
 fn decompress(data: &[u8]) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     match MultiGzDecoder::new(data).take(DECOMPRESSED_BYTES).read_to_end(&mut text) {
@@ -104,11 +104,11 @@ fn decompress(data: &[u8]) -> io::Result<Vec<u8>> {
     }
 }
 
-/// What binary data is, in words that can begin a sentence.
+/// Describes binary data, in words that can begin a sentence.
 fn describe(data: &[u8]) -> String {
     match format_of(data) {
         Some(format) => format!("binary data ({format})"),
-        None if data.iter().all(|&byte| byte == 0) => "nothing but zeros".to_owned(),
+        None if data.iter().all(|&byte| byte == 0) => "only zeros".to_owned(),
         None => "binary data".to_owned(),
     }
 }
@@ -131,8 +131,8 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    fn said(data: &[u8], reader: Reader) -> String {
-        match judge(data, reader) {
+    fn said(data: &[u8], reader: Consumer) -> String {
+        match classify(data, reader) {
             Verdict::Binary(finding) => format!("{}: {}", finding.code.name(), finding.message),
             other => format!("{other:?}"),
         }
@@ -150,18 +150,18 @@ mod tests {
     }
 
     #[test]
-    fn each_reader_has_its_own_judgement() {
-        use Reader::{CloudInit, LinuxKit, Unknown};
+    fn data_is_classified_for_each_reader() {
+        use Consumer::{CloudInit, LinuxKit, Unknown};
         let elf = b"\x7fELF\x02\0";
         let latin = b"gr\xfcn";
-        assert_eq!(said(elf, LinuxKit), "raw-bytes: binary data (ELF); LinuxKit's agent stores it as it is");
+        assert_eq!(said(elf, LinuxKit), "raw-bytes: binary data (ELF); LinuxKit's agent stores it unchanged");
         assert_eq!(said(elf, CloudInit), "binary: binary data (ELF); cloud-init ignores it");
         assert_eq!(said(elf, Unknown), said(elf, CloudInit));
-        assert_eq!(said(latin, LinuxKit), "raw-bytes: binary data; LinuxKit's agent stores it as it is");
+        assert_eq!(said(latin, LinuxKit), "raw-bytes: binary data; LinuxKit's agent stores it unchanged");
         assert_eq!(said(latin, Unknown), said(latin, LinuxKit));
-        // Its place is told by who checks the text.
+        // The check of the text reports the position.
         assert_eq!(said(latin, CloudInit), "Text");
-        assert_eq!(said(&[0; 9], CloudInit), "binary: nothing but zeros; cloud-init ignores it");
+        assert_eq!(said(&[0; 9], CloudInit), "binary: only zeros; cloud-init ignores it");
         assert_eq!(said(b"hello", CloudInit), "Text");
         assert_eq!(said(b"#cloud-config\na: gr\xfcn", Unknown), "Text");
     }
@@ -169,13 +169,13 @@ mod tests {
     #[test]
     fn compressed_text_passes_and_nothing_else_that_is_compressed() {
         let compressed = gzip("#cloud-config\n".repeat(100_000).as_bytes());
-        let said = |data: &[u8]| said(data, Reader::CloudInit);
+        let said = |data: &[u8]| said(data, Consumer::CloudInit);
         assert_eq!(said(&compressed), "CompressedText");
         assert_eq!(said(&compressed[..100]), "CompressedText", "it may be cut off");
-        let held = |data| said(&gzip(data)).replace("binary: gzip data, and what it holds is ", "");
-        assert_eq!(held(&[0; 9000]), "nothing but zeros; cloud-init ignores it");
+        let held = |data| said(&gzip(data)).replace("binary: gzip data that contains ", "");
+        assert_eq!(held(&[0; 9000]), "only zeros; cloud-init ignores it");
         assert_eq!(held(b"QFI\xfb\0"), "binary data (qcow2); cloud-init ignores it");
-        assert_eq!(said(&gzip(b"")), "binary: gzip data with nothing in it; cloud-init ignores it");
+        assert_eq!(said(&gzip(b"")), "binary: empty gzip data; cloud-init ignores it");
         let mut damaged = compressed;
         damaged[12] ^= 0xff;
         assert_eq!(said(&damaged), "binary: damaged gzip data; cloud-init ignores it");

@@ -1,13 +1,13 @@
-//! What is wrong, or likely wrong, with data for a guest, and where.
+//! Findings: mistakes in data for a guest, and where they are.
 
 use std::{cell::Cell, fmt, ops::Range, sync::Arc};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// Something is lost: a guest will not have it, or not as it was meant.
+    /// The guest loses something, or gets it in another form than intended.
     Error,
-    /// It works, and is likely not what was meant.
+    /// It works, but is probably not intended.
     Warning,
 }
 
@@ -22,29 +22,29 @@ impl fmt::Display for Severity {
 
 macro_rules! codes {
     ($($variant:ident $name:literal $severity:ident $doc:literal)+) => {
-        /// What kind of fault a finding is. The names do not change.
+        /// The kind of a finding. The names do not change.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Code {
             $(#[doc = $doc] $variant,)+
         }
 
         impl Code {
-            /// All of them, in the order of README.
+            /// All codes.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// Its name, for machines and for looking it up.
+            /// Its name in output and documentation.
             #[must_use]
             pub fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name),+ }
             }
 
-            /// How bad it is.
+            /// Its severity.
             #[must_use]
             pub fn severity(self) -> Severity {
                 match self { $(Self::$variant => Severity::$severity),+ }
             }
 
-            /// What it means, in a sentence.
+            /// Its meaning, in a sentence.
             #[must_use]
             pub fn meaning(self) -> &'static str {
                 match self { $(Self::$variant => $doc),+ }
@@ -54,70 +54,70 @@ macro_rules! codes {
 }
 
 codes! {
-    JsonSyntax "json-syntax" Error "It begins like JSON and is none; a guest stores it as plain text."
-    Comment "comment" Error "JSON has no comments; a guest stores it as plain text."
-    TrailingComma "trailing-comma" Error "JSON has no comma before a closing bracket; a guest stores it as plain text."
-    TrailingText "trailing-text" Error "Text behind the JSON; a guest stores all of it as plain text."
-    ByteOrderMark "byte-order-mark" Error "A byte order mark in front; a guest stores the data as plain text."
-    Utf16 "utf-16" Error "UTF-16 instead of UTF-8."
-    NotUtf8 "not-utf-8" Error "Bytes that are not UTF-8; in JSON they become U+FFFD."
-    Binary "binary" Error "Binary data where text is wanted; cloud-init ignores it."
-    RawBytes "raw-bytes" Warning "Data that is not text; LinuxKit's agent stores it as it is."
-    CarriageReturn "crlf" Warning "Lines end with a carriage return."
-    RootNoObject "root-no-object" Error "A JSON array, of which no files come."
-    WrongType "wrong-type" Error "A value of another type than the field has; LinuxKit's agent rejects the whole document."
-    ContentAndEntries "content-and-entries" Error "An entry is a file and a directory."
-    NoContentOrEntries "no-content-or-entries" Error "An entry is neither a file nor a directory."
-    BadString "bad-string" Error "A string that is not Unicode."
-    BadPermission "bad-perm" Error "A perm that is no octal number up to 07777."
-    SpecialBits "special-bits" Warning "A perm with setuid, setgid or sticky bit, which the guest drops."
-    WorldWritable "world-writable" Warning "Everybody in the guest may write it."
-    ReadableKey "readable-key" Warning "A private key that others than its owner may read."
-    UnknownField "unknown-field" Warning "A field that nobody reads."
-    FieldCase "field-case" Warning "A field in another case; LinuxKit's agent takes it by accident."
-    DuplicateKey "duplicate-key" Warning "The same key twice; the last one counts."
-    BadName "bad-name" Error "A name that cannot be one of a file in the directory."
-    ReservedName "reserved-name" Error "A file of the agent's own."
-    TooDeep "too-deep" Error "Directories or YAML in more than 128 levels, or a path that is too long to open."
-    HostName "bad-hostname" Error "A host name that cannot be set."
-    HostNameNewline "hostname-newline" Warning "A host name with a newline at its end, which LinuxKit's agent makes part of the name."
-    YamlSyntax "yaml-syntax" Error "It is no YAML."
-    AliasExpansion "alias-expansion" Error "YAML aliases that stand for far more than the document holds."
-    NoMapping "no-mapping" Error "The YAML is no mapping at its top."
-    NoHeader "no-header" Error "cloud-init does not know the first line, and ignores the data."
-    Template "template" Warning "Braces of a template without the header of one, by which YAML is lost."
-    SeedFrom "seedfrom" Warning "cloud-init replaces the user data with what it downloads."
-    NoInstanceId "no-instance-id" Warning "Meta-data without an instance id, by which cloud-init tells a first boot."
-    EmptyNetworkConfig "empty-network-config" Warning "An empty network configuration, which fails in some versions of cloud-init."
-    VolumeIdentifier "volume-identifier" Error "A volume identifier that agents do not look for."
+    JsonSyntax "json-syntax" Error "The data starts like JSON, but is not valid; a guest stores it as plain text."
+    Comment "comment" Error "The data contains a comment, which JSON does not allow; a guest stores it as plain text."
+    TrailingComma "trailing-comma" Error "There is a comma before a closing bracket; a guest stores the data as plain text."
+    TrailingText "trailing-text" Error "There is text after the JSON; a guest stores all of the data as plain text."
+    ByteOrderMark "byte-order-mark" Error "The text starts with a byte order mark; a guest stores the data as plain text."
+    Utf16 "utf-16" Error "The text is encoded in UTF-16 instead of UTF-8."
+    NotUtf8 "not-utf-8" Error "Some bytes are not UTF-8; in JSON they become U+FFFD."
+    Binary "binary" Error "The data is binary, but text is expected; cloud-init ignores it."
+    RawBytes "raw-bytes" Warning "The data is not text; LinuxKit's agent stores it unchanged."
+    CarriageReturn "crlf" Warning "Lines end with a carriage return and a newline."
+    RootNoObject "root-no-object" Error "The top level is an array; only an object becomes files."
+    WrongType "wrong-type" Error "A value has the wrong type; LinuxKit's agent rejects the whole document."
+    ContentAndEntries "content-and-entries" Error "An entry has both content and entries."
+    NoContentOrEntries "no-content-or-entries" Error "An entry has neither content nor entries."
+    BadString "bad-string" Error "A string is not valid Unicode."
+    BadPermission "bad-perm" Error "perm is not an octal number up to 07777."
+    SpecialBits "special-bits" Warning "perm has the setuid, setgid or sticky bit, which the guest drops."
+    WorldWritable "world-writable" Warning "Every user of the guest can write the file."
+    ReadableKey "readable-key" Warning "Users other than the owner can read a private key."
+    UnknownField "unknown-field" Warning "An entry has a field that no agent reads."
+    FieldCase "field-case" Warning "The name of a field is in the wrong case; LinuxKit's agent accepts it by accident."
+    DuplicateKey "duplicate-key" Warning "The same key occurs twice; the last one counts."
+    BadName "bad-name" Error "A name cannot be a file name in its directory."
+    ReservedName "reserved-name" Error "The name belongs to the agent."
+    TooDeep "too-deep" Error "Directories or YAML are nested in more than 128 levels, or a path is too long to open."
+    HostName "bad-hostname" Error "The host name cannot be set."
+    HostNameNewline "hostname-newline" Warning "The host name ends with a newline, which LinuxKit's agent makes part of the name."
+    YamlSyntax "yaml-syntax" Error "The data is not valid YAML."
+    AliasExpansion "alias-expansion" Error "The YAML aliases expand to far more than the document contains."
+    NoMapping "no-mapping" Error "The YAML is not a single mapping at the top level."
+    NoHeader "no-header" Error "cloud-init does not recognize the first line and ignores the data."
+    Template "template" Warning "A value starts with the braces of a template, but the template header is missing."
+    SeedFrom "seedfrom" Warning "cloud-init replaces the user data with what it downloads from seedfrom."
+    NoInstanceId "no-instance-id" Warning "The meta-data has no instance ID, which cloud-init uses to recognize a first boot."
+    EmptyNetworkConfig "empty-network-config" Warning "The network configuration is empty; some versions of cloud-init fail on it."
+    VolumeIdentifier "volume-identifier" Error "Agents do not look for this volume identifier."
     Unread "unread" Error "No agent finds its data on the image."
-    TooMany "too-many" Error "More findings than are listed."
-    TooLarge "too-large" Error "More than the platform takes."
+    TooMany "too-many" Error "There are more findings than are listed."
+    TooLarge "too-large" Error "The user data is larger than the platform accepts."
 }
 
-/// Something found in a text.
+/// A mistake in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// What kind of fault it is.
+    /// Its kind.
     pub code: Code,
-    /// The entry's path in the config tree, or empty. It is shared by all findings about the entry, and of a long one the
-    /// middle is left out ([`shown_path`]), since there may be as many findings as the path has bytes.
+    /// The entry's path in the config tree, or empty. All findings about an entry share it, and a long one is shortened
+    /// ([`shown_path`]), because there may be as many findings as the path has bytes.
     pub path: Arc<str>,
-    /// The bytes of the text that it is about.
+    /// Where it is in the text, in bytes.
     pub span: Range<usize>,
-    /// What is wrong, in a sentence without a full stop.
+    /// What is wrong: a sentence without a full stop.
     pub message: String,
-    /// How to mend it.
+    /// What to do about it.
     pub hint: Option<String>,
 }
 
 impl Finding {
-    /// A finding about the bytes `span`, without a path or a hint.
+    /// A finding at the bytes `span`, without a path or a hint.
     pub fn new(code: Code, span: Range<usize>, message: impl Into<String>) -> Self {
         Self { code, path: Arc::default(), span, message: message.into(), hint: None }
     }
 
-    /// One line with its place in `file`, the lines of which are given.
+    /// The finding on one line, with its position in `file`, which has these lines.
     #[must_use]
     pub fn in_one_line(&self, file: &str, lines: &Lines<'_>) -> String {
         let at = lines.position(self.span.start);
@@ -125,7 +125,7 @@ impl Finding {
         format!("{file}:{}:{}: {path}{} [{}]", at.line, at.column, self.message, self.code.name())
     }
 
-    /// The same with a hint.
+    /// The finding with a hint.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
@@ -133,25 +133,24 @@ impl Finding {
     }
 }
 
-/// Findings about one text that are listed at most.
-const LISTED_MAX: usize = 100_000;
+/// The most findings that are listed for a text.
+const LISTED_MAX: usize = 10_000;
 
-/// Adds a finding to those that are listed. Behind the last one stands that there are more.
-pub(super) fn list(findings: &mut Vec<Finding>, finding: Finding) {
+/// Adds a finding, unless the list is full. The last finding of a full list says so.
+pub(super) fn push_bounded(findings: &mut Vec<Finding>, finding: Finding) {
     if findings.len() < LISTED_MAX {
         findings.push(finding);
     } else if findings.len() == LISTED_MAX {
         let message =
-            format!("there are more than {LISTED_MAX} findings, and those from here on are not listed");
+            format!("there are more than {LISTED_MAX} findings; the ones from here on are not listed");
         findings.push(Finding::new(Code::TooMany, finding.span, message));
     }
 }
 
-/// Bytes of a path that a finding shows at most.
+/// The longest path that a finding shows in full, in bytes.
 const SHOWN_PATH_BYTES: usize = 1024;
 
-/// The path of an entry, whose names from the top down are `names`. Of one that is longer than 1024 bytes the middle is
-/// left out.
+/// The path of an entry, from its names from the top down. One longer than 1024 bytes is shortened in the middle.
 #[must_use]
 pub fn shown_path(names: &[String]) -> Arc<str> {
     const HALF: usize = SHOWN_PATH_BYTES / 2;
@@ -182,22 +181,22 @@ pub fn shown_path(names: &[String]) -> Arc<str> {
     format!("{start}…{}", end.join("/")).into()
 }
 
-/// The start of the first character at or behind byte `at` of `text`.
+/// The start of the first character at or after byte `at` of `text`.
 fn ceil_char_boundary(text: &str, at: usize) -> usize {
     (at..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len())
 }
 
-/// The start of the character that byte `at` of `text` belongs to; past the end it is the end.
+/// The start of the character that contains byte `at` of `text`; past the end, the end.
 pub(super) fn floor_char_boundary(text: &str, at: usize) -> usize {
     (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
-/// Where a byte of a text is, for people.
+/// The line and column of a byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// The line, from 1.
+    /// The line, counted from 1.
     pub line: usize,
-    /// The character in the line, from 1.
+    /// The character in the line, counted from 1.
     pub column: usize,
     /// Where the line starts, in bytes.
     pub line_start: usize,
@@ -208,7 +207,7 @@ pub struct Position {
 pub struct Lines<'a> {
     text: &'a str,
     starts: Vec<usize>,
-    /// The byte asked for last and its position, from which the next one in the same line is counted.
+    /// The last byte asked for and its position, so that the next one on the same line is counted from there.
     last: Cell<(usize, Position)>,
 }
 
@@ -220,8 +219,8 @@ impl<'a> Lines<'a> {
         Self { text, starts, last: Cell::new((0, Position { line: 1, column: 1, line_start: 0 })) }
     }
 
-    /// Where byte `at` is; one past the end is the end. In the order of the text it costs no more than the way from the
-    /// place before.
+    /// The position of byte `at`; past the end, that of the end. In ascending order, each call counts only from the position
+    /// of the one before.
     #[must_use]
     pub fn position(&self, at: usize) -> Position {
         let at = self.boundary(at);
@@ -235,13 +234,13 @@ impl<'a> Lines<'a> {
         position
     }
 
-    /// The start of the character that byte `at` belongs to.
+    /// The start of the character that contains byte `at`.
     #[must_use]
     pub fn boundary(&self, at: usize) -> usize {
         floor_char_boundary(self.text, at)
     }
 
-    /// The text of this line, counted from 1, without its end.
+    /// The text of a line, counted from 1, without its line end.
     #[must_use]
     pub fn line(&self, line: usize) -> &'a str {
         let end = self.starts.get(line).map_or(self.text.len(), |next| next - 1);
@@ -255,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_long_path_the_middle_is_left_out() {
+    fn a_long_path_is_shortened_in_the_middle() {
         let shown =
             |names: &[&str]| shown_path(&names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
         assert_eq!(&*shown(&[]), "");

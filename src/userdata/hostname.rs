@@ -1,15 +1,15 @@
-//! The one rule for host names.
+//! The rule for host names.
 
-/// Bytes in a host name at most: Linux, `HOST_NAME_MAX` in `limits.h`.
+/// The longest host name, in bytes: `HOST_NAME_MAX` of Linux (`limits.h`).
 const NAME_BYTES: usize = 64;
 
-/// Bytes in a label at most (RFC 1035, 2.3.4).
+/// The longest label, in bytes (RFC 1035, 2.3.4).
 const LABEL_BYTES: usize = 63;
 
-/// Whether `name` can be a host name: labels of letters, digits and `-`, joined by dots.
+/// Checks that `name` is a host name: labels of letters, digits and `-`, separated by dots.
 ///
 /// # Errors
-/// It cannot, and why, in words that follow the name.
+/// Fails if it is not. The text says why and reads on from the name.
 pub fn check(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("is empty");
@@ -40,14 +40,14 @@ mod tests {
     use super::check;
 
     #[test]
-    fn names_that_linux_and_dns_take_pass() {
+    fn names_that_linux_and_dns_accept_pass() {
         for name in ["a", "web-1", "Web.Example.com", "10", &"a".repeat(63)] {
             assert_eq!(check(name), Ok(()), "{name}");
         }
     }
 
     #[test]
-    fn each_fault_is_named() {
+    fn each_mistake_is_named() {
         let long_label = "a".repeat(64);
         for (name, why) in [
             ("", "is empty"),

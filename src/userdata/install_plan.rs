@@ -1,4 +1,4 @@
-//! What goes into a guest's directory: the raw user data, the files of its config tree, and what the provider adds.
+//! What is written into a guest's directory: the raw user data, the files of its config tree, and entries of the provider.
 
 use std::borrow::Cow;
 
@@ -11,24 +11,25 @@ use super::{
         parse::{self, Parsed},
     },
     finding::{Code, Finding, Lines, Severity},
-    unpack::{self, Listed},
+    unpack::{self, TreeItem},
 };
 use crate::output::confined_dir::Directory;
 
-/// Permission bits of the raw user data: it repeats every secret of the tree.
+/// Permission bits of the raw user data, which repeats every secret of the tree.
 const USERDATA_MODE: u32 = 0o600;
 
-const NO_PLACE: &str = "the provider's is left out, since user data has something else of that name";
+const CONFLICT: &str =
+    "the provider's value is left out, because the user data uses this name for something else";
 
 /// Permission bits of `provider`.
 const PROVIDER_MODE: u32 = 0o644;
 
-/// Something that a guest should have and will not.
+/// Something that the guest should get and does not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Loss {
-    /// The path of the file or directory, or empty: it cannot be told, or is all that the user data has.
+    /// The path of the file or directory. Empty if it is not known, or if all of the user data is lost.
     pub path: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
@@ -41,46 +42,46 @@ impl Loss {
 
 /// What is to be written.
 #[derive(Debug)]
-pub struct Plan<'a> {
+pub struct InstallPlan<'a> {
     userdata: Option<&'a [u8]>,
     tree: ConfigTree,
-    /// What the provider adds and user data has no place for.
-    no_place: Vec<String>,
+    /// Paths of the provider that conflict with the user data.
+    conflicts: Vec<String>,
     findings: Vec<Finding>,
     text: Cow<'a, str>,
 }
 
-impl<'a> Plan<'a> {
-    /// The plan for `userdata`, if there is any, and for the entries that a provider adds where user data has none of
-    /// their names.
+impl<'a> InstallPlan<'a> {
+    /// The plan for `userdata`, if there is any, and for those of the provider's entries whose names the user data does not
+    /// use.
     #[must_use]
     pub fn new(userdata: Option<&'a [u8]>, entries: ConfigTree) -> Self {
-        let parsed = userdata.filter(|data| parse::is_meant(data)).map(parse::parse);
+        let parsed = userdata.filter(|data| parse::looks_like_tree(data)).map(parse::parse);
         let Parsed { tree, findings, text } =
             parsed.unwrap_or_else(|| Parsed { tree: None, findings: Vec::new(), text: "".into() });
         let mut tree = tree.unwrap_or_default();
-        let no_place = tree.fill_from(entries);
-        Self { userdata, tree, no_place, findings, text }
+        let conflicts = tree.fill_from(entries);
+        Self { userdata, tree, conflicts, findings, text }
     }
 
-    /// What is lost: by findings about the user data, and since that has a file in place of a directory or the other way
-    /// round. A host name that cannot be set is no loss: it is written.
+    /// What is lost: by errors in the user data, and by conflicts with the provider's entries. A host name that cannot be set
+    /// is not a loss, because it is written.
     #[must_use]
     pub fn losses(&self) -> Vec<Loss> {
         let is_loss =
             |finding: &&Finding| finding.code.severity() == Severity::Error && finding.code != Code::HostName;
         let found = self.findings.iter().filter(is_loss);
         let found = found.map(|finding| Loss::new(&finding.path, &finding.message));
-        let no_place = self.no_place.iter().map(|path| Loss::new(path, NO_PLACE));
-        found.chain(no_place).collect()
+        let conflicts = self.conflicts.iter().map(|path| Loss::new(path, CONFLICT));
+        found.chain(conflicts).collect()
     }
 
-    /// What is to say about the user data, each in one line with its place in `name`.
+    /// The findings about the user data, each on one line with its position in `name`.
     pub fn lines(&self, name: &str) -> impl Iterator<Item = (Severity, String)> {
         let lines = Lines::of(&self.text);
         let line = move |finding: &Finding| (finding.code.severity(), finding.in_one_line(name, &lines));
-        let no_place = |path: &String| (Severity::Error, format!("{path:?}: {NO_PLACE}"));
-        self.findings.iter().map(line).chain(self.no_place.iter().map(no_place))
+        let conflict = |path: &String| (Severity::Error, format!("{path:?}: {CONFLICT}"));
+        self.findings.iter().map(line).chain(self.conflicts.iter().map(conflict))
     }
 
     /// The host name, without a newline at its end.
@@ -92,22 +93,22 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Everything that is written but `provider`, directories before what is in them.
+    /// Everything that is written except `provider`, directories before their entries.
     #[must_use]
-    pub fn list(&self) -> Vec<Listed> {
+    pub fn list(&self) -> Vec<TreeItem> {
         let mut listed: Vec<_> =
             self.userdata.map(|data| file("userdata", USERDATA_MODE, data)).into_iter().collect();
         listed.extend(unpack::list(&self.tree));
         listed
     }
 
-    /// Writes everything, and `origin` to `provider` where it is given. `each` is told of every file and directory, and
-    /// whether it was written; one that was not does not keep the others from it.
+    /// Writes everything, and `origin` to `provider` if it is given. `each` is called for every file and directory with the
+    /// result of writing it. A failure does not stop the others.
     pub fn write(
         &self,
         directory: &Directory,
         origin: Option<&str>,
-        each: &mut dyn FnMut(Listed, Result<()>),
+        each: &mut dyn FnMut(TreeItem, Result<()>),
     ) {
         let mut write = |name, mode, content: &[u8]| {
             each(file(name, mode, content), unpack::write(directory, name, mode, content));
@@ -122,6 +123,6 @@ impl<'a> Plan<'a> {
     }
 }
 
-fn file(name: &str, mode: u32, content: &[u8]) -> Listed {
-    Listed { path: name.to_owned(), mode, len: Some(content.len()) }
+fn file(name: &str, mode: u32, content: &[u8]) -> TreeItem {
+    TreeItem { path: name.to_owned(), mode, len: Some(content.len()) }
 }

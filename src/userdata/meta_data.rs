@@ -1,28 +1,26 @@
-//! Meta-data of NoCloud and of config drives: a YAML mapping with what the host says of the instance.
+//! Meta-data of NoCloud and of config drives: a YAML mapping that describes the instance.
 //!
-//! Source: cloud-init's documents of the data sources NoCloud and ConfigDrive.
+//! Source: cloud-init's documentation of the data sources NoCloud and ConfigDrive.
 
 use super::{
-    cloud_config::{
-        header::check_line_ends,
-        yaml::{Member, Value, check_mapping},
-    },
-    finding::{Code, Finding, list},
+    cloud_config::yaml::{Member, Value, check_mapping},
+    finding::{Code, Finding, push_bounded},
     hostname,
+    line_ends::check_line_ends,
 };
 
-/// What meta-data says of the instance, as far as an agent applies it.
+/// The part of the meta-data that an agent applies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MetaData {
-    /// The instance id, as it is written.
+    /// The instance ID, as written.
     pub instance_id: Option<String>,
-    /// The value of `local-hostname`, as it is written.
+    /// The value of `local-hostname`, as written.
     pub local_hostname: Option<String>,
-    /// The public keys of `public-keys`, each a line as in `authorized_keys`.
+    /// The public keys of `public-keys`, each as a line of `authorized_keys`.
     pub public_keys: Vec<String>,
 }
 
-/// Parses meta-data, of which nothing is taken where it is no mapping. `id`: the key of the instance id.
+/// Parses meta-data. Returns nothing from it if it is not a mapping. `id`: the key of the instance ID.
 pub fn parse(text: &str, id: &str, findings: &mut Vec<Finding>) -> MetaData {
     check_line_ends(text, findings);
     if text.trim().is_empty() {
@@ -34,34 +32,34 @@ pub fn parse(text: &str, id: &str, findings: &mut Vec<Finding>) -> MetaData {
     if !members.iter().any(|member| member.key == id && !member.value.is_null()) {
         findings.push(no_instance_id(id));
     }
-    let mut said = MetaData::default();
+    let mut meta_data = MetaData::default();
     for Member { key, span, value } in members {
         if key == "seedfrom" {
-            let message = "with seedfrom cloud-init replaces the user data with what it downloads";
-            list(findings, Finding::new(Code::SeedFrom, span.clone(), message));
+            let message = "seedfrom makes cloud-init replace the user data with what it downloads";
+            push_bounded(findings, Finding::new(Code::SeedFrom, span.clone(), message));
         }
         if (key == "local-hostname" || key == "hostname")
             && let Value::Scalar(name) = &**value
             && let Err(why) = hostname::check(name)
         {
             let message = format!("the host name {why}");
-            list(findings, Finding::new(Code::HostName, span.clone(), message));
+            push_bounded(findings, Finding::new(Code::HostName, span.clone(), message));
         }
         match (key.as_ref(), &**value) {
             (key, Value::Scalar(name)) if key == id && !value.is_null() => {
-                said.instance_id = Some(name.clone().into_owned());
+                meta_data.instance_id = Some(name.clone().into_owned());
             }
             ("local-hostname", Value::Scalar(name)) if !value.is_null() => {
-                said.local_hostname = Some(name.clone().into_owned());
+                meta_data.local_hostname = Some(name.clone().into_owned());
             }
-            ("public-keys", keys) => said.public_keys = lines_of(keys),
+            ("public-keys", keys) => meta_data.public_keys = lines_of(keys),
             _ => {}
         }
     }
-    said
+    meta_data
 }
 
-/// The keys in the value of `public-keys`: a text of lines, a list of such, or a mapping from names to either.
+/// The keys in the value of `public-keys`: text with one key a line, a list of such text, or a mapping of names to either.
 fn lines_of(keys: &Value<'_>) -> Vec<String> {
     match keys {
         Value::Scalar(text) if !keys.is_null() => {
@@ -74,8 +72,8 @@ fn lines_of(keys: &Value<'_>) -> Vec<String> {
 }
 
 fn no_instance_id(id: &str) -> Finding {
-    let message = format!("there is no {id}, by which cloud-init tells a first boot");
-    Finding::new(Code::NoInstanceId, 0..0, message).with_hint(format!("for instance \"{id}: i-1\""))
+    let message = format!("the meta-data has no {id}, which cloud-init uses to recognize a first boot");
+    Finding::new(Code::NoInstanceId, 0..0, message).with_hint(format!("add one, such as \"{id}: i-1\""))
 }
 
 #[cfg(test)]
@@ -83,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_place_of_an_error_is_in_bytes() {
+    fn the_position_of_an_error_is_in_bytes() {
         let mut findings = Vec::new();
         let text = "instance-id: ä\nseedfrom: x\nö: [1\n";
         parse(text, "instance-id", &mut findings);
@@ -94,8 +92,8 @@ mod tests {
     }
 
     #[test]
-    fn keys_come_in_every_form_that_cloud_init_takes() {
-        let said = |keys: &str| {
+    fn keys_are_read_in_every_form_that_cloud_init_accepts() {
+        let parsed = |keys: &str| {
             parse(&format!("instance-id: i\npublic-keys: {keys}\n"), "instance-id", &mut Vec::new())
         };
         for keys in [
@@ -105,22 +103,22 @@ mod tests {
             "{x: a 1, y: [b 2]}",
             "{0: {openssh-key: a 1}, 1: b 2}",
         ] {
-            assert_eq!(said(keys).public_keys, ["a 1", "b 2"], "{keys}");
+            assert_eq!(parsed(keys).public_keys, ["a 1", "b 2"], "{keys}");
         }
         for keys in ["", "null", "[]", "{}", "''"] {
             let expected = MetaData { instance_id: Some("i".to_owned()), ..MetaData::default() };
-            assert_eq!(said(keys), expected, "{keys}");
+            assert_eq!(parsed(keys), expected, "{keys}");
         }
     }
 
     #[test]
     fn the_host_name_is_that_of_local_hostname() {
-        let said = |text: &str| parse(text, "instance-id", &mut Vec::new()).local_hostname;
-        assert_eq!(said("hostname: a\nlocal-hostname: \"b\"\n").as_deref(), Some("b"));
-        assert_eq!(said("{\"local-hostname\": \"b\"}").as_deref(), Some("b"));
-        assert_eq!(said("local-hostname:\n"), None);
-        assert_eq!(said("local-hostname: [b]\n"), None);
-        assert_eq!(said("- local-hostname\n"), None);
-        assert_eq!(said(""), None);
+        let parsed = |text: &str| parse(text, "instance-id", &mut Vec::new()).local_hostname;
+        assert_eq!(parsed("hostname: a\nlocal-hostname: \"b\"\n").as_deref(), Some("b"));
+        assert_eq!(parsed("{\"local-hostname\": \"b\"}").as_deref(), Some("b"));
+        assert_eq!(parsed("local-hostname:\n"), None);
+        assert_eq!(parsed("local-hostname: [b]\n"), None);
+        assert_eq!(parsed("- local-hostname\n"), None);
+        assert_eq!(parsed(""), None);
     }
 }

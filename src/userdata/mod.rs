@@ -1,5 +1,6 @@
-//! What a guest is told, whatever carries it.
+//! User data, meta-data and network configurations, whatever carries them to the guest.
 
+pub mod authorized_keys;
 #[cfg(feature = "yaml")]
 pub mod binary;
 #[cfg(feature = "yaml")]
@@ -12,7 +13,11 @@ pub mod hostname;
 #[cfg(feature = "yaml")]
 pub mod install_plan;
 #[cfg(feature = "yaml")]
+mod line_ends;
+#[cfg(feature = "yaml")]
 pub mod meta_data;
+#[cfg(feature = "yaml")]
+pub mod network_config;
 #[cfg(feature = "yaml")]
 pub mod pack;
 #[cfg(feature = "yaml")]

@@ -1,8 +1,8 @@
-//! Makes a config tree of a directory on the host.
+//! Makes a config tree from a directory on the host.
 //!
-//! Somebody else may change the directory meanwhile, and put a link to a secret in place of a file. walkdir, which goes by
-//! paths, gives the names and their order, and nothing else: each name is opened in the open directory that it was found in,
-//! and what is packed is what that handle says and holds.
+//! Somebody else may change the directory meanwhile, for example put a link to a secret in place of a file. So walkdir, which
+//! works on paths, only lists names in order. Each name is opened in the open directory that it was found in, and mode and
+//! content are read from that handle.
 
 use std::{
     ffi::OsStr,
@@ -24,34 +24,34 @@ use super::{
     config_tree::{ConfigTree, DEPTH_MAX, DIRECTORY_MODE, Entry, FILE_MODE, Mode, Node},
 };
 
-/// Bytes of all contents together at most, and of the JSON: a guest reads no more.
+/// The largest total of all contents, and the largest JSON, in bytes: a guest reads no more.
 const BYTES_MAX: u64 = 64 << 20;
 
-/// A file that has no place in a config tree, and why.
+/// A file that cannot be stored in a config tree.
 #[derive(Debug)]
-pub struct Fault {
+pub struct Unpackable {
     /// Its path on the host.
     pub path: PathBuf,
-    /// Why, in words that follow the path.
+    /// The reason, in words that follow the path and a colon.
     pub why: String,
 }
 
-/// The tree of what is below `directory`, whatever the order on disk, or everything that cannot be in one.
+/// The tree of the files below `directory`, independent of their order on disk, or every file that cannot be stored.
 ///
-/// Files have their content, files and directories their permission bits, which are left out where they are the ones
-/// that an entry without `perm` gets. `follow`: a symbolic link stands for what it points to. Otherwise none is followed but
-/// `directory` itself, even if it takes the place of a file at any time.
+/// `perm` is left out where an entry gets the same permission bits without it. `follow`: symbolic links are followed.
+/// Otherwise only `directory` itself may be one, even if a link takes the place of a file meanwhile.
 ///
 /// # Errors
-/// `directory` is none or cannot be read, or there is more than 64 MiB in its files.
-pub fn pack(directory: &Path, follow: bool) -> Result<Result<ConfigTree, Vec<Fault>>> {
+/// Fails if `directory` is not a directory or cannot be read, or if the files are larger than 64 MiB together.
+pub fn pack(directory: &Path, follow: bool) -> Result<Result<ConfigTree, Vec<Unpackable>>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let root = openat(CWD, directory, flags, rustix::fs::Mode::empty()).map_err(io::Error::from);
     let handle = root.with_context(|| format!("reading directory {directory:?}"))?;
     let mut faults = Vec::new();
     let mut left = BYTES_MAX;
-    // The directories down to the present one.
-    let mut open = vec![Open { name: String::new(), perm: None, handle, tree: ConfigTree::default() }];
+    // The directories down to the current one.
+    let mut open =
+        vec![OpenDirectory { name: String::new(), perm: None, handle, tree: ConfigTree::default() }];
     let mut walk = WalkDir::new(directory).min_depth(1).follow_links(follow).sort_by_file_name().into_iter();
     while let Some(found) = walk.next() {
         let found = match found {
@@ -60,70 +60,70 @@ pub fn pack(directory: &Path, follow: bool) -> Result<Result<ConfigTree, Vec<Fau
                 let path = error.path().unwrap_or(directory).to_path_buf();
                 let why = match error.io_error() {
                     Some(error) => error.to_string(),
-                    None => "a symbolic link that leads back to a directory above it".to_owned(),
+                    None => "the symbolic link leads back to a directory above it".to_owned(),
                 };
-                faults.push(Fault { path, why });
+                faults.push(Unpackable { path, why });
                 continue;
             }
         };
         close(&mut open, found.depth());
         let above = open.last_mut().context("the directory itself stays open")?;
         let is_directory = found.file_type().is_dir();
-        let wanted = Wanted { is_directory, depth: found.depth(), follow };
+        let wanted = ListedItem { is_directory, depth: found.depth(), follow };
         let taken = wanted.take(&above.handle, found.file_name(), &mut left);
         if is_directory && taken.is_err() {
             walk.skip_current_dir();
         }
-        let mut fault = |path: &Path, why: String| faults.push(Fault { path: path.to_path_buf(), why });
+        let mut fault = |path: &Path, why: String| faults.push(Unpackable { path: path.to_path_buf(), why });
         let has_name = found.file_name().to_str().is_some();
         if !has_name && !matches!(taken, Err(Refusal::Changed | Refusal::TooLarge)) {
-            fault(found.path(), "its name is not UTF-8".to_owned());
+            fault(found.path(), "the name is not UTF-8".to_owned());
         }
         let name = found.file_name().to_string_lossy().into_owned();
         match taken {
-            Ok(Taken::Directory(handle, perm)) => {
-                open.push(Open { name, perm, handle, tree: ConfigTree::default() });
+            Ok(OpenedItem::Directory(handle, perm)) => {
+                open.push(OpenDirectory { name, perm, handle, tree: ConfigTree::default() });
             }
-            Ok(Taken::File(entry)) => drop(above.tree.entries.insert(name, entry)),
+            Ok(OpenedItem::File(entry)) => drop(above.tree.entries.insert(name, entry)),
             Err(Refusal::Because(why)) if has_name => fault(found.path(), why),
             Err(Refusal::Because(_)) => {}
-            // Not what was found there: its name may be one of another directory, and is nobody's business.
+            // The name may be one in another directory by now, and must not be revealed.
             Err(Refusal::Changed) => {
                 let path = found.path().parent().unwrap_or(directory);
                 if faults.last().is_none_or(|last| last.path != path) {
-                    faults.push(Fault { path: path.to_path_buf(), why: CHANGED.to_owned() });
+                    faults.push(Unpackable { path: path.to_path_buf(), why: CHANGED.to_owned() });
                 }
             }
-            Err(Refusal::TooLarge) => bail!("packing {directory:?}: its files together are {TOO_LARGE}"),
+            Err(Refusal::TooLarge) => bail!("packing {directory:?}: the files together are {TOO_LARGE}"),
         }
     }
     close(&mut open, 1);
-    let Open { tree, .. } = open.pop().context("the directory itself stays open")?;
+    let OpenDirectory { tree, .. } = open.pop().context("the directory itself stays open")?;
     Ok(if faults.is_empty() { Ok(tree) } else { Err(faults) })
 }
 
-const CHANGED: &str = "it changed while it was being read";
+const CHANGED: &str = "the directory changed while it was being read";
 
 const TOO_LARGE: &str = "larger than 64 MiB";
 
-/// The user data with this tree: JSON in one line.
+/// The user data of a tree: JSON on one line.
 ///
 /// # Errors
-/// It is larger than 64 MiB, which a tree that [`pack`] made is only with many names or control characters.
+/// Fails if it is larger than 64 MiB, which a tree from [`pack`] is only with many names or control characters.
 pub fn to_json(tree: &ConfigTree) -> Result<Vec<u8>> {
-    let mut json = Bounded(Vec::new());
+    let mut json = BoundedJson(Vec::new());
     serde_json::to_writer(&mut json, tree)?;
     json.write_all(b"\n")?;
     Ok(json.0)
 }
 
-/// JSON that does not become too large.
-struct Bounded(Vec<u8>);
+/// A buffer that refuses JSON that is too large.
+struct BoundedJson(Vec<u8>);
 
-impl Write for Bounded {
+impl Write for BoundedJson {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if (self.0.len() + bytes.len()) as u64 > BYTES_MAX {
-            return Err(io::Error::other(format!("its JSON is {TOO_LARGE}")));
+            return Err(io::Error::other(format!("the JSON is {TOO_LARGE}")));
         }
         self.0.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -135,26 +135,26 @@ impl Write for Bounded {
 }
 
 /// A directory that is being packed.
-struct Open {
+struct OpenDirectory {
     name: String,
     perm: Option<Mode>,
     handle: OwnedFd,
     tree: ConfigTree,
 }
 
-/// Puts the directories that are deeper than `depth` into those above them.
-fn close(open: &mut Vec<Open>, depth: usize) {
+/// Adds the directories deeper than `depth` to the ones above them.
+fn close(open: &mut Vec<OpenDirectory>, depth: usize) {
     while open.len() > depth {
-        let Some(Open { name, perm, tree, .. }) = open.pop() else { return };
+        let Some(OpenDirectory { name, perm, tree, .. }) = open.pop() else { return };
         if let Some(above) = open.last_mut() {
             above.tree.entries.insert(name, Entry { perm, node: Node::Directory(tree) });
         }
     }
 }
 
-/// What a name stands for, with its handle.
-enum Taken {
-    /// A directory to go on from.
+/// What was opened under a name.
+enum OpenedItem {
+    /// A directory, to be read next.
     Directory(OwnedFd, Option<Mode>),
     /// A file that was read.
     File(Entry),
@@ -162,11 +162,11 @@ enum Taken {
 
 /// Why a name is not packed.
 enum Refusal {
-    /// In words that follow its path.
+    /// In words that follow the path and a colon.
     Because(String),
     /// It is not what was listed.
     Changed,
-    /// There is more than may be packed.
+    /// The files together are too large.
     TooLarge,
 }
 
@@ -181,22 +181,22 @@ impl From<Errno> for Refusal {
 
 /// What was listed under a name.
 #[derive(Clone, Copy)]
-struct Wanted {
+struct ListedItem {
     is_directory: bool,
-    /// Names in its path from the directory that is packed.
+    /// Names in its path below the packed directory.
     depth: usize,
     follow: bool,
 }
 
-impl Wanted {
-    /// Opens the name in the directory `above`, and reads it if it is a file: `left` bytes at most, which become less.
-    fn take(self, above: &OwnedFd, name: &OsStr, left: &mut u64) -> Result<Taken, Refusal> {
+impl ListedItem {
+    /// Opens the name in the directory `above`. A file is read: at most `left` bytes, from which its length is subtracted.
+    fn take(self, above: &OwnedFd, name: &OsStr, left: &mut u64) -> Result<OpenedItem, Refusal> {
         let (at, mut flags) = if self.follow {
             (AtFlags::empty(), OFlags::CLOEXEC)
         } else {
             (AtFlags::SYMLINK_NOFOLLOW, OFlags::CLOEXEC | OFlags::NOFOLLOW)
         };
-        // To open a device may do something to it, so it is looked at before that, and again after it.
+        // Opening a device may have an effect, so the type is checked before that, and again after it.
         self.check(&statat(above, name, at)?)?;
         flags |= if self.is_directory {
             OFlags::PATH | OFlags::DIRECTORY
@@ -210,13 +210,13 @@ impl Wanted {
         let bits = found.st_mode & 0o7777;
         let perm = Mode::new(bits).filter(|_| bits != default);
         if self.is_directory {
-            return Ok(Taken::Directory(handle, perm));
+            return Ok(OpenedItem::Directory(handle, perm));
         }
         let content = read(handle.into(), u64::try_from(found.st_size).unwrap_or(0), left)?;
-        Ok(Taken::File(Entry { perm, node: Node::File(content) }))
+        Ok(OpenedItem::File(Entry { perm, node: Node::File(content) }))
     }
 
-    /// Whether it is what was listed, and has a place in a config tree.
+    /// Checks that it is what was listed and can be stored in a config tree.
     fn check(self, found: &Stat) -> Result<(), Refusal> {
         let why = match FileType::from_raw_mode(found.st_mode) {
             kind @ (FileType::RegularFile | FileType::Directory) => {
@@ -226,18 +226,18 @@ impl Wanted {
                 if self.depth <= DEPTH_MAX + usize::from(!self.is_directory) {
                     return Ok(());
                 }
-                "there are more than 128 levels of directories"
+                "directories are nested in more than 128 levels"
             }
-            FileType::Symlink => "a symbolic link (--follow stores what it points to)",
-            FileType::Socket => "a socket",
-            FileType::Fifo => "a FIFO",
-            _ => "a device",
+            FileType::Symlink => "is a symbolic link (--follow stores what it points to)",
+            FileType::Socket => "is a socket",
+            FileType::Fifo => "is a FIFO",
+            _ => "is a device",
         };
         Err(Refusal::Because(why.to_owned()))
     }
 }
 
-/// The text in a file of `len` bytes, or as many as it turns out to have.
+/// Reads the text of a file, which had `len` bytes.
 fn read(file: File, len: u64, left: &mut u64) -> Result<String, Refusal> {
     if len > *left {
         return Err(Refusal::TooLarge);
@@ -247,7 +247,7 @@ fn read(file: File, len: u64, left: &mut u64) -> Result<String, Refusal> {
     read.map_err(|error| Refusal::Because(error.to_string()))?;
     let Some(rest) = left.checked_sub(bytes.len() as u64) else { return Err(Refusal::TooLarge) };
     let no_text = |at: usize, what: &str| {
-        Refusal::Because(format!("byte {at} of its content is {what}, and a config tree is text"))
+        Refusal::Because(format!("byte {at} is {what}, but a config tree contains only text"))
     };
     if let Some(at) = find_nul(&bytes) {
         return Err(no_text(at, "a NUL character"));

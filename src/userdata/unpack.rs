@@ -1,4 +1,4 @@
-//! Makes files and directories of a config tree.
+//! Writes a config tree as files and directories.
 
 use std::io::Write;
 
@@ -7,11 +7,11 @@ use crate::error::{Context, Result};
 use super::config_tree::{ConfigTree, Entry, Node};
 use crate::output::confined_dir::Directory;
 
-/// Writes `tree` beneath `directory`: its files and directories with their modes, whatever the umask.
+/// Writes the files and directories of `tree` into `directory`, with their modes whatever the umask.
 ///
-/// What is there already is replaced, but a directory never by a file. `each` is told of every entry, of a directory after
-/// what is in it, and whether it was written; one that was not does not keep the others from it.
-pub fn unpack(tree: &ConfigTree, directory: &Directory, each: &mut dyn FnMut(Listed, Result<()>)) {
+/// Existing files are replaced, but a directory is never replaced by a file. `each` is called for every entry with the result
+/// of writing it, for a directory after its entries. A failure does not stop the others.
+pub fn unpack(tree: &ConfigTree, directory: &Directory, each: &mut dyn FnMut(TreeItem, Result<()>)) {
     unpack_below(tree, directory, "", each);
 }
 
@@ -19,10 +19,10 @@ fn unpack_below(
     tree: &ConfigTree,
     directory: &Directory,
     above: &str,
-    each: &mut dyn FnMut(Listed, Result<()>),
+    each: &mut dyn FnMut(TreeItem, Result<()>),
 ) {
     for (name, entry) in &tree.entries {
-        let listed = Listed::of(entry, join(above, name));
+        let listed = TreeItem::of(entry, join(above, name));
         let written = match &entry.node {
             Node::File(content) => write(directory, name, listed.mode, content.as_bytes()),
             Node::Directory(tree) => unpack_directory(tree, directory, name, &listed, each),
@@ -35,18 +35,18 @@ fn unpack_directory(
     tree: &ConfigTree,
     directory: &Directory,
     name: &str,
-    listed: &Listed,
-    each: &mut dyn FnMut(Listed, Result<()>),
+    listed: &TreeItem,
+    each: &mut dyn FnMut(TreeItem, Result<()>),
 ) -> Result<()> {
     let below = directory.make_directory(name.as_bytes())?;
     unpack_below(tree, &below, &listed.path, each);
-    below.seal(listed.mode).context("setting its mode")
+    below.seal(listed.mode).context("setting the mode")
 }
 
-/// Writes one file, which replaces what has its name.
+/// Writes a file. It replaces an existing one of its name.
 ///
 /// # Errors
-/// There is a directory of that name, or the system refuses.
+/// Fails if a directory has the name, or the file cannot be written.
 pub fn write(directory: &Directory, name: &str, mode: u32, content: &[u8]) -> Result<()> {
     directory.write_file(name.as_bytes(), mode, true, |file| Ok(file.write_all(content)?))?;
     Ok(())
@@ -54,16 +54,16 @@ pub fn write(directory: &Directory, name: &str, mode: u32, content: &[u8]) -> Re
 
 /// A file or directory of a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
-    /// Its path from the top.
+pub struct TreeItem {
+    /// Its path below the directory of the tree.
     pub path: String,
-    /// The permission bits that it gets.
+    /// Its permission bits.
     pub mode: u32,
-    /// Bytes of a file's content; `None`: a directory.
+    /// The length of a file in bytes; `None`: a directory.
     pub len: Option<usize>,
 }
 
-impl Listed {
+impl TreeItem {
     fn of(entry: &Entry, path: String) -> Self {
         let len = match &entry.node {
             Node::File(content) => Some(content.len()),
@@ -73,17 +73,17 @@ impl Listed {
     }
 }
 
-/// What [`unpack`] writes, directories before what is in them.
+/// What [`unpack`] writes, directories before their entries.
 #[must_use]
-pub fn list(tree: &ConfigTree) -> Vec<Listed> {
+pub fn list(tree: &ConfigTree) -> Vec<TreeItem> {
     let mut listed = Vec::new();
     list_below(tree, "", &mut listed);
     listed
 }
 
-fn list_below(tree: &ConfigTree, above: &str, listed: &mut Vec<Listed>) {
+fn list_below(tree: &ConfigTree, above: &str, listed: &mut Vec<TreeItem>) {
     for (name, entry) in &tree.entries {
-        let item = Listed::of(entry, join(above, name));
+        let item = TreeItem::of(entry, join(above, name));
         listed.push(item.clone());
         if let Node::Directory(tree) = &entry.node {
             list_below(tree, &item.path, listed);

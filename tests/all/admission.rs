@@ -9,12 +9,12 @@ use std::{
 };
 
 use metadata_image::{
-    agent::{Options, Trust, run},
-    manifest::timestamp::Moment,
-    policy::decision::{Policy, Worker},
+    agent::{AgentOptions, Trust, run},
+    manifest::timestamp::Timestamp,
+    policy::{decision::Policy, process::Worker},
     provider::{
-        Level, Metadata, Provider, Say,
-        cdrom::{self, Cdrom, Reading},
+        Level, Log, Metadata, Provider,
+        cdrom::{self, Cdrom, ReadScope},
     },
     trust::{
         allowed_signers::{AllowedSigners, Revoked},
@@ -49,7 +49,7 @@ fn terms() -> Terms {
         revoked: None,
         identity: None,
         audience: None,
-        at: Moment::parse("2026-06-01T00:00:00Z").unwrap(),
+        at: Timestamp::parse("2026-06-01T00:00:00Z").unwrap(),
     }
 }
 
@@ -94,10 +94,10 @@ impl Guest {
     /// Runs the agent with other providers besides. What it was refused for, what it said but details, and what was written.
     fn run(&self, others: &[Arc<dyn Provider>]) -> (Result<(), String>, Vec<String>, String) {
         let mut said = Vec::new();
-        let cdrom = Cdrom::new(self.sandbox.path("dev"), self.sandbox.path("sys")).reading(Reading::All);
+        let cdrom = Cdrom::new(self.sandbox.path("dev"), self.sandbox.path("sys")).scope(ReadScope::All);
         let providers = [&[Arc::new(cdrom) as Arc<dyn Provider>], others].concat();
         let root = self.sandbox.path("out");
-        let options = Options {
+        let options = AgentOptions {
             root: root.clone(),
             set_hostname: false,
             timeout: Duration::from_secs(60),
@@ -131,7 +131,7 @@ impl Provider for Other {
         false
     }
 
-    fn fetch(&self, _: Instant, _: &mut Say) -> metadata_image::error::Result<Option<Metadata>> {
+    fn fetch(&self, _: Instant, _: &mut Log) -> metadata_image::error::Result<Option<Metadata>> {
         *self.0.lock().unwrap() += 1;
         let userdata = Some(b"theirs".to_vec());
         Ok(Some(Metadata { provider: "other", origin: "OTHER".to_owned(), userdata, ..Metadata::default() }))
@@ -162,7 +162,7 @@ fn nobody_else_is_asked_after_an_image_was_refused() {
     guest.device("sdb", &["signed"], Some(&[]));
     let other = Arc::new(Other(Mutex::new(0)));
     let (ran, _, tree) = guest.run(&[Arc::clone(&other) as Arc<dyn Provider>]);
-    let why = "refusing CDROM /dev/sda: it is not signed: there is no manifest.json";
+    let why = "refusing CDROM /dev/sda: the image is not signed: manifest.json is missing";
     assert_eq!((ran, tree.as_str(), *other.0.lock().unwrap()), (Err(why.to_owned()), "", 0));
 }
 
@@ -170,12 +170,12 @@ fn nobody_else_is_asked_after_an_image_was_refused() {
 fn metadata_that_cannot_be_signed_is_refused() {
     let guest = Guest::signing();
     let (ran, _, tree) = guest.run(&[Arc::new(Other(Mutex::new(0)))]);
-    let why = "refusing OTHER: it does not come from an image, and only an image can be signed";
+    let why = "refusing OTHER: the metadata does not come from an image, and only images can be signed";
     assert_eq!((ran, tree.as_str()), (Err(why.to_owned()), ""));
-    guest.refuses("there is no metadata that could be verified");
+    guest.refuses("the metadata must be verified, and none was found");
     guest.sandbox.write("dev/sr0", crate::support::linuxkit_image(b"hello"));
     guest.sandbox.write("sys/sr0/size", "1000\n");
-    guest.refuses("refusing CDROM /dev/sr0: it is not signed: there is no manifest.json");
+    guest.refuses("refusing CDROM /dev/sr0: the image is not signed: manifest.json is missing");
 }
 
 #[test]
@@ -194,18 +194,22 @@ fn what_verify_refuses_the_agent_refuses() {
         (
             &b"#cloud-config\n"[..],
             &b"#cloud-Config\n"[..],
-            "comparing the image with its manifest.json: file \"user-data\" is another one: ",
+            "comparing the image with its manifest.json: file \"user-data\" has other content, ",
         ),
         (
             b"local-hostname: \"web\"",
             b"local-hostname: \"dbs\"",
-            "comparing the image with its manifest.json: file \"meta-data\" is another one: ",
+            "comparing the image with its manifest.json: file \"meta-data\" has other content, ",
         ),
-        (b"\"deploy\"", b"\"Deploy\"", "checking manifest.json.sig: it is one of another text"),
+        (
+            b"\"deploy\"",
+            b"\"Deploy\"",
+            "checking manifest.json.sig: the signature does not match manifest.json",
+        ),
         (
             b"BEGIN SSH SIG",
             b"BEGIN SSH sig",
-            "checking manifest.json.sig: it is no signature of ssh-keygen that is known",
+            "checking manifest.json.sig: not a supported signature of ssh-keygen",
         ),
         (
             b"\0m\0e\0t\0a\0-\0d\0a\0t\0a",
@@ -226,16 +230,18 @@ fn what_verify_refuses_the_agent_refuses() {
     }
 
     signed(Terms { audience: Some("db".to_owned()), ..terms() }, &["--audience", "web"])
-        .refuses(&refusing("it is for the audience \"web\", not for \"db\""));
-    signed(terms(), &["--not-after", "2026-05-31T23:59:59Z"])
-        .refuses(&refusing("it may be accepted until 2026-05-31T23:59:59Z, and it is 2026-06-01T00:00:00Z"));
+        .refuses(&refusing("the image is for the audience \"web\", not for \"db\""));
+    signed(terms(), &["--not-after", "2026-05-31T23:59:59Z"]).refuses(&refusing(
+        "the image is not valid after 2026-05-31T23:59:59Z, and the time is 2026-06-01T00:00:00Z",
+    ));
     let print = key().fingerprint(ssh_key::HashAlg::Sha256);
     let revoked = Revoked::parse(public().as_bytes()).unwrap();
-    signed(Terms { revoked: Some(revoked), ..terms() }, &[])
-        .refuses(&refusing(&format!("checking manifest.json.sig: its key ED25519 {print} has been revoked")));
+    signed(Terms { revoked: Some(revoked), ..terms() }, &[]).refuses(&refusing(&format!(
+        "checking manifest.json.sig: the signing key ED25519 {print} is revoked"
+    )));
     signed(Terms { allowed: AllowedSigners::parse("signers", ""), ..terms() }, &[]).refuses(&refusing(
         &format!(
-            "checking manifest.json.sig: it is by ED25519 {print}: its key is none of an allowed signer in \"signers\""
+            "checking manifest.json.sig: signed with ED25519 {print}: the signing key is not listed in \"signers\""
         ),
     ));
 }
@@ -245,7 +251,7 @@ fn the_bytes_that_were_verified_are_those_that_are_applied() {
     let guest = Guest::signing();
     guest.device("sda", &["hello"], Some(&[]));
     let path = guest.sandbox.path("dev/sda");
-    let mut found = cdrom::read_from(&path, Reading::All, &mut |_, _| ()).unwrap();
+    let mut found = cdrom::read_from(&path, ReadScope::All, &mut |_, _| ()).unwrap();
     // Whoever has the device changes it once it has been read.
     fs::write(&path, "something else").unwrap();
     assert!(guest.trust.admit(&mut found, &mut |_, _| ()).is_ok());
@@ -262,7 +268,10 @@ fn nothing_in_a_file_is_parsed_before_the_signature_is_checked() {
     let create = ["hello", "--layout", "nocloud", "--meta-data", "meta"];
     guest.device("sda", &create, None);
     let (ran, said, tree) = guest.run(&[]);
-    assert_eq!(ran, Err("refusing CDROM /dev/sda: it is not signed: there is no manifest.json".to_owned()));
+    assert_eq!(
+        ran,
+        Err("refusing CDROM /dev/sda: the image is not signed: manifest.json is missing".to_owned())
+    );
     assert_eq!(
         (said.as_slice(), tree.as_str()),
         (&["CDROM /dev/sda: 5 bytes of user data".to_owned()][..], "")
@@ -281,7 +290,10 @@ fn what_a_policy_denies_is_not_applied() {
     ));
     guest.device("sda", &["hello", "--run-metadata", "one"], None);
     let (ran, said, tree) = guest.run(&[]);
-    assert_eq!((ran, tree.as_str()), (Err("refusing CDROM /dev/sda: the policy denies it".to_owned()), ""));
+    assert_eq!(
+        (ran, tree.as_str()),
+        (Err("refusing CDROM /dev/sda: the policy denies the boot".to_owned()), "")
+    );
     assert_eq!(said[1..], ["denied: not yet"]);
     guest.device("sda", &["hello", "--run-metadata", "one", "--run-metadata", "two"], None);
     assert_eq!(guest.run(&[]).0, Ok(()));
@@ -312,7 +324,7 @@ fn a_policy_decides_about_metadata_of_the_network_as_well() {
     assert_eq!(ran, Ok(()), "{said:?}");
     assert!(tree.contains("theirs") && said.iter().any(|line| line.starts_with('{')), "{said:?}");
     let (ran, _, tree) = decide("package p\nallow if input.image != null");
-    assert_eq!((ran, tree.as_str()), (Err("refusing OTHER: the policy denies it".to_owned()), ""));
+    assert_eq!((ran, tree.as_str()), (Err("refusing OTHER: the policy denies the boot".to_owned()), ""));
 }
 
 #[test]
@@ -337,7 +349,10 @@ fn a_policy_that_cannot_be_evaluated_denies() {
         fs::remove_dir_all(guest.sandbox.path("out")).unwrap();
         let (ran, _, tree) = guest.run(&[]);
         let error = ran.unwrap_err();
-        assert!(error.starts_with("refusing CDROM /dev/sda: the policy failed, which denies: "), "{error}");
+        assert!(
+            error.starts_with("refusing CDROM /dev/sda: the policy failed, which denies the boot: "),
+            "{error}"
+        );
         assert_eq!(tree, "", "{program}");
     }
 }
@@ -352,11 +367,11 @@ fn what_asks_for_a_signature_and_for_somebody_without_is_a_usage_error() {
             agent(&["--allowed-signers", "allowed", "cdrom", provider]),
             failed(
                 2,
-                &format!("metadata of {provider} is never signed, and --allowed-signers asks for that")
+                &format!("--allowed-signers cannot be used with {provider}, whose metadata is never signed")
             )
         );
     }
-    assert_eq!(agent(&["--allow-exec"]), failed(2, "--allow-exec is for a policy, and there is none"));
+    assert_eq!(agent(&["--allow-exec"]), failed(2, "--allow-exec needs a policy (--initialization-policy)"));
     for option in ["--identity", "--audience", "--revoked"] {
         let Ran { status, stderr, .. } = agent(&[option, "x", "file=x"]);
         assert!(status == Some(2) && stderr.contains("--allowed-signers"), "{stderr}");
@@ -383,7 +398,7 @@ fn the_environment_names_a_policy() {
     assert_eq!(said.status, Some(1));
     assert_eq!(
         said.stderr,
-        "metadata: FILE data: 5 bytes of user data\nmetadata: denied: no\nmetadata: refusing FILE data: the policy denies it\n"
+        "metadata: FILE data: 5 bytes of user data\nmetadata: denied: no\nmetadata: refusing FILE data: the policy denies the boot\n"
     );
     assert_eq!(tree_of(&sandbox.path("out")), "");
     assert_eq!(
@@ -394,9 +409,9 @@ fn the_environment_names_a_policy() {
         agent("", &[]),
         failed(
             1,
-            "the path of the policy, METADATA_RUN_INITIALIZATION_POLICY or --initialization-policy, is empty"
+            "the path of the policy in --initialization-policy or METADATA_RUN_INITIALIZATION_POLICY is empty"
         )
     );
-    let why = "--initialization-policy is \"allow.rego\", and METADATA_RUN_INITIALIZATION_POLICY is \"deny.rego\": give one";
+    let why = "--initialization-policy is \"allow.rego\" and METADATA_RUN_INITIALIZATION_POLICY is \"deny.rego\": set only one of them";
     assert_eq!(agent("deny.rego", &["--initialization-policy", "allow.rego"]), failed(2, why));
 }

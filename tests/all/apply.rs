@@ -35,10 +35,10 @@ fn what_cannot_be_written_is_named_and_the_rest_is_written() {
     let data = r#"{"a": {"content": ""}, "b": {"entries": {"c": {"content": ""}}}, "d": {"content": "y"}, "../e": {"content": ""}}"#;
     let ran = sandbox.run_with_input(["apply", "-", "out"], data);
     let stderr = "\
-metadata: -:1:89: \"../e\": a name with '/', which would lead elsewhere; the entry is skipped [bad-name]
+metadata: -:1:89: \"../e\": the name contains '/', which would lead to another directory; the entry is skipped [bad-name]
 metadata: skipping \"a\": a directory has this name
 metadata: skipping \"b\": a file has this name
-metadata: applying \"-\": 3 things were skipped
+metadata: applying \"-\": 3 items were skipped
 ";
     assert_eq!(ran, Ran { status: Some(1), stdout: String::new(), stderr: stderr.to_owned() });
     assert_eq!(sandbox.read("out/d"), b"y");
@@ -85,11 +85,11 @@ fn pack_names_everything_that_has_no_place() {
     symlink("good", sandbox.path("d/link")).unwrap();
     sandbox.tool("mkfifo", ["d/fifo"]);
     let stderr = "\
-metadata: packing \"d/binary\": byte 2 of its content is not UTF-8, and a config tree is text
-metadata: packing \"d/fifo\": a FIFO
-metadata: packing \"d/link\": a symbolic link (--follow stores what it points to)
-metadata: packing \"d/nul\": byte 2 of its content is a NUL character, and a config tree is text
-metadata: packing \"d\": 4 files have no place in a config tree
+metadata: packing \"d/binary\": byte 2 is not UTF-8, but a config tree contains only text
+metadata: packing \"d/fifo\": is a FIFO
+metadata: packing \"d/link\": is a symbolic link (--follow stores what it points to)
+metadata: packing \"d/nul\": byte 2 is a NUL character, but a config tree contains only text
+metadata: packing \"d\": 4 files cannot be stored in a config tree
 ";
     for arguments in [&["pack", "d"] as &[_], &["create", "meta.iso", "--data-dir", "d"]] {
         let expected = Ran { status: Some(1), stdout: String::new(), stderr: stderr.to_owned() };
@@ -104,7 +104,7 @@ metadata: packing \"d\": 4 files have no place in a config tree
     assert_eq!(json.trim_end(), expected);
     symlink("..", sandbox.path("d/sub/loop")).unwrap();
     let ran = sandbox.run(["pack", "--follow", "d"]);
-    assert!(ran.stderr.contains("a symbolic link that leads back to a directory above it"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("the symbolic link leads back to a directory above it"), "{}", ran.stderr);
 }
 
 #[test]
@@ -123,9 +123,9 @@ fn pack_reads_so_much_and_no_more() {
     // Six bytes of JSON each.
     directory("escaped", &[(12 * MIB, 1)]);
     for (name, why) in [
-        ("sparse", "its files together are larger than 64 MiB"),
-        ("together", "its files together are larger than 64 MiB"),
-        ("escaped", "its JSON is larger than 64 MiB"),
+        ("sparse", "the files together are larger than 64 MiB"),
+        ("together", "the files together are larger than 64 MiB"),
+        ("escaped", "the JSON is larger than 64 MiB"),
     ] {
         let line = format!("packing {name:?}: {why}");
         assert_eq!(sandbox.run(["pack", name]), failed(1, &line));

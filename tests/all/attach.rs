@@ -33,11 +33,11 @@ fn every_monitor_gets_its_arguments() {
 fn paths_that_a_shell_would_split_are_quoted() {
     let sandbox = Sandbox::new();
     sandbox.succeed(["create", "it's a, b.iso", "hello"]);
-    let line = r"-drive 'file=it'\''s a,, b.iso,media=cdrom,readonly=on,format=raw'";
+    let line = r#"-drive "file=it's a,, b.iso,media=cdrom,readonly=on,format=raw""#;
     assert_eq!(sandbox.run(["attach", "qemu", "it's a, b.iso"]), printed(line));
     let line = r#"["-drive","file=it's a,, b.iso,media=cdrom,readonly=on,format=raw"]"#;
     assert_eq!(sandbox.run(["attach", "qemu", "it's a, b.iso", "--json"]), printed(line));
-    let line = r#"vfkit takes no path with a comma, and "it's a, b.iso" has one"#;
+    let line = r#"vfkit does not accept a comma in a path: "it's a, b.iso""#;
     assert_eq!(sandbox.run(["attach", "vfkit", "it's a, b.iso"]), failed(1, line));
 }
 
@@ -47,10 +47,10 @@ fn mistakes_are_shown_before_the_boot() {
     sandbox.succeed(["create", "meta.iso", "hello", "--volume-id", "mine"]);
     let line = r#"reading image "absent.iso": No such file or directory (os error 2)"#;
     assert_eq!(sandbox.run(["attach", "qemu", "absent.iso"]), failed(1, line));
-    let line = "firecracker has no CD-ROM; it takes the image as a virtio disk";
+    let line = "firecracker has no CD-ROM; attach the image as a virtio disk (--as virtio)";
     assert_eq!(sandbox.run(["attach", "firecracker", "meta.iso", "--as", "cdrom"]), failed(2, line));
     let ran = sandbox.run(["attach", "vfkit", "meta.iso"]);
-    let warning = "warning: no agent that is known finds data on this virtio disk (metadata show tells why)";
+    let warning = "warning: no known agent finds data on this virtio disk (metadata show says why)";
     assert_eq!(ran.stderr, format!("metadata: {warning}\n"));
     assert_eq!(ran.stdout, "--device virtio-blk,path=meta.iso\n");
 }

@@ -184,14 +184,11 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
     let long = format!(r#"{{"image": "a", "data": "{}"}}"#, "x".repeat(1 << 20));
     let faults = [
         ("{", "column 1: EOF while parsing an object"),
-        ("[]", "it is no JSON object"),
-        ("\u{feff}{}", "it begins with a byte order mark"),
+        ("[]", "not a JSON object"),
+        ("\u{feff}{}", "the line starts with a byte order mark"),
         (r#"{"data": "x"}"#, "column 13: missing field `image`"),
-        (r#"{"image": "a"}"#, "there is no data: one of data, data_file and data_dir"),
-        (
-            r#"{"image": "a", "data": "x", "data_file": "f"}"#,
-            "there is more than one of data, data_file and data_dir",
-        ),
+        (r#"{"image": "a"}"#, "data is missing: give one of data, data_file and data_dir"),
+        (r#"{"image": "a", "data": "x", "data_file": "f"}"#, "give only one of data, data_file and data_dir"),
         (r#"{"image": "b", "data": "x", "data": "y"}"#, "column 34: duplicate field `data`"),
         (
             r#"{"image": "c", "data": "x", "hostnam": "h"}"#,
@@ -216,14 +213,14 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
         (r#"{"image": "k", "data_file": "-"}"#, "data file \"-\": a line cannot read standard input"),
     ];
     for (fault, said) in faults.into_iter().chain([
-        (&*long, "it is longer than 1048576 bytes; data_file takes more"),
-        (r#"{"image": "good", "data": "y"}"#, "image \"good\" is that of an earlier line"),
+        (&*long, "the line is longer than 1048576 bytes; use data_file for large data"),
+        (r#"{"image": "good", "data": "y"}"#, "image \"good\" is also the image of an earlier line"),
         (
             r#"{"image": "l", "data": "x", "layout": "x"}"#,
             "column 41: unknown variant `x`, expected one of `linuxkit`, `nocloud`, `configdrive`",
         ),
-        (r#"{"image": "m", "data": "x", "follow": true}"#, "follow is for data_dir, and none is given"),
-        (r#"{"image": "n", "data": "x", "run_id": "r"}"#, "run_id is for run_metadata, and none is given"),
+        (r#"{"image": "m", "data": "x", "follow": true}"#, "follow needs data_dir"),
+        (r#"{"image": "n", "data": "x", "run_id": "r"}"#, "run_id needs run_metadata"),
     ]) {
         let good = r#"{"image": "good", "data": "x"}"#;
         sandbox.write("lines", format!("\n{good}\n{fault}\n"));
@@ -231,7 +228,7 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
             status: Some(1),
             stdout: String::new(),
             stderr: format!(
-                "metadata: line 3: {said}\nmetadata: \"lines\": 1 line with a fault; 0 images built in \"out\"\n"
+                "metadata: line 3: {said}\nmetadata: \"lines\": 1 line failed; 0 images built in \"out\"\n"
             ),
         };
         assert_eq!(sandbox.run(["batch", "lines", "--into", "out"]), expected);
@@ -240,8 +237,8 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
     sandbox.write("lines", "{\n".repeat(30));
     let ran = sandbox.run(["batch", "lines", "--into", "out"]);
     assert_eq!(lines(&ran).len(), 22);
-    assert_eq!(lines(&ran)[20], "metadata: 10 more lines have faults; --json has all");
-    assert_eq!(lines(&ran)[21], "metadata: \"lines\": 30 lines with a fault; 0 images built in \"out\"");
+    assert_eq!(lines(&ran)[20], "metadata: 10 more lines have errors; --json lists all of them");
+    assert_eq!(lines(&ran)[21], "metadata: \"lines\": 30 lines failed; 0 images built in \"out\"");
     let ran = sandbox.run(["batch", "lines", "--into", "out", "--json"]);
     assert_eq!(ran.stdout.lines().count(), 30);
     assert_eq!(
@@ -269,7 +266,7 @@ fn the_first_fault_is_the_end_and_what_is_in_front_of_it_is_done() {
         assert_eq!(lines(&ran).len(), 2, "{ran:?}");
         let made = files(&sandbox.path(into));
         let last =
-            format!("metadata: {name}: ended by the first fault; {} images built in {into:?}", made.len());
+            format!("metadata: {name}: stopped at the first error; {} images built in {into:?}", made.len());
         assert_eq!(lines(&ran)[1], last);
         assert!(
             made.len() >= 59
@@ -277,7 +274,7 @@ fn the_first_fault_is_the_end_and_what_is_in_front_of_it_is_done() {
         );
 
         let ran = sandbox.run_with_input([&arguments[..], &["--keep-going"]].concat(), input.clone());
-        let last = format!("metadata: {name}: 1 line with a fault; 99 images built in {into:?}\n");
+        let last = format!("metadata: {name}: 1 line failed; 99 images built in {into:?}\n");
         assert_eq!(ran.stderr, format!("metadata: {fault}\n{last}"));
         assert_eq!((ran.status, files(&sandbox.path(into)).len()), (Some(1), 99));
     }
@@ -362,7 +359,7 @@ fn two_lines_with_one_image_are_a_fault_wherever_they_are() {
         let ran = sandbox.run_with_input([&["batch", "--into", "out"], arguments].concat(), input.clone());
         assert_eq!(
             lines(&ran)[0],
-            "metadata: line 4: image \"a\" is that of an earlier line",
+            "metadata: line 4: image \"a\" is also the image of an earlier line",
             "{arguments:?}"
         );
         assert_eq!(ran.status, Some(1));
@@ -394,7 +391,7 @@ fn the_shards_together_make_what_one_process_makes() {
         assert!(one == other, "{image}");
     }
     let fault =
-        "invalid value '3/3' for '--shard <I/N>': I counts from 0 to N-1, here 2 (--help shows the usage)";
+        "invalid value '3/3' for '--shard <I/N>': I must be from 0 to N-1, here 2 (--help shows the usage)";
     assert_eq!(sandbox.run(["batch", "lines", "--into", "x", "--shard", "3/3"]), failed(2, fault));
 }
 
@@ -433,8 +430,8 @@ fn files_that_are_not_images_are_kept_unless_forced() {
     assert_eq!(
         lines(&ran),
         [
-            "metadata: line 2: building image \"b.yaml\": there is a file that is not an image (--force replaces it)",
-            "metadata: standard input: ended by the first fault; 1 image built in \"out\"",
+            "metadata: line 2: building image \"b.yaml\": the existing file is not an image (--force replaces it)",
+            "metadata: standard input: stopped at the first error; 1 image built in \"out\"",
         ]
     );
     assert_eq!(sandbox.succeed(["extract", "out/a", "config"]), b"x");
@@ -472,9 +469,9 @@ fn nothing_is_written_outside_of_the_directory() {
             "metadata: line 1: building image \"link/x\": opening directory \"link\": is a symbolic link",
             "metadata: line 4: building image \"directory\": is a directory",
             "metadata: line 5: building image \"fifo\": not a regular file",
-            "metadata: line 6: building image \"source\": it is the same file as \"source\"",
+            "metadata: line 6: building image \"source\": the image is the same file as \"source\"",
             "metadata: line 7: building image \"link/y\": opening directory \"link\": is a symbolic link",
-            "metadata: standard input: 5 lines with a fault; 2 images built in \"out\"",
+            "metadata: standard input: 5 lines failed; 2 images built in \"out\"",
         ]
     );
     assert_eq!(sandbox.read("outside/file"), b"old");
@@ -498,7 +495,7 @@ fn what_is_likely_a_mistake_is_said_and_fails_if_strict() {
     let expected = format!("metadata: line 1: warning: {finding}\nmetadata: line 2: warning: {warning}\n");
     assert_eq!(ran, done(&expected));
     let ran = sandbox.run_with_input(["batch", "--into", "strict", "--strict", "--keep-going"], input);
-    let last = "metadata: standard input: 2 lines with a fault; 0 images built in \"strict\"";
+    let last = "metadata: standard input: 2 lines failed; 0 images built in \"strict\"";
     assert_eq!(
         lines(&ran),
         [&*format!("metadata: line 1: {finding}"), &*format!("metadata: line 2: {warning}"), last]
@@ -517,7 +514,7 @@ fn what_is_likely_a_mistake_is_said_and_fails_if_strict() {
     assert_eq!(lines(&ran).len(), 22);
     assert_eq!(
         lines(&ran)[20..],
-        ["metadata: 80 more warnings; --json has all", "metadata: out: 100 images"]
+        ["metadata: 80 more warnings; --json lists all of them", "metadata: out: 100 images"]
     );
 }
 
@@ -530,7 +527,7 @@ fn what_cannot_be_read_or_written_is_named() {
             &["batch", "absent", "--into", "out"],
             r#"reading "absent": No such file or directory (os error 2)"#,
         ),
-        (&["batch", ".", "--into", "out"], r#"reading ".": it is a directory"#),
+        (&["batch", ".", "--into", "out"], r#"reading ".": is a directory"#),
         (&["batch", "file", "--into", "file"], r#"opening directory "file": Not a directory (os error 20)"#),
         (
             &["batch", "file", "--into", "a/b"],
@@ -647,8 +644,8 @@ fn the_path_of_an_image_is_bounded() {
     let deep = |levels: usize| "d/".repeat(levels) + "x";
     let long = vec!["n".repeat(200); 21].join("/");
     for (image, why) in [
-        (deep(65), format!("image {:?}: it is in more than 64 directories", deep(65))),
-        (long, "image: its path is longer than 4095 bytes".to_owned()),
+        (deep(65), format!("image {:?}: the path has more than 64 directories", deep(65))),
+        (long, "image: the path is longer than 4095 bytes".to_owned()),
     ] {
         sandbox.write("lines", serde_json::json!({"image": image, "data": ""}).to_string());
         let ran = sandbox.run(["batch", "lines", "--into", "out"]);

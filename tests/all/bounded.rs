@@ -25,7 +25,7 @@ use metadata_image::{
         allowed_signers::{AllowedSigners, Revoked},
         signature::Signature,
     },
-    userdata::{config_tree::ConfigTree, finding::Lines, install_plan::Plan},
+    userdata::{config_tree::ConfigTree, finding::Lines, install_plan::InstallPlan},
 };
 use peak_alloc::PeakAlloc;
 use rustix::time::{ClockId, clock_gettime};
@@ -188,7 +188,7 @@ fn work(text: &str) {
         let lines = Lines::of(&checked.text);
         shown += checked.findings.iter().map(|finding| finding.in_one_line("f", &lines).len()).sum::<usize>();
     }
-    let plan = Plan::new(Some(text.as_bytes()), ConfigTree::default());
+    let plan = InstallPlan::new(Some(text.as_bytes()), ConfigTree::default());
     shown += plan.lines("f").map(|(_, line)| line.len()).sum::<usize>() + plan.losses().len();
     drop(plan.list());
     let mut found = Metadata { meta_data: Some(text.into()), ..Metadata::default() };
@@ -205,7 +205,7 @@ fn build(text: &str) {
     let data = serde_json::to_string(text).unwrap();
     let line = |layout: &str| format!("{{\"image\":\"a-{layout}\",\"layout\":\"{layout}\",\"data\":{data}}}");
     let lines = [line("linuxkit"), line("nocloud"), text.to_owned()].join("\n");
-    let options = batch::Options {
+    let options = batch::BatchOptions {
         into: directory.path().to_owned(),
         lines: None,
         jobs: NonZero::<usize>::MIN,

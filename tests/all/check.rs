@@ -13,24 +13,24 @@ fn an_image_is_checked_with_its_files() {
     sandbox.run([&nocloud[..], &["--volume-id", "CiData"]].concat());
     let ran = sandbox.run(["check", "seed.iso"]);
     let expected = "\
-error[volume-identifier]: the volume is called \"CiData\", and agents look for \"CIDATA\" or \"cidata\"
+error[volume-identifier]: the volume identifier is \"CiData\", but agents look for \"CIDATA\" or \"cidata\"
 --> seed.iso
 
-warning[no-instance-id]: there is no instance-id, by which cloud-init tells a first boot
+warning[no-instance-id]: the meta-data has no instance-id, which cloud-init uses to recognize a first boot
  --> seed.iso/meta-data:1:1
   |
 1 | local-hostname: web
   | ^
   |
-help: for instance \"instance-id: i-1\"
+help: add one, such as \"instance-id: i-1\"
 
-error[no-header]: cloud-init does not know this line, and ignores the data
+error[no-header]: cloud-init does not recognize this line and ignores the data
  --> seed.iso/user-data:1:1
   |
 1 | packages: []
   | ^^^^^^^^^^^^
   |
-help: it must be \"#cloud-config\"
+help: write \"#cloud-config\"
 
 ";
     let stderr = "metadata: checking \"seed.iso\": 2 errors, 1 warning\n".to_owned();
@@ -99,7 +99,7 @@ fn what_cannot_be_read_is_named() {
     for arguments in [&["check"] as &[_], &["apply", "--dry-run"]] {
         let line = r#"reading "absent": No such file or directory (os error 2)"#;
         assert_eq!(sandbox.run([arguments, &["absent"]].concat()), failed(1, line));
-        let line = r#"reading ".": it is a directory (metadata pack makes user data of one)"#;
+        let line = r#"reading ".": is a directory (metadata pack makes user data from a directory)"#;
         assert_eq!(sandbox.run([arguments, &["."]].concat()), failed(1, line));
     }
     let line = r#"reading directory "absent": No such file or directory (os error 2)"#;

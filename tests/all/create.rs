@@ -236,11 +236,11 @@ fn a_file_that_is_not_an_image_is_kept_unless_forced() {
         assert_eq!(sandbox.read("my.yaml"), b"#cloud-config\n");
     };
     sandbox.write("my.yaml", "#cloud-config\n");
-    let swapped = "there is a file that is not an image, and \"seed.iso\" looks like one; \
-                   the image comes first, and --data-file names the file with its data (--force replaces \"my.yaml\")";
+    let swapped = "the existing file is not an image, but \"seed.iso\" looks like one: name the image first, and the file \
+                   with the data with --data-file (--force replaces \"my.yaml\")";
     refused(&["seed.iso"], swapped);
     refused(&["--data-file", "seed.iso"], swapped);
-    let plain = "there is a file that is not an image (--force replaces it)";
+    let plain = "the existing file is not an image (--force replaces it)";
     refused(&["hello"], plain);
     refused(&["--data", "seed.iso"], plain);
     assert_eq!(sandbox.names(), ["my.yaml"]);
@@ -253,7 +253,7 @@ fn a_file_that_is_not_an_image_is_kept_unless_forced() {
         sandbox.succeed(["create", "meta.iso", "hello"]);
     }
     sandbox.write("disk", [&b"QFI\xfb"[..], &[0; 9000]].concat());
-    let line = r#"building image "disk": there is a file that is not an image (--force replaces it)"#;
+    let line = r#"building image "disk": the existing file is not an image (--force replaces it)"#;
     assert_eq!(sandbox.run(["create", "disk", "hello"]), failed(1, line));
 }
 
@@ -353,7 +353,8 @@ fn a_date_is_taken_from_the_environment() {
         assert!(shown.contains(&format!("created   {date}\nmodified  {date}\n")), "{shown}");
     }
     for epoch in ["", "-1", "+1", "1.5", "now", "99999999999999999999"] {
-        let expected = failed(2, &format!("SOURCE_DATE_EPOCH {epoch:?} is no number of seconds since 1970"));
+        let expected =
+            failed(2, &format!("SOURCE_DATE_EPOCH {epoch:?} is not a number of seconds since 1970"));
         assert_eq!(create(epoch), expected);
     }
     let expected = failed(2, "the date is after the year 2155, the last that an image can store");
@@ -427,7 +428,7 @@ fn usage_errors_are_one_line_and_touch_nothing() {
         ),
         (
             &["create", "meta.iso", "x", "--file", "a"],
-            "invalid value 'a' for '--file <NAME=PATH>': it is not NAME=PATH (--help shows the usage)",
+            "invalid value 'a' for '--file <NAME=PATH>': not in the form NAME=PATH (--help shows the usage)",
         ),
         (&["create", "meta.iso", "x", "--volume-id", ""], r#"volume identifier "" is empty"#),
         (
@@ -438,18 +439,12 @@ fn usage_errors_are_one_line_and_touch_nothing() {
             &["create", "meta.iso", "x", "--mode", "0888"],
             "invalid value '0888' for '--mode <OCTAL>': not an octal number up to 0777 (--help shows the usage)",
         ),
-        (
-            &["create", "-", "x", "--json"],
-            "--json needs an image file, and the image goes to standard output",
-        ),
+        (&["create", "-", "x", "--json"], "--json cannot be used when the image goes to standard output"),
         (
             &["create", "-", "x", "--mode", "600"],
-            "--mode needs an image file, and the image goes to standard output",
+            "--mode cannot be used when the image goes to standard output",
         ),
-        (
-            &["create", "-", "x", "--sync"],
-            "--sync needs an image file, and the image goes to standard output",
-        ),
+        (&["create", "-", "x", "--sync"], "--sync cannot be used when the image goes to standard output"),
         (&["create", "meta.iso", "-data-file=-", "--file", "a=-"], "standard input can be read only once"),
     ] {
         assert_eq!(sandbox.run(arguments), failed(2, line), "{arguments:?}");
@@ -482,15 +477,15 @@ fn bad_input_is_named_and_touches_nothing() {
         ),
         (
             &["create", "meta.iso", "--data-file", "meta.iso"],
-            r#"building image "meta.iso": it is the same file as "meta.iso""#,
+            r#"building image "meta.iso": the image is the same file as "meta.iso""#,
         ),
         (
             &["create", "meta.iso", "--data-file", "link"],
-            r#"building image "meta.iso": it is the same file as "link""#,
+            r#"building image "meta.iso": the image is the same file as "link""#,
         ),
         (
             &["create", "link", "x", "--file", "a=meta.iso"],
-            r#"building image "link": it is the same file as "meta.iso""#,
+            r#"building image "link": the image is the same file as "meta.iso""#,
         ),
         (&["create", "directory", "x"], r#"building image "directory": is a directory"#),
         (&["create", "a/b.iso", "x"], r#"building image "a/b.iso": directory "a" does not exist"#),
@@ -533,7 +528,7 @@ fn what_is_likely_a_mistake_is_said_and_done() {
             &["create", "meta.iso", ""] as &[_],
             "the data is empty, and the guest's agent ignores an empty file",
         ),
-        (&["create", "meta.iso", "-"], "the data is a single '-'; for standard input say --data-file -"),
+        (&["create", "meta.iso", "-"], "the data is a single '-'; to read standard input, use --data-file -"),
         (
             &["create", "meta.iso", "x", "--volume-id", "CiData"],
             r#"volume identifier "CiData": agents look for "CIDATA" or "cidata""#,

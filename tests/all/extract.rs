@@ -45,7 +45,7 @@ fn what_is_there_is_kept_unless_forced() {
     sandbox.write("f", "1");
     sandbox.succeed(["create", "meta.iso", "hello", "--file", "z=f"]);
     let expected = "\
-metadata: extracting \"config\": it is there already (--force replaces it)
+metadata: extracting \"config\": the file exists already (--force replaces it)
 metadata: 1 file was not extracted to \"out\"
 ";
     let ran = sandbox.run(["extract", "meta.iso", "--into", "out"]);
@@ -81,7 +81,7 @@ fn what_is_not_there_is_named() {
     sandbox.write("f", "1");
     sandbox.succeed(["create", "meta.iso", "hello", "--file", "a/b=f"]);
     for (arguments, status, line) in [
-        (&["x"] as &[_], 1, "there is no file \"x\" on image \"meta.iso\""),
+        (&["x"] as &[_], 1, "image \"meta.iso\" has no file \"x\""),
         (&["a"], 1, "file \"a\" on image \"meta.iso\" is a directory"),
         (
             &["config", "--into", "meta.iso"],

@@ -269,7 +269,7 @@ fn names_and_links_lead_nowhere_else() {
          metadata: user data:1:28: \"/b\": {why}\n\
          metadata: skipping \"d\": a symbolic link has this name\n\
          metadata: \"/run/config\": 3 files written\n\
-         metadata: applying FILE /data: 3 things were skipped\n"
+         metadata: applying FILE /data: 3 items were skipped\n"
     );
     let made = [
         file("/run/config/provider", 0o644, "FILE /data"),

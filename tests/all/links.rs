@@ -21,7 +21,7 @@ use std::{
 use metadata_image::{
     image::{Image, probe},
     output::confined_dir::Directory,
-    provider::{Provider, file::File},
+    provider::{Provider, file::UserDataFile},
     userdata::pack::{pack, to_json},
 };
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -219,8 +219,8 @@ fn a_file_beyond_the_limit_of_the_process_is_an_error() {
     sandbox.write("data", format!("{{\"small\": {{\"content\": \"{}\"}}}}", " ".repeat(100_000)));
     fs::create_dir(sandbox.path("out")).unwrap();
     for (script, last) in [
-        ("\"$0\" apply data out", "applying \"data\": 2 things were skipped"),
-        ("\"$0\" agent --root out file=data", "applying FILE data: 2 things were skipped"),
+        ("\"$0\" apply data out", "applying \"data\": 2 items were skipped"),
+        ("\"$0\" agent --root out file=data", "applying FILE data: 2 items were skipped"),
     ] {
         let ran = shell(&sandbox, &format!("ulimit -f 1; exec {script}"));
         let lines: Vec<_> = ran
@@ -593,7 +593,7 @@ fn a_fifo_that_takes_the_place_of_a_file_is_not_waited_for() {
     let path = image.clone();
     // Not waited for, since it may never end.
     thread::spawn(move || {
-        let provider = File::new(path.clone());
+        let provider = UserDataFile::new(path.clone());
         let (mut opened, mut refused) = (0, 0);
         for _ in 0..1000 {
             let all = [

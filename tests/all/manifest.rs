@@ -43,7 +43,7 @@ fn an_image_without_strings_has_no_manifest() {
     sandbox.succeed(["create", "meta.iso", "hello"]);
     assert_eq!(
         sandbox.run(["extract", "meta.iso", "manifest.json"]),
-        failed(1, "there is no file \"manifest.json\" on image \"meta.iso\"")
+        failed(1, "image \"meta.iso\" has no file \"manifest.json\"")
     );
 }
 
@@ -159,8 +159,8 @@ fn an_image_that_is_not_what_its_manifest_says_is_not_confirmed() {
         sandbox.run(["confirm", "meta.iso", "--run-metadata", "y"]),
         failed(
             1,
-            "confirming image \"meta.iso\": comparing the image with its manifest.json: file \"config\" is another one: \
-             its digest is 187c9bceeb919e1b3e6d20fa50ecabf7d9d50b5343e8f9a3d912abb13929102e"
+            "confirming image \"meta.iso\": comparing the image with its manifest.json: file \"config\" has other content, \
+             with the SHA-256 digest 187c9bceeb919e1b3e6d20fa50ecabf7d9d50b5343e8f9a3d912abb13929102e"
         )
     );
     assert!(sandbox.read("meta.iso") == image, "the image is as it was");
@@ -173,8 +173,8 @@ fn what_cannot_be_confirmed_is_an_error() {
     sandbox.write("text", "text");
     sandbox.succeed(["create", "other.iso", "#!", "--layout", "nocloud", "--volume-id", "mine"]);
     for (image, error) in [
-        ("linuxkit.iso", "confirming image \"linuxkit.iso\": it has no valid date"),
-        ("other.iso", "confirming image \"other.iso\": its layout is none that is known"),
+        ("linuxkit.iso", "confirming image \"linuxkit.iso\": the volume has no valid date"),
+        ("other.iso", "confirming image \"other.iso\": the layout is unknown"),
         ("text", "reading image \"text\": not an ISO 9660 image"),
         ("none.iso", "reading image \"none.iso\": No such file or directory (os error 2)"),
         ("/dev/null", "confirming image \"/dev/null\": is a device"),
@@ -242,5 +242,5 @@ fn an_image_of_genisoimage_can_be_confirmed() {
     sandbox.tool("genisoimage", ["-quiet", "-V", "cidata", "-J", "-r", "-o", "seed.iso", "seed"]);
     let Ran { status, stderr, .. } = sandbox.run(["confirm", "seed.iso", "--run-metadata", "x"]);
     assert_eq!(status, Some(1));
-    assert!(stderr.ends_with("holds no file, and no manifest can describe it\n"), "{stderr}");
+    assert!(stderr.ends_with("has no files, so a manifest cannot list it\n"), "{stderr}");
 }

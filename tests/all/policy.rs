@@ -33,12 +33,12 @@ fn allowed() -> Ran {
 
 fn denied(messages: &[&str]) -> Ran {
     let lines = messages.iter().map(|message| format!("metadata: denied: {message}\n"));
-    let stderr = lines.collect::<String>() + "metadata: refusing \"meta.iso\": the policy denies it\n";
+    let stderr = lines.collect::<String>() + "metadata: refusing \"meta.iso\": the policy denies the boot\n";
     Ran { status: Some(1), stdout: String::new(), stderr }
 }
 
 fn broken(why: &str) -> Ran {
-    failed(1, &format!("refusing \"meta.iso\": the policy failed, which denies: {why}"))
+    failed(1, &format!("refusing \"meta.iso\": the policy failed, which denies the boot: {why}"))
 }
 
 #[test]
@@ -180,7 +180,7 @@ fn what_only_looks_like_a_rule_denies() {
     ] {
         let ran = decide(&sandbox, policy, &[]);
         let why = format!(
-            "reading policy \"p.rego\": p.rego:{place}: {head:?} looks like the rule {rule} of its package, and is not evaluated as that one: write {rule}, or rename it"
+            "reading policy \"p.rego\": p.rego:{place}: {head:?} looks like the rule {rule}, but is not evaluated as that rule: write {rule}, or rename it"
         );
         assert_eq!(ran, broken(&why), "{policy}");
     }
@@ -201,7 +201,7 @@ fn a_package_that_is_named_like_a_rule_denies() {
         sandbox.write("p.rego", format!("package {package}\nreasons contains \"no\"\nallow := true"));
         let ran = sandbox.run(["policy", "meta.iso", "--policy", "allow.rego", "--policy", "p.rego"]);
         let why = format!(
-            "reading policy \"p.rego\": p.rego:1:1: the package {name:?} is named like the rule {rule}, and its rules are not evaluated as that one: rename the package"
+            "reading policy \"p.rego\": p.rego:1:1: the package {name:?} is named like the rule {rule}, but its rules are not evaluated as that rule: rename the package"
         );
         assert_eq!(ran, broken(&why), "{package}");
     }
@@ -256,7 +256,7 @@ fn two_files_of_one_package_are_refused() {
     sandbox.write("one.rego", "package p\nallow := false");
     sandbox.write("two.rego", "package p\nallow := true");
     let ran = sandbox.run(["policy", "meta.iso", "--policy", "one.rego", "--policy", "two.rego"]);
-    let why = "two files are of the package \"p\", each needs its own\n";
+    let why = "two files have the package \"p\"; give each file its own\n";
     assert!(ran.status == Some(1) && ran.stderr.ends_with(why), "{ran:?}");
 }
 
@@ -266,8 +266,8 @@ fn a_policy_that_fails_denies() {
     for (policy, why) in [
         ("", "reading policy \"p.rego\": p.rego:1:1: expecting `package` Missing package declaration."),
         ("package p\nallow if {", "reading policy \"p.rego\": p.rego:2:11: expecting expression"),
-        ("package p\n", "it defines none of allow, deny and sample"),
-        ("package p\npermit := true", "it defines none of allow, deny and sample"),
+        ("package p\n", "the policy defines none of the rules allow, deny and sample"),
+        ("package p\npermit := true", "the policy defines none of the rules allow, deny and sample"),
         // Names of rules are ASCII: a letter that only looks like one is an error.
         (
             "package p\nallow := true\nd\u{435}ny := true",
@@ -313,7 +313,7 @@ fn a_policy_that_fails_denies() {
     sandbox.write("large.rego", " ".repeat((1 << 20) + 1));
     assert_eq!(
         sandbox.run(["policy", "meta.iso", "--policy", "large.rego"]),
-        failed(1, "reading policy \"large.rego\": it has more than 1048576 bytes")
+        failed(1, "reading policy \"large.rego\": the file is larger than 1048576 bytes")
     );
 }
 
@@ -334,8 +334,8 @@ fn a_policy_that_takes_too_much_denies() {
     ] {
         let Ran { status, stderr, .. } = decide(&sandbox, &format!("package p\n{policy}"), &[]);
         assert_eq!(status, Some(1), "{policy}: {stderr}");
-        let why = "the policy failed, which denies: it";
-        assert!(stderr.contains(why), "{policy}: {stderr}");
+        let is_limit = |why| stderr.contains(&format!("the policy failed, which denies the boot: {why}"));
+        assert!(is_limit("the evaluation ") || is_limit("the results "), "{policy}: {stderr}");
     }
 }
 
@@ -411,11 +411,11 @@ fn programs_run_only_where_that_is_allowed_and_only_so_long() {
     let running = |program: &str, why: &str| broken(&format!("p.rego:2:14: running {program:?}: {why}"));
     assert_eq!(
         run(&format!("allow if {}.status == 0", shell("kill -9 $$"))),
-        running("/bin/sh", "it ended by signal: 9 (SIGKILL)")
+        running("/bin/sh", "the program was ended by signal: 9 (SIGKILL)")
     );
     assert_eq!(
         run(&format!("allow if {}.status == 0", shell("head -c 1048577 /dev/zero"))),
-        running("/bin/sh", "it writes more than 1048576 bytes")
+        running("/bin/sh", "the program wrote more than 1048576 bytes")
     );
     assert_eq!(
         run(r#"allow if exec({"command": ["/nothing"]}).status == 0"#),
@@ -425,10 +425,10 @@ fn programs_run_only_where_that_is_allowed_and_only_so_long() {
         let Ran { status, stderr, .. } = run(&format!("allow if {call}"));
         assert!(status == Some(1) && stderr.contains(why), "{call}: {stderr}");
     };
-    what(r#"exec({"command": ["true"]})"#, "which is no absolute path");
-    what(r#"exec({"command": []})"#, "exec has no program");
+    what(r#"exec({"command": ["true"]})"#, "\"true\" is not an absolute path");
+    what(r#"exec({"command": []})"#, "the command of exec is empty");
     what(r#"exec({"command": ["/bin/true"], "shell": true})"#, "unknown field");
-    what(r#"exec("true")"#, "reading what exec shall run");
+    what(r#"exec("true")"#, "reading the argument of exec");
     what(r#"not exec({"command": ["/nothing"]})"#, "No such file or directory");
     what(r"exec(1, 2)", "incorrect number of parameters");
     assert_eq!(sandbox.run(["policy", "meta.iso", "--print-input", "--allow-exec"]).status, Some(2));
@@ -481,9 +481,9 @@ fn nothing_that_a_program_has_started_outlives_it() {
 #[test]
 fn nothing_of_an_evaluation_that_is_killed_outlives_it() {
     for (then, why) in [
-        ("kill -9 $PPID; sleep 1000", "its evaluation did not come to an end: signal: 9 (SIGKILL)"),
+        ("kill -9 $PPID; sleep 1000", "the evaluation did not finish: signal: 9 (SIGKILL)"),
         // A program that signals its process group ends itself.
-        ("kill -9 0", "p.rego:2:14: running \"/bin/sh\": it ended by signal: 9 (SIGKILL)"),
+        ("kill -9 0", "p.rego:2:14: running \"/bin/sh\": the program was ended by signal: 9 (SIGKILL)"),
     ] {
         let sandbox = image(&["one"]);
         let policy = format!("package p\nallow if {}.status == 0", daemon(&sandbox, 2, then));
@@ -537,7 +537,7 @@ fn nothing_of_a_program_outlives_its_time() {
     let policy = format!("package p\nallow if {}", daemon(&sandbox, 11, "sleep 1000"));
     let Ran { status, stderr, .. } = decide(&sandbox, &policy, &["--allow-exec"]);
     assert_eq!(status, Some(1));
-    assert!(stderr.contains("running \"/bin/sh\": it took more than 10 seconds"), "{stderr}");
+    assert!(stderr.contains("running \"/bin/sh\": the program took more than 10 seconds"), "{stderr}");
     nothing_is_left(&sandbox);
 }
 
@@ -549,7 +549,7 @@ fn nothing_outlives_a_supervisor_that_was_stopped() {
     let stops = format!("kill -STOP {supervisor} $PPID; sleep 1000");
     let policy = format!("package p\nallow if {}.status == 0", daemon(&sandbox, 2, &stops));
     let ran = decide(&sandbox, &policy, &["--allow-exec"]);
-    assert_eq!(ran, broken("it took more than 30 seconds"));
+    assert_eq!(ran, broken("the evaluation took more than 30 seconds"));
     assert_eq!(processes(&sandbox), Vec::<String>::new());
 }
 
@@ -621,7 +621,7 @@ fn the_example_for_signed_runs_allows_the_release_team_only() {
     assert_eq!(example(&sandbox, "signed", false), denied(&["allow is not true"]), "no signature");
     assert_eq!(
         example(&sandbox, "signed", true),
-        failed(1, "refusing \"meta.iso\": it is not signed: there is no manifest.json.sig")
+        failed(1, "refusing \"meta.iso\": the image is not signed: manifest.json.sig is missing")
     );
     sandbox.succeed(["sign", "--quiet", "meta.iso", "--key", "key"]);
     assert_eq!(

@@ -91,7 +91,12 @@ fn names_that_a_reader_cannot_tell_apart_are_neither_signed_nor_verified() {
         let image = sandbox.read("meta.iso");
         assert_eq!(
             sandbox.run(["sign", "meta.iso", "--key", "key"]),
-            failed(1, &format!("building image \"meta.iso\": nobody could verify it: {sentence}"))
+            failed(
+                1,
+                &format!(
+                    "building image \"meta.iso\": checking that the new image can be verified: {sentence}"
+                )
+            )
         );
         assert!(sandbox.read("meta.iso") == image, "the image is as it was");
         sign_by_force(&sandbox, names, &[]);
@@ -113,7 +118,12 @@ fn a_volume_that_windows_takes_for_one_of_an_agent_is_neither_signed_nor_verifie
             assert!(created.stderr.lines().any(|line| line == warning), "{created:?}");
             assert_eq!(
                 sandbox.run(["sign", "meta.iso", "--key", "key"]),
-                failed(1, &format!("building image \"meta.iso\": nobody could verify it: {sentence}"))
+                failed(
+                    1,
+                    &format!(
+                        "building image \"meta.iso\": checking that the new image can be verified: {sentence}"
+                    )
+                )
             );
             sign_by_force(&sandbox, names, &options);
             assert_eq!(verify_image(&sandbox, &[]), refused(&sentence));
@@ -270,7 +280,12 @@ fn an_image_that_looks_like_something_else_is_neither_signed_nor_verified() {
             }
             assert_eq!(
                 sandbox.run(["sign", "--quiet", "meta.iso", "--key", "key"]),
-                failed(1, &format!("building image \"meta.iso\": nobody could verify it: {sentence}"))
+                failed(
+                    1,
+                    &format!(
+                        "building image \"meta.iso\": checking that the new image can be verified: {sentence}"
+                    )
+                )
             );
             sign_by_force(&sandbox, &[], &["--file", "a=payload"]);
             assert_eq!(verify_image(&sandbox, &[]), refused(&sentence));
@@ -293,7 +308,10 @@ fn names_can_make_an_image_look_like_something_else_too() {
     assert!(created.stderr.ends_with(&format!("metadata: warning: {sentence}\n")), "{}", created.stderr);
     assert_eq!(
         sandbox.run(["sign", "--quiet", "meta.iso", "--key", "key"]),
-        failed(1, &format!("building image \"meta.iso\": nobody could verify it: {sentence}"))
+        failed(
+            1,
+            &format!("building image \"meta.iso\": checking that the new image can be verified: {sentence}")
+        )
     );
 }
 

@@ -23,7 +23,7 @@ mode     size  sector  name
 0500        -       -  models/
 0400  3000000     192  models/large
 
-agent       takes    cd-rom  virtio disk
+agent       reads    cd-rom  virtio disk
 metadata    config   yes     yes
 LinuxKit    config   yes     yes
 cloud-init  nothing  no      no: no file meta-data
@@ -46,7 +46,7 @@ trees     ISO 9660 (shown); its root directory is malformed
 mode  size  sector  name
 -        5      21  config
 
-agent       takes    cd-rom  virtio disk
+agent       reads    cd-rom  virtio disk
 metadata    config   yes     no: a disk needs the volume identifier CIDATA, not "config"
 LinuxKit    config   yes     no: a disk needs the volume identifier CIDATA, not "config"
 cloud-init  nothing  no      no: the volume identifier must be CIDATA or config-2, not "config"
@@ -126,7 +126,7 @@ fn an_empty_user_data_hides_config_from_linuxkit() {
     sandbox.run(["create", "meta.iso", "", "--layout", "nocloud", "--file", "config=config"]);
     let shown = String::from_utf8(sandbox.succeed(["show", "meta.iso"])).unwrap();
     let expected = "\
-agent       takes      cd-rom  virtio disk
+agent       reads      cd-rom  virtio disk
 metadata    config     yes     yes
 LinuxKit    nothing    no      no: user-data is empty and hides config
 cloud-init  user-data  yes     yes

@@ -4,7 +4,7 @@ use std::{fs::OpenOptions, os::unix::fs::FileExt};
 
 use metadata_image::{
     image::Image,
-    manifest::{inventory::Contents, timestamp::Moment},
+    manifest::{inventory::Contents, timestamp::Timestamp},
     provider::cdrom,
     trust::{
         allowed_signers::AllowedSigners,
@@ -120,7 +120,7 @@ fn signing_says_what_it_did() {
     );
     assert_eq!(
         sandbox.run(["confirm", "--quiet", "meta.iso", "--run-metadata", "x"]),
-        done("metadata: warning: meta.iso: its signature no longer fits and was removed\n")
+        done("metadata: warning: meta.iso: the signature no longer matches and was removed\n")
     );
 }
 
@@ -158,8 +158,8 @@ fn a_changed_file_is_refused() {
             sandbox.write("meta.iso", image);
             let Ran { status, stderr, .. } = verify_image(&sandbox, &[]);
             let why = format!(
-                "metadata: verifying image \"meta.iso\": comparing the image with its manifest.json: file {name:?} is \
-                 another one: its digest is "
+                "metadata: verifying image \"meta.iso\": comparing the image with its manifest.json: file {name:?} has \
+                 other content, with the SHA-256 digest "
             );
             assert!(status == Some(1) && stderr.starts_with(&why), "{stderr}");
         }
@@ -175,9 +175,9 @@ fn an_image_with_other_files_than_the_signed_ones_is_refused() {
     assert_eq!(verify_image(&sandbox, &[]), done(""), "forged as it was");
 
     forge(&sandbox, &[CREATE, &["--file", "vendor=ca.pem"]].concat(), &manifest, &signature);
-    assert_eq!(verify_image(&sandbox, &[]), comparing("file \"vendor\" is not in it"));
+    assert_eq!(verify_image(&sandbox, &[]), comparing("file \"vendor\" is not in the manifest"));
     forge(&sandbox, &[CREATE, &["--vendor-data", "ca.pem"]].concat(), &manifest, &signature);
-    assert_eq!(verify_image(&sandbox, &[]), comparing("file \"vendor-data\" is not in it"));
+    assert_eq!(verify_image(&sandbox, &[]), comparing("file \"vendor-data\" is not in the manifest"));
     let less: Vec<_> = CREATE.iter().copied().filter(|option| *option != "large=large").collect();
     let less: Vec<_> = less
         .iter()
@@ -196,9 +196,12 @@ fn an_image_with_other_files_than_the_signed_ones_is_refused() {
     let cut: Vec<_> =
         CREATE.iter().map(|&option| if option == "large=large" { "large=data" } else { option }).collect();
     forge(&sandbox, &cut, &manifest, &signature);
-    assert_eq!(verify_image(&sandbox, &[]), comparing("file \"large\" has 14 bytes, not 1200000"));
+    assert_eq!(verify_image(&sandbox, &[]), comparing("file \"large\" has 14 bytes instead of 1200000"));
     forge(&sandbox, &[CREATE, &["--volume-id", "cidata"]].concat(), &manifest, &signature);
-    assert_eq!(verify_image(&sandbox, &[]), comparing("the volume is called \"cidata\", not \"CIDATA\""));
+    assert_eq!(
+        verify_image(&sandbox, &[]),
+        comparing("the volume identifier is \"cidata\" instead of \"CIDATA\"")
+    );
     sandbox.write("manifest", &manifest);
     let own = ["--file", "manifest.json=manifest", "--file", "manifest.json.sig=signature"];
     let dated =
@@ -206,7 +209,7 @@ fn an_image_with_other_files_than_the_signed_ones_is_refused() {
     assert!(dated.unwrap().status.success());
     assert_eq!(
         verify_image(&sandbox, &[]),
-        comparing("the volume's date is 1970-01-02T00:00:00Z, not 1980-01-01T00:00:00Z")
+        comparing("the date of the volume is 1970-01-02T00:00:00Z instead of 1980-01-01T00:00:00Z")
     );
 }
 
@@ -214,7 +217,7 @@ fn an_image_with_other_files_than_the_signed_ones_is_refused() {
 fn a_changed_manifest_or_signature_is_refused() {
     let sandbox = signed();
     let (manifest, signature) = taken_off(&sandbox);
-    let another = refused("checking manifest.json.sig: it is one of another text");
+    let another = refused("checking manifest.json.sig: the signature does not match manifest.json");
     for (from, to) in [
         ("[\"deploy\"]", "[\"deploy\",\"approved\"]"),
         ("[\"deploy\"]", "[]"),
@@ -238,21 +241,21 @@ fn a_changed_manifest_or_signature_is_refused() {
     forge(&sandbox, CREATE, &manifest, sign(1, "file", &manifest));
     assert_eq!(
         verify_image(&sandbox, &[]),
-        refused("checking manifest.json.sig: its namespace is \"file\", not \"metadata-image\"")
+        refused("checking manifest.json.sig: the namespace is \"file\" instead of \"metadata-image\"")
     );
     forge(&sandbox, CREATE, &manifest, sign(2, "metadata-image", &manifest));
     let other = key(2).fingerprint(HashAlg::Sha256);
     assert_eq!(
         verify_image(&sandbox, &[]),
         refused(&format!(
-            "checking manifest.json.sig: it is by ED25519 {other}: its key is none of an allowed signer in \"allowed\""
+            "checking manifest.json.sig: signed with ED25519 {other}: the signing key is not listed in \"allowed\""
         ))
     );
     for nothing in [&b""[..], b"signed", &signature[1..], &signature[..signature.len() - 40]] {
         forge(&sandbox, CREATE, &manifest, nothing);
         assert_eq!(
             verify_image(&sandbox, &[]),
-            refused("checking manifest.json.sig: it is no signature of ssh-keygen that is known")
+            refused("checking manifest.json.sig: not a supported signature of ssh-keygen")
         );
     }
     // Where blkid looks for another file system, and what it takes for one.
@@ -262,13 +265,13 @@ fn a_changed_manifest_or_signature_is_refused() {
         forge(&sandbox, CREATE, &manifest, odd);
         assert_eq!(
             verify_image(&sandbox, &[]),
-            refused("checking manifest.json.sig: it is not written as ssh-keygen writes signatures")
+            refused("checking manifest.json.sig: ssh-keygen writes this signature differently")
         );
     }
     // Signed by one who may, but not a manifest.
     let text = manifest.replace("\"version\":1", "\"version\": 1");
     forge(&sandbox, CREATE, &text, sign(1, "metadata-image", &text));
-    assert_eq!(verify_image(&sandbox, &[]), refused("reading manifest.json: its bytes are not canonical"));
+    assert_eq!(verify_image(&sandbox, &[]), refused("reading manifest.json: the manifest is not canonical"));
 }
 
 #[test]
@@ -278,13 +281,13 @@ fn an_image_without_a_signature_is_refused() {
     sandbox.write("manifest", manifest);
     sandbox.write("signature", signature);
     sandbox.succeed([&["create"], CREATE].concat());
-    assert_eq!(verify_image(&sandbox, &[]), refused("it is not signed: there is no manifest.json"));
+    assert_eq!(verify_image(&sandbox, &[]), refused("the image is not signed: manifest.json is missing"));
     sandbox.succeed([&["create"], CREATE, &["--file", "manifest.json=manifest"]].concat());
-    assert_eq!(verify_image(&sandbox, &[]), refused("it is not signed: there is no manifest.json.sig"));
+    assert_eq!(verify_image(&sandbox, &[]), refused("the image is not signed: manifest.json.sig is missing"));
     sandbox.succeed([&["create"], CREATE, &["--file", "manifest.json.sig=signature"]].concat());
-    assert_eq!(verify_image(&sandbox, &[]), refused("it is not signed: there is no manifest.json"));
+    assert_eq!(verify_image(&sandbox, &[]), refused("the image is not signed: manifest.json is missing"));
     sandbox.write("meta.iso", crate::support::linuxkit_image(b"hello"));
-    assert_eq!(verify_image(&sandbox, &[]), refused("it is not signed: there is no manifest.json"));
+    assert_eq!(verify_image(&sandbox, &[]), refused("the image is not signed: manifest.json is missing"));
 }
 
 #[test]
@@ -293,20 +296,18 @@ fn a_signature_counts_for_whom_where_and_when_it_is_meant() {
     let (key, print) = (public(1), key(1).fingerprint(HashAlg::Sha256));
     let checking = |why: &str| refused(&format!("checking manifest.json.sig: {why}"));
     let none = |why: &str| {
-        checking(&format!(
-            "it is by ED25519 {print}: its key is none of an allowed signer in \"allowed\" ({why})"
-        ))
+        checking(&format!("signed with ED25519 {print}: \"allowed\" does not allow the signing key ({why})"))
     };
 
     assert_eq!(verify_image(&sandbox, &["--identity", "release@example.com"]), done(""));
     assert_eq!(
         verify_image(&sandbox, &["--identity", "boss@example.com"]),
-        none("line 1: it is for \"release@example.com\"")
+        none("line 1: allows only \"release@example.com\"")
     );
     sandbox.write("revoked", format!("# lost\n{key}\n"));
     assert_eq!(
         verify_image(&sandbox, &["--revoked", "revoked"]),
-        checking(&format!("its key ED25519 {print} has been revoked"))
+        checking(&format!("the signing key ED25519 {print} is revoked"))
     );
     sandbox.write("revoked", format!("{}\n", public(2)));
     assert_eq!(verify_image(&sandbox, &["--revoked", "revoked"]), done(""));
@@ -315,23 +316,23 @@ fn a_signature_counts_for_whom_where_and_when_it_is_meant() {
         verify_image(&sandbox, &["--revoked", "revoked"]),
         failed(
             1,
-            "reading revoked keys \"revoked\": it is a binary key revocation list, which is not supported; give a list of public keys"
+            "reading revoked keys \"revoked\": binary key revocation lists are not supported; give a list of public keys"
         )
     );
     sandbox.write("allowed", format!("a@b valid-before=\"20260101Z\" {key}\n"));
     assert_eq!(verify_image(&sandbox, &["--at", "2026-01-01T00:00:00Z"]), done(""));
     assert_eq!(
         verify_image(&sandbox, &["--at", "2026-01-01T00:00:01Z"]),
-        none("line 1: it was valid before 2026-01-01T00:00:00Z")
+        none("line 1: not valid after 2026-01-01T00:00:00Z")
     );
     sandbox.write("allowed", format!("a@b namespaces=\"git\" {key}\n"));
-    assert_eq!(verify_image(&sandbox, &[]), none("line 1: it is for namespaces \"git\""));
+    assert_eq!(verify_image(&sandbox, &[]), none("line 1: allows only namespaces \"git\""));
     sandbox.write("allowed", format!("a@b cert-authority {key}\n"));
-    assert_eq!(verify_image(&sandbox, &[]), none("line 1: its option \"cert-authority\" is not implemented"));
+    assert_eq!(verify_image(&sandbox, &[]), none("line 1: the option \"cert-authority\" is not supported"));
     sandbox.write("allowed", "");
     assert_eq!(
         verify_image(&sandbox, &[]),
-        checking(&format!("it is by ED25519 {print}: its key is none of an allowed signer in \"allowed\""))
+        checking(&format!("signed with ED25519 {print}: the signing key is not listed in \"allowed\""))
     );
 
     sandbox.write("allowed", format!("a@b {key}\n"));
@@ -344,23 +345,26 @@ fn a_signature_counts_for_whom_where_and_when_it_is_meant() {
     assert_eq!(at("2026-12-31T00:00:00Z"), done(""));
     assert_eq!(
         at("2025-12-31T23:59:59Z"),
-        refused("it may be accepted from 2026-01-01T00:00:00Z, and it is 2025-12-31T23:59:59Z")
+        refused("the image is not valid before 2026-01-01T00:00:00Z, and the time is 2025-12-31T23:59:59Z")
     );
     assert_eq!(
         at("2026-12-31T00:00:01Z"),
-        refused("it may be accepted until 2026-12-31T00:00:00Z, and it is 2026-12-31T00:00:01Z")
+        refused("the image is not valid after 2026-12-31T00:00:00Z, and the time is 2026-12-31T00:00:01Z")
     );
     let at = ["--at", "2026-06-01T00:00:00Z"];
     assert_eq!(
         verify_image(&sandbox, &[&at[..], &["--audience", "db"]].concat()),
-        refused("it is for the audience \"web\", not for \"db\"")
+        refused("the image is for the audience \"web\", not for \"db\"")
     );
-    assert_eq!(verify_image(&sandbox, &at), refused("it is for the audience \"web\", and none was named"));
+    assert_eq!(
+        verify_image(&sandbox, &at),
+        refused("the image is for the audience \"web\", and no audience was given")
+    );
     sandbox.succeed(["create", "--quiet", "meta.iso", "hello"]);
     sandbox.succeed(["sign", "--quiet", "meta.iso", "--key", "key"]);
     assert_eq!(
         verify_image(&sandbox, &["--audience", "web"]),
-        refused("it is for no audience, not for \"web\"")
+        refused("the image names no audience; \"web\" is required")
     );
 }
 
@@ -454,7 +458,7 @@ fn files_that_overlap_are_not_read_again_and_again() {
     assert!(sum > bytes);
     assert_eq!(
         verify_image(&sandbox, &[]),
-        refused(&format!("its files have {sum} bytes in all, more than the image"))
+        refused(&format!("the files have {sum} bytes together, more than the image"))
     );
 }
 
@@ -486,8 +490,9 @@ fn an_image_with_names_that_nobody_could_verify_is_not_signed() {
     ] {
         assert_eq!(sign(names), done(""), "{names:?}");
     }
-    let refused =
-        |why: &str| failed(1, &format!("building image \"meta.iso\": nobody could verify it: {why}"));
+    let refused = |why: &str| {
+        failed(1, &format!("building image \"meta.iso\": checking that the new image can be verified: {why}"))
+    };
     assert_eq!(
         sign(&["a:b", "a_b"]),
         refused("file \"a_b\" is the same as \"a:b\" to Linux with the mount option norock")
@@ -520,7 +525,7 @@ fn what_appears_in_place_of_an_image_that_is_being_signed_is_kept() {
         let ran = Ran::from(child.wait_with_output().unwrap());
         assert_eq!(ran.status, Some(i32::from(is_kept)), "{ran:?}");
         if is_kept {
-            let why = "naming it \"meta.iso\": another file is there by now, and it is not replaced";
+            let why = "naming it \"meta.iso\": another file has replaced the image meanwhile";
             assert_eq!(ran, failed(1, &format!("building image \"meta.iso\": {why}")));
             assert_eq!(sandbox.read("meta.iso"), b"precious");
         }
@@ -597,13 +602,13 @@ fn a_list_of_principals_is_no_identity() {
     for principals in ["a@b,c@d", "*", "!x", "a@?"] {
         sandbox.write("allowed", format!("{principals} {}\n", public(1)));
         let ran = verify_image(&sandbox, &[]);
-        assert!(ran.status == Some(1) && ran.stderr.contains("is not one name, so that"), "{ran:?}");
+        assert!(ran.status == Some(1) && ran.stderr.contains("is not a single name, so"), "{ran:?}");
     }
     sandbox.write("allowed", format!("a@b,c@d {}\n", public(1)));
     assert_eq!(verify_image(&sandbox, &["--identity", "c@d"]), done(""));
     for identity in ["", "a@b,c@d", "*"] {
         let ran = verify_image(&sandbox, &["--identity", identity]);
-        assert!(ran.status == Some(1) && ran.stderr.contains("is not one name"), "{ran:?}");
+        assert!(ran.status == Some(1) && ran.stderr.contains("is not a single name"), "{ran:?}");
     }
 }
 
@@ -657,7 +662,7 @@ fn every_changed_byte_is_refused() {
         revoked: None,
         identity: None,
         audience: None,
-        at: Moment::parse("2026-01-01T00:00:00Z").unwrap(),
+        at: Timestamp::parse("2026-01-01T00:00:00Z").unwrap(),
     };
     let verifies = || {
         let mut image = Image::open(&path)?;
@@ -732,7 +737,7 @@ fn signatures_go_both_ways_between_us_and_ssh_keygen() {
             sandbox.run(["sign", "meta.iso", "--signature", "manifest.json.sig"]),
             failed(
                 1,
-                "signing image \"meta.iso\": checking signature \"manifest.json.sig\": its namespace is \"file\", not \"metadata-image\""
+                "signing image \"meta.iso\": checking signature \"manifest.json.sig\": the namespace is \"file\" instead of \"metadata-image\""
             )
         );
     }
@@ -772,7 +777,10 @@ fn a_signature_by_a_key_on_a_token_is_taken() {
     sandbox.write("signature", signature);
     assert_eq!(
         sandbox.run(["sign", "meta.iso", "--signature", "signature"]),
-        failed(1, "signing image \"meta.iso\": checking signature \"signature\": it is one of another text")
+        failed(
+            1,
+            "signing image \"meta.iso\": checking signature \"signature\": the signature does not match manifest.json"
+        )
     );
 }
 
@@ -801,17 +809,17 @@ fn keys_that_cannot_sign_here_sign_with_ssh_keygen() {
     let signing = |why: &str| failed(1, &format!("signing image \"meta.iso\": {why}"));
     assert_eq!(
         sandbox.run(["sign", "meta.iso", "--key", "key"]),
-        signing(&format!("key \"key\": it is encrypted; {way}"))
+        signing(&format!("key \"key\": the key is encrypted; {way}"))
     );
     let Ran { stderr, .. } = sandbox.run(["sign", "meta.iso", "--key", "key.pub"]);
     assert!(
-        stderr.contains("key \"key.pub\": it is no private key in OpenSSH's format; ssh-keygen can"),
+        stderr.contains("key \"key.pub\": not a private key in OpenSSH's format; ssh-keygen can"),
         "{stderr}"
     );
     sandbox.write("signature", "x");
     assert_eq!(
         sandbox.run(["sign", "meta.iso", "--signature", "signature"]),
-        signing("it has no manifest.json that could have been signed (--manifest-only makes one)")
+        signing("the image has no manifest.json that could have been signed (--manifest-only adds one)")
     );
     // What the error says, with an agent in place of the passphrase.
     let binary = assert_cmd::cargo::cargo_bin!("metadata").to_str().unwrap();

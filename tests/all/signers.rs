@@ -7,10 +7,10 @@ use std::{
 };
 
 use metadata_image::{
-    manifest::timestamp::Moment,
-    trust::{allowed_signers::AllowedSigners, signature::NAMESPACE, verify::Terms},
+    manifest::timestamp::Timestamp,
+    trust::{allowed_signers::AllowedSigners, public_key::PublicKey, signature::NAMESPACE, verify::Terms},
 };
-use ssh_key::{PublicKey, SshSig, public::KeyData};
+use ssh_key::SshSig;
 
 use crate::{
     fuzz_targets::trust::{ECDSA_SIGNATURE, MANIFEST, RSA_SIGNATURE, SIGNATURE},
@@ -57,7 +57,7 @@ impl Random {
 /// The same signed text with keys of four kinds.
 pub(crate) struct Signed {
     pub(crate) signature: String,
-    pub(crate) key: KeyData,
+    pub(crate) key: PublicKey,
     /// Type and base64.
     pub(crate) public: String,
 }
@@ -66,7 +66,8 @@ pub(crate) fn signed() -> Vec<Signed> {
     let texts = [SIGNATURE, RSA_SIGNATURE, ECDSA_SIGNATURE, &token_signature(MANIFEST).0].map(str::to_owned);
     let signed = texts.into_iter().map(|signature| {
         let key = SshSig::from_pem(&signature).unwrap().public_key().clone();
-        Signed { signature, public: PublicKey::from(key.clone()).to_openssh().unwrap(), key }
+        let public = ssh_key::PublicKey::from(key).to_openssh().unwrap();
+        Signed { signature, key: PublicKey::parse(&public).unwrap(), public }
     });
     signed.collect()
 }
@@ -371,8 +372,8 @@ fn file(random: &mut Random, signed: &Signed, all: &[Signed]) -> Vec<u8> {
     bytes
 }
 
-fn at() -> Moment {
-    Moment::parse(AT).unwrap()
+fn at() -> Timestamp {
+    Timestamp::parse(AT).unwrap()
 }
 
 /// A file in which all of them may sign, and the terms that it makes.
@@ -470,10 +471,10 @@ fn local_times_of_signers_are_read_like_by_ssh_keygen() {
             let text = format!("2026{month:02}{day:02}{hour:02}{minute:02}");
             // An hour off is found out.
             let off = [-7200, -3600, -1, 0, 1, 3600, 7200][random.below(7)];
-            let Ok(near) = Moment::parse(&format!("{text}Z")) else { continue };
+            let Ok(near) = Timestamp::parse(&format!("{text}Z")) else { continue };
             let shift = [0, -3600, 5 * 3600, -20_700, -37_800, -3600][number];
             let at = near.seconds().checked_add_signed(shift + off).unwrap();
-            cases.push((zone, text, Moment::from_seconds(at).unwrap()));
+            cases.push((zone, text, Timestamp::from_seconds(at).unwrap()));
         }
     }
     sandbox.write("meta.iso", {

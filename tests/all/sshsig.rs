@@ -196,8 +196,8 @@ fn a_signature_has_one_spelling() {
             |text: &str| Signature::parse(text.as_bytes()).map(drop).map_err(|error| format!("{error:#}"));
         assert_eq!(parse(&signature), Ok(()));
         assert_eq!(armour(&blob(&signature), 70), signature);
-        let spelling = Err("it is not written as ssh-keygen writes signatures".to_owned());
-        let none = Err("it is no signature of ssh-keygen that is known".to_owned());
+        let spelling = Err("ssh-keygen writes this signature differently".to_owned());
+        let none = Err("not a supported signature of ssh-keygen".to_owned());
         assert_eq!(parse(&format!("\n{signature}")), spelling);
         assert_eq!(parse(&("ReIsEr2Fs\n".repeat(6000) + &signature)), spelling);
         assert_eq!(parse(&signature.replace('\n', "\r\n")), spelling);
@@ -207,7 +207,10 @@ fn a_signature_has_one_spelling() {
         assert_eq!(parse(&armour(&blob(&signature), 64)), spelling);
         let mut zero = blob(&signature);
         zero[9] = 0;
-        assert_eq!(parse(&armour(&zero, 70)), Err("it has version 0, and only 1 is known".to_owned()));
+        assert_eq!(
+            parse(&armour(&zero, 70)),
+            Err("the signature has version 0, and only version 1 is supported".to_owned())
+        );
         let with = |change: &dyn Fn(&mut Vec<Vec<u8>>)| {
             let blob = blob(&signature);
             let (mut strings, rest) = split(&blob[10..]);
@@ -215,7 +218,7 @@ fn a_signature_has_one_spelling() {
             parse(&armour(&[&blob[..10], &join(&strings, &rest)].concat(), 70))
         };
         let reserved = with(&|strings| strings[2] = b"x".to_vec());
-        assert_eq!(reserved, Err("its reserved field is not empty".to_owned()));
+        assert_eq!(reserved, Err("the reserved field of the signature is not empty".to_owned()));
         for at in [0, 4] {
             assert_eq!(with(&|strings| strings[at].push(0)), none, "trailing bytes in {at}");
         }
@@ -245,25 +248,25 @@ fn a_signature_by_an_odd_key_is_refused_at_once() {
         assert!(took.as_secs() < 1, "{took:?}");
         format!("{:#}", verified.unwrap_err())
     };
-    let cannot = "checking manifest.json.sig: its key cannot be used: an RSA key of ";
+    let cannot = "checking manifest.json.sig: checking the signing key: the RSA key has ";
     assert_eq!(
         verify(&rsa(22_000, "rsa-sha2-512")),
-        format!("{cannot}176000 bits; OpenSSH accepts 1024 to 16384")
+        format!("{cannot}176000 bits, and OpenSSH accepts 1024 to 16384")
     );
     assert_eq!(
         verify(&rsa(127, "rsa-sha2-512")),
-        format!("{cannot}1016 bits; OpenSSH accepts 1024 to 16384")
+        format!("{cannot}1016 bits, and OpenSSH accepts 1024 to 16384")
     );
     assert_eq!(
         verify(&rsa(2048, "rsa-sha2-512")),
-        "checking manifest.json.sig: its RSA key has 16384 bits, and 8192 is the most"
+        "checking manifest.json.sig: the RSA key has 16384 bits, and at most 8192 are supported"
     );
     assert_eq!(
         verify(&rsa(256, "ssh-rsa")),
-        "checking manifest.json.sig: its algorithm \"ssh-rsa\" is not one for its key"
+        "checking manifest.json.sig: the algorithm \"ssh-rsa\" does not fit the signing key"
     );
     let stranger = verify(&rsa(1024, "rsa-sha2-512"));
-    assert!(stranger.contains("its key is none of an allowed signer"), "{stranger}");
+    assert!(stranger.contains("the signing key is not listed in"), "{stranger}");
     // A point without its second half, and the sign of that.
     let compressed = {
         let blob = blob(ECDSA_SIGNATURE);
@@ -277,6 +280,6 @@ fn a_signature_by_an_odd_key_is_refused_at_once() {
     };
     assert_eq!(
         verify(&compressed),
-        "checking manifest.json.sig: its key cannot be used: a compressed key, which OpenSSH does not accept"
+        "checking manifest.json.sig: checking the signing key: the key is compressed, and OpenSSH does not accept that"
     );
 }

@@ -163,13 +163,14 @@ impl<'a> Reader<'a> {
                 start.extend_from_slice(&rest[more..]);
                 return Some(start.join("::"));
             }
-            name => match self.aliases.get(name) {
-                Some(full) => full.split("::").map(str::to_owned).collect(),
-                None => {
-                    let child = format!("{}::{name}", self.module.join("::"));
+            name => {
+                let child = format!("{}::{name}", self.module.join("::"));
+                if let Some(full) = self.aliases.get(name) {
+                    full.split("::").map(str::to_owned).collect()
+                } else {
                     vec![if self.names.contains(&child) { child } else { name.to_owned() }]
                 }
-            },
+            }
         };
         Some(start.into_iter().chain(rest.iter().cloned()).collect::<Vec<_>>().join("::"))
     }
@@ -195,7 +196,7 @@ impl<'a> Reader<'a> {
                 found.push((above.to_vec(), above.last().cloned().unwrap_or_default(), name.span()));
             }
             UseTree::Name(name) => {
-                found.push((joined(name.ident.to_string()), name.ident.to_string(), name.span()))
+                found.push((joined(name.ident.to_string()), name.ident.to_string(), name.span()));
             }
             UseTree::Rename(rename) if rename.ident == "self" => {
                 found.push((above.to_vec(), rename.rename.to_string(), rename.span()));

@@ -5,7 +5,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
 };
 
-use crate::error::{Context, Result, ensure, error};
+use crate::error::{Context, ErrorKind, Result, ensure, error};
 
 use crate::image::{
     Extent, Image, Progress, Record,
@@ -30,7 +30,8 @@ impl Image {
     pub fn copy(&self, record: &Record, out: &mut impl Write, progress: &mut dyn Progress) -> Result<()> {
         let context = || format!("copying file {:?} from image {:?}", record.display_path(), self.path());
         if !self.holds(record) {
-            return Err(error!("the file reaches past the end of the image")).with_context(context);
+            let failure = error!("the file reaches past the end of the image").of_kind(ErrorKind::Truncated);
+            return Err(failure).with_context(context);
         }
         let mut file = self.file();
         for extent in &record.extents {
@@ -63,7 +64,7 @@ impl Image {
             let mut at = 0;
             for extent in joined(&record.extents) {
                 let copied = copy_with_holes(self.file(), extent, out, at, progress)?;
-                ensure!(copied == extent.len, "the image became shorter while it was being read");
+                ensure!(Truncated: copied == extent.len, "the image became shorter while it was being read");
                 at += extent.len;
             }
             // It may end in a hole. What is written to the same open file next comes after it.
@@ -81,7 +82,7 @@ impl Image {
     /// # Errors
     /// Fails if there are more, or as [`Image::copy`] does.
     pub fn read(&self, record: &Record, limit: u64) -> Result<Vec<u8>> {
-        ensure!(
+        ensure!(TooLarge:
             record.len <= limit,
             "reading file {:?} of image {:?}: the file has {} bytes, more than {limit}",
             record.display_path(),

@@ -162,7 +162,7 @@ impl Image {
     /// Fails if the image ends before the file does, or cannot be read.
     pub fn source(&self, record: &Record) -> Result<Source> {
         let label = format!("file {:?} of image {:?}", record.display_path(), self.path);
-        ensure!(self.holds(record), "reading {label}: the file reaches past the end of the image");
+        ensure!(Truncated: self.holds(record), "reading {label}: the file reaches past the end of the image");
         let image = self.file().try_clone();
         let stored =
             image.and_then(|image| StoredFile::new(image.into(), record.extents.clone(), label.clone()));

@@ -105,7 +105,7 @@ impl TreeWalk<'_> {
             };
             let Some((path, directory)) = self.add(level, &parts)? else { continue };
             if self.only.is_none() {
-                ensure!(levels.len() <= DEPTH_MAX, "the directories are more than {DEPTH_MAX} levels deep");
+                ensure!(TooLarge: levels.len() <= DEPTH_MAX, "the directories are more than {DEPTH_MAX} levels deep");
                 self.seen.insert(directory.first_sector());
                 levels.push(Level::new(directory, path));
             }
@@ -136,8 +136,8 @@ impl TreeWalk<'_> {
             return Ok(None);
         }
         self.paths_bytes += path.len();
-        ensure!(self.records.len() < RECORDS_MAX, "the volume has more than {RECORDS_MAX} files");
-        ensure!(
+        ensure!(TooLarge: self.records.len() < RECORDS_MAX, "the volume has more than {RECORDS_MAX} files");
+        ensure!(TooLarge:
             self.paths_bytes <= PATHS_BYTES_MAX,
             "the file names together are longer than {PATHS_BYTES_MAX} bytes"
         );

@@ -1,11 +1,14 @@
-//! Data for cloud-init: headers of user data, and the YAML of cloud-config and network configurations.
+//! User data for cloud-init: its first line, and the YAML of cloud-config.
 //!
-//! Sources: cloud-init's documents of user-data formats and of the data source NoCloud.
+//! Source: cloud-init's documentation of user-data formats.
 
 use super::yaml::check_mapping;
-use crate::userdata::finding::{Code, Finding};
+use crate::userdata::{
+    finding::{Code, Finding},
+    line_ends::check_line_ends,
+};
 
-/// How user data begins that cloud-init knows, in lower case.
+/// The beginnings of user data that cloud-init recognizes, in lower case.
 const HEADERS: [&str; 9] = [
     CLOUD_CONFIG,
     "#!",
@@ -21,7 +24,7 @@ const HEADERS: [&str; 9] = [
 /// The header of YAML.
 const CLOUD_CONFIG: &str = "#cloud-config";
 
-/// Keys of cloud-config that people begin with, by which YAML without its header is known.
+/// Common first keys of cloud-config, by which YAML without its header is recognized.
 const KEYS: [&str; 14] = [
     "apt",
     "bootcmd",
@@ -39,18 +42,18 @@ const KEYS: [&str; 14] = [
     "write_files",
 ];
 
-/// The header of a template, which comes before another one.
+/// The header of a template, which another header follows.
 const TEMPLATE: &str = "## template: jinja";
 
-/// Whether user data begins with a header that cloud-init knows.
+/// Whether user data starts with a header that cloud-init recognizes.
 #[must_use]
 pub fn has_header(data: &[u8]) -> bool {
     let begins: Vec<_> = data.iter().take(32).map(u8::to_ascii_lowercase).collect();
     HEADERS.iter().any(|header| begins.starts_with(header.as_bytes()))
 }
 
-/// What is to say about user data that is no config tree. `for_cloud_init`: it is known to be for cloud-init; otherwise
-/// any text will do, unless it is evidently meant for it.
+/// Checks user data that is not a config tree. `for_cloud_init`: cloud-init reads it; otherwise any text is accepted, unless
+/// it is evidently meant for cloud-init.
 pub fn check_userdata(text: &str, for_cloud_init: bool, findings: &mut Vec<Finding>) {
     if has_header(text.trim_start().as_bytes()) {
         check_line_ends(text, findings);
@@ -80,53 +83,32 @@ pub fn check_userdata(text: &str, for_cloud_init: bool, findings: &mut Vec<Findi
     let nearly_template = first.starts_with("##") && lower.contains("jinja");
     let meant = nearly || first.split_once(':').is_some_and(|(key, _)| KEYS.contains(&key));
     if meant || nearly_template || (for_cloud_init || template) && !body.trim().is_empty() {
-        let message = "cloud-init does not know this line, and ignores the data";
+        let message = "cloud-init does not recognize this line and ignores the data";
         let finding = Finding::new(Code::NoHeader, at..at + first.len(), message);
         findings.push(finding.with_hint(if nearly_template {
-            format!("for a template it must be {TEMPLATE:?}")
+            format!("for a template, write {TEMPLATE:?}")
         } else if meant {
-            format!("it must be {CLOUD_CONFIG:?}")
+            format!("write {CLOUD_CONFIG:?}")
         } else {
-            format!("it begins with {CLOUD_CONFIG:?} for YAML, with \"#!\" for a script")
+            format!("start with {CLOUD_CONFIG:?} for YAML, or with \"#!\" for a script")
         }));
     }
 }
 
-/// Finds a value that begins with the braces of a template, in a document that is none: YAML takes them for a mapping.
+/// Finds a value that starts with the braces of a template although the document has no template header. YAML takes them
+/// for a mapping.
 fn check_templates(text: &str, findings: &mut Vec<Finding>) {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let value = line.split_once(": ").map_or(line, |(_, value)| value).trim_start_matches([' ', '-']);
         if value.starts_with("{{") {
             let at = start + line.len() - value.len();
-            let message = "a value that begins with {{ is no YAML for cloud-init";
+            let message = "the value starts with {{, which YAML takes for a mapping";
             let finding = Finding::new(Code::Template, at..at + 2, message);
-            findings.push(
-                finding.with_hint(format!("put {TEMPLATE:?} in the first line, or quotes around the value")),
-            );
+            findings.push(finding.with_hint(format!("make {TEMPLATE:?} the first line, or quote the value")));
             return;
         }
         start += line.len();
-    }
-}
-
-/// What is to say about a network configuration.
-pub fn check_network_config(text: &str, findings: &mut Vec<Finding>) {
-    check_line_ends(text, findings);
-    if text.trim().is_empty() {
-        let message = "it is empty, which fails in some versions of cloud-init";
-        findings.push(Finding::new(Code::EmptyNetworkConfig, 0..0, message).with_hint("leave it out"));
-        return;
-    }
-    check_mapping(text, "network configuration", findings);
-}
-
-/// Finds the line ends of another system, which are taken for a part of the line.
-pub(in crate::userdata) fn check_line_ends(text: &str, findings: &mut Vec<Finding>) {
-    if let Some(at) = text.find("\r\n") {
-        let message = "lines end with a carriage return and a newline";
-        let finding = Finding::new(Code::CarriageReturn, at..at + 1, message);
-        findings.push(finding.with_hint("save it with Unix line ends"));
     }
 }
 
@@ -141,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cloud_init_takes_is_taken() {
+    fn what_cloud_init_accepts_passes() {
         for text in [
             "#cloud-config\npackages: [a]\n",
             "#cloud-config\n# nothing\n",

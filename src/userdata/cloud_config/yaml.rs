@@ -1,34 +1,34 @@
-//! YAML documents as trees with places, and what is to say about those that are not one mapping.
+//! YAML documents as trees with positions, and findings about those that are not a single mapping.
 //!
 //! The events come from saphyr-parser; the trees are built here. The loader of the crate saphyr (0.3.3) nests without
-//! limit, copies every node that has an anchor, does not count the keys that aliases repeat, and gives no place to a
-//! second occurrence of a key. Here the depth is bounded before a node is built, and an alias shares the node that it
-//! stands for: memory grows with the text.
+//! limit, copies every node that has an anchor, does not count the keys that aliases repeat, and gives no position for the
+//! second occurrence of a key. Here the depth is checked before a node is built, and an alias shares its node, so memory
+//! grows with the text.
 
 use std::{borrow::Cow, collections::HashMap, ops::Range, rc::Rc};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
-use crate::userdata::finding::{Code, Finding, floor_char_boundary, list};
+use crate::userdata::finding::{Code, Finding, floor_char_boundary, push_bounded};
 
-/// Collections below one another at most. PyYAML, which recurses, has a limit of some 300.
+/// The most levels of collections. PyYAML, which recurses, fails at about 300.
 const DEPTH_MAX: usize = 128;
 
-/// How many times the text aliases may stand for, so that walking a tree takes time that grows with the text.
+/// Aliases may expand to this many times the text, so that the time to walk a tree grows with the text.
 const ALIAS_FACTOR: usize = 16;
 
-/// Bytes and nodes that aliases may stand for in a text of any length.
+/// Bytes and nodes that aliases may expand to in addition, whatever the length of the text.
 const ALIAS_FLOOR: usize = 64 << 10;
 
 /// A node of a document.
 #[derive(Debug)]
 pub(in crate::userdata) enum Value<'a> {
-    /// A scalar as it is written, without its quotes.
+    /// A scalar as written, without its quotes.
     Scalar(Cow<'a, str>),
     Sequence(Vec<Rc<Value<'a>>>),
-    /// The members whose key is a scalar. Of a key that is there twice PyYAML, and so cloud-init, takes the last value.
+    /// The members whose key is a scalar. If a key occurs twice, PyYAML, and so cloud-init, uses the last value.
     Mapping(Vec<Member<'a>>),
-    /// Something of another kind, such as a tagged collection.
+    /// Anything else, such as a tagged collection.
     Other,
 }
 
@@ -36,25 +36,25 @@ pub(in crate::userdata) enum Value<'a> {
 #[derive(Debug)]
 pub(in crate::userdata) struct Member<'a> {
     pub(in crate::userdata) key: Cow<'a, str>,
-    /// Which bytes of the text the key is.
+    /// Where the key is in the text, in bytes.
     pub(in crate::userdata) span: Range<usize>,
     pub(in crate::userdata) value: Rc<Value<'a>>,
 }
 
 impl<'a> Value<'a> {
-    /// Whether it is a scalar that means nothing.
+    /// Whether it is a null.
     pub(in crate::userdata) fn is_null(&self) -> bool {
         matches!(self, Self::Scalar(text) if matches!(&**text, "" | "~" | "null"))
     }
 
-    /// The members of a mapping; none where it is something else.
+    /// The members of a mapping; empty if it is not a mapping.
     pub(in crate::userdata) fn members(&self) -> &[Member<'a>] {
         if let Self::Mapping(members) = self { members } else { &[] }
     }
 }
 
-/// The document in `text`, if it is one mapping or empty; `None`: it is neither, which has been said. `what`: what errors
-/// call it.
+/// The document in `text`, if it is one mapping or empty. `None`: it is neither, and there is a finding. Findings call it
+/// `what`.
 pub(in crate::userdata) fn check_mapping<'a>(
     text: &'a str,
     what: &str,
@@ -72,14 +72,17 @@ pub(in crate::userdata) fn check_mapping<'a>(
         // Comments only.
         (None, _) => empty(),
         (Some(_), Some(more)) => {
-            findings.push(no_mapping(more.span, format!("a second document, and {what} is one mapping")));
+            findings.push(no_mapping(
+                more.span,
+                format!("there is a second document, but {what} is a single mapping"),
+            ));
             None
         }
         (Some(document), None) => match &*document.value {
             Value::Mapping(_) => Some(document.value),
             _ if document.value.is_null() => empty(),
             _ => {
-                let message = format!("{what} is a mapping of keys to values, and this is none");
+                let message = format!("{what} must be a mapping of keys to values");
                 findings.push(no_mapping(document.span, message));
                 None
             }
@@ -88,26 +91,26 @@ pub(in crate::userdata) fn check_mapping<'a>(
 }
 
 fn too_deep(span: Range<usize>) -> Finding {
-    Finding::new(Code::TooDeep, span, format!("the YAML nests in more than {DEPTH_MAX} levels"))
+    Finding::new(Code::TooDeep, span, format!("the YAML is nested in more than {DEPTH_MAX} levels"))
 }
 
-/// A node that is complete.
+/// A complete node.
 #[derive(Clone, Debug)]
-struct Node<'a> {
+struct YamlNode<'a> {
     value: Rc<Value<'a>>,
-    /// Its nodes and the bytes of its scalars, those that aliases stand for included.
+    /// The number of its nodes and of the bytes of its scalars, with aliases expanded.
     weight: usize,
 }
 
-/// The root of a document.
+/// A document.
 struct Document<'a> {
     value: Rc<Value<'a>>,
-    /// The first character of it.
+    /// Its first character.
     span: Range<usize>,
 }
 
-/// A collection that is not complete.
-struct Open<'a> {
+/// A collection that has not ended.
+struct OpenCollection<'a> {
     collection: Collection<'a>,
     anchor: usize,
     is_tagged: bool,
@@ -122,7 +125,7 @@ enum Collection<'a> {
     Mapping(Vec<Candidate<'a>>, Option<Key<'a>>),
 }
 
-/// A member, and whether its key is written without quotes, which makes it another key: `1` is a number, `"1"` a text.
+/// A member, and whether its key has no quotes. Quotes make a different key: `1` is a number, `"1"` is text.
 type Candidate<'a> = (Member<'a>, bool);
 
 enum Key<'a> {
@@ -135,15 +138,15 @@ enum Key<'a> {
     Other,
 }
 
-/// Builds documents out of events.
+/// Builds documents from events.
 struct Composer<'a, 'f> {
     text: &'a str,
     offsets: Offsets<'a>,
     documents: Vec<Document<'a>>,
     /// The collections that the next node is in, outermost first.
-    open: Vec<Open<'a>>,
-    anchors: HashMap<usize, Node<'a>>,
-    /// Bytes and nodes that further aliases may stand for.
+    open: Vec<OpenCollection<'a>>,
+    anchors: HashMap<usize, YamlNode<'a>>,
+    /// Bytes and nodes that further aliases may expand to.
     alias_room: usize,
     findings: &'f mut Vec<Finding>,
 }
@@ -172,11 +175,11 @@ impl<'a, 'f> Composer<'a, 'f> {
 
     fn syntax_error(&self, error: &ScanError) -> Finding {
         let span = self.offsets.character(error.marker().index());
-        // The scanner may be ahead of the events: it has a limit of its own, of 255 brackets (saphyr-parser 0.3.3).
+        // The scanner reads ahead of the events, and has its own limit of 255 brackets (saphyr-parser 0.3.3).
         if error.info() == "recursion limit exceeded" {
             return too_deep(span);
         }
-        Finding::new(Code::YamlSyntax, span, format!("this is no YAML: {}", error.info()))
+        Finding::new(Code::YamlSyntax, span, format!("not valid YAML: {}", error.info()))
     }
 
     fn take(&mut self, event: Event<'a>, span: Span) -> Result<(), Finding> {
@@ -219,37 +222,40 @@ impl<'a, 'f> Composer<'a, 'f> {
         if self.open.len() == DEPTH_MAX {
             return Err(too_deep(self.offsets.character(start)));
         }
-        self.open.push(Open { collection, anchor, is_tagged, start, weight: 1 });
+        self.open.push(OpenCollection { collection, anchor, is_tagged, start, weight: 1 });
         Ok(())
     }
 
-    /// Completes the innermost collection.
+    /// Ends the innermost collection.
     fn end(&mut self) {
-        let Some(Open { collection, anchor, is_tagged, start, weight }) = self.open.pop() else { return };
+        let Some(OpenCollection { collection, anchor, is_tagged, start, weight }) = self.open.pop() else {
+            return;
+        };
         let value = match collection {
             _ if is_tagged => Value::Other,
             Collection::Sequence(values) => Value::Sequence(values),
             Collection::Mapping(candidates, _) => Value::Mapping(self.without_duplicates(candidates)),
         };
         let span = self.offsets.character(start);
-        self.insert(Node { value: value.into(), weight }, anchor, span, false);
+        self.insert(YamlNode { value: value.into(), weight }, anchor, span, false);
     }
 
     /// Adds a scalar.
     fn add(&mut self, value: Rc<Value<'a>>, weight: usize, anchor: usize, span: Span, is_plain: bool) {
         let span = self.offsets.byte(span.start.index())..self.offsets.byte(span.end.index());
-        self.insert(Node { value, weight }, anchor, span, is_plain);
+        self.insert(YamlNode { value, weight }, anchor, span, is_plain);
     }
 
-    /// Adds the node that an alias stands for.
+    /// Adds the node of an alias.
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Finding> {
         let span = self.offsets.byte(span.start.index())..self.offsets.byte(span.end.index());
-        // One inside of the node that it stands for.
-        let recursive = || Node { value: Value::Other.into(), weight: 1 };
+        // An alias inside its own node has no node yet.
+        let recursive = || YamlNode { value: Value::Other.into(), weight: 1 };
         let node = self.anchors.get(&anchor).cloned().unwrap_or_else(recursive);
         let Some(room) = self.alias_room.checked_sub(node.weight) else {
-            let message =
-                format!("the aliases stand for more than {ALIAS_FACTOR} times what the document holds");
+            let message = format!(
+                "the aliases expand to more than 64 KiB plus {ALIAS_FACTOR} times the length of the text"
+            );
             return Err(Finding::new(Code::AliasExpansion, span, message));
         };
         self.alias_room = room;
@@ -257,12 +263,12 @@ impl<'a, 'f> Composer<'a, 'f> {
         Ok(())
     }
 
-    /// Puts a complete node into the collection that it is in. The parser counts anchors from 1; 0 is none.
-    fn insert(&mut self, node: Node<'a>, anchor: usize, span: Range<usize>, is_plain: bool) {
+    /// Adds a complete node to its collection. The parser counts anchors from 1; 0 means no anchor.
+    fn insert(&mut self, node: YamlNode<'a>, anchor: usize, span: Range<usize>, is_plain: bool) {
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
         }
-        let Node { value, weight } = node;
+        let YamlNode { value, weight } = node;
         let Some(open) = self.open.last_mut() else {
             self.documents.push(Document { value, span });
             return;
@@ -284,14 +290,14 @@ impl<'a, 'f> Composer<'a, 'f> {
         }
     }
 
-    /// The members of a mapping, of those with one key the last.
+    /// The members of a mapping. If a key occurs twice, only the last member is kept.
     fn without_duplicates(&mut self, candidates: Vec<Candidate<'a>>) -> Vec<Member<'a>> {
         let mut places = HashMap::with_capacity(candidates.len());
         for (place, (member, is_plain)) in candidates.iter().enumerate() {
             let is_merge = *is_plain && member.key == "<<";
             if places.insert((member.key.as_ref(), *is_plain), place).is_some() && !is_merge {
-                let message = "this key is here twice; the last one counts";
-                list(self.findings, Finding::new(Code::DuplicateKey, member.span.clone(), message));
+                let message = "this key occurs twice; the last one counts";
+                push_bounded(self.findings, Finding::new(Code::DuplicateKey, member.span.clone(), message));
             }
         }
         if places.len() == candidates.len() {
@@ -305,15 +311,15 @@ impl<'a, 'f> Composer<'a, 'f> {
     }
 }
 
-/// Where the characters of a text are, in bytes.
+/// Converts character positions to bytes.
 struct Offsets<'a> {
     text: &'a str,
-    /// Where every [`Offsets::STEP`]th character begins; empty where all characters are ASCII.
+    /// The byte at which every [`Offsets::STEP`]th character begins; empty if all characters are ASCII.
     steps: Vec<usize>,
 }
 
 impl<'a> Offsets<'a> {
-    /// Characters between two places that are known.
+    /// Characters between two entries of `steps`.
     const STEP: usize = 64;
 
     fn of(text: &'a str) -> Self {
@@ -325,7 +331,7 @@ impl<'a> Offsets<'a> {
         Self { text, steps }
     }
 
-    /// The byte at which the character of this number begins; past the last one it is the end.
+    /// The byte at which a character begins; for one past the last, the end of the text.
     fn byte(&self, character: usize) -> usize {
         if self.steps.is_empty() {
             return character.min(self.text.len());
@@ -335,7 +341,7 @@ impl<'a> Offsets<'a> {
         behind.nth(character % Self::STEP).map_or(self.text.len(), |(at, _)| step + at)
     }
 
-    /// The bytes of that character.
+    /// The bytes of a character.
     fn character(&self, character: usize) -> Range<usize> {
         let start = floor_char_boundary(self.text, self.byte(character));
         start..self.byte(character + 1)
@@ -371,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_stand_for_a_small_multiple_of_the_text() {
+    fn aliases_expand_to_a_small_multiple_of_the_text() {
         let list = |anchored: &str, aliases: usize| {
             format!("a: &a {anchored}\nb: [{}]\n", vec!["*a"; aliases].join(","))
         };
@@ -390,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_key_that_is_there_twice_the_last_value_counts() {
+    fn the_last_value_of_a_key_that_occurs_twice_counts() {
         let mut findings = Vec::new();
         let text = "ä: 1\nb: 2\nä: 3\n\"b\": 4\nb: 5\n";
         let document = check_mapping(text, "it", &mut findings).unwrap();

@@ -1,6 +1,6 @@
-//! JSON with places: where the syntax breaks, and a cursor over a text in which it does not.
+//! JSON with positions: where the syntax is wrong, and a cursor over valid JSON.
 //!
-//! The grammar is that of `serde_json`, which gives no places of keys and values; the cursor gives those and decodes nothing.
+//! `serde_json` decides what is valid, but gives no positions of keys and values. The cursor gives those and decodes nothing.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::userdata::finding::{Code, Finding, floor_char_boundary};
 
-/// The syntax error of a JSON text, as the mistake that it most likely is.
+/// Checks the syntax of a JSON text. An error is reported as the mistake that it most likely is.
 pub(super) fn check_syntax(text: &str) -> Result<(), Finding> {
     let Err(error) = serde_json::from_str::<&RawValue>(text) else { return Ok(()) };
     let line_start =
@@ -21,22 +21,22 @@ pub(super) fn check_syntax(text: &str) -> Result<(), Finding> {
     let lost = "a guest stores the data as plain text";
     if ["//", "/*", "#"].iter().any(|comment| rest.starts_with(comment)) {
         let end = rest.find('\n').map_or(text.len(), |end| at + end);
-        let finding = Finding::new(Code::Comment, at..end, format!("JSON has no comments; {lost}"));
-        return Err(finding.with_hint("remove it"));
+        let finding = Finding::new(Code::Comment, at..end, format!("JSON does not allow comments; {lost}"));
+        return Err(finding.with_hint("remove the comment"));
     }
     if before.ends_with(',') && rest.starts_with(['}', ']']) {
         let comma = before.len() - 1;
-        let message = format!("a comma before a closing bracket; {lost}");
+        let message = format!("there is a comma before a closing bracket; {lost}");
         return Err(
             Finding::new(Code::TrailingComma, comma..comma + 1, message).with_hint("remove the comma")
         );
     }
-    // serde_json's text ends with the place, which is told otherwise.
+    // serde_json's text ends with the position, which the finding has already.
     let said = error.to_string();
     let said = said.split(" at line ").next().unwrap_or_default();
     if said == "trailing characters" {
         let end = rest.find('\n').map_or(text.len(), |end| at + end);
-        let message = format!("text behind the JSON; {lost}, all of it");
+        let message = "there is text after the JSON; a guest stores all of the data as plain text";
         return Err(Finding::new(Code::TrailingText, at..end, message));
     }
     let finding = Finding::new(Code::JsonSyntax, span, format!("{said}; {lost}"));
@@ -46,22 +46,22 @@ pub(super) fn check_syntax(text: &str) -> Result<(), Finding> {
     })
 }
 
-/// How to mend a syntax error that people often make.
+/// How to correct a common syntax error.
 fn hint(rest: &str, said: &str) -> Option<&'static str> {
     if rest.starts_with('\'') {
-        Some("JSON has double quotes")
+        Some("use double quotes")
     } else if ["True", "False", "None"].iter().any(|word| rest.starts_with(word)) {
-        Some("JSON has true, false and null")
+        Some("write true, false or null")
     } else if said.starts_with("control character") {
-        Some("in a string write \\n for a new line, \\t for a tab, \\u001b for others")
+        Some("in a string, write \\n for a newline, \\t for a tab, and \\u001b for other characters")
     } else if said == "key must be a string" {
-        Some("names have double quotes around them")
+        Some("put names in double quotes")
     } else {
         None
     }
 }
 
-/// What a JSON value is, by its first character.
+/// The type of a JSON value, by its first character.
 pub(super) fn type_of(first: u8) -> &'static str {
     match first {
         b'{' => "an object",
@@ -73,26 +73,26 @@ pub(super) fn type_of(first: u8) -> &'static str {
     }
 }
 
-/// The first character of a value that may be long.
-pub(super) fn first_of(text: &str, span: Range<usize>) -> Range<usize> {
+/// The span of a scalar, or of the first character of a collection, which may be long.
+pub(super) fn short_span(text: &str, span: Range<usize>) -> Range<usize> {
     if matches!(text.as_bytes()[span.start], b'{' | b'[') { span.start..span.start + 1 } else { span }
 }
 
-/// A place in a JSON text that is known to be well-formed.
+/// A position in valid JSON.
 pub(super) struct Cursor<'a> {
     pub(super) text: &'a str,
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
-    /// At the first value of `text`.
+    /// A cursor at the first value of `text`.
     pub(super) fn new(text: &'a str) -> Self {
         let mut cursor = Self { text, at: 0 };
         cursor.skip_white();
         cursor
     }
 
-    /// The character at which the cursor stands.
+    /// The byte at the cursor.
     pub(super) fn peek(&self) -> u8 {
         self.text.as_bytes()[self.at]
     }
@@ -102,7 +102,7 @@ impl<'a> Cursor<'a> {
         self.at += self.text.as_bytes()[self.at..].iter().take_while(white).count();
     }
 
-    /// Passes over a string, from quote to quote.
+    /// Skips a string, including its quotes.
     pub(super) fn skip_string(&mut self) -> Range<usize> {
         let start = self.at;
         let bytes = self.text.as_bytes();
@@ -114,7 +114,7 @@ impl<'a> Cursor<'a> {
         start..self.at
     }
 
-    /// Passes over any value, however deep.
+    /// Skips any value, however deep.
     pub(super) fn skip_value(&mut self) -> Range<usize> {
         let start = self.at;
         let bytes = self.text.as_bytes();
@@ -147,13 +147,13 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Enters the object that begins here.
+    /// Enters the object at the cursor.
     pub(super) fn enter(&mut self) {
         self.at += 1;
     }
 
-    /// The next key of the object that was entered; the cursor stands at its value then, which must be passed over before
-    /// the next call. `None`: there is no more, and the cursor stands behind the object.
+    /// The next key of the object that was entered. The cursor is then at its value, which must be skipped before the next
+    /// call. `None`: there are no more keys, and the cursor is after the object.
     pub(super) fn next_key(&mut self) -> Option<Range<usize>> {
         self.skip_white();
         if self.peek() == b',' {

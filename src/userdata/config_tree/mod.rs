@@ -1,7 +1,7 @@
 //! The config tree: JSON user data that becomes files below `/run/config`.
 //!
-//! The document is a map from names to entries. An entry has `content`, and is a file, or `entries`, and is a
-//! directory; `perm` is its mode as an octal string.
+//! The document is an object of entries by name. An entry with `content` is a file, one with `entries` is a directory. `perm`
+//! is its mode as an octal string.
 
 mod json;
 pub mod parse;
@@ -10,13 +10,13 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-/// Directories below one another at most.
+/// The most levels of directories.
 pub const DEPTH_MAX: usize = 128;
 
-/// Files that the agent makes itself.
+/// Top-level names that belong to the agent.
 pub const RESERVED: [&str; 2] = ["provider", "userdata"];
 
-/// Names and what they are, in the order of the names.
+/// Entries in the order of their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConfigTree {
     /// The entries by name.
@@ -26,13 +26,13 @@ pub struct ConfigTree {
 /// A file or directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its mode, where one is given.
+    /// Its mode, if one is given.
     pub perm: Option<Mode>,
-    /// What it is.
+    /// Its content, or its entries.
     pub node: Node,
 }
 
-/// What an entry is.
+/// Whether an entry is a file or a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Node {
     /// A file with this content.
@@ -42,9 +42,9 @@ pub enum Node {
 }
 
 impl ConfigTree {
-    /// Adds what only `other` has. Where both have a directory of one name, that goes for what is in them.
+    /// Adds the entries that only `other` has. If both have a directory of the same name, its entries are added.
     ///
-    /// The paths of what `other` has and is left out, since here is a file in place of a directory or the other way round.
+    /// Returns the paths in `other` that are left out because one tree has a file where the other has a directory.
     pub fn fill_from(&mut self, other: Self) -> Vec<String> {
         let mut left_out = Vec::new();
         for (name, theirs) in other.entries {
@@ -79,8 +79,8 @@ impl Entry {
         Self { perm, node: Node::Directory(tree) }
     }
 
-    /// The permission bits that the guest gives it: those of `perm` without setuid, setgid and sticky bit, or 0644 for
-    /// a file and 0755 for a directory.
+    /// The permission bits in the guest: those of `perm` without the setuid, setgid and sticky bit. Without `perm`, a file
+    /// has 0644 and a directory 0755.
     #[must_use]
     pub fn permissions(&self) -> u32 {
         match (&self.perm, &self.node) {
@@ -97,12 +97,12 @@ pub const FILE_MODE: u32 = 0o644;
 /// Permission bits of a directory without `perm`.
 pub const DIRECTORY_MODE: u32 = 0o755;
 
-/// Permission bits up to 07777, as text an octal number.
+/// Permission bits up to 07777, written as an octal number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mode(u16);
 
 impl Mode {
-    /// `None`: bits above 07777.
+    /// `None`: a bit above 07777 is set.
     #[must_use]
     pub fn new(bits: u32) -> Option<Self> {
         u16::try_from(bits).ok().filter(|bits| *bits <= 0o7777).map(Self)
@@ -119,7 +119,7 @@ impl FromStr for Mode {
     type Err = ();
 
     /// # Errors
-    /// It has other characters than octal digits, or is over 07777.
+    /// Fails if the text is not an octal number up to 07777.
     fn from_str(text: &str) -> Result<Self, ()> {
         let octal = !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'0'..=b'7'));
         let bits = if octal { u32::from_str_radix(text, 8).ok() } else { None };
@@ -158,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tree_is_filled_with_what_it_has_not() {
+    fn a_tree_is_filled_with_the_entries_that_it_lacks() {
         let file = |content: &str| Entry::file(content.to_owned(), None);
         let tree = |entries: Vec<(&str, Entry)>| ConfigTree {
             entries: entries.into_iter().map(|(name, entry)| (name.to_owned(), entry)).collect(),

@@ -6,7 +6,7 @@
 use std::{fs, io::Cursor, num::NonZero, path::Path};
 
 use metadata_image::{
-    batch::{self, Built, Event, Input, LINE_BYTES_MAX, Options, Outcome, Shard},
+    batch::{self, BatchOptions, Built, Event, Input, LINE_BYTES_MAX, LineOutcome, Shard},
     image::{Image, Kind},
 };
 
@@ -18,7 +18,7 @@ pub(crate) fn run(data: &[u8]) {
     }
     let directory = in_memory();
     let into = directory.path().join("out");
-    let options = Options {
+    let options = BatchOptions {
         into: into.clone(),
         lines: None,
         jobs: NonZero::<usize>::MIN,
@@ -47,7 +47,7 @@ pub(crate) fn run(data: &[u8]) {
     assert_eq!(outcomes.iter().map(|outcome| outcome.line).collect::<Vec<_>>(), numbers);
     let built = outcomes.iter().filter(|outcome| outcome.built.is_ok()).count();
     assert_eq!((summary.built, summary.faulty), (built as u64, (outcomes.len() - built) as u64));
-    for Outcome { image, built, .. } in &outcomes {
+    for LineOutcome { image, built, .. } in &outcomes {
         if let Ok(built) = built {
             check_image(&into.join(image.as_deref().unwrap()), built);
         }

@@ -1,12 +1,12 @@
 //! Checking a text, and planning what a guest would have of it. The input is the text.
 
 use metadata_image::{
-    check::{self, Checked, Subject, TARGETS},
+    check::{self, CheckedText, PLATFORMS, Subject},
     datasource::layout::Layout,
     userdata::{
         config_tree::{ConfigTree, parse},
         finding::{Code, Lines, Severity},
-        install_plan::Plan,
+        install_plan::InstallPlan,
         pack,
     },
 };
@@ -22,7 +22,7 @@ const SUBJECTS: [Subject; 6] = [
 
 pub(crate) fn run(data: &[u8]) {
     for subject in SUBJECTS {
-        let target = TARGETS[data.len() % TARGETS.len()];
+        let target = PLATFORMS[data.len() % PLATFORMS.len()];
         check_places(&check::check(data, subject, Some(target)));
     }
     check_plan(data);
@@ -44,8 +44,8 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
 }
 
 /// Every finding is at a place in the text, in order.
-fn check_places(checked: &Checked) {
-    let Checked { text, findings, .. } = checked;
+fn check_places(checked: &CheckedText) {
+    let CheckedText { text, findings, .. } = checked;
     let lines = Lines::of(text);
     for finding in findings {
         assert!(finding.span.start <= finding.span.end, "{finding:?}");
@@ -60,7 +60,7 @@ fn check_places(checked: &Checked) {
 
 /// A plan has what the text says and nothing else, and its tree is the same when it is written and read again.
 fn check_plan(data: &[u8]) {
-    let plan = Plan::new(Some(data), ConfigTree::default());
+    let plan = InstallPlan::new(Some(data), ConfigTree::default());
     let losses = plan.losses();
     for (_, line) in plan.lines("user-data") {
         assert!(!line.contains('\n'), "{line:?}");
@@ -70,7 +70,7 @@ fn check_plan(data: &[u8]) {
         assert!(listed.path.split('/').all(normal), "{:?}", listed.path);
     }
     let _ = plan.hostname();
-    if !parse::is_meant(data) {
+    if !parse::looks_like_tree(data) {
         assert_eq!((losses.len(), plan.list().len()), (0, 1));
         return;
     }

@@ -14,7 +14,7 @@ use metadata_image::{
     datasource::{compatibility::Agent, layout::Layout},
     image::{Image, Kind, Record, Volume, iso9660::reader, probe},
     manifest::inventory::Contents,
-    provider::cdrom::{self, Reading},
+    provider::cdrom::{self, ReadScope},
 };
 use tempfile::TempDir;
 
@@ -165,7 +165,7 @@ fn check_files(path: &Path, bytes: &[u8], records: &[Record]) {
 /// What is read with trust is what is read without. Whether there was any data.
 fn check_readings(path: &Path) -> bool {
     let read = |reading| cdrom::read_from(path, reading, &mut |_, _| {});
-    match (read(Reading::Data), read(Reading::All)) {
+    match (read(ReadScope::Data), read(ReadScope::All)) {
         (Ok(data), Ok(mut all)) => {
             // It waits until somebody has checked the signature.
             all.parse_meta_data(&mut |_, _| {});

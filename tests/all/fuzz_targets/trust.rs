@@ -5,13 +5,13 @@ use std::sync::OnceLock;
 
 use metadata_image::{
     image::{Tree, Volume},
-    manifest::{Manifest, inventory::Contents, timestamp::Moment},
+    manifest::{Manifest, inventory::Contents, timestamp::Timestamp},
     trust::{
         allowed_signers::{AllowedSigners, Revoked},
-        public_key::{self, Options},
         signature::Signature,
         verify::{Signer, Terms, verify},
     },
+    userdata::authorized_keys::{KeyOptions, check_line},
 };
 
 /// The manifest of an image without files, which is signed below.
@@ -39,7 +39,7 @@ pub(crate) fn run(data: &[u8]) {
     check_signature(data);
     if let Ok(text) = str::from_utf8(data) {
         check_signers(text);
-        check_moment(text);
+        check_timestamp(text);
         text.split('\n').for_each(check_public_key);
     }
     if let Ok(revoked) = Revoked::parse(data) {
@@ -72,7 +72,7 @@ fn allowed() -> AllowedSigners {
 }
 
 fn terms() -> Terms {
-    let at = Moment::from_seconds(1_800_000_000).unwrap();
+    let at = Timestamp::from_seconds(1_800_000_000).unwrap();
     Terms { allowed: allowed(), revoked: None, identity: None, audience: None, at }
 }
 
@@ -148,25 +148,25 @@ fn check_signers(text: &str) {
 }
 
 /// A time has one spelling, which means the same.
-fn check_moment(text: &str) {
-    for moment in [Moment::parse(text), Moment::parse_openssh(text)].into_iter().flatten() {
-        assert_eq!(Moment::parse(&moment.to_string()).unwrap(), moment);
-        assert_eq!(Moment::from_seconds(moment.seconds()).unwrap(), moment);
+fn check_timestamp(text: &str) {
+    for timestamp in [Timestamp::parse(text), Timestamp::parse_openssh(text)].into_iter().flatten() {
+        assert_eq!(Timestamp::parse(&timestamp.to_string()).unwrap(), timestamp);
+        assert_eq!(Timestamp::from_seconds(timestamp.seconds()).unwrap(), timestamp);
     }
 }
 
 /// A line for `authorized_keys` is one line, with one key, and nothing that a terminal or another reader could take for more.
 fn check_public_key(line: &str) {
-    if public_key::check_line(line, Options::Allowed).is_ok() {
+    if check_line(line, KeyOptions::Allowed).is_ok() {
         assert!(!line.contains(|character: char| character.is_control()), "{line:?}");
         assert!(!line.contains(['\u{2028}', '\u{2029}']), "{line:?}");
         assert!(line.split(' ').any(|word| word.starts_with("AAAA")), "{line:?}");
-        assert!(public_key::check_line(&format!("{line} comment"), Options::Allowed).is_ok(), "{line:?}");
+        assert!(check_line(&format!("{line} comment"), KeyOptions::Allowed).is_ok(), "{line:?}");
         let restricted = format!("restrict,{line}");
-        assert!(public_key::check_line(&restricted, Options::Refused).is_err(), "{line:?}");
+        assert!(check_line(&restricted, KeyOptions::Refused).is_err(), "{line:?}");
     }
-    if public_key::check_line(line, Options::Refused).is_ok() {
-        assert!(public_key::check_line(&format!("restrict {line}"), Options::Allowed).is_ok(), "{line:?}");
+    if check_line(line, KeyOptions::Refused).is_ok() {
+        assert!(check_line(&format!("restrict {line}"), KeyOptions::Allowed).is_ok(), "{line:?}");
     }
 }
 

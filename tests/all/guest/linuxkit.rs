@@ -90,7 +90,7 @@ fn in_a_container_of_linuxkit_the_entry_in_the_manual_is_enough() {
         with = oci(entry)
     ));
 
-    let why = "/dev/sr0: it may not be opened (a container has to have it among its devices): Operation not permitted (os error 1)";
+    let why = "/dev/sr0: opening the device (a container needs it among its devices): Operation not permitted (os error 1)";
     let said = report.run("without").ran;
     assert!(said.stderr.contains(why) && said.status == Some(1), "no need of devices any more: {said:?}");
     assert_eq!(report.run("with"), applied_tree("CDROM /dev/sr0"));

@@ -97,9 +97,9 @@ fn an_address_that_never_answers_does_not_hold_up_a_disc() {
     let expected = applied_tree("CDROM /dev/sr0");
     assert_eq!((run.ran.status, run.changes), (Some(0), expected.changes));
     let files = r#""hostname", "provider", "run/empty", "run/start", "ssh/sshd_config", "userdata""#;
-    let why = format!("asking http://{}/latest/meta-data/: no answer in time", address(&silent));
+    let why = format!("requesting http://{}/latest/meta-data/: no response in time", address(&silent));
     let says = format!(
-        "metadata: aws: {why}\nmetadata: no metadata found (asked aws; no answer from aws)\nmetadata: left as they were before: {files}\n"
+        "metadata: aws: {why}\nmetadata: no metadata found (asked aws; no answer from aws)\nmetadata: left unchanged: {files}\n"
     );
     assert_eq!(report.run("control"), Run::new(&says, &[]));
     assert_eq!(silent.log(), ["GET /applied", "PUT /latest/api/token", "GET /latest/meta-data/"]);

@@ -67,7 +67,7 @@ fn an_image_with_one_byte_changed_is_refused_and_nothing_is_written() {
     let refused = failed(
         1,
         &format!(
-            "refusing CDROM /dev/sr0: comparing the image with its manifest.json: file \"config\" is another one: its digest is {digest}"
+            "refusing CDROM /dev/sr0: comparing the image with its manifest.json: file \"config\" has other content, with the SHA-256 digest {digest}"
         ),
     );
     let stderr = format!("metadata: CDROM /dev/sr0: 5 bytes of user data\n{}", refused.stderr);
@@ -92,7 +92,10 @@ fn a_policy_in_the_environment_is_sampled_with_what_was_attached() {
     ));
     let denied = report.run("deny");
     let said = "metadata: CDROM /dev/sr0: 5 bytes of user data\nmetadata: denied: allow is not true\n";
-    assert_eq!(denied.ran.stderr, format!("{said}metadata: refusing CDROM /dev/sr0: the policy denies it\n"));
+    assert_eq!(
+        denied.ran.stderr,
+        format!("{said}metadata: refusing CDROM /dev/sr0: the policy denies the boot\n")
+    );
     assert_eq!((denied.ran.status, denied.changes), (Some(1), vec!["+ 755 - /run/config/".to_owned()]));
     let sampled = report.run("sample");
     assert_eq!(sampled.ran.status, Some(0), "{:?}", sampled.ran);

@@ -1,0 +1,129 @@
+//! Options about signatures and policies, for every command that checks them.
+
+use std::{env, path::PathBuf, sync::Arc};
+
+use anyhow::{Context, Result, bail};
+use metadata_image::{
+    agent::Trust,
+    manifest::timestamp::Timestamp,
+    policy::{decision::Policy, process::Worker},
+    provider::Choice,
+    trust::{
+        allowed_signers::{AllowedSigners, Revoked},
+        verify::Terms,
+    },
+};
+
+use super::{Usage, read_bounded};
+
+/// The environment variable that names a policy, as --initialization-policy does.
+const POLICY: &str = "METADATA_RUN_INITIALIZATION_POLICY";
+
+/// The largest file of keys, in bytes.
+const KEYS_BYTES_MAX: u64 = 1 << 20;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SignerArgs {
+    /// Who may sign: an allowed signers file, see ssh-keygen(1)
+    #[arg(long, value_name = "PATH")]
+    allowed_signers: Option<PathBuf>,
+
+    /// Who must have signed [default: any allowed signer]
+    #[arg(long, value_name = "NAME", requires = "allowed_signers")]
+    identity: Option<String>,
+
+    /// The audience that the image must name; without this option, images that
+    /// name an audience are rejected
+    #[arg(long, value_name = "NAME", requires = "allowed_signers")]
+    audience: Option<String>,
+
+    /// Public keys that may not sign, one a line
+    #[arg(long, value_name = "PATH", requires = "allowed_signers")]
+    revoked: Option<PathBuf>,
+}
+
+impl SignerArgs {
+    /// Whether a signature is required.
+    pub(super) fn is_given(&self) -> bool {
+        self.allowed_signers.is_some()
+    }
+
+    /// Reads the files. `at`: when the image is accepted; `None`: now. Returns `None` if no signature is required.
+    pub(super) fn terms(&self, at: Option<Timestamp>) -> Result<Option<Terms>> {
+        let Some(path) = &self.allowed_signers else { return Ok(None) };
+        let bytes = read_bounded(path, "allowed signers", KEYS_BYTES_MAX)?;
+        let revoked = |path: &PathBuf| {
+            let bytes = read_bounded(path, "revoked keys", KEYS_BYTES_MAX)?;
+            Revoked::parse(&bytes).with_context(|| format!("reading revoked keys {path:?}"))
+        };
+        Ok(Some(Terms {
+            allowed: AllowedSigners::parse(&path.to_string_lossy(), &bytes),
+            revoked: self.revoked.as_ref().map(revoked).transpose()?,
+            identity: self.identity.clone(),
+            audience: self.audience.clone(),
+            at: at.map_or_else(Timestamp::now, Ok)?,
+        }))
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct TrustArgs {
+    #[command(flatten)]
+    signers: SignerArgs,
+
+    /// A policy in Rego that must not deny the metadata
+    /// [env: METADATA_RUN_INITIALIZATION_POLICY]
+    #[arg(long, value_name = "PATH")]
+    initialization_policy: Option<PathBuf>,
+
+    /// Give the policy a function exec that runs programs
+    #[arg(long)]
+    allow_exec: bool,
+}
+
+impl TrustArgs {
+    /// Whether only signed metadata is applied.
+    pub(super) fn requires_signature(&self) -> bool {
+        self.signers.is_given()
+    }
+
+    /// What metadata of these providers must satisfy.
+    pub(super) fn trust(&self, providers: &[Choice]) -> Result<Trust> {
+        let unsigned = providers.iter().find(|choice| **choice != Choice::Cdrom);
+        if let (true, Some(choice)) = (self.signers.is_given(), unsigned) {
+            let message =
+                format!("--allowed-signers cannot be used with {choice}, whose metadata is never signed");
+            return Err(Usage(message).into());
+        }
+        Ok(Trust { terms: self.signers.terms(None)?, policy: self.policy()? })
+    }
+
+    fn policy(&self) -> Result<Option<Arc<(Policy, Worker)>>> {
+        let named = env::var_os(POLICY).map(PathBuf::from);
+        if let (Some(option), Some(variable)) = (&self.initialization_policy, &named) {
+            let message = format!(
+                "--initialization-policy is {option:?} and {POLICY} is {variable:?}: set only one of them"
+            );
+            return Err(Usage(message).into());
+        }
+        let path = self.initialization_policy.clone().or(named);
+        if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+            bail!("the path of the policy in --initialization-policy or {POLICY} is empty");
+        }
+        let Some(path) = path else {
+            if self.allow_exec {
+                return Err(Usage("--allow-exec needs a policy (--initialization-policy)".to_owned()).into());
+            }
+            return Ok(None);
+        };
+        load(&[path], self.allow_exec).map(Some)
+    }
+}
+
+#[cfg(feature = "policy")]
+use super::policy::load;
+
+#[cfg(not(feature = "policy"))]
+fn load(paths: &[PathBuf], _: bool) -> Result<Arc<(Policy, Worker)>> {
+    bail!("reading policy {paths:?}: this program was built without the feature policy")
+}
