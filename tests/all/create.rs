@@ -64,7 +64,7 @@ fn data_may_begin_with_a_dash() {
 #[test]
 fn arguments_need_not_be_utf_8() {
     let sandbox = Sandbox::new();
-    let [data, path, file] = [&b"\xff\xfe"[..], b"\xff.iso", b"\xfe=\xff.iso"].map(OsStr::from_bytes);
+    let [data, path, file] = [&b"\xff\xfe"[..], b"\xff.iso", b"\xfe\xff=\xff.iso"].map(OsStr::from_bytes);
     sandbox.succeed([OsStr::new("create"), path, data]);
     sandbox.succeed([OsStr::new("create"), OsStr::new("meta.iso"), data, OsStr::new("--file"), file]);
     assert_eq!(config(&sandbox), b"\xff\xfe");
@@ -393,7 +393,7 @@ fn usage_errors_are_one_line_and_touch_nothing() {
         (&["create", "meta.iso", "x", "--vendor-data", "f"], "the layout linuxkit cannot store vendor-data"),
         (
             &["create", "meta.iso", "x", "--layout", "nocloud", "--meta-data", "f", "--hostname", "h"],
-            "hostname is for generated meta-data, and a meta-data file is given",
+            "hostname is for generated meta-data, but a meta-data file is given",
         ),
         (
             &["create", "meta.iso", "x", "--layout", "nocloud", "--hostname", "a_b"],
