@@ -93,7 +93,7 @@ impl Args {
         let verbose = self.verbose;
         let trust = self.trust.trust(&self.providers)?;
         let scope = if trust.is_none() { ReadScope::Data } else { ReadScope::All };
-        let mut tell = |level, text: &str| match level {
+        let mut notify = |level, text: &str| match level {
             Level::Raw => log(text),
             _ if verbose => {
                 let since = start.elapsed();
@@ -114,7 +114,7 @@ impl Args {
             }
             match provider(choice, scope).map_err(|error| Usage(format!("{error:#}")))? {
                 Some(provider) => providers.push(provider),
-                None => tell(
+                None => notify(
                     Level::Warning,
                     &format!("skipping {choice}: only LinuxKit's agent has this provider"),
                 ),
@@ -128,7 +128,7 @@ impl Args {
             trust,
         };
         clean_up_on_signals()?;
-        let report = agent::run(&providers, &options, &mut tell);
+        let report = agent::run(&providers, &options, &mut notify);
         if self.json {
             print(&pretty_json(&report).context("describing what was done")?)?;
         }

@@ -78,12 +78,12 @@ impl Args {
             ImageOrData::Image(file) => file,
             ImageOrData::Data(data) => return Ok(Metadata { userdata: Some(data), ..Metadata::default() }),
         };
-        let tell = &mut |level, text: &str| {
+        let notify = &mut |level, text: &str| {
             if level != Level::Detail {
                 say(text);
             }
         };
-        let found = cdrom::read_image(&mut Image::in_file(file, &self.source)?, ReadScope::Data, tell)?;
+        let found = cdrom::read_image(&mut Image::in_file(file, &self.source)?, ReadScope::Data, notify)?;
         ensure!(!found.is_empty(), "image {:?} has no user data", self.source);
         Ok(found)
     }

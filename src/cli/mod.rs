@@ -274,6 +274,7 @@ fn colours_are_wanted(out: &impl IsTerminal) -> bool {
 }
 
 /// Converts an error of the program for a library function that calls it back.
+#[expect(clippy::needless_pass_by_value, reason = "it is for map_err")]
 fn to_library_error(error: anyhow::Error) -> metadata_image::error::Error {
     metadata_image::error::Error::from_caller(AsRef::<dyn std::error::Error>::as_ref(&error))
 }

@@ -3,19 +3,13 @@
 use std::{
     io::{stdin, stdout},
     path::PathBuf,
-    sync::Arc,
 };
 
 use anyhow::{Context, Result, bail};
 use metadata_image::{
     agent::{Trust, admission},
     manifest::timestamp::Timestamp,
-    policy::{
-        decision::Policy,
-        engine,
-        process::{THIS_PROGRAM, Worker},
-        supervisor,
-    },
+    policy::{engine, supervisor},
     provider::{
         Level,
         cdrom::{self, ReadScope},
@@ -23,7 +17,11 @@ use metadata_image::{
     trust::verify::verify,
 };
 
-use super::{escape::pretty_json, log, print, read_bounded, say, trust_args::SignerArgs};
+use super::{
+    escape::pretty_json,
+    log, print, say,
+    trust_args::{SignerArgs, load_policy},
+};
 
 /// Evaluate an initialization policy for an image, as the agent in a guest does
 ///
@@ -65,14 +63,8 @@ Examples:
       --allowed-signers allowed_signers
   metadata policy meta.iso --print-input | opa eval -I -d signed.rego data";
 
-/// The hidden command that supervises the evaluation.
-const WORKER: &str = "policy-worker";
-
 /// The hidden command that evaluates.
 const EVALUATOR: &str = "policy-evaluator";
-
-/// The largest policy, in bytes: the limit of the engine.
-const POLICY_BYTES_MAX: u64 = 1 << 20;
 
 /// Supervises the evaluation of a policy from standard input
 #[derive(Debug, clap::Args)]
@@ -101,39 +93,26 @@ impl EvaluatorArgs {
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let terms = self.trusted.terms(self.at)?;
-        let mut tell = |level, text: &str| match level {
+        let mut notify = |level, text: &str| match level {
             Level::Raw => log(text),
             Level::Detail => {}
             Level::Step | Level::Warning => say(text),
         };
-        let mut found = cdrom::read_from(&self.image, ReadScope::All, &mut tell)?;
+        let mut found = cdrom::read_from(&self.image, ReadScope::All, &mut notify)?;
         let Some(contents) = &found.contents else {
             bail!("reading image {:?}: the image has no data for a guest", self.image);
         };
         let context = || format!("refusing {:?}", self.image);
         if self.print_input {
             let signer = terms.map(|terms| verify(contents, &terms)).transpose().with_context(context)?;
-            found.parse_meta_data(&mut tell);
+            found.parse_meta_data(&mut notify);
             let input =
                 admission::input(&found, signer.as_ref().map(|(_, signer)| signer)).with_context(context)?;
             return print(&pretty_json(&input)?);
         }
-        let policy = Some(load(&self.policies, self.allow_exec)?);
-        Trust { terms, policy }.admit(&mut found, &mut tell).with_context(context)?;
+        let policy = Some(load_policy(&self.policies, self.allow_exec)?);
+        Trust { terms, policy }.admit(&mut found, &mut notify).with_context(context)?;
         say(&format!("{}: allowed", self.image.display()));
         Ok(())
     }
-}
-
-/// Reads a policy that this program evaluates.
-pub(super) fn load(paths: &[PathBuf], allow_exec: bool) -> Result<Arc<(Policy, Worker)>> {
-    let read = |path: &PathBuf| {
-        let bytes = read_bounded(path, "policy", POLICY_BYTES_MAX)?;
-        let text =
-            String::from_utf8(bytes).ok().with_context(|| format!("reading policy {path:?}: not UTF-8"))?;
-        Ok((path.to_string_lossy().into_owned(), text))
-    };
-    let files = paths.iter().map(read).collect::<Result<_>>()?;
-    let worker = Worker { program: THIS_PROGRAM.into(), argument: WORKER };
-    Ok(Arc::new((Policy { files, allow_exec }, worker)))
 }

@@ -14,6 +14,9 @@ use metadata_image::{
     },
 };
 
+#[cfg(feature = "policy")]
+use metadata_image::policy::process::THIS_PROGRAM;
+
 use super::{Usage, read_bounded};
 
 /// The environment variable that names a policy, as --initialization-policy does.
@@ -21,6 +24,14 @@ const POLICY: &str = "METADATA_RUN_INITIALIZATION_POLICY";
 
 /// The largest file of keys, in bytes.
 const KEYS_BYTES_MAX: u64 = 1 << 20;
+
+/// The largest policy, in bytes: the limit of the engine.
+#[cfg(feature = "policy")]
+const POLICY_BYTES_MAX: u64 = 1 << 20;
+
+/// The hidden command that supervises the evaluation of a policy.
+#[cfg(feature = "policy")]
+const WORKER: &str = "policy-worker";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SignerArgs {
@@ -72,7 +83,6 @@ pub(super) struct TrustArgs {
     signers: SignerArgs,
 
     /// A policy in Rego that must not deny the metadata
-    /// [env: METADATA_RUN_INITIALIZATION_POLICY]
     #[arg(long, value_name = "PATH")]
     initialization_policy: Option<PathBuf>,
 
@@ -116,14 +126,25 @@ impl TrustArgs {
             }
             return Ok(None);
         };
-        load(&[path], self.allow_exec).map(Some)
+        load_policy(&[path], self.allow_exec).map(Some)
     }
 }
 
+/// Reads a policy that this program evaluates.
 #[cfg(feature = "policy")]
-use super::policy::load;
+pub(super) fn load_policy(paths: &[PathBuf], allow_exec: bool) -> Result<Arc<(Policy, Worker)>> {
+    let read = |path: &PathBuf| {
+        let bytes = read_bounded(path, "policy", POLICY_BYTES_MAX)?;
+        let text =
+            String::from_utf8(bytes).ok().with_context(|| format!("reading policy {path:?}: not UTF-8"))?;
+        Ok((path.to_string_lossy().into_owned(), text))
+    };
+    let files = paths.iter().map(read).collect::<Result<_>>()?;
+    let worker = Worker { program: THIS_PROGRAM.into(), argument: WORKER };
+    Ok(Arc::new((Policy { files, allow_exec }, worker)))
+}
 
 #[cfg(not(feature = "policy"))]
-fn load(paths: &[PathBuf], _: bool) -> Result<Arc<(Policy, Worker)>> {
+fn load_policy(paths: &[PathBuf], _: bool) -> Result<Arc<(Policy, Worker)>> {
     bail!("reading policy {paths:?}: this program was built without the feature policy")
 }
