@@ -393,7 +393,7 @@ fn usage_errors_are_one_line_and_touch_nothing() {
         (&["create", "meta.iso", "x", "--vendor-data", "f"], "the layout linuxkit cannot store vendor-data"),
         (
             &["create", "meta.iso", "x", "--layout", "nocloud", "--meta-data", "f", "--hostname", "h"],
-            "hostname is for generated meta-data, and a meta-data file is given",
+            "hostname is for generated meta-data, but a meta-data file is given",
         ),
         (
             &["create", "meta.iso", "x", "--layout", "nocloud", "--hostname", "a_b"],

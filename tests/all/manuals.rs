@@ -18,7 +18,7 @@ const README_LINES_MAX: usize = 250;
 const README_COLUMNS_MAX: usize = 100;
 
 /// What blocks of text are in. `console` is run: a line that begins with `$ ` is a command, the others are its output.
-const LANGUAGES: [&str; 6] = ["console", "ini", "rego", "rust", "sh", "yaml"];
+const LANGUAGES: [&str; 7] = ["console", "ini", "rego", "rust", "sh", "toml", "yaml"];
 
 /// A text and its path from the root of the repository.
 struct Manual {

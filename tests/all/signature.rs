@@ -525,7 +525,7 @@ fn what_appears_in_place_of_an_image_that_is_being_signed_is_kept() {
         let ran = Ran::from(child.wait_with_output().unwrap());
         assert_eq!(ran.status, Some(i32::from(is_kept)), "{ran:?}");
         if is_kept {
-            let why = "naming it \"meta.iso\": another file has replaced the image meanwhile";
+            let why = "renaming the new file to \"meta.iso\": another file has replaced the image meanwhile";
             assert_eq!(ran, failed(1, &format!("building image \"meta.iso\": {why}")));
             assert_eq!(sandbox.read("meta.iso"), b"precious");
         }

@@ -78,7 +78,8 @@ impl BlockDevice for HeadDevice {
         let start = start.saturating_sub(SYSTEM_AREA_BYTES);
         let end = start + data.len();
         if self.bytes.len() < end {
-            if start >= self.bytes.len() && is_padding(data) {
+            // Padding.
+            if start >= self.bytes.len() && is_all_zeros(data) {
                 return Ok(());
             }
             self.bytes.resize(end, 0);
@@ -88,16 +89,9 @@ impl BlockDevice for HeadDevice {
     }
 }
 
-/// Whether `data`, behind all that has been written, is the padding that goes there: zeros.
-///
-/// The 300 KiB that hadris pads with are no memory until somebody looks at them, so only the first sector of such a
-/// piece is looked at, which saves a small `create` 1/20 of its time. A directory begins with the length of a record, a
-/// path table with that of a name, and file contents come in smaller pieces (hadris 3.0.0-rc.2).
-fn is_padding(data: &[u8]) -> bool {
+fn is_all_zeros(data: &[u8]) -> bool {
     const ZEROS: [u8; 2048] = [0; 2048];
-    const CONTENT_BYTES_MAX: usize = 64 << 10;
-    let looked_at = if data.len() > CONTENT_BYTES_MAX { &data[..ZEROS.len()] } else { data };
-    looked_at.chunks(ZEROS.len()).all(|sector| sector == &ZEROS[..sector.len()])
+    data.chunks(ZEROS.len()).all(|sector| sector == &ZEROS[..sector.len()])
 }
 
 fn position(block: BlockIndex) -> Option<usize> {
