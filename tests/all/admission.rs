@@ -214,12 +214,12 @@ fn what_verify_refuses_the_agent_refuses() {
         (
             b"\0m\0e\0t\0a\0-\0d\0a\0t\0a",
             b"\0M",
-            "the Joliet tree differs from the tree that is read: it has no file \"meta-data\"",
+            "the Joliet tree differs from the tree that is read: file \"meta-data\" is missing there",
         ),
         (
             b"meta-data",
             b"meta-date",
-            "the Joliet tree differs from the tree that is read: it has another file \"meta-data\"",
+            "the Joliet tree differs from the tree that is read: file \"meta-data\" is another file there",
         ),
     ] {
         let guest = signed(terms(), &[]);
