@@ -239,34 +239,34 @@ macro_rules! sorted {
 sorted! {
     /// Why an image was not built.
     BuildError {
-        /// The recipe contradicts itself, or names what cannot be: change the recipe.
+        /// The recipe contradicts itself, or something in it is never valid: change the recipe.
         InvalidRecipe: Usage,
         /// The files are too large or too many for one image.
         TooLarge: TooLarge,
-        /// A source was changed while it was read: try again.
+        /// A source changed while it was being read: try again.
         SourceChanged: Changed,
-        /// A source could not be read, or the image not be written.
+        /// A source could not be read, or the image could not be written.
         Io: Io | Truncated,
     } else
-    /// A source holds what cannot be used, such as a private key in place of a public one.
+    /// The content of a source cannot be used, such as a private key in place of a public one.
     InvalidSource
 }
 
 sorted! {
     /// Why an image was not read.
     ReadError {
-        /// There is no ISO 9660 volume.
+        /// The file is not an ISO 9660 image.
         NotAnImage: NotAnImage,
-        /// The image ends before something that it says it holds.
+        /// The image is cut off: it refers to bytes past its end.
         Truncated: Truncated,
-        /// There is more than this library reads: [`crate::image::iso9660::reader`] has the limits.
+        /// The image has more than this library reads: [`crate::image::iso9660::reader`] has the limits.
         TooLarge: TooLarge,
-        /// The image was changed while it was read.
+        /// The image changed while it was being read.
         Changed: Changed,
         /// The file or the device could not be opened or read.
         Io: Io,
     } else
-    /// A descriptor or a directory is malformed, or readers would not agree about it.
+    /// A descriptor or a directory is malformed, or readers read it in different ways.
     Malformed
 }
 
@@ -275,13 +275,13 @@ sorted! {
     VerifyError {
         /// It has no manifest or no signature.
         Unsigned: Unsigned,
-        /// The signature is not by a key that is allowed now, for this identity, or it is not a signature of the manifest.
+        /// The signing key is not allowed for this identity at this time, or the signature does not match the manifest.
         WrongSigner: WrongSigner,
-        /// The image is not what was signed, or readers do not agree about it.
+        /// The image does not match what was signed, or readers read it in different ways.
         Altered: Altered,
-        /// It is not valid now, or not for this audience.
+        /// It is not valid at this time, or not for this audience.
         NotForUs: NotForUs,
-        /// It has a version that this library does not know, and somebody who may has signed it.
+        /// An allowed signer has signed it, but its version is newer than this library knows.
         NewerVersion: NewerVersion,
         /// The image could not be read.
         Unreadable: NotAnImage | Truncated | TooLarge | Changed | Io,

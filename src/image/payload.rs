@@ -159,8 +159,8 @@ impl Payload {
     /// The same bytes in a form that can be read more than once, and whose length is known.
     pub(super) fn keep(self, progress: &mut dyn Progress) -> Result<Self> {
         let Self::Stream { label, start, rest } = self else { return Ok(self) };
-        let mut file =
-            crate::output::atomic_file::nameless().context("creating a temporary file for a pipe")?;
+        let mut file = crate::output::atomic_file::unnamed_temporary()
+            .context("creating a temporary file for a pipe")?;
         let len = read_pieces(start.as_slice().chain(rest), &mut |piece| file.write_all(piece), progress)
             .with_context(|| format!("copying {label} to a temporary file"))?;
         Ok(Self::Spooled { file, len })

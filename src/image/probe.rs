@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn only_an_image_or_zeros_may_be_replaced() {
         let replaceable = |bytes: &[u8], len: u64| {
-            let mut file = crate::output::atomic_file::nameless().unwrap();
+            let mut file = crate::output::atomic_file::unnamed_temporary().unwrap();
             io::Write::write_all(&mut file, bytes).unwrap();
             file.set_len(len).unwrap();
             may_be_replaced(Some(file)).unwrap()

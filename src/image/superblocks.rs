@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn a_file_is_read_as_memory_is() {
         use std::io::Write;
-        let mut file = crate::output::atomic_file::nameless().unwrap();
+        let mut file = crate::output::atomic_file::unnamed_temporary().unwrap();
         let image: Vec<_> = (0..=250_u8).cycle().take(120_001).collect();
         file.write_all(&image).unwrap();
         let mut window = Window::new(120_001, |offset, bytes: &mut [u8]| file.read_exact_at(bytes, offset));

@@ -197,7 +197,7 @@ pub fn is_same_file(one: &File, other: &File) -> io::Result<bool> {
 ///
 /// # Errors
 /// Fails if the directory for temporary files cannot hold it.
-pub fn nameless() -> io::Result<File> {
+pub fn unnamed_temporary() -> io::Result<File> {
     tempfile::tempfile()
 }
 

@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn without_nameless_files_the_same_comes_out() -> Result<()> {
+    fn without_unnamed_files_the_result_is_the_same() -> Result<()> {
         let directory = tempfile::tempdir()?;
         let root = Directory::open_or_create(directory.path())?;
         let create = || Unfinished::create_named(&root.handle, OsStr::new("file"), WHILE_WRITTEN);

@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn what_is_looked_at_grows_with_the_image_and_has_an_end() {
         let looks = |len: u64| {
-            let file = crate::output::atomic_file::nameless().unwrap();
+            let file = crate::output::atomic_file::unnamed_temporary().unwrap();
             file.set_len(len).unwrap();
             let mut device = Bounded::new(file).unwrap();
             let mut sector = [0; 2048];

@@ -145,7 +145,7 @@ mod tests {
                 files: vec![(path.clone(), Source::Bytes(b"x".to_vec()))],
                 derived: Vec::new(),
             });
-            let file = crate::output::atomic_file::nameless().unwrap();
+            let file = crate::output::atomic_file::unnamed_temporary().unwrap();
             draft.unwrap().write_to_file(&file, &mut ()).unwrap();
             let mut image = Image::in_file(file, "meta.iso".as_ref()).unwrap();
             let mut found = |tree| {

@@ -28,7 +28,7 @@ use crate::image::{
     probe::{self, FIRST_DESCRIPTOR},
     source::{Source, StoredFile},
 };
-use crate::output::atomic_file::nameless as unnamed_file;
+use crate::output::atomic_file::unnamed_temporary;
 
 pub use super::walk::{DEPTH_MAX, PATHS_BYTES_MAX, RECORDS_MAX, Wanted};
 
@@ -67,7 +67,7 @@ impl Image {
     /// Fails as [`Image::open`] does, or if the temporary file cannot be written.
     pub fn from_reader(mut reader: impl Read + Seek) -> Result<Self, ReadError> {
         let mut copy = || -> io::Result<File> {
-            let mut file = unnamed_file()?;
+            let mut file = unnamed_temporary()?;
             reader.rewind()?;
             io::copy(&mut reader, &mut file)?;
             Ok(file)
