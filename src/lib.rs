@@ -112,6 +112,7 @@ pub mod encoding;
 pub mod error;
 pub mod image;
 pub mod manifest;
+mod os;
 pub mod output;
 #[cfg(any(feature = "agent", feature = "policy"))]
 pub mod policy;

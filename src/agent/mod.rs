@@ -15,6 +15,7 @@ use serde::Serialize;
 pub use admission::Trust;
 pub use discovery::{Probe, ProbeOutcome};
 
+use crate::os;
 use crate::{
     error::{Context, Result, error},
     output::confined_dir::Directory,
@@ -229,9 +230,5 @@ fn report_left(root: &Directory, mut expected: Vec<String>, report: &mut Report,
 fn set_hostname(name: &str) -> Result<()> {
     let context = || format!("setting the host name {name:?}");
     hostname::check(name).map_err(|why| error!("the name {why}")).with_context(context)?;
-    // Even setting the same name needs CAP_SYS_ADMIN.
-    if rustix::system::uname().nodename().to_bytes() == name.as_bytes() {
-        return Ok(());
-    }
-    rustix::system::sethostname(name.as_bytes()).with_context(context)
+    os::set_host_name(name).with_context(context)
 }

@@ -29,7 +29,7 @@ use super::{progress::Bar, say, signals::clean_up_on_signals};
 /// image may contain secrets. Files that share their bytes on the image become
 /// hard links, and all of them are executable if one is.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES, group = ArgGroup::new("what").required(true).multiple(true))]
+#[command(after_help = EXAMPLES, override_usage = USAGE, group = ArgGroup::new("what").required(true).multiple(true))]
 pub(crate) struct Args {
     /// The image, or a block device
     image: PathBuf,
@@ -50,6 +50,9 @@ pub(crate) struct Args {
     #[arg(short, long)]
     quiet: bool,
 }
+
+const USAGE: &str = "metadata extract [OPTIONS] <IMAGE> <NAME>
+       metadata extract [OPTIONS] <IMAGE> --into <DIR> [NAME]";
 
 const EXAMPLES: &str = "\
 Examples:

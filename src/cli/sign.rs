@@ -15,7 +15,8 @@ use super::{escape::shell_quoted, progress::Bar, read_bounded, rebuild::Rebuild,
 ///
 /// The signature has the format of 'ssh-keygen -Y sign' and covers the manifest,
 /// which lists every file with its digest. The image is rebuilt in one step with
-/// the same files, name and date. It keeps its limits, unless new ones are given.
+/// the same files, name and date. It keeps its --not-before, --not-after and
+/// --audience unless new ones are given.
 /// For a key in ssh-agent, on hardware or with a passphrase, sign with
 /// ssh-keygen, as the second example shows. Do the same for an RSA key: someone
 /// who can measure how long signing takes here could learn it

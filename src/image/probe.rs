@@ -7,12 +7,10 @@ use std::{
     path::Path,
 };
 
-use rustix::{
-    fs::{FileType, Mode, OFlags, fstat},
-    io::Errno,
-};
+use rustix::fs::{FileType, Mode, OFlags, fstat};
 
 use super::SECTOR_BYTES;
+use crate::os;
 
 /// The offset of the first descriptor in bytes (ECMA-119, 6.2.1).
 pub(super) const FIRST_DESCRIPTOR: u64 = 16 * SECTOR_BYTES;
@@ -109,13 +107,8 @@ fn is_all_zeros(file: &mut File) -> io::Result<bool> {
     let mut buffer = vec![0; ZEROS_READ_BYTES];
     let mut at = 0;
     loop {
-        match rustix::fs::seek(&*file, rustix::fs::SeekFrom::Data(at)) {
-            // Only a hole is left.
-            Err(Errno::NXIO) => return Ok(true),
-            // A file system without holes.
-            Err(Errno::INVAL) => drop(file.seek(SeekFrom::Start(at))?),
-            sought => drop(sought?),
-        }
+        let Some(data) = os::next_data(file, at)? else { return Ok(true) };
+        file.seek(SeekFrom::Start(data))?;
         let read = file.read(&mut buffer)?;
         if read == 0 || buffer[..read].iter().any(|&byte| byte != 0) {
             return Ok(read == 0);

@@ -10,9 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::{fs, io::Errno};
+use rustix::fs;
 
 use super::{Extent, Progress};
+use crate::os;
 
 /// How many bytes are copied between two reports of progress.
 pub(super) const STEP_BYTES: u64 = 16 << 20;
@@ -41,14 +42,13 @@ pub(super) fn copy_with_holes(
     let end = extent.offset + extent.len;
     let mut at = extent.offset;
     while at < end {
-        // EINVAL: the file system has no holes. ENXIO: only a hole is left.
-        let data = match fs::seek(file, fs::SeekFrom::Data(at)) {
-            Ok(data) => data.min(end),
-            Err(Errno::NXIO) => file.metadata()?.len().clamp(at, end),
+        let data = match os::next_data(file, at) {
+            Ok(Some(data)) => data.min(end),
+            Ok(None) => file.metadata()?.len().clamp(at, end),
             Err(_) => at,
         };
-        let hole = match fs::seek(file, fs::SeekFrom::Hole(data)) {
-            Ok(hole) if data < end => hole.min(end),
+        let hole = match os::next_hole(file, data) {
+            Some(hole) if data < end => hole.min(end),
             _ => end,
         };
         progress.advance(data - at);

@@ -16,8 +16,9 @@ use std::{
 };
 
 use crate::error::{Context, Result, error};
+use crate::os;
 use rustix::{
-    fs::{AtFlags, FileType, statat, syncfs},
+    fs::{AtFlags, FileType, statat},
     io::Errno,
     process::{Resource, getrlimit},
 };
@@ -164,11 +165,13 @@ impl<T> GroupCommit<T> {
         let synced: BTreeMap<_, _> = lock(&self.devices)
             .iter()
             .filter(|(device, _)| used.contains(device))
-            .map(|(device, handle)| (*device, syncfs(handle)))
+            .map(|(device, handle)| (*device, os::sync_file_system(handle)))
             .collect();
         let name = |(mut file, id): (Replacing, T)| {
             let named = match synced.get(&file.new.device) {
-                Some(Err(error)) => Err(io::Error::from(*error)).context("writing to disk"),
+                Some(Err(error)) => {
+                    Err(io::Error::new(error.kind(), error.to_string())).context("writing to disk")
+                }
                 _ => file.new.replace(),
             };
             (id, named)
@@ -181,7 +184,7 @@ impl<T> GroupCommit<T> {
     /// # Errors
     /// Fails if the system reports that it could not be written.
     pub fn sync(&self) -> Result<()> {
-        lock(&self.devices).values().try_for_each(syncfs).context("writing to disk")
+        lock(&self.devices).values().try_for_each(os::sync_file_system).context("writing to disk")
     }
 }
 

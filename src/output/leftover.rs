@@ -183,7 +183,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::output::{handle::open_directory, unnamed_file};
+    use crate::{os, output::handle::open_directory};
 
     const TARGET: &str = "meta.iso";
 
@@ -197,7 +197,7 @@ mod tests {
     fn put(sandbox: &Path, directory: &OwnedFd, content: &str) -> io::Result<()> {
         let mut file = tempfile::tempfile_in(sandbox)?;
         file.write_all(content.as_bytes())?;
-        let link = |name: &OsStr| unnamed_file::name(&file, directory, name);
+        let link = |name: &OsStr| os::name_unnamed(&file, directory, name);
         replace(&file, directory, OsStr::new(TARGET), link)
     }
 

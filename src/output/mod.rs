@@ -10,4 +10,3 @@ pub mod names;
 mod resolve;
 pub mod temporary;
 mod unfinished;
-mod unnamed_file;

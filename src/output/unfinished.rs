@@ -17,8 +17,8 @@ use std::{
 use super::{
     leftover,
     temporary::{Temporary, uninterrupted, uninterrupted_at_last},
-    unnamed_file,
 };
+use crate::os;
 
 /// A file that nobody sees until it gets its name.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Unfinished {
     /// # Errors
     /// Fails if the system refuses.
     pub(super) fn create(directory: &Arc<OwnedFd>, name: &OsStr, mode: u32) -> io::Result<Self> {
-        match unnamed_file::create(directory, mode) {
+        match os::create_unnamed(directory, mode) {
             Some(file) => {
                 let (directory, name) = (Arc::clone(directory), name.to_owned());
                 Ok(Self { file, temporary: None, directory, name })
@@ -92,7 +92,7 @@ impl Unfinished {
     pub(super) fn take_free_name(&mut self, is_clean: bool) -> io::Result<bool> {
         let taken = match &mut self.temporary {
             Some(temporary) => temporary.rename(&self.name),
-            None => unnamed_file::name(&self.file, &self.directory, &self.name),
+            None => os::name_unnamed(&self.file, &self.directory, &self.name),
         };
         match taken {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
@@ -115,7 +115,7 @@ impl Unfinished {
         let work = || match temporary {
             Some(temporary) => temporary.rename_over(name),
             None => {
-                leftover::replace(file, directory, name, |name| unnamed_file::name(file, &*directory, name))
+                leftover::replace(file, directory, name, |name| os::name_unnamed(file, &*directory, name))
             }
         };
         match then {

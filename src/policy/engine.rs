@@ -12,10 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use regorus::{Engine, Value, unstable::Module};
-use rustix::process::{
-    Resource, Rlimit, Signal, getpid, getrlimit, set_child_subreaper, set_parent_process_death_signal,
-    setrlimit,
-};
+use rustix::process::{Signal, getpid, set_child_subreaper, set_parent_process_death_signal};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -28,6 +25,7 @@ use super::{
     },
     rule_heads,
 };
+use crate::os;
 
 /// Evaluates the policy in `request`, and writes the answer to `out`. From here on the process has the limits of an evaluation,
 /// ends with its parent, and is the reaper of its descendants.
@@ -37,9 +35,7 @@ use super::{
 pub fn serve(request: &mut dyn Read, out: &mut dyn Write) -> Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     set_child_subreaper(Some(getpid()))?;
-    limit(Resource::As, MEMORY_BYTES_MAX)?;
-    limit(Resource::Cpu, PROCESSOR_SECONDS_MAX)?;
-    limit(Resource::Core, 0)?;
+    os::limit_evaluation(MEMORY_BYTES_MAX, PROCESSOR_SECONDS_MAX)?;
     let request: EvaluationRequest = serde_json::from_reader(request)?;
     let response = evaluate(&request).unwrap_or_else(|error| EvaluationResponse {
         error: Some(in_one_line(&error)),
@@ -47,13 +43,6 @@ pub fn serve(request: &mut dyn Read, out: &mut dyn Write) -> Result<()> {
     });
     serde_json::to_writer(&mut *out, &response)?;
     Ok(out.flush()?)
-}
-
-/// Lowers the soft limit of a resource.
-fn limit(resource: Resource, limit: u64) -> Result<()> {
-    let hard = getrlimit(resource).maximum;
-    let current = Some(hard.map_or(limit, |hard| hard.min(limit)));
-    Ok(setrlimit(resource, Rlimit { current, maximum: hard })?)
 }
 
 /// An error of the engine in one line. The engine's own text has a drawing of the place.
@@ -162,7 +151,7 @@ fn exec(arguments: Vec<Value>) -> Result<Value> {
 /// Runs a program in its own process group, and kills all processes that it has started.
 fn run(path: &str, arguments: &[String], input: Vec<u8>) -> Result<serde_json::Value> {
     let until = Instant::now() + PROGRAM_TIME_MAX;
-    let mut child = with_higher_limits(|| {
+    let mut child = os::with_hard_limits(|| {
         Command::new(path)
             .args(arguments)
             .env_clear()
@@ -214,18 +203,4 @@ fn collect(from: impl Read + Send + 'static) -> Receiver<Result<String>> {
         sender.send(collected)
     });
     receiver
-}
-
-/// Calls `spawn` with the limits that the process was started with. Those of the evaluation are too low for the runtimes of some
-/// languages.
-fn with_higher_limits<T>(spawn: impl FnOnce() -> T) -> Result<T> {
-    let lowered = [Resource::As, Resource::Cpu].map(|resource| (resource, getrlimit(resource)));
-    for (resource, Rlimit { maximum, .. }) in lowered {
-        setrlimit(resource, Rlimit { current: maximum, maximum })?;
-    }
-    let spawned = spawn();
-    for (resource, limit) in lowered {
-        setrlimit(resource, limit)?;
-    }
-    Ok(spawned)
 }

@@ -2,6 +2,9 @@
 //!
 //! `guest/agreement.rs` shows the same images to the kernel.
 
+use std::{fs, io::Read, path::Path};
+
+use flate2::read::GzDecoder;
 use metadata_image::image::{Image, Kind};
 
 use crate::{fuzz_targets::iso, support::Sandbox};
@@ -77,6 +80,7 @@ pub(crate) fn oddities() -> Vec<Oddity> {
         ("a file that is interleaved", at(plain, b"USER_DATA.;1", 26, 1), Err("interleaved")),
         ("a gap without units", at(joliet, &meta_data, 27, 1), Err("interleaved")),
         ("a file that is associated", at(plain, b"USER_DATA.;1", FLAGS, 4), Ok("meta_data")),
+        ("a file behind the last sector", behind_the_last_sector(plain), Err("past the last sector")),
         ("a file that is hidden", at(plain, b"USER_DATA.;1", FLAGS, 1), Ok("user_data")),
         (
             "an extent that nothing follows",
@@ -86,7 +90,44 @@ pub(crate) fn oddities() -> Vec<Oddity> {
         ("a name that is a dot", patched(both, &[(b"\x0e\x01\0meta-data", b"\x06\x01\0.")]), Err("")),
         ("hard links that are none", same_serial(both), Ok("user-data")),
     ];
-    all.map(|(what, image, shows)| Oddity { what, image, shows }).into()
+    let mut all: Vec<_> = all.map(|(what, image, shows)| Oddity { what, image, shows }).into();
+    all.extend(misread().map(|(name, why)| Oddity { what: name, image: unpacked(name), shows: Err(why) }));
+    all
+}
+
+/// Images in testdata/oddities, and why they are refused.
+fn misread() -> impl Iterator<Item = (&'static str, &'static str)> {
+    const NO_ROCK_RIDGE: &str = "there are Rock Ridge entries, but the root directory has none";
+    [
+        ("symbolic-link-in-the-own-record-of-a-directory", NO_ROCK_RIDGE),
+        ("file-type-in-the-own-record-of-a-directory", NO_ROCK_RIDGE),
+        ("relocation-in-the-own-record-of-a-directory", NO_ROCK_RIDGE),
+        ("relocation-of-a-later-extent", "an extent of a file is stored elsewhere, as a directory"),
+        ("relocation-with-several-extents", "a directory has several extents"),
+        (
+            "partial-extent-before-an-empty-one",
+            "an extent of a file ends within a sector, but is not the last",
+        ),
+    ]
+    .into_iter()
+}
+
+fn unpacked(name: &str) -> Vec<u8> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/oddities");
+    let packed = fs::File::open(directory.join(format!("{name}.iso.gz"))).unwrap();
+    let mut image = Vec::new();
+    GzDecoder::new(packed).read_to_end(&mut image).unwrap();
+    image
+}
+
+/// The image with a file whose first sector, with its attributes, has more than 32 bits.
+fn behind_the_last_sector(image: &[u8]) -> Vec<u8> {
+    const NAME: &[u8] = b"USER_DATA.;1";
+    let mut image = image.to_vec();
+    let record = image.windows(NAME.len()).position(|at| at == NAME).unwrap() - 33;
+    image[record + 1] = 1;
+    image[record + 2..record + 10].fill(0xff);
+    image
 }
 
 /// The image with two links, and one serial number, for every file.

@@ -21,6 +21,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     &["datasource/"],
     &["image/", "userdata/"],
     &["output/"],
+    &["os/"],
     &["encoding.rs", "error.rs"],
     &["lib.rs"],
 ];
@@ -44,6 +45,20 @@ pub(crate) const CONFINED: &[Confined] = &[
     Confined { path: "ureq", rooms: &["provider/http.rs"] },
     Confined { path: "jiff", rooms: &["provider/gcp.rs", "manifest/timestamp.rs"] },
     Confined { path: "anyhow", rooms: &["main.rs", "cli/", "policy/engine.rs", "policy/rule_heads.rs"] },
+    Confined {
+        path: "rustix",
+        rooms: &[
+            "cli/signals.rs",
+            "error.rs",
+            "image/iso9660/writer.rs",
+            "image/probe.rs",
+            "image/sparse_copy.rs",
+            "os/",
+            "output/",
+            "policy/",
+            "userdata/pack.rs",
+        ],
+    },
     Confined { path: "ssh_key", rooms: &["trust/"] },
     Confined { path: "regorus", rooms: &["policy/engine.rs", "policy/rule_heads.rs"] },
 ];

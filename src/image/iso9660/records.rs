@@ -28,6 +28,7 @@ pub(super) struct DirectoryRecord {
 }
 
 impl DirectoryRecord {
+    const ATTRIBUTES_SECTORS: usize = 1;
     const EXTENT: usize = 2;
     /// Where its data length is (ECMA-119, 9.1).
     pub(super) const DATA_LEN: usize = 10;
@@ -60,7 +61,10 @@ impl DirectoryRecord {
             bytes[UNIT_LEN] == 0 && bytes[GAP_LEN] == 0,
             "a file is interleaved, which Linux cannot read"
         );
-        Ok(Some(Self { bytes: bytes.to_vec() }))
+        let record = Self { bytes: bytes.to_vec() };
+        // Linux adds in 32 bits.
+        ensure!(u32::try_from(record.first_sector()).is_ok(), "a file is past the last sector");
+        Ok(Some(record))
     }
 
     /// Its own length in bytes.
@@ -80,8 +84,7 @@ impl DirectoryRecord {
 
     /// The first sector of the file or directory, after the extended attributes.
     pub(super) fn first_sector(&self) -> u64 {
-        const ATTRIBUTES_SECTORS: usize = 1;
-        self.number(Self::EXTENT) + u64::from(self.bytes[ATTRIBUTES_SECTORS])
+        self.number(Self::EXTENT) + u64::from(self.bytes[Self::ATTRIBUTES_SECTORS])
     }
 
     pub(super) fn data_len(&self) -> u64 {

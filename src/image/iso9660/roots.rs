@@ -100,6 +100,7 @@ fn first_sector(root: &raw::RootDirectoryRecord) -> Result<u64> {
     let extent = root.header.extent;
     ensure!(extent.is_consistent(), "a number in a volume descriptor differs between its two byte orders");
     let sector = u64::from(extent.get()) + u64::from(root.header.extended_attr_record);
+    ensure!(u32::try_from(sector).is_ok(), "a root directory is past the last sector");
     ensure!(sector * SECTOR_BYTES > 0, "a root directory is at sector 0");
     Ok(sector)
 }

@@ -163,13 +163,13 @@ impl TreeWalk<'_> {
                         (other.name(), other.is_relocated()) == (entries.name(), entries.is_relocated()),
                         "the records of a file do not belong together"
                     );
+                    // Linux takes the extent of the directory for that of the file.
+                    ensure!(other.child.is_none(), "an extent of a file is stored elsewhere, as a directory");
                 }
                 Ok(entries)
             }
             TreeChoice::Default(Tree::Primary) => {
-                // Linux uses entries even if the root directory has none.
-                let inert = parts.iter().all(|part| rock_ridge::is_inert(part.system_use()));
-                ensure!(inert, "files have Rock Ridge entries, but the root directory has none");
+                parts.iter().try_for_each(check_inert)?;
                 Ok(Entries::default())
             }
             _ => Ok(Entries::default()),
@@ -199,6 +199,7 @@ impl TreeWalk<'_> {
         let kind = match (entries.child, entries.mode) {
             (Some(sector), mode) => {
                 ensure!(mode.is_none_or(is_directory), "a directory has the type of something else");
+                ensure!(parts.len() == 1, "a directory has several extents");
                 return self.directory(sector);
             }
             (None, None) => Kind::File,
@@ -225,6 +226,9 @@ impl TreeWalk<'_> {
 
     /// The permissions of a directory, from its own record.
     fn directory_mode(&mut self, directory: &Directory, is_root: bool) -> Result<Option<u32>> {
+        if self.choice == TreeChoice::Default(Tree::Primary) {
+            check_inert(directory.own())?;
+        }
         if self.choice.tree() != Tree::RockRidge {
             return Ok(None);
         }
@@ -232,6 +236,13 @@ impl TreeWalk<'_> {
         ensure!(mode.is_none_or(is_directory), "a directory has the type of something else");
         Ok(mode.map(permissions))
     }
+}
+
+/// Checks that a record has no Rock Ridge entries: Linux uses them even if the root directory has none.
+fn check_inert(record: &DirectoryRecord) -> Result<()> {
+    let inert = rock_ridge::is_inert(record.system_use());
+    ensure!(inert, "there are Rock Ridge entries, but the root directory has none");
+    Ok(())
 }
 
 const TYPE: u32 = 0o170_000;
@@ -259,9 +270,9 @@ fn kind_of(mode: u32) -> Result<Kind> {
 fn extents_of(parts: &[DirectoryRecord]) -> Result<Vec<Extent>> {
     let extents =
         parts.iter().map(|part| Extent { offset: part.first_sector() * SECTOR_BYTES, len: part.data_len() });
-    let extents: Vec<_> = extents.filter(|extent| extent.len > 0).collect();
+    let extents: Vec<_> = extents.collect();
     check_extents(&extents)?;
-    Ok(extents)
+    Ok(extents.into_iter().filter(|extent| extent.len > 0).collect())
 }
 
 /// Rejects extents of one file that readers may read differently, or with which a small image claims to hold a large file.
@@ -270,7 +281,7 @@ fn check_extents(extents: &[Extent]) -> Result<()> {
     let in_front = extents.split_last().map_or(&[][..], |(_, in_front)| in_front);
     let is_whole = |extent: &Extent| extent.len.is_multiple_of(SECTOR_BYTES);
     ensure!(in_front.iter().all(is_whole), "an extent of a file ends within a sector, but is not the last");
-    let mut sorted = extents.to_vec();
+    let mut sorted: Vec<_> = extents.iter().copied().filter(|extent| extent.len > 0).collect();
     sorted.sort_unstable_by_key(|extent| extent.offset);
     let overlap = |pair: &[Extent]| pair[0].offset.saturating_add(pair[0].len) > pair[1].offset;
     ensure!(!sorted.windows(2).any(overlap), "extents of a file overlap");
