@@ -302,7 +302,8 @@ fn time_and_memory_grow_with_the_bytes_given() {
         let heap = costs[0].heap.max(4 << 20);
         assert!(costs[1].heap <= (5 * heap).min(100_000_000), "{name}: {}; {}", costs[0], costs[1]);
         let is_bounded = |[small, large]: [Cost; 2]| {
-            let time = small.processor_time.max(slower * Duration::from_millis(20));
+            // Nor is the renaming by hadris, which is quadratic up to a number of names (image/iso9660/renaming.rs).
+            let time = small.processor_time.max(slower * Duration::from_millis(40));
             large.processor_time <= (5 * time).min(slower * Duration::from_secs(1))
         };
         // Others on the machine can only make it slower, so that the least time of several is the one of the input.
