@@ -45,7 +45,7 @@ fn looked_for() -> impl Iterator<Item = &'static str> {
 
 /// The file names and volume identifiers, to compare an image with.
 pub(crate) static LOOKED_FOR: LazyLock<Reserved> =
-    LazyLock::new(|| Reserved::new(looked_for(), Layout::ALL.map(Layout::volume_identifier).into_iter()));
+    LazyLock::new(|| Reserved::new(|| looked_for().collect(), Layout::ALL.map(Layout::volume_identifier)));
 
 #[cfg(test)]
 mod tests {
@@ -58,9 +58,8 @@ mod tests {
     fn no_reader_takes_one_name_of_a_layout_for_another() {
         let names: BTreeSet<_> = looked_for().collect();
         for name in &names {
-            let others = names.iter().copied().filter(|other| other != name);
-            let clashes =
-                Clashes::of([name.as_bytes()].into_iter(), &Reserved::new(others, [].into_iter()), &[]);
+            let others: Vec<_> = names.iter().copied().filter(|other| other != name).collect();
+            let clashes = Clashes::of([name.as_bytes()].into_iter(), &Reserved::new(move || others, []), &[]);
             assert_eq!(clashes, Clashes::default(), "{name}");
         }
     }

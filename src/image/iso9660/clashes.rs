@@ -13,7 +13,10 @@
 //! even a dash, and are numbered where they would be the same. So a reader has to list them to know them, and no agent looks for
 //! them. `create` and `sign` warn of them, and `verify` accepts them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use crate::error::{Result, error};
 
@@ -100,23 +103,29 @@ impl Clashes {
 }
 
 /// Names that agents look for, in the form in which each reader compares them. No other name may be taken for one of them.
+///
+/// The forms are made when they are first needed: most images have no other files than those of their layout.
 #[derive(Debug)]
 pub struct Reserved {
-    files: [BTreeMap<Vec<u8>, &'static str>; NameReader::ALL.len()],
+    files: LazyLock<NameKeys, Box<dyn FnOnce() -> NameKeys + Send>>,
     volumes: Vec<&'static str>,
 }
 
+/// For each reader, names by the form in which it compares them.
+type NameKeys = [BTreeMap<Vec<u8>, &'static str>; NameReader::ALL.len()];
+
 impl Reserved {
-    /// The names of files, and the identifiers of volumes.
+    /// The names of files, which are asked for at most once, and the identifiers of volumes.
     pub fn new(
-        files: impl Iterator<Item = &'static str>,
-        volumes: impl Iterator<Item = &'static str>,
+        files: impl FnOnce() -> Vec<&'static str> + Send + 'static,
+        volumes: impl IntoIterator<Item = &'static str>,
     ) -> Self {
-        let files: Vec<_> = files.collect();
-        let keys = |reader: NameReader| {
-            files.iter().map(|name| (reader.key(name.as_bytes(), false), *name)).collect()
+        let keys = move || {
+            let files = files();
+            NameReader::ALL
+                .map(|reader| files.iter().map(|name| (reader.key(name.as_bytes(), false), *name)).collect())
         };
-        Self { files: NameReader::ALL.map(keys), volumes: volumes.collect() }
+        Self { files: LazyLock::new(Box::new(keys)), volumes: volumes.into_iter().collect() }
     }
 
     /// The reserved identifier that a reader of Joliet takes `identifier` for, if other readers do not.
@@ -179,13 +188,14 @@ impl Image {
 mod tests {
     use super::*;
 
-    fn reserved(files: impl Iterator<Item = &'static str>) -> Reserved {
-        Reserved::new(files, ["CIDATA", "config-2"].into_iter())
+    fn reserved(files: &[&'static str]) -> Reserved {
+        let files = files.to_vec();
+        Reserved::new(move || files, ["CIDATA", "config-2"])
     }
 
     #[test]
     fn a_volume_is_taken_for_another_if_joliet_cuts_off_what_follows_blanks() {
-        let taken_for = |identifier| reserved([].into_iter()).volume_taken_for(identifier);
+        let taken_for = |identifier| reserved(&[]).volume_taken_for(identifier);
         assert_eq!(taken_for("CIDATA          x"), Some("CIDATA"));
         assert_eq!(taken_for("Config-2         x"), Some("config-2"));
         for identifier in
@@ -209,7 +219,7 @@ mod tests {
             "ec2/latest/meta-data.json",
             "meta.js",
         ];
-        Clashes::of(paths, &reserved(agents.into_iter()), &["manifest.json"])
+        Clashes::of(paths, &reserved(&agents), &["manifest.json"])
     }
 
     #[test]

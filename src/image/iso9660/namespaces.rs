@@ -164,7 +164,7 @@ mod tests {
     }
 
     fn compare(one: &[Record], other: &[Record], reader: NameReader) -> Result<(), String> {
-        let looked_for = Reserved::new(["config", "user-data", "meta-data"].into_iter(), [].into_iter());
+        let looked_for = Reserved::new(|| vec!["config", "user-data", "meta-data"], []);
         TreeFiles::new(one).unwrap().compare(other, &looked_for, reader).map_err(|error| error.to_string())
     }
 
