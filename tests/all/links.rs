@@ -436,14 +436,20 @@ mod as_root {
     fn without_proc(sandbox: &Sandbox, before: &[&str], arguments: &[&str]) -> Command {
         let mut command = Command::new("env");
         command.current_dir(sandbox.path("")).args(["--default-signal=HUP,INT,TERM"]).args(before);
-        command.args(["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /proc && exec \"$0\" \"$@\""]);
+        command.args([
+            "unshare",
+            "--mount",
+            "sh",
+            "-c",
+            "umask 0377; mount -t tmpfs none /proc && exec \"$0\" \"$@\"",
+        ]);
         command.arg(metadata().get_program()).args(arguments);
         command
     }
 
     /// Starts the program, and comes back when there is a temporary in the directory, which it does nothing with.
     fn stopped_at_a_temporary(sandbox: &Sandbox, arguments: &[&str], directory: &Path) -> Child {
-        // It is the child itself that is killed, not strace. The call is the first one after the content is written.
+        // It is the child itself that is killed, not strace. With that umask the program corrects the mode of its temporary, by one of these calls.
         let strace = [
             "strace",
             "-D",

@@ -725,8 +725,8 @@ fn signatures_go_both_ways_between_us_and_ssh_keygen() {
         let is_same = sandbox.read("ours.sig") == sandbox.read("manifest.json.sig");
         assert!(is_same || kind[0] == "ecdsa", "{kind:?}");
         let loud = sandbox.run(["sign", "meta.iso", "--key", "key"]).stderr;
-        let warning = "metadata: warning: meta.iso: who can measure how long this program signs may learn the RSA key \
-                       (RUSTSEC-2023-0071); 'metadata sign --help' shows how ssh-keygen signs\n";
+        let warning = "metadata: warning: meta.iso: someone who can measure how long signing takes could learn the RSA key \
+                       (RUSTSEC-2023-0071); 'metadata sign --help' shows how to sign with ssh-keygen\n";
         assert_eq!(loud.starts_with(warning), kind[0] == "rsa", "{loud}");
         sandbox.succeed(["create", "--quiet", "meta.iso", "hello", "--run-metadata", "deploy"]);
         sandbox.succeed(["sign", "--quiet", "meta.iso", "--signature", "manifest.json.sig"]);
@@ -803,9 +803,9 @@ fn keys_that_cannot_sign_here_sign_with_ssh_keygen() {
     let public = String::from_utf8(sandbox.read("key.pub")).unwrap();
     sandbox.write("allowed", format!("a@b {public}"));
     sandbox.succeed(["create", "--quiet", "meta.iso", "hello"]);
-    let way = "ssh-keygen can sign instead: metadata sign \"meta.iso\" --manifest-only && metadata extract \
-               \"meta.iso\" manifest.json > manifest.json && ssh-keygen -Y sign -n metadata-image -f \"key\" \
-               manifest.json && metadata sign \"meta.iso\" --signature manifest.json.sig";
+    let way = "ssh-keygen can sign instead: metadata sign meta.iso --manifest-only && metadata extract meta.iso \
+               manifest.json > manifest.json && ssh-keygen -Y sign -n metadata-image -f key manifest.json && \
+               metadata sign meta.iso --signature manifest.json.sig";
     let signing = |why: &str| failed(1, &format!("signing image \"meta.iso\": {why}"));
     assert_eq!(
         sandbox.run(["sign", "meta.iso", "--key", "key"]),
@@ -824,8 +824,7 @@ fn keys_that_cannot_sign_here_sign_with_ssh_keygen() {
     // What the error says, with an agent in place of the passphrase.
     let binary = assert_cmd::cargo::cargo_bin!("metadata").to_str().unwrap();
     let way = way.split_once(": ").unwrap().1.replace("metadata sign", &format!("{binary} sign -q"));
-    let way =
-        way.replace("metadata extract", &format!("{binary} extract")).replace("-f \"key\"", "-f key.pub");
+    let way = way.replace("metadata extract", &format!("{binary} extract")).replace("-f key ", "-f key.pub ");
     let script = format!(
         "printf '#!/bin/sh\necho secret\n' > ask; chmod +x ask; eval $(ssh-agent) > /dev/null; trap 'kill $SSH_AGENT_PID' EXIT
          SSH_ASKPASS=./ask SSH_ASKPASS_REQUIRE=force ssh-add -q key && {way}"
