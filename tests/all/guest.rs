@@ -262,7 +262,7 @@ fn names_and_links_lead_nowhere_else() {
         ln -s / /run/config/d
         run agent metadata agent file=/data"
     ));
-    let why = "a name with '/', which would lead elsewhere; the entry is skipped [bad-name]";
+    let why = "the name contains '/', which would lead to another directory; the entry is skipped [bad-name]";
     let says = format!(
         "metadata: FILE /data: 116 bytes of user data\n\
          metadata: user data:1:2: \"../a\": {why}\n\
