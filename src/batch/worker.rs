@@ -10,7 +10,7 @@ use crate::{
     image::{
         digests::digests,
         iso9660::writer::{LayoutCache, WrittenImage},
-        probe::may_be_replaced,
+        probe::check_replaceable,
         source::Source,
     },
     output::group_commit::{GroupCommit, LastDirectory, Named, Replacing},
@@ -74,13 +74,7 @@ pub(super) fn write<T>(
 
 /// Checks that an image may replace the file that has its name.
 fn check_old(taken: &Replacing) -> Result<()> {
-    match taken.open_old().and_then(may_be_replaced) {
-        Ok(true) => Ok(()),
-        Ok(false) => bail!("the existing file is not an image (--force replaces it)"),
-        Err(error) => {
-            bail!("checking whether the existing file is an image: {error} (--force replaces it)")
-        }
-    }
+    check_replaceable(taken.open_old()).map_err(|error| error!("{error:#} (--force replaces it)"))
 }
 
 /// The user data made from a directory.

@@ -3,7 +3,7 @@
 use std::{ffi::OsStr, fs::File, io, path::Path};
 
 use anyhow::{Result, bail};
-use metadata_image::image::probe::may_be_replaced;
+use metadata_image::{error::ErrorKind, image::probe};
 
 /// Checks that the image `image` may replace the existing file. `data`: the data argument, which may be the image if the two
 /// arguments were swapped.
@@ -15,12 +15,10 @@ pub(super) fn check_replaceable(
     image: &Path,
     data: Option<&Path>,
 ) -> Result<()> {
-    match old.and_then(may_be_replaced) {
-        Ok(true) => return Ok(()),
-        Ok(false) => {}
-        Err(error) => {
-            bail!("checking whether the existing file is an image: {error} (--force replaces it)")
-        }
+    match probe::check_replaceable(old) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() != ErrorKind::Usage => bail!("{error:#} (--force replaces it)"),
+        Err(_) => {}
     }
     match data.filter(|data| has_image_extension(data)) {
         None => bail!("the existing file is not an image (--force replaces it)"),

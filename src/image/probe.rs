@@ -10,7 +10,10 @@ use std::{
 use rustix::fs::{FileType, Mode, OFlags, fstat};
 
 use super::SECTOR_BYTES;
-use crate::os;
+use crate::{
+    error::{Context, Result, ensure},
+    os,
+};
 
 /// The offset of the first descriptor in bytes (ECMA-119, 6.2.1).
 pub(super) const FIRST_DESCRIPTOR: u64 = 16 * SECTOR_BYTES;
@@ -97,9 +100,19 @@ fn is_fat(sector: &[u8]) -> bool {
 ///
 /// # Errors
 /// Fails if the file cannot be read.
-pub fn may_be_replaced(file: Option<File>) -> io::Result<bool> {
+fn may_be_replaced(file: Option<File>) -> io::Result<bool> {
     let Some(mut file) = file else { return Ok(true) };
     Ok(file_system(&mut file)?.is_some() || is_all_zeros(&mut file)?)
+}
+
+/// Checks that an image may replace the existing file, if there is one.
+///
+/// # Errors
+/// Fails with [`ErrorKind::Usage`](crate::error::ErrorKind::Usage) if the file is likely to be somebody's data, or if it cannot be checked.
+pub fn check_replaceable(old: io::Result<Option<File>>) -> Result<()> {
+    let may_be = old.and_then(may_be_replaced).context("checking whether the existing file is an image")?;
+    ensure!(Usage: may_be, "the existing file is not an image");
+    Ok(())
 }
 
 /// Whether a file holds only zeros. Its holes are not read.

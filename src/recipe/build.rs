@@ -1,11 +1,11 @@
 //! Builds the image of a recipe in one call.
 
-use std::{fs::File, io::Write, path::Path};
+use std::{io::Write, path::Path};
 
 use super::{MODE, Recipe};
 use crate::{
-    error::{BuildError, Context, ErrorKind, Result, error},
-    image::{iso9660::writer::WrittenImage, probe::may_be_replaced},
+    error::{BuildError, Context, Result},
+    image::{iso9660::writer::WrittenImage, probe::check_replaceable},
     output::atomic_file::Target,
 };
 
@@ -19,18 +19,12 @@ impl Recipe {
     pub fn build(self, path: impl AsRef<Path>) -> Result<WrittenImage, BuildError> {
         let path = path.as_ref();
         let building = || format!("building image {path:?}");
-        let check = |old: Option<File>| -> Result<()> {
-            if may_be_replaced(old)? {
-                return Ok(());
-            }
-            Err(error!("there is a file that is not an image").of_kind(ErrorKind::Usage))
-        };
         let target = Target::resolve(path).with_context(building)?;
-        target.open_old().map_err(Into::into).and_then(check).with_context(building)?;
+        check_replaceable(target.open_old()).with_context(building)?;
         let draft = self.draft()?;
         let file = target.create(MODE).with_context(building)?;
         let written = draft.write_to_file(file.file(), &mut ()).with_context(building)?;
-        file.commit(false, check).with_context(building)?;
+        file.commit(false, |old| check_replaceable(Ok(old))).with_context(building)?;
         Ok(written)
     }
 

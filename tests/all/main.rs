@@ -21,6 +21,7 @@ mod guest;
 mod hostile;
 mod imds;
 mod interruption;
+mod library;
 mod links;
 mod manifest;
 mod manuals;
