@@ -14,6 +14,7 @@ use std::{collections::HashSet, fmt, mem, path::PathBuf, str::FromStr, time::Ins
 use crate::{
     error::Result,
     manifest::inventory::Contents,
+    trust::public_key::PublicKey,
     userdata::{
         authorized_keys::{self, KeyOptions},
         config_tree::{ConfigTree, Entry, Mode},
@@ -243,7 +244,7 @@ impl InstanceData {
         let mut seen = HashSet::new();
         let mut lines = String::new();
         for KeyLine { name, line } in keys {
-            if let Err(why) = authorized_keys::check_line(&line, options) {
+            if let Err(why) = check_key_line(&line, options) {
                 self.lose_key(&format!("skipping {name}: {why:#}"), log);
             } else if seen.insert(line.clone()) {
                 lines += &(line + "\n");
@@ -272,6 +273,14 @@ impl InstanceData {
         log(Level::Warning, why);
         self.losses.push(Loss::new(path, why));
     }
+}
+
+/// Checks a line of `authorized_keys`, and that its key is one that OpenSSH can use.
+fn check_key_line(line: &str, options: KeyOptions) -> Result<()> {
+    authorized_keys::check_line(line, options)?;
+    let Err(error) = PublicKey::parse(line) else { return Ok(()) };
+    let (_, key) = authorized_keys::split_options(line)?;
+    PublicKey::parse(key).map(drop).map_err(|_| error)
 }
 
 #[cfg(test)]
@@ -357,5 +366,16 @@ mod tests {
         assert_eq!((said.len(), instance.losses.len()), (KEYS_LOST_MAX + 1, KEYS_LOST_MAX + 1));
         assert_eq!(said[0], "skipping a key: not a public key");
         assert_eq!(said[KEYS_LOST_MAX], "skipping 900 more lines that are not valid public keys");
+    }
+
+    #[test]
+    fn a_key_of_another_curve_is_skipped() {
+        let key = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBO01T/Tc5MWmrkV5ez0kBn2ckXatx4smn0n5BTkCD3oVPd/vIKsMG6OvCybiX2aTK5jQS97B3vfKgFXRVPspUU8=";
+        check_key_line(key, KeyOptions::Refused).unwrap();
+        check_key_line(&format!("restrict {key}"), KeyOptions::Allowed).unwrap();
+        // The field that names the curve says nistp384.
+        let other_curve = key.replace("AAAAIbmlzdHAyNTY", "AAAAIbmlzdHAzODQ");
+        authorized_keys::check_line(&other_curve, KeyOptions::Refused).unwrap();
+        assert!(check_key_line(&other_curve, KeyOptions::Refused).is_err());
     }
 }
