@@ -11,7 +11,7 @@ use crate::{
         decision::{Decision, Policy},
         process::Worker,
     },
-    provider::{Level, Log, Metadata},
+    provider::{Log, LogLevel, Metadata},
     trust::verify::{Signer, Terms, verify},
     userdata::{config_tree::Node, install_plan::InstallPlan},
 };
@@ -46,7 +46,10 @@ impl Trust {
             (Some(terms), Some(contents)) => Some(verify(contents, terms)?.1),
         };
         if let Some(signer) = &signed {
-            log(Level::Step, &format!("{}: signed by {} with {}", found.origin, signer.identity, signer.key));
+            log(
+                LogLevel::Step,
+                &format!("{}: signed by {} with {}", found.origin, signer.identity, signer.key),
+            );
         }
         found.parse_meta_data(log);
         let Some(policy) = &self.policy else { return Ok(()) };
@@ -55,7 +58,7 @@ impl Trust {
         let decision = worker.decide(policy, &input);
         if decision.sample {
             let run_id = input["run"]["id"].as_str().unwrap_or_default();
-            log(Level::Raw, &policy.sample_line(&decision, &input, run_id, &Timestamp::precise_now()));
+            log(LogLevel::Raw, &policy.sample_line(&decision, &input, run_id, &Timestamp::precise_now()));
         }
         check(&decision, log)
     }
@@ -67,7 +70,7 @@ impl Trust {
 /// Fails if the boot is denied.
 fn check(decision: &Decision, log: &mut Log) -> Result<()> {
     for denial in &decision.denials {
-        log(Level::Warning, &format!("denied: {denial}"));
+        log(LogLevel::Warning, &format!("denied: {denial}"));
     }
     match &decision.error {
         Some(error) => bail!("the policy failed, which denies the boot: {error}"),

@@ -15,7 +15,7 @@ use serde::Serialize;
 use super::AgentOptions;
 use crate::{
     error::Result,
-    provider::{Level, Log, Metadata, Provider},
+    provider::{Log, LogLevel, Metadata, Provider},
 };
 
 /// How long to wait for a provider that was named earlier, once a later one has answered.
@@ -72,7 +72,7 @@ pub(super) fn find(
 
 /// What the thread of a provider sends.
 enum Message {
-    Log(Level, String),
+    Log(LogLevel, String),
     Answer(Result<Option<Metadata>>),
 }
 
@@ -169,7 +169,7 @@ impl Query {
         Self { name: provider.name(), at: Instant::now() }
     }
 
-    fn log(&self, level: Level, text: &str, log: &mut Log) {
+    fn log(&self, level: LogLevel, text: &str, log: &mut Log) {
         log(level, &format!("{}: {text}", self.name));
     }
 
@@ -186,16 +186,16 @@ impl Query {
             Err(error) => (None, ProbeOutcome::Broken, Some(format!("{error:#}"))),
         };
         match &error {
-            Some(error) => self.log(Level::Warning, &format!("broken: {error}"), log),
-            None if found.is_none() => self.log(Level::Detail, "nothing found", log),
-            None => self.log(Level::Detail, "found", log),
+            Some(error) => self.log(LogLevel::Warning, &format!("broken: {error}"), log),
+            None if found.is_none() => self.log(LogLevel::Detail, "nothing found", log),
+            None => self.log(LogLevel::Detail, "found", log),
         }
         self.report(outcome, error, probes);
         found
     }
 
     fn timed_out(&self, probes: &mut Vec<Probe>, log: &mut Log) {
-        self.log(Level::Detail, "no answer", log);
+        self.log(LogLevel::Detail, "no answer", log);
         self.report(ProbeOutcome::Unanswered, None, probes);
     }
 
@@ -215,6 +215,6 @@ impl Query {
             Some(data) => format!("{} bytes of user data", data.len()),
             None => "no user data".to_owned(),
         };
-        log(Level::Step, &format!("{}: {what}", found.origin));
+        log(LogLevel::Step, &format!("{}: {what}", found.origin));
     }
 }

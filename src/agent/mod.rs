@@ -18,8 +18,8 @@ pub use discovery::{Probe, ProbeOutcome};
 use crate::os;
 use crate::{
     error::{Context, Result, error},
-    output::confined_dir::Directory,
-    provider::{Level, Log, Metadata, Provider},
+    output::confined_dir::ConfinedDir,
+    provider::{Log, LogLevel, Metadata, Provider},
     userdata::{
         finding::Severity,
         hostname,
@@ -102,16 +102,16 @@ pub fn run(providers: &[Arc<dyn Provider>], options: &AgentOptions, log: &mut Lo
     let mut report = Report::default();
     let mut warnings = 0;
     let mut log_limited = |level, text: &str| {
-        warnings += usize::from(level == Level::Warning);
-        let excess = level == Level::Warning && warnings > WARNINGS_MAX;
-        log(if excess { Level::Detail } else { level }, text);
+        warnings += usize::from(level == LogLevel::Warning);
+        let excess = level == LogLevel::Warning && warnings > WARNINGS_MAX;
+        log(if excess { LogLevel::Detail } else { level }, text);
     };
     if let Err(error) = find_and_apply(providers, options, &mut report, &mut log_limited) {
         report.error = Some(format!("{error:#}"));
     }
     if warnings > WARNINGS_MAX {
         let more = warnings - WARNINGS_MAX;
-        log(Level::Warning, &format!("{more} more warnings; --verbose shows them"));
+        log(LogLevel::Warning, &format!("{more} more warnings; --verbose shows them"));
     }
     report
 }
@@ -124,11 +124,11 @@ fn find_and_apply(
 ) -> Result<()> {
     let is_new = !options.root.exists();
     // Containers that bind it need it even if it is empty.
-    let root = Directory::open_or_create_all(&options.root, ROOT_MODE)?;
+    let root = ConfinedDir::open_or_create_all(&options.root, ROOT_MODE)?;
     let mut found = discovery::find(providers, options, &mut report.probes, log);
     // Otherwise the error says so.
     if found.is_none() && report.is_whole() {
-        log(Level::Step, &nothing_found(providers, &report.probes));
+        log(LogLevel::Step, &nothing_found(providers, &report.probes));
     }
     let admitted = match &mut found {
         None if options.trust.is_none() => Ok(()),
@@ -173,30 +173,30 @@ fn nothing_found(providers: &[Arc<dyn Provider>], probes: &[Probe]) -> String {
 /// Writes the metadata.
 fn apply<'a>(
     found: &'a Metadata,
-    root: &Directory,
+    root: &ConfinedDir,
     options: &AgentOptions,
     report: &mut Report,
     log: &mut Log,
 ) -> InstallPlan<'a> {
     let plan = InstallPlan::new(found.userdata.as_deref(), found.entries.clone());
     for (severity, line) in plan.lines("user data") {
-        log(if severity == Severity::Error { Level::Warning } else { Level::Detail }, &line);
+        log(if severity == Severity::Error { LogLevel::Warning } else { LogLevel::Detail }, &line);
     }
     report.skipped.extend(found.losses.iter().cloned().chain(plan.losses()));
     plan.write(root, Some(&found.origin), &mut |listed, written| match written {
         Ok(()) => {
             let mode = format!("{:04o}", listed.mode);
-            log(Level::Detail, &format!("wrote {mode} {:?}", listed.path));
+            log(LogLevel::Detail, &format!("wrote {mode} {:?}", listed.path));
             report.written.push(WrittenFile { path: listed.path, mode, size: listed.len });
         }
         Err(error) => {
-            log(Level::Warning, &format!("skipping {:?}: {error:#}", listed.path));
+            log(LogLevel::Warning, &format!("skipping {:?}: {error:#}", listed.path));
             report.skipped.push(Loss::new(&listed.path, format!("{error:#}")));
         }
     });
     let files = report.written.iter().filter(|written| written.size.is_some()).count();
     let plural = if files == 1 { "" } else { "s" };
-    log(Level::Step, &format!("{:?}: {files} file{plural} written", options.root));
+    log(LogLevel::Step, &format!("{:?}: {files} file{plural} written", options.root));
     plan
 }
 
@@ -205,25 +205,25 @@ fn apply_hostname(plan: &InstallPlan, report: &mut Report, log: &mut Log) {
     let Some(name) = plan.hostname() else { return };
     match set_hostname(name) {
         Ok(()) => {
-            log(Level::Step, &format!("the host name is {name:?}"));
+            log(LogLevel::Step, &format!("the host name is {name:?}"));
             report.hostname = Some(name.to_owned());
         }
         Err(error) => {
-            log(Level::Warning, &format!("{error:#}"));
+            log(LogLevel::Warning, &format!("{error:#}"));
             report.skipped.push(Loss::new("hostname", format!("{error:#}")));
         }
     }
 }
 
 /// Reports the files in the directory that are not in `expected`.
-fn report_left(root: &Directory, mut expected: Vec<String>, report: &mut Report, log: &mut Log) {
+fn report_left(root: &ConfinedDir, mut expected: Vec<String>, report: &mut Report, log: &mut Log) {
     expected.sort_unstable();
     report.left = root.files(LEFT_MAX + expected.len());
     report.left.retain(|path| expected.binary_search(path).is_err());
     report.left.truncate(LEFT_MAX);
     if !report.left.is_empty() {
         let names: Vec<_> = report.left.iter().map(|path| format!("{path:?}")).collect();
-        log(Level::Step, &format!("left unchanged: {}", names.join(", ")));
+        log(LogLevel::Step, &format!("left unchanged: {}", names.join(", ")));
     }
 }
 

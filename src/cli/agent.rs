@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use metadata_image::{
     agent::{self, AgentOptions, ROOT},
     provider::{
-        Choice, Level, Provider,
+        Choice, LogLevel, Provider,
         aws::{self, Aws},
         cdrom::{Cdrom, ReadScope},
         file::UserDataFile,
@@ -94,13 +94,13 @@ impl Args {
         let trust = self.trust.trust(&self.providers)?;
         let scope = if trust.is_none() { ReadScope::Data } else { ReadScope::All };
         let mut notify = |level, text: &str| match level {
-            Level::Raw => log(text),
+            LogLevel::Raw => log(text),
             _ if verbose => {
                 let since = start.elapsed();
                 say(&format!("{}.{:03} {}", since.as_secs(), since.subsec_millis(), shorten(text)));
             }
-            Level::Detail => {}
-            Level::Step | Level::Warning => say(&shorten(text)),
+            LogLevel::Detail => {}
+            LogLevel::Step | LogLevel::Warning => say(&shorten(text)),
         };
         let mut providers = Vec::new();
         let choices = match self.providers {
@@ -115,7 +115,7 @@ impl Args {
             match provider(choice, scope).map_err(|error| Usage(format!("{error:#}")))? {
                 Some(provider) => providers.push(provider),
                 None => notify(
-                    Level::Warning,
+                    LogLevel::Warning,
                     &format!("skipping {choice}: only LinuxKit's agent has this provider"),
                 ),
             }

@@ -5,9 +5,9 @@ use std::{fmt::Write as _, path::PathBuf};
 use anyhow::{Result, anyhow, ensure};
 use metadata_image::{
     image::Image,
-    output::confined_dir::Directory,
+    output::confined_dir::ConfinedDir,
     provider::{
-        Level, Metadata,
+        LogLevel, Metadata,
         cdrom::{self, ReadScope},
     },
     userdata::{finding::Severity, install_plan::InstallPlan, unpack::TreeItem},
@@ -55,7 +55,7 @@ impl Args {
         match &self.directory {
             Some(directory) if !self.dry_run => {
                 clean_up_on_signals()?;
-                let directory = Directory::open_or_create(directory)?;
+                let directory = ConfinedDir::open_or_create(directory)?;
                 plan.write(&directory, None, &mut |TreeItem { path, .. }, written| {
                     if let Err(error) = written {
                         say(&format!("skipping {path:?}: {error:#}"));
@@ -79,7 +79,7 @@ impl Args {
             ImageOrData::Data(data) => return Ok(Metadata { userdata: Some(data), ..Metadata::default() }),
         };
         let notify = &mut |level, text: &str| {
-            if level != Level::Detail {
+            if level != LogLevel::Detail {
                 say(text);
             }
         };

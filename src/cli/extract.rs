@@ -14,7 +14,7 @@ use metadata_image::{
     image::{Image, Kind, Progress, Record, extents::sharing},
     output::{
         atomic_file::standard_output,
-        confined_dir::{Directory, WriteOutcome},
+        confined_dir::{ConfinedDir, WriteOutcome},
     },
 };
 
@@ -96,7 +96,7 @@ impl Args {
         let context = || format!("extracting from image {:?}", self.image);
         let firsts = sharing(&wanted).with_context(context)?;
         clean_up_on_signals()?;
-        let root = Directory::open_or_create(directory)?;
+        let root = ConfinedDir::open_or_create(directory)?;
         let is_first = |(index, first): (usize, &usize)| (index == *first).then_some(wanted[index].len);
         progress.expect(firsts.iter().enumerate().filter_map(is_first).sum());
         let mut extraction = Extraction {
@@ -149,7 +149,7 @@ fn executable(records: &[&Record], firsts: &[usize]) -> HashSet<usize> {
 /// The state of an extraction into a directory.
 struct Extraction<'a> {
     image: &'a Image,
-    root: Directory,
+    root: ConfinedDir,
     force: bool,
     progress: Bar,
     /// The first records of executable files.

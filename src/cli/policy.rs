@@ -11,7 +11,7 @@ use metadata_image::{
     manifest::timestamp::Timestamp,
     policy::{engine, supervisor},
     provider::{
-        Level,
+        LogLevel,
         cdrom::{self, ReadScope},
     },
     trust::verify::verify,
@@ -94,9 +94,9 @@ impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let terms = self.trusted.terms(self.at)?;
         let mut notify = |level, text: &str| match level {
-            Level::Raw => log(text),
-            Level::Detail => {}
-            Level::Step | Level::Warning => say(text),
+            LogLevel::Raw => log(text),
+            LogLevel::Detail => {}
+            LogLevel::Step | LogLevel::Warning => say(text),
         };
         let mut found = cdrom::read_from(&self.image, ReadScope::All, &mut notify)?;
         let Some(contents) = &found.contents else {

@@ -6,17 +6,14 @@ use std::{
     ffi::{OsStr, OsString},
     fs::File,
     io,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::{ffi::OsStrExt, fs::MetadataExt as _},
-    },
+    os::{fd::OwnedFd, unix::fs::MetadataExt as _},
     path::Path,
     sync::Arc,
 };
 
 use crate::error::{Context, Result, bail, error};
 use rustix::{
-    fs::{AtFlags, Dir, FileType, Mode, Stat, fchmod, fstat, linkat, mkdirat, statat},
+    fs::{AtFlags, FileType, Mode, Stat, fchmod, fstat, linkat, mkdirat, statat},
     io::Errno,
 };
 
@@ -24,6 +21,7 @@ use super::{
     atomic_file::open_regular,
     handle::{open_directory, open_readable, open_to_change},
     leftover::{self, is_same},
+    listing::{self, kind_of},
     names::{component, components},
     resolve::{self, Missing, WHILE_FILLED},
     temporary::uninterrupted,
@@ -33,15 +31,9 @@ use super::{
 /// Permission bits of a file while it is being written.
 const WHILE_WRITTEN: u32 = 0o600;
 
-/// How deep directories are listed, in levels: as deep as a config tree can be.
-const DEPTH_MAX: usize = 128;
-
-/// How many directories are listed in all.
-const DIRECTORIES_MAX: usize = 1 << 14;
-
 /// A directory to write beneath.
 #[derive(Debug)]
-pub struct Directory {
+pub struct ConfinedDir {
     handle: Arc<OwnedFd>,
 }
 
@@ -54,7 +46,7 @@ pub enum WriteOutcome {
     Kept,
 }
 
-impl Directory {
+impl ConfinedDir {
     /// Opens the directory `path`. If it does not exist, it is made with permission bits 0700; the one above it must exist.
     ///
     /// # Errors
@@ -65,11 +57,11 @@ impl Directory {
         Self::resolve(path, Missing::Last)
     }
 
-    /// As [`Directory::open_or_create`], and makes the directories above it as well. Those that are made get exactly the
+    /// As [`ConfinedDir::open_or_create`], and makes the directories above it as well. Those that are made get exactly the
     /// permission bits `mode`.
     ///
     /// # Errors
-    /// Fails as [`Directory::open_or_create`] does.
+    /// Fails as [`ConfinedDir::open_or_create`] does.
     pub fn open_or_create_all(path: &Path, mode: u32) -> Result<Self> {
         Self::resolve(path, Missing::All(mode))
     }
@@ -88,17 +80,14 @@ impl Directory {
     /// than 128 levels deep, and what is in directories after the first 16,384.
     #[must_use]
     pub fn files(&self, max: usize) -> Vec<String> {
-        let mut listing = Listing { max, path: String::new(), files: Vec::new(), directories: 0 };
-        listing.add(&*self.handle, 0);
-        listing.files.sort_unstable();
-        listing.files
+        listing::files(&*self.handle, max)
     }
 
     /// Opens the directory `path` beneath this one, and makes it and those above it if they do not exist. The empty path is
     /// this directory.
     ///
     /// # Errors
-    /// Fails as [`Directory::make_directories`] does.
+    /// Fails as [`ConfinedDir::make_directories`] does.
     pub(super) fn subdirectory(&self, path: &[u8]) -> Result<Self> {
         self.descend(&if path.is_empty() { Vec::new() } else { components(path)? })
     }
@@ -267,60 +256,6 @@ fn write(
     Ok(WriteOutcome::Written)
 }
 
-/// The files beneath a directory.
-struct Listing {
-    /// How many files are listed.
-    max: usize,
-    /// The path of the directory that is being read, with a `/` at its end.
-    path: String,
-    files: Vec<String>,
-    /// How many directories were found.
-    directories: usize,
-}
-
-impl Listing {
-    /// Adds what is in a directory with `depth` others above it. While it reads those below, it keeps one handle open.
-    fn add(&mut self, directory: impl AsFd, depth: usize) {
-        let Ok(entries) = open_readable(&directory).and_then(Dir::read_from) else { return };
-        let mut below = Vec::new();
-        for entry in entries.flatten() {
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            if name == "." || name == ".." {
-                continue;
-            }
-            if self.files.len() == self.max {
-                return;
-            }
-            let kind = match entry.file_type() {
-                FileType::Unknown => statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)
-                    .map_or(FileType::Unknown, |found| kind_of(&found)),
-                kind => kind,
-            };
-            if kind != FileType::Directory {
-                self.files.push(format!("{}{}", self.path, name.to_string_lossy()));
-            } else if depth < DEPTH_MAX && self.directories < DIRECTORIES_MAX {
-                self.directories += 1;
-                below.push(name.to_owned());
-            }
-        }
-        for name in below {
-            if self.files.len() == self.max {
-                return;
-            }
-            let Ok(opened) = open_directory(&directory, &name) else { continue };
-            let len = self.path.len();
-            self.path.push_str(&name.to_string_lossy());
-            self.path.push('/');
-            self.add(&opened, depth + 1);
-            self.path.truncate(len);
-        }
-    }
-}
-
-fn kind_of(found: &Stat) -> FileType {
-    FileType::from_raw_mode(found.st_mode)
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
@@ -331,14 +266,14 @@ mod tests {
 
     use super::*;
 
-    fn write(root: &Directory, path: &str, force: bool) -> Result<WriteOutcome> {
+    fn write(root: &ConfinedDir, path: &str, force: bool) -> Result<WriteOutcome> {
         root.write_file(path.as_bytes(), 0o640, force, |file| Ok(file.write_all(b"new")?))
     }
 
     #[test]
     fn a_file_gets_its_content_its_mode_and_its_directories() -> Result<()> {
         let directory = tempfile::tempdir()?;
-        let root = Directory::open_or_create(&directory.path().join("root"))?;
+        let root = ConfinedDir::open_or_create(&directory.path().join("root"))?;
         assert_eq!(write(&root, "a/b/file", false)?, WriteOutcome::Written);
         let path = directory.path().join("root/a/b/file");
         assert_eq!(fs::read(&path)?, b"new");
@@ -353,7 +288,7 @@ mod tests {
         let directory = tempfile::tempdir()?;
         fs::write(directory.path().join("file"), "old")?;
         fs::create_dir(directory.path().join("directory"))?;
-        let root = Directory::open_or_create(directory.path())?;
+        let root = ConfinedDir::open_or_create(directory.path())?;
         assert_eq!(write(&root, "file", false)?, WriteOutcome::Kept);
         assert_eq!(fs::read(directory.path().join("file"))?, b"old");
         assert_eq!(write(&root, "file", true)?, WriteOutcome::Written);
@@ -367,7 +302,7 @@ mod tests {
     fn what_appears_meanwhile_is_kept_unless_forced() -> Result<()> {
         for (force, expected) in [(false, WriteOutcome::Kept), (true, WriteOutcome::Written)] {
             let directory = tempfile::tempdir()?;
-            let root = Directory::open_or_create(directory.path())?;
+            let root = ConfinedDir::open_or_create(directory.path())?;
             let path = directory.path().join("file");
             let content = |file: &mut File| {
                 fs::write(&path, "precious")?;
@@ -383,7 +318,7 @@ mod tests {
     #[test]
     fn names_that_leave_the_directory_are_errors() -> Result<()> {
         let directory = tempfile::tempdir()?;
-        let root = Directory::open_or_create(&directory.path().join("root"))?;
+        let root = ConfinedDir::open_or_create(&directory.path().join("root"))?;
         let long = "x".repeat(256);
         for path in ["..", "../x", "a/../../x", "/x", "", ".", "a//b", "a/", "a\0b", &*long] {
             assert!(write(&root, path, true).is_err(), "{path:?}");
@@ -400,7 +335,7 @@ mod tests {
         fs::create_dir(&outside)?;
         fs::write(outside.join("file"), "old")?;
         let inside = directory.path().join("root");
-        let root = Directory::open_or_create(&inside)?;
+        let root = ConfinedDir::open_or_create(&inside)?;
         symlink(&outside, inside.join("directory"))?;
         symlink(outside.join("file"), inside.join("file"))?;
         symlink(outside.join("absent"), inside.join("dangling"))?;
@@ -418,7 +353,7 @@ mod tests {
     #[test]
     fn a_directory_is_sealed_and_filled_again() -> Result<()> {
         let directory = tempfile::tempdir()?;
-        let root = Directory::open_or_create(directory.path())?;
+        let root = ConfinedDir::open_or_create(directory.path())?;
         for _ in 0..2 {
             let sealed = root.make_directory(b"a")?;
             write(&sealed, "file", true)?;
@@ -431,7 +366,7 @@ mod tests {
     #[test]
     fn without_unnamed_files_the_result_is_the_same() -> Result<()> {
         let directory = tempfile::tempdir()?;
-        let root = Directory::open_or_create(directory.path())?;
+        let root = ConfinedDir::open_or_create(directory.path())?;
         let create = || Unfinished::create_named(&root.handle, OsStr::new("file"), WHILE_WRITTEN);
         for content in ["1", "2"] {
             super::write(create()?, 0o640, true, |file| Ok(file.write_all(content.as_bytes())?))?;
@@ -447,7 +382,7 @@ mod tests {
     fn a_file_gets_a_further_name_where_it_may_be_written() -> Result<()> {
         let directory = tempfile::tempdir()?;
         let path = |name: &str| directory.path().join(name);
-        let root = Directory::open_or_create(directory.path())?;
+        let root = ConfinedDir::open_or_create(directory.path())?;
         let link = |to: &str, force| root.link_file(b"a/file", to.as_bytes(), force);
         let inode = |name: &str| fs::symlink_metadata(path(name)).map(|found| found.ino());
         write(&root, "a/file", false)?;
@@ -478,30 +413,9 @@ mod tests {
     }
 
     #[test]
-    fn only_so_many_directories_are_listed() -> Result<()> {
-        let directory = tempfile::tempdir()?;
-        let root = Directory::open_or_create(directory.path())?;
-        let deep = ["d"; 400].map(OsString::from);
-        let bottom = root.descend(&deep[..DEPTH_MAX])?;
-        write(&bottom, "file", false)?;
-        let below = bottom.descend(&deep[DEPTH_MAX..])?;
-        write(&below, "hidden", false)?;
-        write(&root, "a/b", false)?;
-        symlink("a", directory.path().join("link"))?;
-        let expected = ["a/b".to_owned(), format!("{}file", "d/".repeat(DEPTH_MAX)), "link".to_owned()];
-        assert_eq!(root.files(10), expected);
-        assert_eq!(root.files(2).len(), 2);
-        let mut wide =
-            Listing { max: 10, path: String::new(), files: Vec::new(), directories: DIRECTORIES_MAX };
-        wide.add(&*root.handle, 0);
-        assert_eq!(wide.files, ["link"]);
-        Ok(())
-    }
-
-    #[test]
     fn a_file_that_cannot_be_filled_leaves_nothing() -> Result<()> {
         let directory = tempfile::tempdir()?;
-        let root = Directory::open_or_create(directory.path())?;
+        let root = ConfinedDir::open_or_create(directory.path())?;
         assert!(root.write_file(b"file", 0o600, false, |_| bail!("no")).is_err());
         assert_eq!(fs::read_dir(directory.path())?.count(), 0);
         Ok(())

@@ -25,7 +25,7 @@ use rustix::{
 
 use super::{
     atomic_file::open_regular,
-    confined_dir::Directory,
+    confined_dir::ConfinedDir,
     leftover,
     names::check_path,
     resolve::check_regular,
@@ -48,7 +48,7 @@ pub const OPEN_FILES: u64 = 4 * GROUP_MAX + OTHER_FILES;
 /// `T` is what the caller identifies a file by.
 #[derive(Debug)]
 pub struct GroupCommit<T> {
-    root: Directory,
+    root: ConfinedDir,
     /// Whether there was no leftover in it. Looking for one for every file takes a tenth of the time of an image.
     is_clean: bool,
     waiting: Mutex<Waiting<T>>,
@@ -76,13 +76,13 @@ impl<T> Default for Waiting<T> {
 /// The directory that a thread wrote to last, kept open since the next file is likely to go there too.
 #[derive(Debug, Default)]
 pub struct LastDirectory {
-    open: Option<OpenDirectory>,
+    open: Option<ParentDirectory>,
 }
 
 #[derive(Debug)]
-struct OpenDirectory {
+struct ParentDirectory {
     path: Vec<u8>,
-    directory: Directory,
+    directory: ConfinedDir,
     device: u64,
     /// Permission bits that are known to be created in it as they are asked for.
     exact: Option<u32>,
@@ -94,7 +94,7 @@ impl<T> GroupCommit<T> {
     /// # Errors
     /// Fails if it is not a directory, or cannot be made or opened.
     pub fn open(path: &Path) -> Result<Self> {
-        let root = Directory::open_or_create(path)?;
+        let root = ConfinedDir::open_or_create(path)?;
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let files = limit.saturating_sub(OTHER_FILES) / 4;
         Ok(Self {
@@ -127,14 +127,14 @@ impl<T> GroupCommit<T> {
         Ok(new)
     }
 
-    fn enter<'a>(&self, last: &'a mut LastDirectory, path: &[u8]) -> Result<&'a mut OpenDirectory> {
+    fn enter<'a>(&self, last: &'a mut LastDirectory, path: &[u8]) -> Result<&'a mut ParentDirectory> {
         let open = match last.open.take() {
             Some(open) if open.path == path => open,
             _ => {
                 let directory = self.root.subdirectory(path)?;
                 let (device, handle) = directory.device()?;
                 lock(&self.devices).entry(device).or_insert(handle);
-                OpenDirectory { path: path.to_vec(), directory, device, exact: None }
+                ParentDirectory { path: path.to_vec(), directory, device, exact: None }
             }
         };
         Ok(last.open.insert(open))

@@ -6,6 +6,7 @@ mod file_lock;
 pub mod group_commit;
 mod handle;
 mod leftover;
+mod listing;
 pub mod names;
 mod resolve;
 pub mod temporary;

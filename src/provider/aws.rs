@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    InstanceData, KEYS, KeyLine, Level, Log, Metadata, Provider,
+    InstanceEntries, KEYS, KeyLine, Log, LogLevel, Metadata, Provider,
     gcp::FLAVOUR,
     http::{self, Client, Failure, Method, Priority, Request, Response},
 };
@@ -75,7 +75,7 @@ impl Provider for Aws {
             Err(Failure::NoService(why)) => {
                 // A user who gave an address expects a service there.
                 let is_given = self.endpoint != ENDPOINT && self.endpoint != ENDPOINT_IPV6;
-                log(if is_given { Level::Step } else { Level::Detail }, &why);
+                log(if is_given { LogLevel::Step } else { LogLevel::Detail }, &why);
                 Ok(None)
             }
             Err(Failure::Broken(error)) => Err(error),
@@ -109,7 +109,7 @@ impl Session {
             status => return Err(not_ec2(&format!("{path} has status {status}"))),
         }
         if let Some(why) = no_token {
-            log(Level::Warning, &format!("using IMDSv1, since there is no token: {why}"));
+            log(LogLevel::Warning, &format!("using IMDSv1, since there is no token: {why}"));
         }
         Ok(session)
     }
@@ -118,7 +118,7 @@ impl Session {
     /// lost.
     fn fetch(&mut self, log: &mut Log) -> Result<Metadata> {
         let userdata = self.get("/latest/user-data", Priority::Required, log)?;
-        let mut instance = InstanceData::default();
+        let mut instance = InstanceEntries::default();
         if let Some(name) = self.value("hostname", "hostname", &mut instance, log) {
             instance.add_hostname(&name, log);
         }
@@ -134,7 +134,7 @@ impl Session {
                 instance.add_file(name, value.trim().to_owned());
             }
         }
-        let InstanceData { entries, losses, .. } = instance;
+        let InstanceEntries { entries, losses, .. } = instance;
         Ok(Metadata {
             provider: "aws",
             origin: "AWS".to_owned(),
@@ -146,7 +146,7 @@ impl Session {
     }
 
     /// The public keys that the instance was started with, and those given to it later: their numbers, and lines of keys.
-    fn public_keys(&mut self, instance: &mut InstanceData, log: &mut Log) -> Vec<(String, String)> {
+    fn public_keys(&mut self, instance: &mut InstanceEntries, log: &mut Log) -> Vec<(String, String)> {
         let listing = self.value(KEYS, "public-keys/", instance, log).unwrap_or_default();
         // A line such as "0=name".
         let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -178,7 +178,13 @@ impl Session {
     }
 
     /// The value of a meta-data key, for the file `name`. `None`: there is none, or it is lost.
-    fn value(&mut self, name: &str, key: &str, instance: &mut InstanceData, log: &mut Log) -> Option<String> {
+    fn value(
+        &mut self,
+        name: &str,
+        key: &str,
+        instance: &mut InstanceEntries,
+        log: &mut Log,
+    ) -> Option<String> {
         match self.get(&format!("/latest/meta-data/{key}"), Priority::Optional, log) {
             Ok(bytes) => bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()),
             Err(error) => {

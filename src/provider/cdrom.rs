@@ -17,7 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{InstanceData, Level, Log, Metadata, Provider};
+use super::{InstanceEntries, Log, LogLevel, Metadata, Provider};
 use crate::{
     datasource::{compatibility::Agent, layout::is_cidata},
     error::{Context, Error, Result},
@@ -78,7 +78,7 @@ struct Search {
 }
 
 /// Receives the messages about a device, by its name.
-type DeviceLog<'a> = dyn FnMut(&str, Level, &str) + 'a;
+type DeviceLog<'a> = dyn FnMut(&str, LogLevel, &str) + 'a;
 
 impl Cdrom {
     /// The provider of the devices in `devices`, usually `/dev`, that are listed in `blocks`, usually `/sys/class/block`.
@@ -123,7 +123,7 @@ impl Cdrom {
         for name in self.names() {
             let cdrom = is_cdrom(&name);
             if !cdrom && self.is_too_small(&name) {
-                log(&name, Level::Detail, "too small for an image");
+                log(&name, LogLevel::Detail, "too small for an image");
                 continue;
             }
             // sysfs writes a slash in a name as an exclamation mark.
@@ -133,9 +133,9 @@ impl Cdrom {
                 Err(error) => match hint(&error) {
                     Some(hint) => search.broken.push((name, Error::from(error).context(hint))),
                     // An empty drive fails, too.
-                    None => log(&name, Level::Detail, &error.to_string()),
+                    None => log(&name, LogLevel::Detail, &error.to_string()),
                 },
-                Ok((_, None)) => log(&name, Level::Detail, "no ISO 9660 volume"),
+                Ok((_, None)) => log(&name, LogLevel::Detail, "no ISO 9660 volume"),
                 Ok((file, Some(volume))) if is_cidata(&volume) => {
                     // Opening a drive again takes time.
                     let open = |path: &Path| Ok(Image::in_file(file, path)?);
@@ -147,7 +147,7 @@ impl Cdrom {
                 Ok((_, Some(volume))) => {
                     log(
                         &name,
-                        Level::Detail,
+                        LogLevel::Detail,
                         &format!("a disk with volume identifier {volume:?} instead of CIDATA"),
                     );
                 }
@@ -177,10 +177,10 @@ impl Cdrom {
             Err(error) => search.broken.push((name, error)),
             Ok((_, found)) if found.is_empty() => {
                 let text = format!("volume {volume:?} has no data in user-data, config or meta-data");
-                log(&name, Level::Step, &text);
+                log(&name, LogLevel::Step, &text);
             }
             Ok((image, found)) => {
-                log(&name, Level::Detail, &format!("volume {volume:?}"));
+                log(&name, LogLevel::Detail, &format!("volume {volume:?}"));
                 let has_userdata = found.userdata.is_some();
                 if has_userdata {
                     drop(self.used.set(image));
@@ -200,7 +200,7 @@ impl Search {
         let mut broken = self.broken.into_iter();
         let first = if self.found.is_some() { None } else { broken.next() };
         for (name, error) in broken {
-            log(&name, Level::Warning, &format!("{error:#}"));
+            log(&name, LogLevel::Warning, &format!("{error:#}"));
         }
         first.map_or(Ok(self.found), |(name, error)| Err(error.context(format!("/dev/{name}"))))
     }
@@ -219,7 +219,7 @@ impl Provider for Cdrom {
     fn fetch(&self, deadline: Instant, log: &mut Log) -> Result<Option<Metadata>> {
         // The last message about each device.
         let mut last = BTreeMap::new();
-        let mut log = |name: &str, level: Level, text: &str| {
+        let mut log = |name: &str, level: LogLevel, text: &str| {
             if last.insert(name.to_owned(), text.to_owned()).as_deref() != Some(text) {
                 log(level, &format!("/dev/{name}: {text}"));
             }
@@ -303,7 +303,7 @@ fn read(image: &mut Image, scope: ReadScope, log: &mut Log) -> Result<Metadata> 
         found.meta_data = all.take(METADATA_NAME);
         found.contents = Some(Box::new(all));
     }
-    let mut instance = InstanceData::default();
+    let mut instance = InstanceEntries::default();
     for link in records.iter().filter(|record| record.kind == Kind::SymbolicLink) {
         // A link is no loss if another file is used instead.
         let is_replaced =

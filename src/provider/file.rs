@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Level, Log, Metadata, Provider,
+    Log, LogLevel, Metadata, Provider,
     cdrom::{self, ReadScope},
 };
 use crate::{
@@ -69,7 +69,7 @@ impl Provider for UserDataFile {
         } else {
             let mut file = match probe::open_regular(&self.path) {
                 Err(error) if is_absent(&error) => {
-                    log(Level::Step, &format!("the file {:?} does not exist", self.path));
+                    log(LogLevel::Step, &format!("the file {:?} does not exist", self.path));
                     return Ok(None);
                 }
                 file => file.with_context(context)?,
@@ -83,7 +83,7 @@ impl Provider for UserDataFile {
             }
         };
         if data.is_empty() {
-            log(Level::Step, &format!("the file {:?} is empty", self.path));
+            log(LogLevel::Step, &format!("the file {:?} is empty", self.path));
             return Ok(None);
         }
         Ok(Some(Metadata { userdata: Some(data), ..self.metadata() }))
@@ -108,7 +108,7 @@ impl UserDataFile {
         let found = cdrom::read_image(&mut Image::in_file(file, &self.path)?, self.scope, log)?;
         if found.is_empty() {
             log(
-                Level::Step,
+                LogLevel::Step,
                 &format!("the image {:?} has no data in user-data, config or meta-data", self.path),
             );
             return Ok(None);

@@ -8,7 +8,7 @@ use std::{net::Ipv6Addr, time::Instant};
 use serde_json::Value;
 
 use super::{
-    InstanceData, KEYS, KeyLine, Level, Log, Metadata, Provider,
+    InstanceEntries, KEYS, KeyLine, Log, LogLevel, Metadata, Provider,
     http::{self, Client, Failure, Method, Priority, Request},
 };
 use crate::{
@@ -58,7 +58,7 @@ impl Provider for Gcp {
             Err(Failure::NoService(why)) => {
                 // A user who gave an address expects a server there.
                 let is_given = Self::new(HOST).is_ok_and(|default| default.base != self.base);
-                log(if is_given { Level::Step } else { Level::Detail }, &why);
+                log(if is_given { LogLevel::Step } else { LogLevel::Detail }, &why);
                 Ok(None)
             }
             Err(Failure::Broken(error)) => Err(error),
@@ -80,12 +80,12 @@ impl Server {
         if userdata.is_none() {
             userdata = self.userdata("userdata", log)?;
         }
-        let mut instance = InstanceData::default();
+        let mut instance = InstanceEntries::default();
         instance.add_hostname(&String::from_utf8_lossy(&hostname.unwrap_or_default()), log);
         let lines = self.key_lines(&mut instance, log);
         let keys = public_keys(&lines, jiff::Timestamp::now(), &mut instance, log);
         instance.add_keys(keys, KeyOptions::Refused, log);
-        let InstanceData { entries, losses, .. } = instance;
+        let InstanceEntries { entries, losses, .. } = instance;
         Ok(Metadata {
             provider: "gcp",
             origin: "GCP".to_owned(),
@@ -103,7 +103,7 @@ impl Server {
 
     /// The lines with the keys of the instance, and of the project unless the instance blocks them: with a flag, or with keys under
     /// the old name. If that cannot be read, the keys of the project are skipped.
-    fn key_lines(&mut self, instance: &mut InstanceData, log: &mut Log) -> String {
+    fn key_lines(&mut self, instance: &mut InstanceEntries, log: &mut Log) -> String {
         let lines = self.keys("/instance/attributes/ssh-keys", instance, log);
         let old = self.keys("/instance/attributes/sshKeys", instance, log);
         let blocked = self.keys("/instance/attributes/block-project-ssh-keys", instance, log);
@@ -112,7 +112,7 @@ impl Server {
                 self.keys("/project/attributes/ssh-keys", instance, log)
             }
             (Some(_), Some(_)) => {
-                log(Level::Detail, "the keys of the project are blocked");
+                log(LogLevel::Detail, "the keys of the project are blocked");
                 None
             }
             _ => {
@@ -125,7 +125,7 @@ impl Server {
     }
 
     /// The text at `path`; `None`: it is lost.
-    fn keys(&mut self, path: &str, instance: &mut InstanceData, log: &mut Log) -> Option<String> {
+    fn keys(&mut self, path: &str, instance: &mut InstanceEntries, log: &mut Log) -> Option<String> {
         match self.get(path, Priority::Optional, log) {
             Ok(bytes) => Some(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()),
             Err(failure) => {
@@ -163,7 +163,7 @@ fn is_true(flag: &str) -> bool {
 fn public_keys(
     lines: &str,
     now: jiff::Timestamp,
-    instance: &mut InstanceData,
+    instance: &mut InstanceEntries,
     log: &mut Log,
 ) -> Vec<KeyLine> {
     let mut keys = Vec::new();
@@ -179,7 +179,10 @@ fn public_keys(
         match expiry(key) {
             _ if key.is_empty() => {}
             Some(Ok(expiry)) if expiry <= now => {
-                log(Level::Detail, &format!("skipping a public key of {user:?}, which expired at {expiry}"));
+                log(
+                    LogLevel::Detail,
+                    &format!("skipping a public key of {user:?}, which expired at {expiry}"),
+                );
             }
             Some(Err(why)) => {
                 let why = format!("skipping a public key of {user:?}: {why} cannot be read");
@@ -223,7 +226,7 @@ mod tests {
             #carol:ssh-rsa I
             :ssh-rsa J"#;
         let mut said = Vec::new();
-        let mut instance = InstanceData::default();
+        let mut instance = InstanceEntries::default();
         let keys = public_keys(lines, now, &mut instance, &mut |level, _| said.push(level));
         let keys = keys.into_iter().map(|key| key.line).collect::<Vec<_>>();
         assert_eq!(
@@ -236,7 +239,7 @@ mod tests {
             ]
         );
         assert_eq!(instance.losses.len(), 3);
-        let [detail, warning] = [Level::Detail, Level::Warning];
+        let [detail, warning] = [LogLevel::Detail, LogLevel::Warning];
         assert_eq!(said, [detail, detail, warning, warning, warning]);
     }
 }

@@ -11,7 +11,7 @@ use std::{
 pub(super) use ureq::http::Method;
 use ureq::{Error, http::Uri};
 
-use super::{Level, Log};
+use super::{Log, LogLevel};
 use crate::error::{Context, Result, ensure, error};
 
 /// The most bytes in the body of a response.
@@ -115,7 +115,7 @@ impl Client {
             let (is_temporary_failure, why) = match self.send_once(request, wait) {
                 Ok(response) if !is_temporary(response.status) => {
                     let Response { status, body, .. } = &response;
-                    log(Level::Detail, &format!("{request}: status {status}, {} bytes", body.len()));
+                    log(LogLevel::Detail, &format!("{request}: status {status}, {} bytes", body.len()));
                     return Ok(response);
                 }
                 Ok(response) => (true, format!("status {}", response.status)),
@@ -128,7 +128,7 @@ impl Client {
             if !is_temporary_failure || is_last || self.left() <= delay {
                 return Err(Failure::Broken(error!(self.context(request.path, &why))));
             }
-            log(Level::Detail, &format!("{request}: {why}; retrying in {} ms", delay.as_millis()));
+            log(LogLevel::Detail, &format!("{request}: {why}; retrying in {} ms", delay.as_millis()));
             thread::sleep(delay);
             delay = DELAY_MAX.min(delay * 2);
         }
@@ -139,11 +139,11 @@ impl Client {
     pub(super) fn try_send(&mut self, request: &Request, wait: Duration, log: &mut Log) -> Option<Response> {
         match self.send_once(request, wait.min(self.left())) {
             Ok(response) => {
-                log(Level::Detail, &format!("{request}: status {}", response.status));
+                log(LogLevel::Detail, &format!("{request}: status {}", response.status));
                 Some(response)
             }
             Err(error) => {
-                log(Level::Detail, &self.context(request.path, &in_words(&error)));
+                log(LogLevel::Detail, &self.context(request.path, &in_words(&error)));
                 None
             }
         }

@@ -78,7 +78,7 @@ impl Metadata {
         let mut findings = Vec::new();
         let parsed = meta_data::parse(&text, "instance-id", &mut findings);
         findings.sort_by_key(|finding| finding.span.start);
-        let mut instance = InstanceData {
+        let mut instance = InstanceEntries {
             entries: mem::take(&mut self.entries),
             losses: mem::take(&mut self.losses),
             keys_lost: 0,
@@ -90,7 +90,7 @@ impl Metadata {
                 // It is reported below.
                 _ if finding.code == Code::HostName => {}
                 Severity::Error => instance.lose("", &line, log),
-                Severity::Warning => log(Level::Detail, &line),
+                Severity::Warning => log(LogLevel::Detail, &line),
             }
         }
         if let Some(name) = parsed.local_hostname {
@@ -101,17 +101,17 @@ impl Metadata {
             .map(|(number, line)| KeyLine { name: format!("public key {number} of meta-data"), line });
         // As in cloud-init (cloudinit/ssh_util.py, `AuthKeyLineParser`).
         instance.add_keys(keys, KeyOptions::Allowed, log);
-        InstanceData { entries: self.entries, losses: self.losses, .. } = instance;
+        InstanceEntries { entries: self.entries, losses: self.losses, .. } = instance;
         self.instance_id = parsed.instance_id;
     }
 }
 
 /// Receives the messages of a provider or the agent. No message has a secret.
-pub type Log<'a> = dyn FnMut(Level, &str) + 'a;
+pub type Log<'a> = dyn FnMut(LogLevel, &str) + 'a;
 
 /// Who is shown a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
+pub enum LogLevel {
     /// Those who look for a fault.
     Detail,
     /// Everyone.
@@ -210,14 +210,14 @@ struct KeyLine {
 
 /// What a platform knows of the instance, as entries such as `hostname` and `ssh/authorized_keys`.
 #[derive(Default)]
-struct InstanceData {
+struct InstanceEntries {
     entries: ConfigTree,
     losses: Vec<Loss>,
     /// Public keys that were left out.
     keys_lost: usize,
 }
 
-impl InstanceData {
+impl InstanceEntries {
     /// Adds a file, such as `instance_id`.
     fn add_file(&mut self, name: &str, content: String) {
         self.entries.entries.insert(name.to_owned(), Entry::file(content, None));
@@ -229,7 +229,7 @@ impl InstanceData {
         if name.len() > HOST_NAME_BYTES_MAX
             && let Some((first, _)) = name.split_once('.')
         {
-            log(Level::Warning, &format!("the host name is longer than 64 bytes; using {first:?}"));
+            log(LogLevel::Warning, &format!("the host name is longer than 64 bytes; using {first:?}"));
             name = first;
         }
         match hostname::check(name) {
@@ -270,7 +270,7 @@ impl InstanceData {
 
     /// Reports that the file `path`, or a part of it, is lost.
     fn lose(&mut self, path: &str, why: &str, log: &mut Log) {
-        log(Level::Warning, why);
+        log(LogLevel::Warning, why);
         self.losses.push(Loss::new(path, why));
     }
 }
@@ -304,7 +304,7 @@ mod tests {
     fn a_long_host_name_loses_its_domain_and_an_invalid_one_is_lost() {
         let mut said = Vec::new();
         let mut take = |name: &str| {
-            let mut instance = InstanceData::default();
+            let mut instance = InstanceEntries::default();
             instance.add_hostname(name, &mut |level, _| said.push(level));
             (serde_json::to_string(&instance.entries).unwrap(), instance.losses.len())
         };
@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(take(&long), (entry("web"), 0));
         assert_eq!(take("a_b"), ("{}".to_owned(), 1));
         assert_eq!(take(&"a".repeat(65)), ("{}".to_owned(), 1));
-        assert_eq!(said, [Level::Warning; 3]);
+        assert_eq!(said, [LogLevel::Warning; 3]);
     }
 
     #[test]
@@ -326,12 +326,12 @@ mod tests {
             [&format!("{KEY} b"), KEY, "hello", &restricted, &format!("{KEY} b"), &format!("{KEY}\u{1b}")];
         let take = |options| {
             let mut said = Vec::new();
-            let mut instance = InstanceData::default();
+            let mut instance = InstanceEntries::default();
             let keys = (1..)
                 .zip(lines)
                 .map(|(number, line)| KeyLine { name: format!("key {number}"), line: line.to_owned() });
             instance.add_keys(keys, options, &mut |level, text| said.push((level, text.to_owned())));
-            assert!(said.iter().all(|(level, _)| *level == Level::Warning));
+            assert!(said.iter().all(|(level, _)| *level == LogLevel::Warning));
             assert!(instance.losses.iter().map(|loss| &loss.reason).eq(said.iter().map(|(_, text)| text)));
             let said: Vec<_> = said.into_iter().map(|(_, text)| text).collect();
             (serde_json::to_string(&instance.entries).unwrap(), said)
@@ -359,7 +359,7 @@ mod tests {
 
     #[test]
     fn of_very_many_lines_that_are_no_keys_the_first_are_told() {
-        let mut instance = InstanceData::default();
+        let mut instance = InstanceEntries::default();
         let keys = (0..1_000).map(|_| KeyLine { name: "a key".to_owned(), line: "a".to_owned() });
         let mut said = Vec::new();
         instance.add_keys(keys, KeyOptions::Refused, &mut |_, text| said.push(text.to_owned()));

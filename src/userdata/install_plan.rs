@@ -13,7 +13,7 @@ use super::{
     finding::{Code, Finding, Lines, Severity},
     unpack::{self, TreeItem},
 };
-use crate::output::confined_dir::Directory;
+use crate::output::confined_dir::ConfinedDir;
 
 /// Permission bits of the raw user data, which repeats every secret of the tree.
 const USERDATA_MODE: u32 = 0o600;
@@ -106,7 +106,7 @@ impl<'a> InstallPlan<'a> {
     /// result of writing it. A failure does not stop the others.
     pub fn write(
         &self,
-        directory: &Directory,
+        directory: &ConfinedDir,
         origin: Option<&str>,
         each: &mut dyn FnMut(TreeItem, Result<()>),
     ) {

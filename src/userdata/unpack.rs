@@ -5,19 +5,19 @@ use std::io::Write;
 use crate::error::{Context, Result};
 
 use super::config_tree::{ConfigTree, Entry, Node};
-use crate::output::confined_dir::Directory;
+use crate::output::confined_dir::ConfinedDir;
 
 /// Writes the files and directories of `tree` into `directory`, with their modes whatever the umask.
 ///
 /// Existing files are replaced, but a directory is never replaced by a file. `each` is called for every entry with the result
 /// of writing it, for a directory after its entries. A failure does not stop the others.
-pub fn unpack(tree: &ConfigTree, directory: &Directory, each: &mut dyn FnMut(TreeItem, Result<()>)) {
+pub fn unpack(tree: &ConfigTree, directory: &ConfinedDir, each: &mut dyn FnMut(TreeItem, Result<()>)) {
     unpack_below(tree, directory, "", each);
 }
 
 fn unpack_below(
     tree: &ConfigTree,
-    directory: &Directory,
+    directory: &ConfinedDir,
     above: &str,
     each: &mut dyn FnMut(TreeItem, Result<()>),
 ) {
@@ -33,7 +33,7 @@ fn unpack_below(
 
 fn unpack_directory(
     tree: &ConfigTree,
-    directory: &Directory,
+    directory: &ConfinedDir,
     name: &str,
     listed: &TreeItem,
     each: &mut dyn FnMut(TreeItem, Result<()>),
@@ -47,7 +47,7 @@ fn unpack_directory(
 ///
 /// # Errors
 /// Fails if a directory has the name, or the file cannot be written.
-pub fn write(directory: &Directory, name: &str, mode: u32, content: &[u8]) -> Result<()> {
+pub fn write(directory: &ConfinedDir, name: &str, mode: u32, content: &[u8]) -> Result<()> {
     directory.write_file(name.as_bytes(), mode, true, |file| Ok(file.write_all(content)?))?;
     Ok(())
 }

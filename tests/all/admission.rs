@@ -13,7 +13,7 @@ use metadata_image::{
     manifest::timestamp::Timestamp,
     policy::{decision::Policy, process::Worker},
     provider::{
-        Level, Log, Metadata, Provider,
+        Log, LogLevel, Metadata, Provider,
         cdrom::{self, Cdrom, ReadScope},
     },
     trust::{
@@ -105,7 +105,7 @@ impl Guest {
             trust: self.trust.clone(),
         };
         let ran = run(&providers, &options, &mut |level, text| {
-            if level != Level::Detail {
+            if level != LogLevel::Detail {
                 said.push(text.to_owned());
             }
         });

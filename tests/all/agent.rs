@@ -11,7 +11,7 @@ use std::{
 
 use metadata_image::{
     agent::{AgentOptions, ProbeOutcome, Report, Trust, run},
-    provider::{Level, Provider, aws::Aws, cdrom::Cdrom},
+    provider::{LogLevel, Provider, aws::Aws, cdrom::Cdrom},
 };
 use serde_json::Value;
 
@@ -980,7 +980,8 @@ fn a_device_that_appears_late_is_waited_for() {
         said.push((level, text.to_owned()));
     });
     assert_eq!(report.provider.as_deref(), Some("CDROM /dev/sr0"));
-    let about_vda = said.iter().filter(|(level, text)| *level == Level::Detail && text.contains("/dev/vda"));
+    let about_vda =
+        said.iter().filter(|(level, text)| *level == LogLevel::Detail && text.contains("/dev/vda"));
     assert_eq!(about_vda.count(), 1, "{said:?}");
 }
 

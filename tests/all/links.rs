@@ -20,7 +20,7 @@ use std::{
 
 use metadata_image::{
     image::{Image, probe},
-    output::confined_dir::Directory,
+    output::confined_dir::ConfinedDir,
     provider::{Provider, file::UserDataFile},
     userdata::pack::{pack, to_json},
 };
@@ -168,7 +168,7 @@ fn a_directory_that_is_exchanged_when_it_was_made_is_not_changed() {
             }
         });
         for _ in 0..3000 {
-            if let Ok(directory) = Directory::open_or_create_all(&root.join("below"), 0o755) {
+            if let Ok(directory) = ConfinedDir::open_or_create_all(&root.join("below"), 0o755) {
                 drop(directory.write_file(b"file", 0o644, false, |_| Ok(())));
             }
             let turn = turn.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,7 +2,7 @@ use std::{fs, os::unix::fs::symlink};
 
 use metadata_image::{
     image::{Image, source::Source},
-    output::{atomic_file::Target, confined_dir::Directory},
+    output::{atomic_file::Target, confined_dir::ConfinedDir},
     provider::cdrom,
     recipe::Recipe,
     userdata::{
@@ -76,7 +76,7 @@ fn written(tree: &ConfigTree, directory: &std::path::Path) -> (bool, usize) {
     let parsed = parse::parse(&json);
     let errors = parsed.findings.iter().any(|finding| finding.code.severity() == Severity::Error);
     let mut skipped = 0;
-    let root = Directory::open_or_create(directory).unwrap();
+    let root = ConfinedDir::open_or_create(directory).unwrap();
     unpack(&parsed.tree.unwrap(), &root, &mut |_, written| skipped += usize::from(written.is_err()));
     (errors, skipped)
 }
