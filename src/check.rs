@@ -1,6 +1,11 @@
 //! Checks of user data, meta-data, network configurations, recipes and images.
 
-use std::{collections::HashSet, fmt, str::FromStr};
+use std::{
+    collections::HashSet,
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use crate::{
     datasource::{compatibility::Agent, layout::Layout},
@@ -8,8 +13,9 @@ use crate::{
     image::{
         Image, Record,
         iso9660::writer::{Draft, LayoutCache},
+        source::Source,
     },
-    recipe::Recipe,
+    recipe::{Recipe, Warning, user_data::UserData},
     userdata::{
         binary::{self, Consumer, Verdict},
         cloud_config::header,
@@ -109,11 +115,37 @@ impl fmt::Display for Platform {
     }
 }
 
+/// What is tolerated when an image is built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tolerance {
+    /// Everything.
+    Lenient,
+    /// Everything for LinuxKit, whose data may be any bytes. For cloud-init, all but what makes it ignore a file.
+    #[default]
+    Usual,
+    /// Nothing that there is a warning or a finding about.
+    Strict,
+}
+
+impl Tolerance {
+    /// Whether an image of this layout is refused for something by which data is lost, or is not.
+    #[must_use]
+    pub fn refuses(self, layout: Layout, loses_data: bool) -> bool {
+        match self {
+            Self::Lenient => false,
+            Self::Usual => loses_data && layout != Layout::LinuxKit,
+            Self::Strict => true,
+        }
+    }
+}
+
 /// A text and the findings about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckedText {
     /// The name of the file on the image. `None`: the text itself was given, or the findings are about the image.
     pub name: Option<String>,
+    /// The file on the host that has the text.
+    pub source: Option<PathBuf>,
     /// The text that the findings refer to; empty if the data is not text.
     pub text: String,
     /// The findings, in the order of the text.
@@ -149,7 +181,11 @@ fn must_be_read(beginning: &[u8]) -> bool {
 fn check_userdata(data: &[u8], layout: Option<Layout>) -> CheckedText {
     if parse::looks_like_tree(data) {
         let parsed = parse::parse(data);
-        return CheckedText { name: None, text: parsed.text.into_owned(), findings: parsed.findings };
+        return CheckedText {
+            text: parsed.text.into_owned(),
+            findings: parsed.findings,
+            ..CheckedText::default()
+        };
     }
     let reader = match layout {
         None => Consumer::Unknown,
@@ -188,7 +224,7 @@ fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> Check
         check(&text, &mut findings);
     }
     findings.sort_by_key(|finding| finding.span.start);
-    CheckedText { name: None, text, findings }
+    CheckedText { text, findings, ..CheckedText::default() }
 }
 
 /// A recipe whose sources have been opened, with warnings.
@@ -196,10 +232,39 @@ fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> Check
 pub struct Prepared {
     /// The image that will be written.
     pub draft: Draft,
-    /// What is allowed but probably a mistake, one sentence each.
-    pub warnings: Vec<String>,
-    /// The files that agents read, and their kinds.
-    subjects: Vec<(&'static str, Subject)>,
+    /// What is allowed but probably a mistake.
+    pub warnings: Vec<Warning>,
+    /// The files that agents read.
+    subjects: Vec<PreparedFile>,
+}
+
+/// A file of an image that is about to be built, and that an agent reads.
+#[derive(Debug)]
+struct PreparedFile {
+    name: &'static str,
+    subject: Subject,
+    /// The file on the host that it is made from, if it is made from one.
+    source: Option<PathBuf>,
+}
+
+impl PreparedFile {
+    fn of_recipe(recipe: &Recipe) -> Vec<Self> {
+        let layout = recipe.layout;
+        let data = match &recipe.data {
+            UserData::Whole(source) => source.path(),
+            _ => None,
+        };
+        let of = |source: &Option<Source>| source.as_ref().and_then(Source::path).map(Path::to_path_buf);
+        let network = layout.network_config_name().filter(|_| layout == Layout::NoCloud);
+        let metadata = layout.metadata_name().filter(|_| recipe.meta_data.is_some());
+        let files = [
+            (Some(layout.userdata_name()), Subject::UserData(Some(layout)), data.map(Path::to_path_buf)),
+            (metadata, Subject::MetaData(layout), of(&recipe.meta_data)),
+            (network, Subject::NetworkConfig, of(&recipe.network_config)),
+        ];
+        let file = |(name, subject, source): (Option<_>, _, _)| Some(Self { name: name?, subject, source });
+        files.into_iter().filter_map(file).collect()
+    }
 }
 
 impl Prepared {
@@ -218,22 +283,20 @@ impl Prepared {
     pub fn with_cache(recipe: Recipe, cache: Option<&mut LayoutCache>) -> Result<Self> {
         let mut warnings = recipe.warnings();
         let layout = recipe.layout;
-        let subjects = [
-            (Some(layout.userdata_name()), Subject::UserData(Some(layout))),
-            (layout.metadata_name().filter(|_| recipe.meta_data.is_some()), Subject::MetaData(layout)),
-            (layout.network_config_name().filter(|_| layout == Layout::NoCloud), Subject::NetworkConfig),
-        ];
-        let subjects = subjects.into_iter().filter_map(|(name, subject)| Some((name?, subject))).collect();
-        let draft = recipe.draft_with_cache(cache)?;
-        if draft.is_empty(layout.userdata_name()) {
-            warnings.push(match layout {
-                Layout::LinuxKit => {
-                    "the data is empty, and the guest's agent ignores an empty file".to_owned()
-                }
-                Layout::NoCloud | Layout::ConfigDrive => "the user data is empty".to_owned(),
-            });
+        let subjects = PreparedFile::of_recipe(&recipe);
+        let is_absent = matches!(recipe.data, UserData::Absent);
+        if is_absent && recipe.says_nothing() {
+            warnings.push("the seed has no user data, host name or keys".to_owned().into());
         }
-        warnings.extend_from_slice(draft.warnings());
+        let draft = recipe.draft_with_cache(cache)?;
+        if !is_absent && draft.is_empty(layout.userdata_name()) {
+            let text = match layout {
+                Layout::LinuxKit => "the data is empty, and the guest's agent ignores an empty file",
+                Layout::NoCloud | Layout::ConfigDrive => "the user data is empty",
+            };
+            warnings.push(text.to_owned().into());
+        }
+        warnings.extend(draft.warnings().iter().cloned().map(Warning::from));
         Ok(Self { draft, warnings, subjects })
     }
 
@@ -242,7 +305,7 @@ impl Prepared {
     /// # Errors
     /// Fails if a source cannot be read, or if `each` fails.
     pub fn check(&mut self, mut each: impl FnMut(CheckedText) -> Result<()>) -> Result<()> {
-        for (name, subject) in &self.subjects {
+        for PreparedFile { name, subject, source } in &self.subjects {
             let mut beginning = None;
             let wanted = |start: &[u8]| {
                 let wanted = must_be_read(start);
@@ -251,7 +314,8 @@ impl Prepared {
             };
             let content = self.draft.content(name, PREPARED_BYTES_MAX, wanted)?;
             if let Some(content) = content.or(beginning) {
-                each(CheckedText { name: Some((*name).to_owned()), ..check(&content, *subject, None) })?;
+                let (name, source) = (Some((*name).to_owned()), source.clone());
+                each(CheckedText { name, source, ..check(&content, *subject, None) })?;
             }
         }
         Ok(())

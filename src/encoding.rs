@@ -19,6 +19,26 @@ pub fn uuid(digest: &[u8; 32]) -> String {
     format!("{}-{}-{}-{}-{}", &text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..])
 }
 
+/// `bytes` as base64 (RFC 4648, 4), in lines of 76 characters as MIME has them (RFC 2045, 6.8), each with a newline.
+#[must_use]
+pub fn base64_lines(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const LINE_BYTES: usize = 76 / 4 * 3;
+    let mut text = String::with_capacity(bytes.len() / 3 * 4 + bytes.len() / LINE_BYTES + 8);
+    for line in bytes.chunks(LINE_BYTES) {
+        for three in line.chunks(3) {
+            let at = |index: usize| three.get(index).copied().map_or(0, u32::from);
+            let bits = at(0) << 16 | at(1) << 8 | at(2);
+            for digit in 0..4 {
+                let value = bits >> (18 - 6 * digit) & 0x3f;
+                text.push(if digit > three.len() { '=' } else { char::from(DIGITS[value as usize]) });
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
 /// The bytes of base64 (RFC 4648, 4). `None`: the text has other characters, no padding, or bits after the last byte that are
 /// not 0 (RFC 4648, 3.5).
 #[must_use]
@@ -52,6 +72,16 @@ pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn base64_is_read_back() {
+        for len in 0..300 {
+            let bytes: Vec<_> = (0..len).map(|at| u8::try_from(at * 37 % 256).unwrap()).collect();
+            let lines = base64_lines(&bytes);
+            assert!(lines.lines().all(|line| line.len() <= 76), "{lines}");
+            assert_eq!(decode_base64(&lines.replace('\n', "")).as_ref(), Some(&bytes), "{lines}");
+        }
+    }
 
     #[test]
     fn base64_has_one_spelling() {

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
             return EXIT_USAGE.into();
         }
         Err(error) if error.use_stderr() => {
-            cli::say(&cli::in_one_line(&error));
+            cli::say(&Cli::explain(&error, env::args_os()));
             return EXIT_USAGE.into();
         }
         // Help or the version. A closed standard output is not a failure.

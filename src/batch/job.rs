@@ -12,11 +12,15 @@ use serde::{
 };
 
 use crate::{
+    check::Tolerance,
     datasource::layout::Layout,
     image::source::Source,
     manifest::Statement,
     output::names::check_path,
-    recipe::{self, Recipe},
+    recipe::{
+        self, Recipe,
+        user_data::{UserData, UserDataPart, read_admin_pass, split_part},
+    },
 };
 
 /// The longest path of an image, in bytes: `PATH_MAX` of Linux (`limits.h`), without the NUL at its end.
@@ -32,6 +36,8 @@ struct JobFields {
     image: String,
     data: Option<String>,
     data_file: Option<PathBuf>,
+    user_data: Option<OneOrMore>,
+    from: Option<PathBuf>,
     data_dir: Option<PathBuf>,
     follow: Option<bool>,
     layout: Option<Layout>,
@@ -47,7 +53,17 @@ struct JobFields {
     run_metadata: Option<Vec<String>>,
     run_id: Option<String>,
     mode: Option<String>,
+    admin_pass_file: Option<PathBuf>,
     strict: Option<bool>,
+    lenient: Option<bool>,
+}
+
+/// A value, or an array of them.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "expected a string or an array of strings")]
+enum OneOrMore {
+    One(String),
+    More(Vec<String>),
 }
 
 /// The image that a line describes.
@@ -60,8 +76,8 @@ pub(super) struct ImageJob {
     pub(super) pack: Option<(PathBuf, bool)>,
     /// The permission bits of the image file.
     pub(super) mode: u32,
-    /// Whether warnings are errors.
-    pub(super) strict: bool,
+    /// What is tolerated. `None`: what the batch does.
+    pub(super) tolerance: Option<Tolerance>,
 }
 
 /// The image that a line names, whatever else is wrong with it. `None` also if the path is too long: checking each of its
@@ -108,35 +124,62 @@ impl ImageJob {
         let follow = fields.follow.unwrap_or(false);
         ensure!(!follow || fields.data_dir.is_some(), "follow needs data_dir");
         let mut pack = None;
-        let data = match (fields.data, fields.data_file, fields.data_dir) {
-            (Some(data), None, None) => Source::Bytes(data.into_bytes()),
-            (None, Some(path), None) => file(path, "data file")?,
-            (None, None, Some(directory)) => {
+        let mut recipe = Recipe::default();
+        match (fields.data, fields.data_file, fields.user_data, fields.data_dir, fields.from) {
+            (Some(data), None, None, None, None) => recipe.data = Source::Bytes(data.into_bytes()).into(),
+            (None, Some(path), None, None, None) => recipe.data = file(path, "data file")?.into(),
+            (None, None, Some(parts), None, None) => recipe.data = parts.user_data()?,
+            (None, None, None, Some(directory), None) => {
                 pack = Some((directory, follow));
-                Source::Bytes(Vec::new())
+                recipe.data = Source::Bytes(Vec::new()).into();
             }
-            (None, None, None) => bail!("data is missing: give one of data, data_file and data_dir"),
-            _ => bail!("give only one of data, data_file and data_dir"),
-        };
+            (None, None, None, None, Some(directory)) => recipe = Recipe::of_seed(&directory, fields.layout)?,
+            (None, None, None, None, None) if fields.layout.unwrap_or_default() == Layout::LinuxKit => {
+                bail!("data is missing: give one of data, user_data, data_dir and from");
+            }
+            (None, None, None, None, None) => {}
+            _ => bail!("give only one of data, data_file, user_data, data_dir and from"),
+        }
         let part = |path: Option<PathBuf>, role| path.map(|path| file(path, role)).transpose();
         let files = fields.files.into_iter().map(|(name, path)| Ok((name.into_bytes(), file(path, "file")?)));
         let recipe = Recipe {
-            data,
-            layout: fields.layout.unwrap_or_default(),
+            layout: fields.layout.unwrap_or(recipe.layout),
             volume_id: fields.volume_id,
-            files: files.collect::<Result<_>>()?,
-            meta_data: part(fields.meta_data, "meta-data file")?,
-            network_config: part(fields.network_config, "network-config file")?,
-            vendor_data: part(fields.vendor_data, "vendor-data file")?,
+            files: recipe.files.into_iter().map(Ok).chain(files).collect::<Result<_>>()?,
+            meta_data: part(fields.meta_data, "meta-data file")?.or(recipe.meta_data),
+            network_config: part(fields.network_config, "network-config file")?.or(recipe.network_config),
+            vendor_data: part(fields.vendor_data, "vendor-data file")?.or(recipe.vendor_data),
             hostname: fields.hostname,
             ssh_keys: fields.ssh_keys.unwrap_or_default(),
             instance_id: fields.instance_id,
+            admin_pass: fields.admin_pass_file.map(|path| read_admin_pass(&path)).transpose()?,
             seconds,
             statement: statement(fields.run_metadata.unwrap_or_default(), fields.run_id)?,
-            signature: None,
+            ..recipe
         };
         recipe.check()?;
-        Ok(Self { image: fields.image, recipe, pack, mode, strict: fields.strict.unwrap_or(false) })
+        let tolerance = match (fields.strict, fields.lenient) {
+            (Some(true), Some(true)) => bail!("give only one of strict and lenient"),
+            (Some(true), _) => Some(Tolerance::Strict),
+            (_, Some(true)) => Some(Tolerance::Lenient),
+            _ => None,
+        };
+        Ok(Self { image: fields.image, recipe, pack, mode, tolerance })
+    }
+}
+
+impl OneOrMore {
+    /// User data of these paths, each with or without a type.
+    fn user_data(self) -> Result<UserData> {
+        let paths = match self {
+            Self::One(path) => vec![path],
+            Self::More(paths) => paths,
+        };
+        let part = |path: String| {
+            let (path, kind) = split_part(path.as_ref())?;
+            Ok(UserDataPart { source: file(path, "user-data file")?, kind })
+        };
+        Ok(UserData::of_parts(paths.into_iter().map(part).collect::<Result<_>>()?))
     }
 }
 

@@ -18,6 +18,7 @@ use std::{
 };
 
 use crate::{
+    check::Tolerance,
     datasource::layout::Layout,
     error::{Context, Result, ensure},
     image::{digests::Digests, iso9660::writer::PlacedFile},
@@ -44,8 +45,8 @@ pub struct BatchOptions {
     pub keep_going: bool,
     /// Whether files that are not images are replaced.
     pub force: bool,
-    /// Whether warnings are errors, even if a line does not say so.
-    pub strict: bool,
+    /// What is tolerated, unless a line says otherwise.
+    pub tolerance: Tolerance,
     /// Whether the images are read back to compute digests.
     pub digests: bool,
     /// Whether new images are synced to disk as well.

@@ -6,7 +6,8 @@ use crate::error::{Context, Result, bail, error};
 
 use super::{BatchOptions, Built, job::ImageJob};
 use crate::{
-    check::{CheckedText, Prepared},
+    check::{CheckedText, Prepared, Tolerance},
+    datasource::layout::Layout,
     image::{
         digests::digests,
         iso9660::writer::{LayoutCache, WrittenImage},
@@ -15,7 +16,7 @@ use crate::{
     },
     output::group_commit::{GroupCommit, LastDirectory, Named, Replacing},
     userdata::{
-        finding::Lines,
+        finding::{Finding, Lines},
         pack::{pack, to_json},
     },
 };
@@ -31,22 +32,22 @@ pub(super) fn write<T>(
     place: &mut LastDirectory,
     layouts: &mut LayoutCache,
 ) -> Result<(Option<Replacing>, Built)> {
-    let ImageJob { image, mut recipe, pack, mode, strict } = task;
+    let ImageJob { image, mut recipe, pack, mode, tolerance } = task;
     if let Some((directory, follow)) = pack {
-        recipe.data = Source::Bytes(packed(&directory, follow)?);
+        recipe.data = Source::Bytes(packed(&directory, follow)?).into();
     }
     let layout = recipe.layout;
     let volume_identifier = recipe.volume_identifier().to_owned();
     let sources: Vec<_> = recipe.paths().map(Path::to_path_buf).collect();
     let prepared = Prepared::with_cache(recipe, Some(layouts))?;
-    let strict = strict || options.strict;
-    let (prepared, mut warnings) = checked(prepared, strict)?;
+    let tolerance = tolerance.unwrap_or(options.tolerance);
+    let (prepared, mut warnings) = checked(prepared, layout, tolerance)?;
     let building = || format!("building image {image:?}");
     let new = many.create(place, image.as_bytes(), mode).with_context(building)?;
     let written = prepared.draft.write_to_file(new.file(), &mut ()).with_context(building)?;
     let WrittenImage { bytes, ref mistakable, .. } = written;
     match mistakable {
-        Some(warning) if strict => bail!("{warning}"),
+        Some(warning) if tolerance.refuses(layout, false) => bail!("{warning}"),
         Some(warning) => warnings.push(warning.clone()),
         None => {}
     }
@@ -93,21 +94,31 @@ fn packed(directory: &Path, follow: bool) -> Result<Vec<u8>> {
 }
 
 /// Warnings about an image that is about to be built.
-fn checked(mut prepared: Prepared, strict: bool) -> Result<(Prepared, Vec<String>)> {
-    let mut warnings = std::mem::take(&mut prepared.warnings);
-    if let (true, Some(first)) = (strict, warnings.first()) {
-        bail!("{first}");
+fn checked(mut prepared: Prepared, layout: Layout, tolerance: Tolerance) -> Result<(Prepared, Vec<String>)> {
+    let mut warnings = Vec::new();
+    let mut add = |text: String, loses_data| {
+        if tolerance.refuses(layout, loses_data) {
+            bail!("{text}");
+        }
+        if warnings.len() < WARNINGS_MAX {
+            warnings.push(text);
+        }
+        Ok(())
+    };
+    for warning in std::mem::take(&mut prepared.warnings) {
+        add(warning.text, warning.loses_data)?;
     }
-    warnings.truncate(WARNINGS_MAX);
-    prepared.check(|CheckedText { name, text, findings }| {
-        let lines = Lines::of(&text);
-        for finding in findings.iter().take(WARNINGS_MAX - warnings.len().min(WARNINGS_MAX)) {
-            warnings.push(finding.in_one_line(name.as_deref().unwrap_or_default(), &lines));
+    prepared.check(|checked| {
+        let lines = Lines::of(&checked.text);
+        let CheckedText { name, source, findings, .. } = &checked;
+        let source = source.as_ref().map(|source| source.display().to_string());
+        let file = source.as_deref().or(name.as_deref()).unwrap_or_default();
+        // What is refused may be behind what is listed.
+        let refused = |finding: &&Finding| tolerance.refuses(layout, finding.code.loses_data());
+        for finding in findings.iter().find(refused).into_iter().chain(findings.iter().take(WARNINGS_MAX)) {
+            add(finding.in_one_line(file, &lines), finding.code.loses_data())?;
         }
-        match (strict, warnings.first()) {
-            (true, Some(first)) => bail!("{first}"),
-            _ => Ok(()),
-        }
+        Ok(())
     })?;
     Ok((prepared, warnings))
 }

@@ -20,7 +20,7 @@ use metadata_image::{
 use serde::Serialize;
 
 use super::{
-    create::{FileOutput, source_date_epoch},
+    create::{FileOutput, source_date_epoch, tolerance},
     escape::json,
     is_dash,
     progress::Bar,
@@ -68,6 +68,10 @@ pub(crate) struct Args {
     /// Treat warnings as errors
     #[arg(long)]
     strict: bool,
+
+    /// Build images whose data cloud-init ignores
+    #[arg(long, conflicts_with = "strict")]
+    lenient: bool,
 
     /// Sync all images to disk, including new ones
     #[arg(long)]
@@ -176,7 +180,7 @@ impl Args {
             shard: self.shard,
             keep_going: self.keep_going,
             force: self.force,
-            strict: self.strict,
+            tolerance: tolerance(self.strict, self.lenient),
             digests: self.digests,
             sync: self.sync,
             seconds: source_date_epoch()?,

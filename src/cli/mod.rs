@@ -13,6 +13,7 @@ mod check;
 mod confirm;
 #[cfg(feature = "cli")]
 mod create;
+mod errors;
 mod escape;
 #[cfg(feature = "cli")]
 mod extract;
@@ -35,24 +36,23 @@ mod show;
 #[cfg(feature = "cli")]
 mod sign;
 mod signals;
+mod streams;
 mod trust_args;
+mod usage;
 #[cfg(feature = "cli")]
 mod verify;
 
-use std::{
-    env,
-    ffi::{OsStr, OsString},
-    fmt,
-    fs::File,
-    io::{self, IsTerminal, Read, Write},
-    mem,
-    path::Path,
-};
+use std::ffi::OsString;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use escape::{printable, printable_json};
+use errors::to_library_error;
+use streams::{colours_are_wanted, is_dash, log, print, read_bounded};
+use usage::{check_dashes, in_one_line, with_two_dashes};
+
+pub(crate) use errors::Usage;
+pub(crate) use streams::say;
 
 /// Builds, reads and attaches the ISO 9660 images that give a virtual machine
 /// its metadata: for LinuxKit, for cloud-init (NoCloud) and as an OpenStack
@@ -128,12 +128,32 @@ impl Cli {
     pub(crate) fn parse_from(arguments: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
         let arguments: Vec<_> = with_two_dashes(arguments).collect();
         let mut command = Self::command();
-        let is_command = |name: &OsString| command.get_subcommands().any(|known| name == known.get_name());
-        if !arguments.get(1).is_some_and(is_command) {
+        let name = arguments.get(1).filter(|name| command.find_subcommand(name).is_some());
+        if name.is_none() {
             // The list of commands shows the descriptions of all.
             command.build();
         }
+        let one_dash = |argument: &OsString| {
+            let bytes = argument.as_encoded_bytes();
+            bytes.len() > 2 && bytes[0] == b'-' && bytes[1] != b'-'
+        };
+        if let Some(name) = name
+            && arguments.iter().any(one_dash)
+        {
+            command.build();
+            command.find_subcommand(name).map_or(Ok(()), |known| check_dashes(known, &arguments[2..]))?;
+        }
         Self::from_arg_matches_mut(&mut command.try_get_matches_from_mut(arguments)?)
+    }
+
+    /// An error of [`Self::parse_from`] on one line.
+    pub(crate) fn explain(error: &clap::Error, arguments: impl Iterator<Item = OsString>) -> String {
+        let mut command = Self::command();
+        command.build();
+        let name = arguments
+            .skip(1)
+            .find_map(|name| command.find_subcommand(&name).map(|known| known.get_name().to_owned()));
+        in_one_line(error, &command, name.as_deref())
     }
 
     /// Runs the command.
@@ -170,113 +190,6 @@ impl Cli {
             Command::PolicyEvaluator(args) => args.run(),
         }
     }
-}
-
-/// A usage error that clap does not detect.
-#[derive(Debug)]
-pub(crate) struct Usage(pub(crate) String);
-
-impl fmt::Display for Usage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Usage {}
-
-/// Options that `linuxkit` spells with one dash.
-const ONE_DASH: [&str; 2] = ["data", "data-file"];
-
-/// Gives `-data` and `-data-file`, alone or with `=` and a value, the second dash that clap needs.
-///
-/// The argument after such an option is its value and is not changed, nor is anything after `--`.
-fn with_two_dashes(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
-    let mut options = true;
-    let mut value = false;
-    arguments.map(move |argument| {
-        if !options || mem::take(&mut value) {
-            return argument;
-        }
-        options = argument != "--";
-        let bytes = argument.as_encoded_bytes();
-        for option in ONE_DASH {
-            let after = |dashes: &str| bytes.strip_prefix(dashes.as_bytes())?.strip_prefix(option.as_bytes());
-            value = after("-").or(after("--")) == Some(b"");
-            if after("-").is_some_and(|rest| rest.is_empty() || rest.starts_with(b"=")) {
-                let mut spelled = OsString::from("-");
-                spelled.push(&argument);
-                return spelled;
-            }
-            if value {
-                break;
-            }
-        }
-        argument
-    })
-}
-
-/// A clap error on one line, like our other errors.
-pub(crate) fn in_one_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
-    let one_line = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
-    let said: Vec<_> = text
-        .split("\n\n")
-        .map(one_line)
-        .filter(|paragraph| {
-            !paragraph.starts_with("Usage:") && !paragraph.starts_with("For more information")
-        })
-        .map(|paragraph| paragraph.trim_start_matches("error: ").trim_start_matches("tip: ").to_owned())
-        .collect();
-    format!("{} (--help shows the usage)", said.join("; "))
-}
-
-/// Whether a path means standard input or output.
-fn is_dash(path: &OsStr) -> bool {
-    path == "-"
-}
-
-/// Reads a file of at most `limit` bytes. Errors call it `what`.
-fn read_bounded(path: &Path, what: &str, limit: u64) -> Result<Vec<u8>> {
-    let read = || {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-        ensure!(bytes.len() as u64 <= limit, "the file is larger than {limit} bytes");
-        Ok(bytes)
-    };
-    read().with_context(|| format!("reading {what} {path:?}"))
-}
-
-/// Prints a line to standard error in one write, so that lines of several processes do not mix.
-pub(crate) fn say(line: &str) {
-    let line = format!("metadata: {}\n", printable(line));
-    // There is nowhere left to report a failure.
-    drop(io::stderr().write_all(line.as_bytes()));
-}
-
-/// Prints a line of a JSON log to standard error.
-fn log(line: &str) {
-    drop(io::stderr().write_all(format!("{}\n", printable_json(line)).as_bytes()));
-}
-
-/// Prints text to standard output. A reader that stops early, such as `head`, is not an error.
-fn print(text: &str) -> Result<()> {
-    match io::stdout().write_all(text.as_bytes()).and_then(|()| io::stdout().flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("writing to standard output"),
-    }
-}
-
-/// Whether to print colours on `out`: it is a terminal, `NO_COLOR` is not set, and `TERM` is not `dumb`.
-fn colours_are_wanted(out: &impl IsTerminal) -> bool {
-    let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = env::var_os("TERM").is_some_and(|value| value == "dumb");
-    out.is_terminal() && !refused && !dumb
-}
-
-/// Converts an error of the program for a library function that calls it back.
-#[expect(clippy::needless_pass_by_value, reason = "it is for map_err")]
-fn to_library_error(error: anyhow::Error) -> metadata_image::error::Error {
-    metadata_image::error::Error::from_caller(AsRef::<dyn std::error::Error>::as_ref(&error))
 }
 
 #[cfg(test)]
@@ -324,20 +237,5 @@ mod tests {
                 assert!(line.chars().count() <= 80, "{line}");
             }
         }
-    }
-
-    #[test]
-    fn options_with_one_dash_get_a_second_one() {
-        let spell = |arguments: &[&str]| -> Vec<String> {
-            with_two_dashes(arguments.iter().map(OsString::from))
-                .map(|argument| argument.into_string().unwrap())
-                .collect()
-        };
-        assert_eq!(spell(&["-data", "x", "-data-file", "y"]), ["--data", "x", "--data-file", "y"]);
-        assert_eq!(spell(&["-data=x", "-data-file=-"]), ["--data=x", "--data-file=-"]);
-        assert_eq!(spell(&["-data", "-data"]), ["--data", "-data"]);
-        assert_eq!(spell(&["--data-file", "-data", "-data=x"]), ["--data-file", "-data", "--data=x"]);
-        assert_eq!(spell(&["--", "-data"]), ["--", "-data"]);
-        assert_eq!(spell(&["-database", "-data-files", "-d"]), ["-database", "-data-files", "-d"]);
     }
 }

@@ -29,7 +29,7 @@ pub(super) fn check_replaceable(
     }
 }
 
-fn has_image_extension(path: &Path) -> bool {
+pub(super) fn has_image_extension(path: &Path) -> bool {
     const ENDINGS: [&str; 2] = ["iso", "img"];
     let ending = path.extension().and_then(OsStr::to_str).unwrap_or_default();
     ENDINGS.iter().any(|image| ending.eq_ignore_ascii_case(image))

@@ -119,10 +119,12 @@ pub(super) fn json_lines<'a>(file: &str, checked: &'a CheckedText) -> impl Itera
     })
 }
 
-fn full_name(file: &str, checked: &CheckedText) -> String {
-    match &checked.name {
-        Some(name) => format!("{file}/{name}"),
-        None => file.to_owned(),
+/// The name of the file that the findings are about.
+pub(super) fn full_name(file: &str, checked: &CheckedText) -> String {
+    match (&checked.source, &checked.name) {
+        (Some(source), _) => source.display().to_string(),
+        (None, Some(name)) => format!("{file}/{name}"),
+        (None, None) => file.to_owned(),
     }
 }
 

@@ -114,8 +114,12 @@ fn find_as_cloud_init<'a>(volume: &Volume, records: &'a [Record]) -> Result<&'a 
         other => return Err(format!("the volume identifier must be CIDATA or config-2, not {other:?}")),
     };
     let wanted = |name: &str| find(records, name).ok_or_else(|| format!("no file {name}"));
-    layout.metadata_name().map(wanted).transpose()?;
-    wanted(layout.userdata_name())
+    let metadata = layout.metadata_name().map(wanted).transpose()?;
+    match wanted(layout.userdata_name()) {
+        // It needs no user data there.
+        Err(missing) if layout == Layout::ConfigDrive => metadata.ok_or(missing),
+        found => found,
+    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub struct InstanceData {
     pub hostname: Option<String>,
     /// Public keys, each as a line of `authorized_keys`.
     pub ssh_keys: Vec<String>,
+    /// The password that cloudbase-init gives to the administrator. Only a config drive has a place for it.
+    pub admin_pass: Option<String>,
 }
 
 impl InstanceData {
@@ -56,6 +58,9 @@ impl InstanceData {
                 self.ssh_keys.iter().enumerate().map(|(number, key)| (format!("key-{number}"), json!(key)));
             document["public_keys"] = keys.collect::<serde_json::Map<_, _>>().into();
         }
+        if let Some(password) = &self.admin_pass {
+            document["admin_pass"] = json!(password);
+        }
         format!("{document:#}\n")
     }
 }
@@ -85,8 +90,11 @@ mod tests {
 
     #[test]
     fn the_length_of_generated_meta_data_does_not_depend_on_the_digest() {
-        let instance =
-            InstanceData { id: None, hostname: Some("web".to_owned()), ssh_keys: vec!["k \"q\"".to_owned()] };
+        let instance = InstanceData {
+            hostname: Some("web".to_owned()),
+            ssh_keys: vec!["k \"q\"".to_owned()],
+            ..InstanceData::default()
+        };
         for layout in Layout::ALL {
             let [zeros, ones] = [[0; 32], [0xff; 32]].map(|digest| instance.render(layout, &digest));
             assert_eq!(zeros.map(|bytes| bytes.len()), ones.map(|bytes| bytes.len()));
@@ -99,6 +107,7 @@ mod tests {
             id: Some("yes".to_owned()),
             hostname: Some("1e3".to_owned()),
             ssh_keys: vec!["ssh-ed25519 AAAA a: #b\\".to_owned()],
+            admin_pass: None,
         };
         assert_eq!(
             instance.render_nocloud(&[0; 32]),

@@ -14,6 +14,12 @@ use super::{
     sparse_copy::read_pieces,
 };
 
+/// The SHA-256 of `bytes`.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> [u8; DIGEST_BYTES] {
+    Sha256::digest(bytes).into()
+}
+
 /// SHA-256 digests of an image and its files.
 #[derive(Clone, Debug)]
 pub struct Digests {

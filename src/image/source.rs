@@ -41,6 +41,38 @@ impl Source {
         Self::File { path: path.into(), role }
     }
 
+    /// All its bytes, of which there may be `limit` at most.
+    ///
+    /// # Errors
+    /// Fails if it cannot be read, changes meanwhile, or is longer.
+    pub fn read(&self, limit: u64) -> Result<Vec<u8>> {
+        let bounded = |from: &mut dyn Read| -> Result<Vec<u8>> {
+            let mut bytes = Vec::new();
+            from.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+            ensure!(TooLarge: bytes.len() as u64 <= limit, "the data is larger than {limit} bytes");
+            Ok(bytes)
+        };
+        match self {
+            Self::Bytes(bytes) => bounded(&mut bytes.as_slice()),
+            Self::StandardInput => bounded(&mut io::stdin().lock()).context("reading standard input"),
+            Self::Stored(stored) => {
+                ensure!(TooLarge: stored.len() <= limit, "{stored:?} is larger than {limit} bytes");
+                stored.bytes()
+            }
+            Self::File { path, role } => (|| {
+                let mut file = File::open(path)?;
+                let metadata = file.metadata()?;
+                ensure!(!metadata.is_dir(), "is a directory");
+                let bytes = bounded(&mut file)?;
+                if metadata.is_file() {
+                    FileStamp::of(&metadata).check(&file)?;
+                }
+                Ok(bytes)
+            })()
+            .with_context(|| format!("reading {role} {path:?}")),
+        }
+    }
+
     /// The path of a source that is a file.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {

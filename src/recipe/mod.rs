@@ -3,6 +3,8 @@
 mod build;
 mod names;
 mod rebuild;
+pub mod seed;
+pub mod user_data;
 
 use std::{
     collections::HashSet,
@@ -24,6 +26,7 @@ use crate::{
         source::Source,
     },
     manifest::{self, ManifestFile, Statement, VolumeInfo, timestamp::Timestamp},
+    recipe::user_data::UserData,
     userdata::{
         authorized_keys::{self, KeyOptions},
         hostname,
@@ -55,11 +58,11 @@ pub fn parse_mode(text: &str) -> Result<u32> {
     mode.filter(|mode| *mode <= 0o777).context("not an octal number up to 0777")
 }
 
-/// An image to build.
-#[derive(Clone, Debug)]
+/// An image to build. The default is one of the default layout without anything on it.
+#[derive(Clone, Debug, Default)]
 pub struct Recipe {
     /// The user data.
-    pub data: Source,
+    pub data: UserData,
     /// The layout.
     pub layout: Layout,
     /// The volume identifier. `None`: that of the layout.
@@ -78,12 +81,29 @@ pub struct Recipe {
     pub ssh_keys: Vec<PathBuf>,
     /// The instance id for a generated meta-data file. `None`: it is made from the content.
     pub instance_id: Option<String>,
+    /// The password that cloudbase-init gives to the administrator, for a generated meta-data file of a config drive.
+    pub admin_pass: Option<String>,
     /// The date of everything on the image, in seconds since 1970. `None`: 1980-01-01.
     pub seconds: Option<u64>,
     /// What the manifest says in addition to the content of the image. `None`: the image has no manifest.
     pub statement: Option<Statement>,
     /// The signature of the manifest.
     pub signature: Option<Vec<u8>>,
+}
+
+/// A warning about a recipe: what is allowed but likely to be a mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// A sentence without a full stop.
+    pub text: String,
+    /// Whether the guest will not find its data.
+    pub loses_data: bool,
+}
+
+impl From<String> for Warning {
+    fn from(text: String) -> Self {
+        Self { text, loses_data: false }
+    }
 }
 
 /// Why a recipe is never valid, whatever its files hold: a usage error.
@@ -108,21 +128,7 @@ impl Recipe {
     /// A recipe for an image of the default layout with this user data.
     #[must_use]
     pub fn new(data: Source) -> Self {
-        Self {
-            data,
-            layout: Layout::default(),
-            volume_id: None,
-            files: Vec::new(),
-            meta_data: None,
-            network_config: None,
-            vendor_data: None,
-            hostname: None,
-            ssh_keys: Vec::new(),
-            instance_id: None,
-            seconds: None,
-            statement: None,
-            signature: None,
-        }
+        Self { data: data.into(), ..Self::default() }
     }
 
     /// The volume identifier that the image will have.
@@ -135,8 +141,18 @@ impl Recipe {
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
         let files = self.files.iter().map(|(_, source)| source);
         let sources = [&self.meta_data, &self.network_config, &self.vendor_data].into_iter().flatten();
-        let sources = [&self.data].into_iter().chain(files).chain(sources);
+        let sources = self.data.sources().chain(files).chain(sources);
         sources.filter_map(Source::path).chain(self.ssh_keys.iter().map(PathBuf::as_path))
+    }
+
+    /// Whether nothing is known that a guest would be told, but for its instance id.
+    #[must_use]
+    pub fn says_nothing(&self) -> bool {
+        matches!(self.data, UserData::Absent)
+            && self.paths().next().is_none()
+            && self.hostname.is_none()
+            && self.admin_pass.is_none()
+            && [&self.meta_data, &self.network_config, &self.vendor_data].into_iter().all(Option::is_none)
     }
 
     /// Checks the recipe without opening its files.
@@ -157,13 +173,8 @@ impl Recipe {
         if let Some(Err(error)) = self.statement.as_ref().map(Statement::check) {
             return Err(Contradiction(format!("{error:#}")));
         }
-        let inputs = [
-            Some(&self.data),
-            self.meta_data.as_ref(),
-            self.network_config.as_ref(),
-            self.vendor_data.as_ref(),
-        ];
-        let inputs = inputs.into_iter().flatten().chain(self.files.iter().map(|(_, source)| source));
+        let inputs = [&self.meta_data, &self.network_config, &self.vendor_data].into_iter().flatten();
+        let inputs = self.data.sources().chain(inputs).chain(self.files.iter().map(|(_, source)| source));
         if inputs.filter(|source| matches!(source, Source::StandardInput)).count() > 1 {
             return Err(Contradiction("standard input can be read only once".to_owned()));
         }
@@ -183,13 +194,26 @@ impl Recipe {
         ];
         for (given, part, place) in parts {
             if given && place.is_none() {
-                return Err(Contradiction(format!("the layout {layout} cannot store {part}")));
+                return Err(Contradiction(format!("{part} needs the layout nocloud or configdrive")));
             }
+        }
+        if self.admin_pass.is_some() && layout != Layout::ConfigDrive {
+            return Err(Contradiction("admin-pass-file needs the layout configdrive".to_owned()));
+        }
+        if layout == Layout::LinuxKit && !matches!(self.data, UserData::Whole(_)) {
+            return Err(Contradiction(
+                match self.data {
+                    UserData::Parts(_) => "several parts of user data need the layout nocloud or configdrive",
+                    _ => "the layout linuxkit needs data",
+                }
+                .to_owned(),
+            ));
         }
         for (given, part) in [
             (self.hostname.is_some(), "hostname"),
             (!self.ssh_keys.is_empty(), "ssh-key"),
             (self.instance_id.is_some(), "instance-id"),
+            (self.admin_pass.is_some(), "admin-pass-file"),
         ] {
             if given && self.meta_data.is_some() {
                 return Err(Contradiction(format!(
@@ -220,32 +244,33 @@ impl Recipe {
         Err(Contradiction(format!("volume identifier {identifier:?} {why}")))
     }
 
-    /// Warnings about what is allowed but likely to be a mistake, a sentence each, in addition to those of the draft.
+    /// Warnings about what is allowed but likely to be a mistake, in addition to those of the draft.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
+    pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
         let identifier = self.volume_identifier();
         if identifier.chars().count() > JOLIET_IDENTIFIER_CHARACTERS {
             let cut: String = identifier.chars().take(JOLIET_IDENTIFIER_CHARACTERS).collect();
-            warnings.push(format!("volume identifier {identifier:?}: Windows and macOS show {cut:?}, since Joliet stores 16 characters"));
+            warnings.push(format!("volume identifier {identifier:?}: Windows and macOS show {cut:?}, since Joliet stores 16 characters").into());
         }
         let expected = self.layout.volume_identifier();
         let [lower, upper] = [expected.to_ascii_lowercase(), expected.to_ascii_uppercase()];
         // LinuxKit's agent accepts a CD-ROM with any volume identifier.
         let any = self.layout == Layout::LinuxKit && !identifier.eq_ignore_ascii_case(expected);
         if !any && identifier != lower && identifier != upper {
-            warnings
-                .push(format!("volume identifier {identifier:?}: agents look for {upper:?} or {lower:?}"));
+            warnings.push(Warning {
+                text: format!("volume identifier {identifier:?}: agents look for {upper:?} or {lower:?}"),
+                loses_data: true,
+            });
         }
         let manifest = self.files.iter().any(|(name, _)| name == manifest::NAME.as_bytes());
         if manifest && self.statement.is_none() {
-            warnings.push(format!(
-                "file {:?} will be read as a manifest, as --run-metadata makes it",
-                manifest::NAME
-            ));
+            let text =
+                format!("file {:?} will be read as a manifest, as --run-metadata makes it", manifest::NAME);
+            warnings.push(text.into());
         }
         let clashes = self.clashes();
-        warnings.extend(clashes.refused.into_iter().chain(clashes.doubtful));
+        warnings.extend(clashes.refused.into_iter().chain(clashes.doubtful).map(Warning::from));
         warnings
     }
 
@@ -270,11 +295,21 @@ impl Recipe {
             && let Some(name) = layout.metadata_name()
         {
             let ssh_keys = read_ssh_keys(&self.ssh_keys)?;
-            let instance = InstanceData { id: self.instance_id, hostname: self.hostname, ssh_keys };
+            let instance = InstanceData {
+                id: self.instance_id,
+                hostname: self.hostname,
+                ssh_keys,
+                admin_pass: self.admin_pass,
+            };
             derived.push((name, Arc::new(MetaDataFile { layout, instance })));
         }
+        let data = match self.data.joined()? {
+            // cloud-init looks for the file itself.
+            None if layout == Layout::NoCloud => Some(Source::Bytes(Vec::new())),
+            data => data,
+        };
         let parts = [
-            (Some(layout.userdata_name()), Some(self.data)),
+            (Some(layout.userdata_name()), data),
             (layout.metadata_name(), self.meta_data),
             (layout.network_config_name(), self.network_config),
             (layout.vendor_data_name(), self.vendor_data),

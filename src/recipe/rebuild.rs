@@ -4,7 +4,8 @@ use crate::error::{Result, ensure};
 
 use super::Recipe;
 use crate::{
-    image::{Image, Kind, source::Source},
+    datasource::layout::Layout,
+    image::{Image, Kind},
     manifest::{self, inventory::Contents},
 };
 
@@ -26,7 +27,7 @@ impl Recipe {
             layout,
             volume_id: Some(volume.identifier.clone()),
             seconds: Some(volume.created_at.seconds()),
-            ..Self::new(Source::Bytes(Vec::new()))
+            ..Self::default()
         };
         let mut has_data = false;
         for record in contents.records.iter().filter(|record| record.kind == Kind::File) {
@@ -35,7 +36,7 @@ impl Recipe {
             let part = |name: Option<&str>| name.is_some_and(is);
             if is(manifest::NAME) || is(manifest::SIGNATURE_NAME) {
             } else if is(layout.userdata_name()) {
-                recipe.data = source;
+                recipe.data = source.into();
                 has_data = true;
             } else if part(layout.metadata_name()) {
                 recipe.meta_data = Some(source);
@@ -47,6 +48,8 @@ impl Recipe {
                 recipe.files.push((record.path.clone(), source));
             }
         }
+        // cloud-init does not need the user data of a config drive.
+        let has_data = has_data || layout == Layout::ConfigDrive;
         let complete = has_data && (layout.metadata_name().is_none() || recipe.meta_data.is_some());
         ensure!(complete, "a file of the layout {layout} is missing");
         Ok(recipe)

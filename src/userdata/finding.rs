@@ -95,6 +95,27 @@ codes! {
     TooLarge "too-large" Error "The user data is larger than the platform accepts."
 }
 
+impl Code {
+    /// Whether cloud-init ignores the whole file with such a mistake in it.
+    #[must_use]
+    pub fn loses_data(self) -> bool {
+        matches!(
+            self,
+            Self::ByteOrderMark
+                | Self::Utf16
+                | Self::Binary
+                | Self::JsonSyntax
+                | Self::TooDeep
+                | Self::YamlSyntax
+                | Self::AliasExpansion
+                | Self::NoMapping
+                | Self::NoHeader
+                | Self::VolumeIdentifier
+                | Self::Unread
+        )
+    }
+}
+
 /// A mistake in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {

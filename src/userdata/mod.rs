@@ -3,7 +3,6 @@
 pub mod authorized_keys;
 #[cfg(feature = "yaml")]
 pub mod binary;
-#[cfg(feature = "yaml")]
 pub mod cloud_config;
 #[cfg(feature = "yaml")]
 pub mod config_tree;

@@ -212,7 +212,7 @@ fn build(text: &str) {
         shard: batch::Shard::ALL,
         keep_going: true,
         force: false,
-        strict: false,
+        tolerance: metadata_image::check::Tolerance::Usual,
         digests: false,
         sync: false,
         seconds: None,

@@ -2,24 +2,14 @@
 //!
 //! Source: cloud-init's documentation of user-data formats.
 
-use super::yaml::check_mapping;
+use super::{
+    part_type::{PartType, is_mime},
+    yaml::check_mapping,
+};
 use crate::userdata::{
     finding::{Code, Finding},
     line_ends::check_line_ends,
 };
-
-/// The beginnings of user data that cloud-init recognizes, in lower case.
-const HEADERS: [&str; 9] = [
-    CLOUD_CONFIG,
-    "#!",
-    "#include",
-    "#cloud-boothook",
-    "#part-handler",
-    TEMPLATE,
-    "content-type:",
-    "mime-version:",
-    "from ",
-];
 
 /// The header of YAML.
 const CLOUD_CONFIG: &str = "#cloud-config";
@@ -45,11 +35,10 @@ const KEYS: [&str; 14] = [
 /// The header of a template, which another header follows.
 const TEMPLATE: &str = "## template: jinja";
 
-/// Whether user data starts with a header that cloud-init recognizes.
+/// Whether user data starts with a header that cloud-init or cloudbase-init recognizes.
 #[must_use]
 pub fn has_header(data: &[u8]) -> bool {
-    let begins: Vec<_> = data.iter().take(32).map(u8::to_ascii_lowercase).collect();
-    HEADERS.iter().any(|header| begins.starts_with(header.as_bytes()))
+    is_mime(data) || PartType::of_content(data).is_some()
 }
 
 /// Checks user data that is not a config tree. `for_cloud_init`: cloud-init reads it; otherwise any text is accepted, unless

@@ -25,7 +25,7 @@ pub(crate) fn run(data: &[u8]) {
         shard: Shard::ALL,
         keep_going: true,
         force: true,
-        strict: false,
+        tolerance: metadata_image::check::Tolerance::Usual,
         digests: data.len() % 2 == 1,
         sync: false,
         seconds: None,

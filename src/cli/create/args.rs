@@ -1,0 +1,332 @@
+//! The arguments of `metadata create`, and the recipe that they describe.
+
+use std::{
+    env,
+    ffi::{OsStr, OsString},
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::{
+    ArgGroup,
+    builder::{OsStringValueParser, StringValueParser, TypedValueParser},
+};
+use metadata_image::{
+    check::Tolerance,
+    datasource::layout::Layout,
+    image::source::Source,
+    manifest::Statement,
+    recipe::{
+        self, Recipe,
+        user_data::{UserData, UserDataPart, read_admin_pass, split_part},
+    },
+};
+
+use super::{
+    super::{errors::Usage, pack::pack_directory, streams::is_dash},
+    operands::Operands,
+};
+
+/// Build an image from a string, files, a directory or standard input
+///
+/// Accepts the same arguments as 'linuxkit metadata create'; -data and
+/// -data-file may have one dash or two. The image has Rock Ridge and Joliet
+/// names. Only its owner can read it. The same input always makes the same
+/// image. It replaces an old image completely or not at all.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(after_help = EXAMPLES, override_usage = USAGE, group = ArgGroup::new("source"))]
+pub(crate) struct Args {
+    /// The image to write; '-' is standard output
+    image: Option<OsString>,
+
+    /// The data itself, a string; use '--' before data that begins with '-'.
+    /// Other users of this machine can read it while the program runs, so give a
+    /// secret in a file, or on standard input with '--user-data -'
+    data: Option<OsString>,
+
+    /// Operands that are left over, for an error that says what to write.
+    #[arg(hide = true)]
+    further: Vec<OsString>,
+
+    /// The image to write; then the first operand is DATA
+    #[arg(short, long, value_name = "IMAGE")]
+    output: Option<OsString>,
+
+    /// The data itself, as DATA
+    #[arg(
+        long = "data",
+        id = "DATA_STRING",
+        value_name = "STRING",
+        group = "source",
+        allow_hyphen_values = true
+    )]
+    data_string: Option<OsString>,
+
+    /// A file with the data; '-' is standard input. Several files become one
+    /// MIME document for cloud-init (repeatable); TYPE is needed if the first
+    /// line does not say it, such as x-shellscript-per-boot
+    #[arg(
+        long,
+        visible_alias = "data-file",
+        value_name = "PATH[:TYPE]",
+        group = "source",
+        allow_hyphen_values = true
+    )]
+    user_data: Vec<OsString>,
+
+    /// A directory with the files of a seed: user-data, meta-data,
+    /// network-config and vendor-data, or openstack/latest
+    #[arg(long, value_name = "DIR", group = "source")]
+    from: Option<PathBuf>,
+
+    /// A directory to make the data from: JSON for LinuxKit, as 'metadata pack'
+    /// prints it
+    #[arg(long, value_name = "DIR", group = "source")]
+    data_dir: Option<PathBuf>,
+
+    /// With --data-dir: follow symbolic links, and store what they point to
+    #[arg(long, requires = "data_dir")]
+    follow: bool,
+
+    /// Where the guest looks for the data: linuxkit, nocloud or configdrive
+    /// [default: linuxkit, or that of the directory of --from]
+    #[arg(
+        short,
+        long,
+        long_help = LAYOUTS,
+        value_parser = StringValueParser::new().try_map(|name| name.parse::<Layout>())
+    )]
+    layout: Option<Layout>,
+
+    /// Another file for the image; NAME may have directories (repeatable)
+    #[arg(
+        long = "file", value_name = "NAME=PATH",
+        value_parser = OsStringValueParser::new().try_map(|value| split(&value))
+    )]
+    files: Vec<(Vec<u8>, PathBuf)>,
+
+    /// The meta-data file; generated if it is not given (not for linuxkit)
+    #[arg(long, value_name = "PATH")]
+    meta_data: Option<PathBuf>,
+
+    /// The network configuration (not for linuxkit)
+    #[arg(short = 'N', long, value_name = "PATH")]
+    network_config: Option<PathBuf>,
+
+    /// The vendor data (not for linuxkit)
+    #[arg(long, value_name = "PATH")]
+    vendor_data: Option<PathBuf>,
+
+    /// The host name, for generated meta-data
+    #[arg(short = 'H', long, value_name = "NAME")]
+    hostname: Option<String>,
+
+    /// A file with public keys, for generated meta-data (repeatable)
+    #[arg(long = "ssh-key", value_name = "PATH")]
+    ssh_keys: Vec<PathBuf>,
+
+    /// The instance ID, for generated meta-data [default: derived from the
+    /// content, so it changes when the content does]
+    #[arg(long, value_name = "ID")]
+    instance_id: Option<String>,
+
+    /// A file with the administrator's password for cloudbase-init, that only
+    /// you can read (only for configdrive)
+    #[arg(long, value_name = "PATH")]
+    admin_pass_file: Option<PathBuf>,
+
+    /// The volume identifier, at most 32 bytes [default: that of the layout]
+    #[arg(long, value_name = "ID")]
+    volume_id: Option<String>,
+
+    /// A string about this boot for a policy in the guest; adds a manifest to
+    /// the image (repeatable)
+    #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
+    run_metadata: Vec<String>,
+
+    /// The name of this boot in the manifest [default: derived from the content]
+    #[arg(long, value_name = "ID", requires = "run_metadata")]
+    run_id: Option<String>,
+
+    /// The permission bits of the image file [default: 0600]
+    #[arg(long, value_name = "OCTAL", value_parser = recipe::parse_mode)]
+    pub(super) mode: Option<u32>,
+
+    /// Sync the image to disk, even if it does not replace a file
+    #[arg(long)]
+    pub(super) sync: bool,
+
+    /// Replace a file that is not an image
+    #[arg(long)]
+    pub(super) force: bool,
+
+    /// Treat warnings as errors
+    #[arg(long)]
+    strict: bool,
+
+    /// Build the image even if cloud-init will ignore its data
+    #[arg(long, conflicts_with = "strict")]
+    lenient: bool,
+
+    /// Describe the image as JSON, with SHA-256 digests
+    #[arg(long)]
+    pub(super) json: bool,
+
+    /// Print no message on success, and no progress
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+const USAGE: &str = "\
+metadata create [OPTIONS] IMAGE DATA
+       metadata create [OPTIONS] IMAGE --data STRING
+       metadata create [OPTIONS] IMAGE --user-data PATH...
+       metadata create [OPTIONS] IMAGE --from DIR
+       metadata create [OPTIONS] IMAGE --data-dir DIR";
+
+const LAYOUTS: &str = "\
+Where the guest looks for the data:
+linuxkit: file config, volume CIDATA
+nocloud: user-data and meta-data, volume CIDATA; also called cloud-init
+configdrive: openstack/latest/user_data and meta_data.json, volume config-2
+[default: linuxkit, or that of the directory of --from]";
+
+const EXAMPLES: &str = "\
+Examples:
+  metadata create meta.iso 'hello'
+  metadata create meta.iso -data-file=config.json
+  metadata create meta.iso --data-dir config
+  metadata create --layout nocloud --user-data user.yaml \\
+      --hostname web --ssh-key ~/.ssh/id_ed25519.pub seed.iso
+  metadata create --from seed seed.iso
+  metadata create --file models/base.bin=base.bin meta.iso '{}'
+  generate-config | metadata create --user-data - - > meta.iso
+
+SOURCE_DATE_EPOCH sets the date of the image, in seconds since 1970. The default
+is 1980-01-01.";
+
+fn split(argument: &OsStr) -> Result<(Vec<u8>, PathBuf)> {
+    let bytes = argument.as_bytes();
+    let middle = bytes.iter().position(|&byte| byte == b'=').context("not in the form NAME=PATH")?;
+    let path = &bytes[middle + 1..];
+    ensure!(!path.is_empty(), "PATH is missing");
+    Ok((bytes[..middle].to_vec(), OsString::from_vec(path.to_vec()).into()))
+}
+
+impl Args {
+    /// IMAGE and DATA, wherever they were given.
+    pub(super) fn operands(&self) -> Result<Operands<'_>, Usage> {
+        let layout = self.layout.unwrap_or_default();
+        let mut operands = [&self.image, &self.data].into_iter().flatten().chain(&self.further);
+        let image = match &self.output {
+            Some(image) => image,
+            None => operands.next().ok_or_else(|| {
+                Usage(
+                    "IMAGE is missing: the image to write, before the data (--help shows the usage)"
+                        .to_owned(),
+                )
+            })?,
+        };
+        let data = operands.next().map(OsString::as_os_str);
+        let operands = Operands { image: Path::new(image), data, layout, further: operands.collect() };
+        operands.check_number()?;
+        if data.is_some() && self.has_source() {
+            return Err(operands.too_much_data());
+        }
+        if data.is_none() && !self.has_source() && layout == Layout::LinuxKit {
+            return Err(operands.no_data());
+        }
+        Ok(operands)
+    }
+
+    fn has_source(&self) -> bool {
+        self.data_string.is_some()
+            || !self.user_data.is_empty()
+            || self.from.is_some()
+            || self.data_dir.is_some()
+    }
+
+    /// The first file that the user data comes from.
+    pub(super) fn data_file(&self) -> Option<&Path> {
+        self.user_data.first().map(Path::new)
+    }
+
+    /// The directory that LinuxKit's data is made from.
+    pub(super) fn packed_directory(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
+    }
+
+    /// What is tolerated.
+    pub(super) fn tolerance(&self) -> Tolerance {
+        tolerance(self.strict, self.lenient)
+    }
+
+    /// What to build.
+    pub(super) fn recipe(&self, data: Option<&OsStr>) -> Result<Recipe> {
+        let mut recipe = match &self.from {
+            Some(directory) => Recipe::of_seed(directory, self.layout)?,
+            None => Recipe { layout: self.layout.unwrap_or_default(), ..Recipe::default() },
+        };
+        if let Some(data) = data.or(self.data_string.as_deref()) {
+            recipe.data = Source::Bytes(data.as_bytes().to_vec()).into();
+        } else if let Some(directory) = &self.data_dir {
+            recipe.data = Source::Bytes(pack_directory(directory, self.follow)?).into();
+        } else if !self.user_data.is_empty() {
+            recipe.data = self.user_data()?;
+        }
+        let part =
+            |path: &Option<PathBuf>, role| path.as_deref().map(|path| file_or_standard_input(path, role));
+        let file = |(name, path): &(Vec<u8>, PathBuf)| (name.clone(), file_or_standard_input(path, "file"));
+        let admin_pass = self.admin_pass_file.as_deref().map(read_admin_pass).transpose()?;
+        recipe.files.extend(self.files.iter().map(file));
+        Ok(Recipe {
+            volume_id: self.volume_id.clone(),
+            meta_data: part(&self.meta_data, "meta-data file").or(recipe.meta_data),
+            network_config: part(&self.network_config, "network-config file").or(recipe.network_config),
+            vendor_data: part(&self.vendor_data, "vendor-data file").or(recipe.vendor_data),
+            hostname: self.hostname.clone(),
+            ssh_keys: self.ssh_keys.clone(),
+            instance_id: self.instance_id.clone(),
+            admin_pass,
+            seconds: source_date_epoch()?,
+            statement: (!self.run_metadata.is_empty()).then(|| Statement {
+                run_id: self.run_id.clone(),
+                user_provided_metadata: self.run_metadata.clone(),
+                ..Statement::default()
+            }),
+            ..recipe
+        })
+    }
+
+    fn user_data(&self) -> Result<UserData> {
+        let part = |argument: &OsString| -> Result<UserDataPart> {
+            let (path, kind) = split_part(argument)?;
+            Ok(UserDataPart { source: file_or_standard_input(&path, "data file"), kind })
+        };
+        Ok(UserData::of_parts(self.user_data.iter().map(part).collect::<Result<_>>()?))
+    }
+}
+
+fn file_or_standard_input(path: &Path, role: &'static str) -> Source {
+    if is_dash(path.as_os_str()) { Source::StandardInput } else { Source::file(path, role) }
+}
+
+/// What `--strict` and `--lenient` mean.
+pub(crate) fn tolerance(strict: bool, lenient: bool) -> Tolerance {
+    match (strict, lenient) {
+        (true, _) => Tolerance::Strict,
+        (_, true) => Tolerance::Lenient,
+        _ => Tolerance::Usual,
+    }
+}
+
+/// The date that the environment sets for reproducible builds, in seconds since 1970.
+pub(crate) fn source_date_epoch() -> Result<Option<u64>> {
+    let Some(value) = env::var_os("SOURCE_DATE_EPOCH") else { return Ok(None) };
+    let digits = value.to_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let seconds = digits.and_then(|digits| digits.parse().ok());
+    let usage = || Usage(format!("SOURCE_DATE_EPOCH {value:?} is not a number of seconds since 1970"));
+    Ok(Some(seconds.ok_or_else(usage)?))
+}

@@ -1,0 +1,258 @@
+//! `metadata create`.
+
+mod args;
+mod operands;
+
+use std::{
+    fs::File,
+    io::{self, IsTerminal, Write},
+    path::Path,
+};
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use metadata_image::{
+    check::{CheckedText, Prepared, Tolerance},
+    datasource::layout::Layout,
+    encoding::hex,
+    image::{
+        digests::digests,
+        iso9660::writer::{Draft, PlacedFile, WrittenImage},
+    },
+    output::atomic_file::{Replacement, Target, standard_output},
+    recipe::{self, Recipe, Warning, seed::seed_layout},
+    userdata::finding::{Finding, Lines},
+};
+use serde::Serialize;
+
+use super::{
+    errors::{Usage, to_library_error},
+    escape::pretty_json,
+    overwrite::check_replaceable,
+    progress::Bar,
+    render::{Count, full_name, paragraphs},
+    signals::clean_up_on_signals,
+    streams::{is_dash, print, say},
+};
+
+pub(crate) use args::{Args, source_date_epoch, tolerance};
+
+use operands::Operands;
+
+/// The most findings that are shown while an image is built; `metadata check` shows all.
+const FINDINGS_SHOWN_MAX: usize = 20;
+
+/// What is added to an error that `--lenient` makes a warning.
+const LENIENT: &str = " (--lenient builds the image anyway)";
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct CreateOutput<'a> {
+    path: String,
+    size: u64,
+    sha256: String,
+    volume_identifier: &'a str,
+    layout: Layout,
+    files: Vec<FileOutput>,
+    warnings: &'a [String],
+}
+
+#[derive(Serialize)]
+pub(super) struct FileOutput {
+    name: String,
+    size: u64,
+    offset: u64,
+    sha256: String,
+}
+
+impl FileOutput {
+    pub(super) fn new(file: &PlacedFile, digest: &[u8]) -> Self {
+        Self {
+            name: String::from_utf8_lossy(&file.name).into_owned(),
+            size: file.extent.len,
+            offset: file.extent.offset,
+            sha256: hex(digest),
+        }
+    }
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Result<()> {
+        let operands = self.operands()?;
+        let recipe = self.recipe(operands.data)?;
+        recipe.check()?;
+        let layout = recipe.layout;
+        let run = Run { args: &self, image: operands.image, layout, warnings: Vec::new() };
+        run.build(&operands, recipe)
+    }
+}
+
+/// One run of the command.
+struct Run<'a> {
+    args: &'a Args,
+    image: &'a Path,
+    layout: Layout,
+    /// What was warned of.
+    warnings: Vec<String>,
+}
+
+impl Run<'_> {
+    fn build(mut self, operands: &Operands, recipe: Recipe) -> Result<()> {
+        if is_dash(self.image.as_os_str()) {
+            return self.write_to_standard_output(operands, recipe);
+        }
+        let image = self.image;
+        let building = || format!("building image {image:?}");
+        let target = Target::resolve(image).with_context(building)?;
+        if let Some(path) = recipe.paths().find(|path| target.is_same_file(path)) {
+            return Err(anyhow!("the image is the same file as {path:?}")).with_context(building);
+        }
+        let data = operands.data.map(Path::new).or(self.args.data_file());
+        let check_old = |old: io::Result<Option<File>>| {
+            if self.args.force { Ok(()) } else { check_replaceable(old, image, data) }
+        };
+        check_old(target.open_old()).with_context(building)?;
+        clean_up_on_signals()?;
+        let identifier = recipe.volume_identifier().to_owned();
+        let draft = self.draft(operands, recipe)?;
+        let mut progress = Bar::new(self.args.quiet);
+        let file = target.create(self.args.mode.unwrap_or(recipe::MODE)).with_context(building)?;
+        let written = draft.write_to_file(file.file(), &mut progress).with_context(building)?;
+        self.warn_of_written(&written)?;
+        let json = if self.args.json {
+            Some(self.describe(&file, &written, &identifier, &mut progress)?)
+        } else {
+            None
+        };
+        drop(progress);
+        file.commit(self.args.sync, |old| check_old(Ok(old)).map_err(to_library_error))
+            .with_context(building)?;
+        if let Some(json) = json {
+            print(&json)?;
+        }
+        self.report(written.bytes);
+        Ok(())
+    }
+
+    /// Writes the image to standard output.
+    fn write_to_standard_output(&mut self, operands: &Operands, recipe: Recipe) -> Result<()> {
+        let args = self.args;
+        for (given, option) in [(args.json, "--json"), (args.sync, "--sync"), (args.mode.is_some(), "--mode")]
+        {
+            if given {
+                return Err(
+                    Usage(format!("{option} cannot be used when the image goes to standard output")).into()
+                );
+            }
+        }
+        ensure!(!io::stdout().is_terminal(), "writing the image: standard output is a terminal");
+        let draft = self.draft(operands, recipe)?;
+        let out = standard_output().context("writing the image to standard output")?;
+        let mut progress = Bar::new(args.quiet);
+        let written =
+            draft.write_to_output(&out, &mut progress).context("writing the image to standard output")?;
+        drop(progress);
+        self.warn_of_written(&written)?;
+        self.report(written.bytes);
+        Ok(())
+    }
+
+    /// Prints a warning, or fails with it.
+    fn warn(&mut self, Warning { text, loses_data }: Warning) -> Result<()> {
+        let tolerance = self.args.tolerance();
+        if tolerance.refuses(self.layout, loses_data) {
+            bail!("{text}{}", if tolerance == Tolerance::Usual { LENIENT } else { "" });
+        }
+        say(&format!("warning: {text}"));
+        self.warnings.push(text);
+        Ok(())
+    }
+
+    /// Prints the warning that is known only after the image has been written.
+    fn warn_of_written(&mut self, written: &WrittenImage) -> Result<()> {
+        written.mistakable.clone().map_or(Ok(()), |text| self.warn(text.into()))
+    }
+
+    /// Prepares the image, and prints warnings and findings.
+    fn draft(&mut self, operands: &Operands, recipe: Recipe) -> Result<Draft> {
+        if let Some(mistake) = operands.mistake() {
+            if self.layout != Layout::LinuxKit && self.args.tolerance() != Tolerance::Lenient {
+                return Err(Usage(mistake).into());
+            }
+            self.warn(mistake.into())?;
+        }
+        if let Some(directory) = self.args.packed_directory()
+            && let Some(layout) = seed_layout(directory)?
+        {
+            let text = format!(
+                "{directory:?} has the files of the layout {layout}, but becomes JSON for LinuxKit; for the seed: metadata create --from DIR"
+            );
+            self.warn(Warning { text, loses_data: true })?;
+        }
+        let mut prepared = Prepared::new(recipe)?;
+        for warning in std::mem::take(&mut prepared.warnings) {
+            self.warn(warning)?;
+        }
+        prepared.check(|checked| self.show_findings(&checked).map_err(to_library_error))?;
+        Ok(prepared.draft)
+    }
+
+    /// Prints the findings about a file for the image.
+    fn show_findings(&mut self, checked: &CheckedText) -> Result<()> {
+        let image = self.image.to_string_lossy();
+        let mut shown = paragraphs(&image, checked, &io::stderr());
+        for paragraph in shown.by_ref().take(FINDINGS_SHOWN_MAX) {
+            drop(writeln!(io::stderr(), "{paragraph}"));
+        }
+        let more = checked.findings.len().saturating_sub(FINDINGS_SHOWN_MAX);
+        if more > 0 {
+            say(&format!("{more} more findings; metadata check shows all of them"));
+        }
+        let name = full_name(&image, checked);
+        let lines = Lines::of(&checked.text);
+        let listed = checked.findings.iter().take(FINDINGS_SHOWN_MAX);
+        self.warnings.extend(listed.map(|finding| finding.in_one_line(&name, &lines)));
+        let tolerance = self.args.tolerance();
+        let refused = |finding: &&Finding| tolerance.refuses(self.layout, finding.code.loses_data());
+        if checked.findings.iter().any(|finding| refused(&finding)) {
+            let count = Count::of(std::slice::from_ref(checked));
+            match tolerance {
+                Tolerance::Strict => bail!("{name} has {count}"),
+                _ => bail!("{name} has {count}; cloud-init would ignore the file{LENIENT}"),
+            }
+        }
+        Ok(())
+    }
+
+    fn describe(
+        &self,
+        file: &Replacement,
+        written: &WrittenImage,
+        identifier: &str,
+        progress: &mut Bar,
+    ) -> Result<String> {
+        let digests = digests(file.file(), written, progress).context("reading the image back")?;
+        let files = written.files.iter().zip(&digests.files);
+        let files = files.map(|(file, digest)| FileOutput::new(file, digest));
+        let made = CreateOutput {
+            path: self.image.display().to_string(),
+            size: written.bytes,
+            sha256: hex(&digests.image),
+            volume_identifier: identifier,
+            layout: self.layout,
+            files: files.collect(),
+            warnings: &self.warnings,
+        };
+        pretty_json(&made)
+    }
+
+    fn report(&self, bytes: u64) {
+        if !self.args.quiet {
+            let image = if is_dash(self.image.as_os_str()) {
+                "standard output"
+            } else {
+                &*self.image.to_string_lossy()
+            };
+            say(&format!("{image}: {bytes} bytes, layout {}", self.layout));
+        }
+    }
+}

@@ -1,0 +1,287 @@
+//! Errors of the command line: each on one line, with the words that were probably meant.
+
+use std::{ffi::OsString, mem};
+
+use clap::{
+    Command,
+    builder::Arg,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+/// Options that `linuxkit` spells with one dash.
+const ONE_DASH: [&str; 2] = ["data", "data-file"];
+
+/// Options of other programs, and what to write.
+const OF_OTHERS: [(&str, &str); 21] = [
+    ("V", "--volume-id ID sets the volume identifier, and --vendor-data PATH is cloud-localds' -V"),
+    ("f", "--force replaces a file that is not an image, and --file NAME=PATH adds a file"),
+    ("i", "--instance-id ID sets the instance ID"),
+    ("k", "--ssh-key PATH adds public keys"),
+    ("m", "--meta-data PATH is the meta-data file"),
+    ("d", "an image is always raw; qemu-img convert makes other formats"),
+    ("J", "every image has Joliet and Rock Ridge names"),
+    ("R", "every image has Joliet and Rock Ridge names"),
+    ("r", "every image has Joliet and Rock Ridge names"),
+    ("JR", "every image has Joliet and Rock Ridge names"),
+    ("joliet", "every image has Joliet and Rock Ridge names"),
+    ("rock", "every image has Joliet and Rock Ridge names"),
+    ("rational-rock", "every image has Joliet and Rock Ridge names"),
+    ("volid", "--volume-id ID sets the volume identifier"),
+    ("label", "--volume-id ID sets the volume identifier"),
+    ("disk-format", "an image is always raw; qemu-img convert makes other formats"),
+    ("filesystem", "every image is ISO 9660"),
+    ("ssh-keys", "--ssh-key PATH adds public keys"),
+    ("public-key", "--ssh-key PATH adds public keys"),
+    ("host-name", "--hostname NAME sets the host name"),
+    ("format", "--layout NAME says where the guest looks for the data"),
+];
+
+/// Subcommands of other programs, and what to write.
+const COMMANDS_OF_OTHERS: [(&str, &str); 10] = [
+    ("version", "--version prints the version"),
+    ("build", "create builds an image"),
+    ("make", "create builds an image"),
+    ("new", "create builds an image"),
+    ("inspect", "show describes an image"),
+    ("list", "show lists the files of an image"),
+    ("validate", "check finds mistakes"),
+    ("lint", "check finds mistakes"),
+    ("schema", "check finds mistakes"),
+    ("unpack", "extract --into DIR writes the files of an image, and apply those of user data"),
+];
+
+/// How many letters of a word may be wrong for it to be taken for another one.
+const LETTERS_WRONG_MAX: usize = 2;
+
+/// Gives `-data` and `-data-file`, alone or with `=` and a value, the second dash that clap needs.
+///
+/// The argument after such an option is its value and is not changed, nor is anything after `--`.
+pub(super) fn with_two_dashes(arguments: impl Iterator<Item = OsString>) -> impl Iterator<Item = OsString> {
+    let mut options = true;
+    let mut value = false;
+    arguments.map(move |argument| {
+        if !options || mem::take(&mut value) {
+            return argument;
+        }
+        options = argument != "--";
+        let bytes = argument.as_encoded_bytes();
+        for option in ONE_DASH {
+            let after = |dashes: &str| bytes.strip_prefix(dashes.as_bytes())?.strip_prefix(option.as_bytes());
+            value = after("-").or(after("--")) == Some(b"");
+            if after("-").is_some_and(|rest| rest.is_empty() || rest.starts_with(b"=")) {
+                let mut spelled = OsString::from("-");
+                spelled.push(&argument);
+                return spelled;
+            }
+            if value {
+                break;
+            }
+        }
+        argument
+    })
+}
+
+/// Fails if an argument is a long option with one dash, such as `-hostname`, which clap would read as `-h` and more.
+/// `command`: the subcommand; `arguments`: those after its name.
+pub(super) fn check_dashes(command: &Command, arguments: &[OsString]) -> Result<(), clap::Error> {
+    let mut is_value = false;
+    for argument in arguments.iter().filter_map(|argument| argument.to_str()) {
+        if argument == "--" {
+            break;
+        }
+        let word = argument.split('=').next().unwrap_or_default();
+        if !mem::take(&mut is_value)
+            && let Some(name) = word.strip_prefix('-').filter(|name| name.len() > 1 && !name.starts_with('-'))
+            && !is_bundle(command, name)
+        {
+            return Err(clap::Error::raw(ErrorKind::UnknownArgument, unknown_option(command, word)));
+        }
+        is_value = !argument.contains('=')
+            && option_named(command, word).is_some_and(Arg::is_allow_hyphen_values_set);
+    }
+    Ok(())
+}
+
+/// Whether `name`, after one dash, is short options of `command`, the last one with or without its value.
+fn is_bundle(command: &Command, name: &str) -> bool {
+    if command.get_arguments().any(|argument| has_name(argument, name)) || of_others(name).is_some() {
+        return false;
+    }
+    for letter in name.chars() {
+        let known = command.get_arguments().find(|argument| argument.get_short() == Some(letter));
+        match known {
+            Some(option) if option.get_action().takes_values() => return true,
+            Some(_) => {}
+            None => return false,
+        }
+    }
+    true
+}
+
+fn has_name(argument: &Arg, name: &str) -> bool {
+    argument.get_long_and_visible_aliases().is_some_and(|names| names.contains(&name))
+}
+
+/// The option that is written like this, with its dashes.
+fn option_named<'a>(command: &'a Command, word: &str) -> Option<&'a Arg> {
+    let name = word.strip_prefix("--")?;
+    command.get_arguments().find(|argument| has_name(argument, name))
+}
+
+fn of_others(name: &str) -> Option<&'static str> {
+    OF_OTHERS.iter().find(|(known, _)| *known == name).map(|(_, words)| *words)
+}
+
+/// What is wrong with an option that the command does not have. `word`: the option with its dashes.
+fn unknown_option(command: &Command, word: &str) -> String {
+    let name = word.trim_start_matches('-');
+    let names = command.get_arguments().filter(|argument| !argument.is_hide_set());
+    let names: Vec<_> = names.filter_map(Arg::get_long_and_visible_aliases).flatten().collect();
+    let instead = if names.contains(&name) {
+        format!("write --{name}, with two dashes")
+    } else if let Some(words) = of_others(name).filter(|_| command.get_name() == "create") {
+        words.to_owned()
+    } else if let Some(near) = nearest(name, &names) {
+        format!("did you mean --{near}?")
+    } else if command.get_name() == "create" {
+        "write -- before data that begins with a dash".to_owned()
+    } else {
+        return format!("unknown option {word} (--help shows the usage)");
+    };
+    format!("unknown option {word}; {instead} (--help shows the usage)")
+}
+
+/// The word that `word` was probably meant to be.
+fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
+    let letters = |known: &&&str| strsim::osa_distance(word, known);
+    let near = words.iter().min_by_key(letters)?;
+    (letters(&near) <= LETTERS_WRONG_MAX.min(near.len() / 3)).then_some(near)
+}
+
+/// A clap error on one line, like our other errors. `program`: all commands, with their arguments; `name`: the one that was
+/// called.
+pub(crate) fn in_one_line(error: &clap::Error, program: &Command, name: Option<&str>) -> String {
+    let context = |kind| match error.get(kind) {
+        Some(ContextValue::String(word)) => Some(word.as_str()),
+        _ => None,
+    };
+    let command = name.and_then(|name| program.find_subcommand(name));
+    match (error.kind(), context(ContextKind::InvalidArg), context(ContextKind::InvalidSubcommand)) {
+        (ErrorKind::UnknownArgument, Some(word), _) => match command {
+            Some(command) if word.starts_with('-') => {
+                unknown_option(command, word.split('=').next().unwrap_or(word))
+            }
+            Some(command) => format!(
+                "unexpected argument {word:?}: the command is {} (--help shows more)",
+                operands_of(command)
+            ),
+            None => format!("unknown option {word} (--help shows the usage)"),
+        },
+        (ErrorKind::InvalidSubcommand, _, Some(word)) => unknown_command(program, word),
+        (ErrorKind::MissingRequiredArgument, ..) if command.is_some() => {
+            missing(command.unwrap_or(program), error)
+        }
+        _ => plain(error),
+    }
+}
+
+fn unknown_command(program: &Command, word: &str) -> String {
+    let names = program.get_subcommands().filter(|command| !command.is_hide_set());
+    let names: Vec<_> = names.flat_map(Command::get_name_and_visible_aliases).collect();
+    let other = COMMANDS_OF_OTHERS.iter().find(|(known, _)| *known == word);
+    match (other, nearest(word, &names)) {
+        (Some((_, words)), _) => format!("unknown command {word:?}; {words}"),
+        (None, Some(near)) => format!("unknown command {word:?}; did you mean {near}?"),
+        (None, None) => format!("unknown command {word:?} (--help lists the commands)"),
+    }
+}
+
+/// The arguments that are missing, each with the first sentence of its help.
+fn missing(command: &Command, error: &clap::Error) -> String {
+    let Some(ContextValue::Strings(names)) = error.get(ContextKind::InvalidArg) else { return plain(error) };
+    let described = |name: &String| {
+        let of_name = |argument: &&Arg| argument.to_string() == *name;
+        let help = command.get_arguments().find(of_name).and_then(Arg::get_help).map(ToString::to_string);
+        let help = help.unwrap_or_default();
+        let first = help.split([';', '[', '(']).next().unwrap_or_default().trim();
+        let name = name.replace(['<', '>'], "");
+        if first.is_empty() { name } else { format!("{name} ({})", lower_first(first)) }
+    };
+    let names: Vec<_> = names.iter().map(described).collect();
+    let verb = if names.len() == 1 { "is" } else { "are" };
+    format!(
+        "{} {verb} missing: the command is {} (--help shows more)",
+        names.join(" and "),
+        operands_of(command)
+    )
+}
+
+/// `metadata NAME` with the operands of the command, in the order that works.
+fn operands_of(command: &Command) -> String {
+    let mut command = command.clone();
+    let usage = command.render_usage().to_string();
+    let first = usage.lines().next().unwrap_or_default().trim_start_matches("Usage: ");
+    first.replace(" [OPTIONS]", "")
+}
+
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_lowercase().to_string()).unwrap_or_default();
+    first + letters.as_str()
+}
+
+/// A clap error in its own words, on one line.
+fn plain(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let one_line = |paragraph: &str| paragraph.split_whitespace().collect::<Vec<_>>().join(" ");
+    let said: Vec<_> = text
+        .split("\n\n")
+        .map(one_line)
+        .filter(|paragraph| {
+            !paragraph.is_empty()
+                && !paragraph.starts_with("Usage:")
+                && !paragraph.starts_with("For more information")
+                && !paragraph.starts_with("tip: to pass")
+        })
+        .map(|paragraph| paragraph.trim_start_matches("error: ").trim_start_matches("tip: ").to_owned())
+        .collect();
+    let said = said.join("; ");
+    if said.contains("(--help") { said } else { format!("{said} (--help shows the usage)") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_with_one_dash_get_a_second_one() {
+        let spell = |arguments: &[&str]| -> Vec<String> {
+            with_two_dashes(arguments.iter().map(OsString::from))
+                .map(|argument| argument.into_string().unwrap())
+                .collect()
+        };
+        assert_eq!(spell(&["-data", "x", "-data-file", "y"]), ["--data", "x", "--data-file", "y"]);
+        assert_eq!(spell(&["-data=x", "-data-file=-"]), ["--data=x", "--data-file=-"]);
+        assert_eq!(spell(&["-data", "-data"]), ["--data", "-data"]);
+        assert_eq!(spell(&["--data-file", "-data", "-data=x"]), ["--data-file", "-data", "--data=x"]);
+        assert_eq!(spell(&["--", "-data"]), ["--", "-data"]);
+        assert_eq!(spell(&["-database", "-data-files", "-d"]), ["-database", "-data-files", "-d"]);
+    }
+
+    #[test]
+    fn only_a_word_that_is_nearly_right_is_suggested() {
+        let words = ["vendor-data", "force", "hostname", "verify", "show", "ssh-key"];
+        for (word, expected) in [
+            ("user-data", None),
+            ("format", None),
+            ("version", None),
+            ("hostnmae", Some("hostname")),
+            ("host-name", Some("hostname")),
+            ("verfy", Some("verify")),
+            ("shw", Some("show")),
+            ("x", None),
+        ] {
+            assert_eq!(nearest(word, &words), expected, "{word}");
+        }
+    }
+}

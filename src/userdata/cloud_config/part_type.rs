@@ -1,0 +1,116 @@
+//! The kinds of user data that cloud-init and cloudbase-init know: each by its first line, and by its content type as a part of
+//! a MIME document.
+//!
+//! Sources: cloud-init's documentation of user-data formats, and of `cloud-init devel make-mime`; cloudbase-init's documentation
+//! of user data.
+
+/// A kind of user data that can be a part of a MIME document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartType {
+    /// Its content type, such as `text/cloud-config`.
+    pub mime: &'static str,
+    /// How its first line begins, in lower case. Empty: it has no mark, so that its type must be given.
+    marks: &'static [&'static str],
+}
+
+/// All kinds. A mark that begins with another one comes before it.
+pub const PART_TYPES: [PartType; 13] = [
+    PartType { mime: "text/cloud-config-archive", marks: &["#cloud-config-archive"] },
+    PartType { mime: "text/cloud-config-jsonp", marks: &["#cloud-config-jsonp"] },
+    PartType { mime: "text/cloud-config", marks: &["#cloud-config"] },
+    PartType { mime: "text/x-include-once-url", marks: &["#include-once"] },
+    PartType { mime: "text/x-include-url", marks: &["#include"] },
+    PartType { mime: "text/cloud-boothook", marks: &["#cloud-boothook"] },
+    PartType { mime: "text/part-handler", marks: &["#part-handler"] },
+    PartType { mime: "text/jinja2", marks: &["## template: jinja"] },
+    // The last four are cloudbase-init's, which runs a part by the ending of its name.
+    PartType { mime: "text/x-shellscript", marks: &["#!", "#ps1_sysnative", "#ps1_x86", "#ps1", "rem cmd"] },
+    PartType { mime: "text/x-shellscript-per-boot", marks: &[] },
+    PartType { mime: "text/x-shellscript-per-instance", marks: &[] },
+    PartType { mime: "text/x-shellscript-per-once", marks: &[] },
+    GZIP,
+];
+
+/// A part that is compressed. cloud-init unpacks it and then looks at its first line.
+const GZIP: PartType = PartType { mime: "application/gzip", marks: &[] };
+
+/// The first bytes of gzip (RFC 1952, 2.3.1).
+const GZIP_MAGIC: &[u8] = b"\x1f\x8b";
+
+/// The first lines of a MIME document.
+const MIME: [&str; 3] = ["content-type:", "mime-version:", "from "];
+
+/// The longest mark, in bytes.
+const MARK_BYTES_MAX: usize = 32;
+
+impl PartType {
+    /// The kind of this content type, with or without `text/`, in upper or lower case.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        let is = |mime: &str| {
+            mime.eq_ignore_ascii_case(name)
+                || mime.strip_prefix("text/").is_some_and(|short| short.eq_ignore_ascii_case(name))
+        };
+        PART_TYPES.into_iter().find(|known| is(known.mime))
+    }
+
+    /// The kind of data by its first line. `None`: no agent recognizes it.
+    #[must_use]
+    pub fn of_content(data: &[u8]) -> Option<Self> {
+        if data.starts_with(GZIP_MAGIC) {
+            return Some(GZIP);
+        }
+        let begins = beginning(data);
+        let has = |mark: &&str| begins.starts_with(mark.as_bytes());
+        PART_TYPES.into_iter().find(|known| known.marks.iter().any(has))
+    }
+}
+
+/// Whether data starts as a MIME document does.
+#[must_use]
+pub fn is_mime(data: &[u8]) -> bool {
+    let begins = beginning(data);
+    MIME.iter().any(|mark| begins.starts_with(mark.as_bytes()))
+}
+
+fn beginning(data: &[u8]) -> Vec<u8> {
+    data.iter().take(MARK_BYTES_MAX).map(u8::to_ascii_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_line_says_what_it_is() {
+        let mime = |text: &str| PartType::of_content(text.as_bytes()).map(|known| known.mime);
+        for (text, expected) in [
+            ("#cloud-config\n", Some("text/cloud-config")),
+            ("#Cloud-Config-Archive\n", Some("text/cloud-config-archive")),
+            ("#cloud-config-jsonp\n", Some("text/cloud-config-jsonp")),
+            ("#include-once\n", Some("text/x-include-once-url")),
+            ("#include\n", Some("text/x-include-url")),
+            ("#!/bin/sh\n", Some("text/x-shellscript")),
+            ("#ps1_sysnative\n", Some("text/x-shellscript")),
+            ("rem cmd\r\n", Some("text/x-shellscript")),
+            ("## template: jinja\n#cloud-config\n", Some("text/jinja2")),
+            ("packages: []\n", None),
+            ("{}", None),
+            ("", None),
+        ] {
+            assert_eq!(mime(text), expected, "{text:?}");
+        }
+        assert_eq!(PartType::of_content(b"\x1f\x8b\x08"), Some(GZIP));
+        assert!(PART_TYPES.iter().flat_map(|known| known.marks).all(|mark| mark.len() <= MARK_BYTES_MAX));
+    }
+
+    #[test]
+    fn a_name_may_leave_out_the_first_half() {
+        let mime = |name| PartType::of_name(name).map(|known| known.mime);
+        assert_eq!(mime("cloud-config"), Some("text/cloud-config"));
+        assert_eq!(mime("text/X-ShellScript"), Some("text/x-shellscript"));
+        assert_eq!(mime("application/gzip"), Some("application/gzip"));
+        assert_eq!(mime("gzip"), None);
+        assert_eq!(mime("x-python"), None);
+    }
+}
