@@ -5,7 +5,7 @@
 //!
 //! Source: libarchive, `archive_read_support_format_iso9660.c`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use crate::error::{Result, ensure};
 use crate::image::{Extent, Kind, SECTOR_BYTES};
@@ -18,11 +18,16 @@ pub(super) struct SameFiles {
 
 impl SameFiles {
     /// Adds a file with the number in its entries, if they have one, and its extents that are not empty. A directory has one.
-    pub(super) fn add(&mut self, serial: Option<u32>, kind: &Kind, extents: &[Extent]) -> Result<()> {
+    pub(super) fn add(&mut self, serial: Option<u32>, kind: Kind, extents: Vec<Extent>) -> Result<()> {
         let first = extents.first().map(|extent| extent.offset / SECTOR_BYTES);
         let Some(number) = serial.map(u64::from).or(first) else { return Ok(()) };
-        let (known_kind, known) = self.found.entry(number).or_insert_with(|| (*kind, extents.to_vec()));
-        ensure!(known_kind == kind && known == extents, "two files have one number, but not the same bytes");
+        let file = (kind, extents);
+        match self.found.entry(number) {
+            Entry::Occupied(known) => {
+                ensure!(*known.get() == file, "two files have one number, but not the same bytes");
+            }
+            Entry::Vacant(place) => drop(place.insert(file)),
+        }
         Ok(())
     }
 }

@@ -125,7 +125,7 @@ impl TreeWalk<'_> {
     fn run(mut self, root: u64) -> Result<TreeRecords> {
         let root = Directory::open(self.device, root)?;
         let serial = self.own_entries(&root, true)?.serial;
-        self.same_files.add(serial, &Kind::Directory, &[whole(&root)])?;
+        self.same_files.add(serial, Kind::Directory, vec![whole(&root)])?;
         self.ends.insert(root.end());
         let mut levels = vec![Level::new(root, Vec::new())];
         let mut malformed = false;
@@ -186,15 +186,10 @@ impl TreeWalk<'_> {
             Meaning::Other(kind, mode) => (None, kind, mode),
         };
         let extents = if kind == Kind::File { extents_of(parts)? } else { Vec::new() };
-        match &directory {
-            Some(directory) => self.same_files.add(entries.serial, &kind, &[whole(directory)]),
-            None => {
-                // bsdtar takes a file for one with the first sector of this.
-                let first_is_empty = first.data_len() == 0;
-                ensure!(!first_is_empty || extents.is_empty(), "the first extent of a file is empty");
-                self.same_files.add(entries.serial, &kind, &extents)
-            }
-        }?;
+        // bsdtar takes a file for one with the first sector of this.
+        ensure!(first.data_len() > 0 || extents.is_empty(), "the first extent of a file is empty");
+        let places = directory.as_ref().map_or_else(|| extents.clone(), |directory| vec![whole(directory)]);
+        self.same_files.add(entries.serial, kind, places)?;
         let len = extents.iter().map(|extent| extent.len).sum();
         self.records.push(Record { path: path.clone(), kind, mode, len, extents });
         Ok(directory.map(|directory| (path, directory)))
