@@ -147,6 +147,8 @@ fn parse_line(line: &str) -> Result<SignerLine> {
     let (options, key) = if let Ok(key) = PublicKey::parse(rest) {
         (Vec::new(), key)
     } else {
+        // A line of a `.pub` file.
+        ensure!(PublicKey::parse(line).is_err(), "has a key, but no principal before it");
         let (options, rest) = split_options(rest)?;
         (options, PublicKey::parse(rest).ok().context("has no valid public key")?)
     };
@@ -340,8 +342,8 @@ mod tests {
                     "{refused} (line 1: valid-before 2027-01-01T00:00:00Z is not later than valid-after 2027-01-01T00:00:00Z)"
                 ),
             ),
-            (KEY.to_owned(), format!("{refused} (line 1: has no key)")),
             (format!("\"a@b {KEY}"), format!("{refused} (line 1: has no closing quote)")),
+            (KEY.to_owned(), format!("{refused} (line 1: has a key, but no principal before it)")),
             ("a@b ssh-ed25519 AAAA".to_owned(), format!("{refused} (line 1: has no valid public key)")),
         ] {
             assert_eq!(find(&line, None), Err(why), "{line}");

@@ -43,7 +43,9 @@ impl Signature {
     /// # Errors
     /// Fails if the key is encrypted, is in another format, or is on hardware.
     pub fn new(key: &[u8], message: &[u8]) -> Result<Self> {
-        let key = PrivateKey::from_openssh(key).ok().context("not a private key in OpenSSH's format")?;
+        let is_public = || str::from_utf8(key).is_ok_and(|text| PublicKey::parse(text.trim_end()).is_ok());
+        let why = || if is_public() { "a public key" } else { "not a private key in OpenSSH's format" };
+        let key = PrivateKey::from_openssh(key).ok().with_context(why)?;
         ensure!(!key.is_encrypted(), "the key is encrypted");
         let kind = key.algorithm();
         let signed = key.sign(NAMESPACE, HashAlg::Sha512, message);

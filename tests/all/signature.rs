@@ -433,10 +433,10 @@ fn trees_that_do_not_agree_are_refused() {
     let without = craft(&|image| image[at] = b'X');
     let why = "reading Rock Ridge of the root directory: its first entry is not a valid \"SP\"";
     assert_eq!(without, refused(&format!("reading image \"meta.iso\": {why}")));
-    // Extents of something else that is equally long.
+    // Bytes of no file.
     let extent = craft(&|image| {
         let record = joliet("konfig") - 33;
-        let sector = u32::from_le_bytes(image[record + 2..][..4].try_into().unwrap()) + 1;
+        let sector = 16_u32;
         image[record + 2..][..4].copy_from_slice(&sector.to_le_bytes());
         image[record + 6..][..4].copy_from_slice(&sector.to_be_bytes());
     });
@@ -812,10 +812,7 @@ fn keys_that_cannot_sign_here_sign_with_ssh_keygen() {
         signing(&format!("key \"key\": the key is encrypted; {way}"))
     );
     let Ran { stderr, .. } = sandbox.run(["sign", "meta.iso", "--key", "key.pub"]);
-    assert!(
-        stderr.contains("key \"key.pub\": not a private key in OpenSSH's format; ssh-keygen can"),
-        "{stderr}"
-    );
+    assert!(stderr.contains("key \"key.pub\": a public key; ssh-keygen can"), "{stderr}");
     sandbox.write("signature", "x");
     assert_eq!(
         sandbox.run(["sign", "meta.iso", "--signature", "signature"]),

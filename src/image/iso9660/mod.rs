@@ -13,6 +13,7 @@ mod records;
 pub(crate) mod renaming;
 mod rock_ridge;
 mod roots;
+mod same_files;
 mod shown;
 mod staging;
 mod walk;

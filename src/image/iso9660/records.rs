@@ -1,8 +1,8 @@
 //! Directories and the records in them, decoded from their sectors.
 //!
 //! What readers interpret differently is an error, so that no reader sees other files than Linux does: a directory whose own
-//! record points elsewhere, a record across sectors, interleaved files, a file whose records do not belong together. A record
-//! may have an odd length, although ECMA-119, 9.1.12, forbids it: `linuxkit metadata create` writes such records, and every
+//! record points elsewhere, a record across sectors, interleaved files, a file whose records do not belong together; files with
+//! extended attributes, which bsdtar takes for their first bytes; associated files, which it shows. A record may have an odd length, although ECMA-119, 9.1.12, forbids it: `linuxkit metadata create` writes such records, and every
 //! reader except 7-Zip accepts them.
 //!
 //! Sources: ECMA-119, 6.8 and 9.1; for how Linux interprets it, `fs/isofs/{dir,namei,inode}.c`.
@@ -37,6 +37,7 @@ impl DirectoryRecord {
     const NAME: usize = 33;
 
     const DIRECTORY: u8 = 2;
+    /// It belongs to the file of the same name, as a resource fork does (ECMA-119, 9.1.6).
     const ASSOCIATED: u8 = 4;
     const NOT_FINAL: u8 = 0x80;
 
@@ -61,10 +62,15 @@ impl DirectoryRecord {
             bytes[UNIT_LEN] == 0 && bytes[GAP_LEN] == 0,
             "a file is interleaved, which Linux cannot read"
         );
-        let record = Self { bytes: bytes.to_vec() };
-        // Linux adds in 32 bits.
-        ensure!(u32::try_from(record.first_sector()).is_ok(), "a file is past the last sector");
-        Ok(Some(record))
+        ensure!(
+            bytes[Self::ATTRIBUTES_SECTORS] == 0,
+            "a file has extended attributes, which not all readers skip"
+        );
+        ensure!(
+            bytes[Self::FLAGS] & Self::ASSOCIATED == 0,
+            "a file is associated with another, and not all readers hide it"
+        );
+        Ok(Some(Self { bytes: bytes.to_vec() }))
     }
 
     /// Its own length in bytes.
@@ -82,9 +88,9 @@ impl DirectoryRecord {
         self.bytes.get(start..).unwrap_or_default()
     }
 
-    /// The first sector of the file or directory, after the extended attributes.
+    /// The first sector of the file or directory.
     pub(super) fn first_sector(&self) -> u64 {
-        self.number(Self::EXTENT) + u64::from(self.bytes[Self::ATTRIBUTES_SECTORS])
+        self.number(Self::EXTENT)
     }
 
     pub(super) fn data_len(&self) -> u64 {
@@ -93,11 +99,6 @@ impl DirectoryRecord {
 
     pub(super) fn is_directory(&self) -> bool {
         self.flags() & Self::DIRECTORY != 0
-    }
-
-    /// Whether it belongs to the file of the same name, such as a resource fork, and is not shown (ECMA-119, 9.1.6).
-    pub(super) fn is_associated(&self) -> bool {
-        self.flags() & Self::ASSOCIATED != 0
     }
 
     fn flags(&self) -> u8 {
@@ -127,6 +128,8 @@ pub(super) struct Directory {
     at: u64,
     /// Its own record.
     own: DirectoryRecord,
+    /// The record of the directory above.
+    above: Option<DirectoryRecord>,
     has_odd_lengths: bool,
 }
 
@@ -142,11 +145,30 @@ impl Directory {
             is_own && own.is_directory() && own.is_final(),
             "the first record of a directory is not for the directory itself"
         );
-        Ok(Self { first_sector, bytes: own.data_len(), at: 0, own, has_odd_lengths: false })
+        let second = DirectoryRecord::parse(&sector[own.len()..])?;
+        let above = second.filter(|second| second.name() == ABOVE_NAME && second.is_final());
+        let lengths = [own.len(), above.as_ref().map_or(0, DirectoryRecord::len)];
+        Ok(Self {
+            first_sector,
+            bytes: own.data_len(),
+            at: lengths.iter().sum::<usize>() as u64,
+            own,
+            above,
+            has_odd_lengths: lengths.iter().any(|len| !len.is_multiple_of(2)),
+        })
     }
 
     pub(super) fn own(&self) -> &DirectoryRecord {
         &self.own
+    }
+
+    pub(super) fn above(&self) -> Option<&DirectoryRecord> {
+        self.above.as_ref()
+    }
+
+    /// The sector after its last one.
+    pub(super) fn end(&self) -> u64 {
+        self.first_sector + self.bytes.div_ceil(SECTOR_BYTES)
     }
 
     pub(super) fn first_sector(&self) -> u64 {
@@ -160,15 +182,13 @@ impl Directory {
 
     /// The records of the next file or directory: one, or for a file one for each extent.
     pub(super) fn next(&mut self, device: &mut Bounded) -> Result<Option<Vec<DirectoryRecord>>> {
-        let first = loop {
-            match self.next_record(device)? {
-                None => return Ok(None),
-                Some(record) if record.names_itself_or_above() && record.is_final() => {}
-                Some(record) => break record,
-            }
-        };
-        let alone = first.is_directory() || first.names_itself_or_above();
-        ensure!(first.is_final() || !alone, "a directory has more than one extent");
+        let Some(first) = self.next_record(device)? else { return Ok(None) };
+        // Linux does not list such a record, but opens it by the name that its entries give it.
+        ensure!(
+            !first.names_itself_or_above(),
+            "a directory has too many records for itself or the directory above"
+        );
+        ensure!(first.is_final() || !first.is_directory(), "a directory has more than one extent");
         let mut parts = vec![first];
         while !parts[parts.len() - 1].is_final() {
             let next = self.next_record(device)?;

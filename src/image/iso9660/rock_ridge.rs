@@ -5,7 +5,7 @@
 //!
 //! Sources: IEEE P1281 (SUSP) and P1282 (RRIP); for how Linux interprets it, `fs/isofs/rock.c`.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use crate::error::{Result, bail, ensure};
 
@@ -18,7 +18,12 @@ use crate::image::SECTOR_BYTES;
 /// The most continuations of an area (`RR_MAX_CE_ENTRIES`).
 const CONTINUATIONS_MAX: usize = 31;
 
-/// The most bytes of a name that Linux joins from parts; it ignores further parts (`get_rock_ridge_filename`).
+/// The most entries of a file. A file needs about ten. A sector may have 512, and every file may continue in 31 of them, so that
+/// a small image could take long.
+const ENTRIES_MAX: usize = 128;
+
+/// The most bytes of a name that Linux joins from parts; it ignores the part that would make it longer
+/// (`get_rock_ridge_filename`).
 const NAME_BYTES_MAX: usize = 253;
 
 /// The extensions that are Rock Ridge (RRIP 1.12, 4.3, and what came before and after it).
@@ -29,6 +34,10 @@ const XA_BYTES: usize = 14;
 
 /// The smallest entry in bytes.
 const ENTRY_BYTES_MIN: u64 = 4;
+
+/// The flags of a name that stands for the directory itself, and for the one above (`NM`).
+const NAMES_ITSELF: u8 = 2;
+const NAMES_ABOVE: u8 = 4;
 
 /// The most bytes at the end of an area that need not be an entry.
 const PADDING_BYTES_MAX: usize = 2;
@@ -41,6 +50,14 @@ pub(super) struct Entries {
     pub(super) mode: Option<u32>,
     /// The first sector of a directory that belongs here (`CL`).
     pub(super) child: Option<u64>,
+    /// The number of the file, which links to it share (`PX`).
+    pub(super) serial: Option<u32>,
+    /// The sectors in which the entries continue (`CE`).
+    pub(super) continuations: Vec<u64>,
+    /// The flags of a name that stands for a directory.
+    stands_for: Option<u8>,
+    /// How many there are.
+    count: usize,
     /// The signatures of all entries.
     found: BTreeSet<[u8; 2]>,
     /// Whether they say that the volume has Rock Ridge (`ER`).
@@ -54,7 +71,6 @@ pub(super) struct Entries {
 struct Name {
     bytes: Vec<u8>,
     has_ended: bool,
-    is_cut: bool,
 }
 
 /// Where an area continues: a sector, and the range of its bytes (SUSP, 5.1).
@@ -84,7 +100,10 @@ pub(super) fn is_on(device: &mut Bounded, root: &Directory) -> Result<bool> {
 
 /// The entries of a record that is not the first of a volume.
 pub(super) fn read(device: &mut Bounded, record: &DirectoryRecord) -> Result<Entries> {
-    read_area(device, record.system_use())
+    let entries = read_area(device, record.system_use())?;
+    ensure!(entries.stands_for.is_none(), "a file has the name of a directory above it");
+    ensure!(entries.name.is_none() || entries.name().is_some(), "a file has an empty name");
+    Ok(entries)
 }
 
 /// The entries of a directory's own record. If it is the root, [`is_on`] has read the first of them.
@@ -96,6 +115,15 @@ pub(super) fn read_own(device: &mut Bounded, directory: &Directory, is_root: boo
         entries.child.is_none() && !entries.is_relocated(),
         "a directory's own record says that the directory is elsewhere"
     );
+    // Linux takes the length of the target, or of what was compressed, for that of the directory.
+    ensure!(
+        !entries.is_link() && !entries.is_compressed(),
+        "a directory's own record gives it the length of something else"
+    );
+    entries.check_unnamed(NAMES_ITSELF)?;
+    if let Some(above) = directory.above() {
+        read_area(device, above.system_use())?.check_unnamed(NAMES_ABOVE)?;
+    }
     Ok(entries)
 }
 
@@ -109,6 +137,7 @@ fn read_area(device: &mut Bounded, area: &[u8]) -> Result<Entries> {
             count <= CONTINUATIONS_MAX,
             "the entries of a file have more than {CONTINUATIONS_MAX} continuations"
         );
+        entries.continuations.push(sector);
         let sector = device.sector(sector)?;
         next = entries.add(&sector[start..end])?;
     }
@@ -124,6 +153,13 @@ impl Entries {
     /// The name, if there is one and it is not empty.
     pub(super) fn name(&self) -> Option<&[u8]> {
         self.name.as_ref().map(|name| &name.bytes[..]).filter(|name| !name.is_empty())
+    }
+
+    /// Checks that the record of a directory has no name, by which Linux would open it; a name with these flags is ignored.
+    fn check_unnamed(&self, flags: u8) -> Result<()> {
+        let is_unnamed = self.name.is_none() && self.stands_for.is_none_or(|found| found == flags);
+        ensure!(is_unnamed, "a directory has a name in its own record or in that of the directory above");
+        Ok(())
     }
 
     /// Whether the directory belongs elsewhere, and is not shown here.
@@ -154,18 +190,24 @@ impl Entries {
                 return Ok(None);
             }
             ensure!(len >= 4 && len <= rest.len(), "an entry is too short, or longer than its area");
+            self.count += 1;
+            ensure!(self.count <= ENTRIES_MAX, "a file has more than {ENTRIES_MAX} entries of Rock Ridge");
             let (entry, after) = rest.split_at(len);
             rest = after;
             let (head, data) = entry.split_at(4);
             let signature = [head[0], head[1]];
-            let Some(least) = least_bytes(signature) else { continue };
-            ensure!(head[3] == 1 && data.len() >= least, "a {:?} entry is malformed", text(signature));
+            // bsdtar stops at another.
+            ensure!(signature.iter().all(u8::is_ascii_uppercase), "an entry has an invalid signature");
+            let Some(bytes) = bytes_of(signature) else { continue };
+            let is_whole = head[3] == 1 && bytes.contains(&data.len());
+            ensure!(is_whole, "a {:?} entry is malformed", text(signature));
             match &signature {
                 b"CE" => {
                     ensure!(next.is_none(), "entries continue in two places");
                     next = Some(continuation(data)?);
                 }
-                b"ST" => ensure!(rest.len() <= PADDING_BYTES_MAX, "there are entries after \"ST\""),
+                // bsdtar then ignores the entries of all other files.
+                b"ST" => bail!("an \"ST\" entry ends the entries, which not all readers understand"),
                 b"SP" => bail!("an \"SP\" entry is not the first entry of the volume"),
                 _ => self.add_entry(signature, data)?,
             }
@@ -175,6 +217,7 @@ impl Entries {
 
     fn add_entry(&mut self, signature: [u8; 2], data: &[u8]) -> Result<()> {
         const HAS_NAME: u8 = 8;
+        const SERIAL: usize = 32;
         self.found.insert(signature);
         match &signature {
             b"ER" => {
@@ -183,7 +226,10 @@ impl Entries {
                 self.has_extension |= EXTENSIONS.contains(&id);
             }
             b"RR" => self.denies_name |= data[0] & HAS_NAME == 0,
-            b"PX" => self.mode = Some(number(data, 0)),
+            b"PX" => {
+                self.mode = Some(number(data, 0));
+                self.serial = (data.len() >= SERIAL + 8).then(|| number(data, SERIAL));
+            }
             b"NM" => self.add_name(data[0], &data[1..])?,
             b"CL" => {
                 self.child = Some(number(data, 0).into());
@@ -197,35 +243,40 @@ impl Entries {
 
     fn add_name(&mut self, flags: u8, part: &[u8]) -> Result<()> {
         const CONTINUES: u8 = 1;
-        const NAMES_ITSELF_OR_ABOVE: [u8; 2] = [2, 4];
-        if NAMES_ITSELF_OR_ABOVE.contains(&flags) {
+        if [NAMES_ITSELF, NAMES_ABOVE].contains(&flags) {
+            ensure!(self.stands_for.is_none_or(|found| found == flags), "a file has two names");
+            self.stands_for = Some(flags);
             return Ok(());
         }
         ensure!(flags & !CONTINUES == 0, "a name has flags that not all readers know");
         let name = self.name.get_or_insert_default();
         ensure!(!name.has_ended, "a file has two names");
         name.has_ended = flags & CONTINUES == 0;
-        // Linux ignores the part that would make it longer, and all that follow.
-        name.is_cut |= name.bytes.len() + part.len() > NAME_BYTES_MAX;
-        if !name.is_cut {
-            name.bytes.extend(part);
-        }
+        ensure!(
+            name.bytes.len() + part.len() <= NAME_BYTES_MAX,
+            "a name is longer than {NAME_BYTES_MAX} bytes, which Linux cuts"
+        );
+        name.bytes.extend(part);
         Ok(())
     }
 }
 
-/// The fewest bytes that an entry has after its first four. `None`: the entry is ignored.
-fn least_bytes(signature: [u8; 2]) -> Option<usize> {
+/// How many bytes an entry may have after its first four. `None`: the entry is ignored.
+///
+/// bsdtar ignores a `CE` or a `CL` that is longer than it has to be.
+fn bytes_of(signature: [u8; 2]) -> Option<RangeInclusive<usize>> {
+    const MAX: usize = u8::MAX as usize;
     Some(match &signature {
-        b"ST" | b"RE" => 0,
-        b"RR" | b"NM" | b"TF" => 1,
-        b"SP" | b"SL" => 3,
-        b"ER" => 4,
-        b"CL" | b"PL" => 8,
-        b"ZF" => 12,
-        b"PN" => 16,
-        b"CE" => 24,
-        b"PX" => 32,
+        b"ST" | b"RE" => 0..=MAX,
+        b"RR" | b"NM" | b"TF" => 1..=MAX,
+        b"SP" | b"SL" => 3..=MAX,
+        b"ER" => 4..=MAX,
+        b"CL" => 8..=8,
+        b"PL" => 8..=MAX,
+        b"ZF" => 12..=MAX,
+        b"PN" => 16..=MAX,
+        b"CE" => 24..=24,
+        b"PX" => 32..=MAX,
         _ => return None,
     })
 }

@@ -33,6 +33,16 @@ impl Roots {
         let has_rock_ridge =
             rock_ridge::is_on(device, &root).context("reading Rock Ridge of the root directory")?;
         let is_empty = records::is_empty(device.sector(primary)?);
+        if let (true, Some(joliet)) = (has_rock_ridge, joliet) {
+            // bsdtar reads the tree whose root comes first.
+            ensure!(primary < joliet, "the root directory of Joliet comes before that with Rock Ridge");
+            let has_files =
+                root.own().data_len() > SECTOR_BYTES || !records::is_empty(device.sector(joliet)?);
+            ensure!(
+                !is_empty || !has_files,
+                "the root directory with Rock Ridge looks empty, and not all readers use Joliet instead"
+            );
+        }
         Ok(Self {
             primary,
             joliet,
@@ -87,8 +97,11 @@ fn of_descriptors(iso: &mut IsoFs<Bounded>) -> Result<(u64, Option<u64>)> {
             }
             Some(raw::VolumeDescriptor::Supplementary(it)) if it.escape_sequences.starts_with(b"%/") => {
                 let Some(primary) = primary else { break };
-                let is_joliet = LEVELS.contains(&it.escape_sequences[2]);
-                return Ok((primary, is_joliet.then(|| first_sector(&it.root)).transpose()?));
+                // Linux looks no further, and others do.
+                ensure!(LEVELS.contains(&it.escape_sequences[2]), "the level of Joliet is unknown");
+                let block_bytes = u64::from(it.logical_block_size.get());
+                ensure!(block_bytes == SECTOR_BYTES, "the block size of Joliet is not 2048 bytes");
+                return Ok((primary, Some(first_sector(&it.root)?)));
             }
             Some(_) => {}
         }
@@ -99,8 +112,8 @@ fn of_descriptors(iso: &mut IsoFs<Bounded>) -> Result<(u64, Option<u64>)> {
 fn first_sector(root: &raw::RootDirectoryRecord) -> Result<u64> {
     let extent = root.header.extent;
     ensure!(extent.is_consistent(), "a number in a volume descriptor differs between its two byte orders");
-    let sector = u64::from(extent.get()) + u64::from(root.header.extended_attr_record);
-    ensure!(u32::try_from(sector).is_ok(), "a root directory is past the last sector");
-    ensure!(sector * SECTOR_BYTES > 0, "a root directory is at sector 0");
+    ensure!(root.header.extended_attr_record == 0, "a root directory has extended attributes");
+    let sector = u64::from(extent.get());
+    ensure!(sector > 0, "a root directory is at sector 0");
     Ok(sector)
 }

@@ -6,6 +6,9 @@
 
 use crate::error::{Result, bail, ensure};
 
+/// The most bytes of a Joliet name, of two each for a character. bsdtar cuts longer ones.
+const JOLIET_BYTES_MAX: usize = 206;
+
 /// The longest name in bytes.
 const NAME_BYTES_MAX: usize = 255;
 
@@ -22,6 +25,7 @@ pub(super) fn joliet(name: &[u8]) -> Result<Vec<u8>> {
     let units: Vec<_> = name.chunks_exact(2).map(|unit| u16::from_be_bytes([unit[0], unit[1]])).collect();
     let text = String::from_utf16(&units).ok().filter(|_| name.len().is_multiple_of(2));
     let Some(mut text) = text else { bail!("a Joliet name is not valid UTF-16") };
+    ensure!(name.len() <= JOLIET_BYTES_MAX, "a Joliet name is longer than 103 characters");
     ensure!(text.len() <= NAME_BYTES_MAX, "a Joliet name is longer than {NAME_BYTES_MAX} bytes");
     if text.len() > 2 && text.ends_with(";1") {
         text.truncate(text.len() - 2);
@@ -89,7 +93,7 @@ mod tests {
             assert!(name == ";1" || joliet(&wide).is_err(), "{name:?}");
         }
         assert!(rock_ridge(vec![0xe4]).is_err());
-        for name in [&b"\0a\0"[..], b"\xd8\0\0a", &b"\x30\x42".repeat(86)] {
+        for name in [&b"\0a\0"[..], b"\xd8\0\0a", &b"\x30\x42".repeat(86), &b"\0a".repeat(104)] {
             assert!(joliet(name).is_err(), "{name:?}");
         }
     }

@@ -1,6 +1,6 @@
 //! Walks through all directories of one tree of a volume, and lists its records as Linux shows them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::error::{Context, Result, bail, ensure};
 
@@ -8,6 +8,7 @@ use super::{
     device::Bounded,
     records::{Directory, DirectoryRecord},
     rock_ridge::{self, Entries},
+    same_files::SameFiles,
     shown,
 };
 use crate::image::{Extent, Kind, Record, SECTOR_BYTES, Tree};
@@ -54,8 +55,19 @@ pub(super) fn walk(
     choice: TreeChoice,
     only: Option<&Wanted>,
 ) -> Result<TreeRecords> {
-    let walk =
-        TreeWalk { device, choice, only, records: Vec::new(), paths_bytes: 0, seen: HashSet::from([root]) };
+    let walk = TreeWalk {
+        device,
+        choice,
+        only,
+        records: Vec::new(),
+        paths_bytes: 0,
+        seen: HashSet::from([root]),
+        same_files: SameFiles::default(),
+        relocated: HashMap::new(),
+        continuations: BTreeSet::new(),
+        root_continuations: BTreeSet::new(),
+        ends: BTreeSet::new(),
+    };
     walk.run(root)
 }
 
@@ -69,6 +81,24 @@ struct TreeWalk<'a> {
     paths_bytes: usize,
     /// The first sectors of all directories so far, to detect loops.
     seen: HashSet<u64>,
+    same_files: SameFiles,
+    /// Directories that belong elsewhere, by sector: their lengths, and whether they were found there.
+    relocated: HashMap<u64, Relocated>,
+    /// The sectors in which entries of Rock Ridge continue.
+    continuations: BTreeSet<u64>,
+    /// The same of the root directory's own record. Nothing in them counts to bsdtar.
+    root_continuations: BTreeSet<u64>,
+    /// The sectors after directories.
+    ends: BTreeSet<u64>,
+}
+
+/// A directory that is stored in one place and belongs to another.
+#[derive(Debug, Default)]
+struct Relocated {
+    /// Its length in bytes by the record where it is stored (`RE`).
+    stored: Option<u64>,
+    /// Its length in bytes by its own record, if another record says that it belongs there (`CL`).
+    belongs: Option<u64>,
 }
 
 /// A directory that is being walked through.
@@ -94,7 +124,9 @@ enum Meaning {
 impl TreeWalk<'_> {
     fn run(mut self, root: u64) -> Result<TreeRecords> {
         let root = Directory::open(self.device, root)?;
-        self.directory_mode(&root, true)?;
+        let serial = self.own_entries(&root, true)?.serial;
+        self.same_files.add(serial, Kind::Directory, vec![whole(&root)])?;
+        self.ends.insert(root.end());
         let mut levels = vec![Level::new(root, Vec::new())];
         let mut malformed = false;
         while let Some(level) = levels.last_mut() {
@@ -107,21 +139,28 @@ impl TreeWalk<'_> {
             if self.only.is_none() {
                 ensure!(TooLarge: levels.len() <= DEPTH_MAX, "the directories are more than {DEPTH_MAX} levels deep");
                 self.seen.insert(directory.first_sector());
+                self.ends.insert(directory.end());
                 levels.push(Level::new(directory, path));
             }
         }
         // The root was the last.
+        if self.only.is_none() {
+            self.check_places()?;
+        }
         Ok(TreeRecords { records: self.records, malformed })
     }
 
     /// Adds the file or directory of the records `parts`. Returns a directory with its path.
     fn add(&mut self, level: &mut Level, parts: &[DirectoryRecord]) -> Result<Option<(Vec<u8>, Directory)>> {
         let first = &parts[0];
-        if first.is_associated() {
-            return Ok(None);
-        }
         let entries = self.entries(parts)?;
         if entries.is_relocated() {
+            ensure!(
+                first.is_directory() && entries.child.is_none(),
+                "a file is stored elsewhere, as a directory"
+            );
+            let stored = &mut self.relocated.entry(first.first_sector()).or_default().stored;
+            ensure!(stored.replace(first.data_len()).is_none(), "a directory is stored twice");
             return Ok(None);
         }
         let name = self.name(first, &entries)?;
@@ -147,6 +186,10 @@ impl TreeWalk<'_> {
             Meaning::Other(kind, mode) => (None, kind, mode),
         };
         let extents = if kind == Kind::File { extents_of(parts)? } else { Vec::new() };
+        // bsdtar takes a file for one with the first sector of this.
+        ensure!(first.data_len() > 0 || extents.is_empty(), "the first extent of a file is empty");
+        let places = directory.as_ref().map_or_else(|| extents.clone(), |directory| vec![whole(directory)]);
+        self.same_files.add(entries.serial, kind, places)?;
         let len = extents.iter().map(|extent| extent.len).sum();
         self.records.push(Record { path: path.clone(), kind, mode, len, extents });
         Ok(directory.map(|directory| (path, directory)))
@@ -157,6 +200,7 @@ impl TreeWalk<'_> {
         match self.choice {
             TreeChoice::Default(Tree::RockRidge) | TreeChoice::ByOption(Tree::RockRidge) => {
                 let entries = rock_ridge::read(self.device, &parts[0])?;
+                self.continuations.extend(&entries.continuations);
                 for part in &parts[1..] {
                     let other = rock_ridge::read(self.device, part)?;
                     ensure!(
@@ -184,23 +228,40 @@ impl TreeWalk<'_> {
         }
     }
 
-    /// The form of a name in which Linux compares it.
-    fn key(&self, name: Vec<u8>) -> Vec<u8> {
-        // Final dots are removed already.
-        if self.choice.tree() == Tree::Joliet { name.to_ascii_lowercase() } else { name }
+    /// The form of a name in which Linux and bsdtar compare it.
+    fn key(&self, mut name: Vec<u8>) -> Vec<u8> {
+        match self.choice.tree() {
+            // Final dots are removed already.
+            Tree::Joliet => name.to_ascii_lowercase(),
+            Tree::Primary => {
+                // bsdtar removes one.
+                name.pop_if(|last| *last == b'.');
+                name
+            }
+            _ => name,
+        }
     }
 
     fn meaning(&mut self, parts: &[DirectoryRecord], entries: &Entries) -> Result<Meaning> {
         let record = &parts[0];
         if record.is_directory() {
             ensure!(entries.child.is_none(), "a directory is stored here and also elsewhere");
-            return self.directory(record.first_sector());
+            check_directory(entries)?;
+            let (directory, mode) = self.directory(record.first_sector())?;
+            ensure!(
+                entries.continuations.iter().all(|&sector| sector < directory.first_sector()),
+                "the name of a directory comes after the directory"
+            );
+            ensure!(directory.own().data_len() == record.data_len(), "a directory has two lengths");
+            return Ok(Meaning::Directory(directory, mode));
         }
         let kind = match (entries.child, entries.mode) {
             (Some(sector), mode) => {
-                ensure!(mode.is_none_or(is_directory), "a directory has the type of something else");
+                check_directory(entries)?;
                 ensure!(parts.len() == 1, "a directory has several extents");
-                return self.directory(sector);
+                let (directory, own_mode) = self.directory(sector)?;
+                self.relocated.entry(sector).or_default().belongs = Some(directory.own().data_len());
+                return Ok(Meaning::Directory(directory, mode.map(permissions).or(own_mode)));
             }
             (None, None) => Kind::File,
             (None, Some(mode)) => kind_of(mode)?,
@@ -217,25 +278,61 @@ impl TreeWalk<'_> {
         Ok(Meaning::Other(kind, entries.mode.map(permissions)))
     }
 
-    fn directory(&mut self, sector: u64) -> Result<Meaning> {
+    /// The directory at a sector, with its permissions.
+    fn directory(&mut self, sector: u64) -> Result<(Directory, Option<u32>)> {
         ensure!(!self.seen.contains(&sector), "the directories form a loop");
         let directory = Directory::open(self.device, sector)?;
-        let mode = self.directory_mode(&directory, false)?;
-        Ok(Meaning::Directory(directory, mode))
+        let mode = self.own_entries(&directory, false)?.mode;
+        Ok((directory, mode.map(permissions)))
     }
 
-    /// The permissions of a directory, from its own record.
-    fn directory_mode(&mut self, directory: &Directory, is_root: bool) -> Result<Option<u32>> {
+    /// The entries of a directory's own record, if they count.
+    fn own_entries(&mut self, directory: &Directory, is_root: bool) -> Result<Entries> {
         if self.choice == TreeChoice::Default(Tree::Primary) {
-            check_inert(directory.own())?;
+            [Some(directory.own()), directory.above()].into_iter().flatten().try_for_each(check_inert)?;
         }
         if self.choice.tree() != Tree::RockRidge {
-            return Ok(None);
+            return Ok(Entries::default());
         }
-        let mode = rock_ridge::read_own(self.device, directory, is_root)?.mode;
-        ensure!(mode.is_none_or(is_directory), "a directory has the type of something else");
-        Ok(mode.map(permissions))
+        let entries = rock_ridge::read_own(self.device, directory, is_root)?;
+        ensure!(entries.mode.is_none_or(is_directory), "a directory has the type of something else");
+        if is_root {
+            self.root_continuations.extend(&entries.continuations);
+        }
+        Ok(entries)
     }
+
+    /// Checks what bsdtar shows only if it is where it looks for it, while Linux looks everywhere.
+    fn check_places(&self) -> Result<()> {
+        let belongs = |one: &Relocated| one.stored.is_some() && one.stored == one.belongs;
+        ensure!(
+            self.relocated.values().all(belongs),
+            "a directory is stored elsewhere, or belongs elsewhere, and nothing is there"
+        );
+        let mut next = None;
+        for sector in self.continuations.union(&self.root_continuations) {
+            let is_read = next == Some(*sector) || self.ends.contains(sector);
+            ensure!(
+                is_read || !self.continuations.contains(sector),
+                "entries continue in a sector that does not follow a directory"
+            );
+            next = is_read.then_some(sector + 1);
+        }
+        Ok(())
+    }
+}
+
+/// Checks the entries of a directory that are not in its own record.
+fn check_directory(entries: &Entries) -> Result<()> {
+    ensure!(entries.mode.is_none_or(is_directory), "a directory has the type of something else");
+    // Linux takes the length of the target, or of what was compressed, for that of the directory.
+    ensure!(!entries.is_link() && !entries.is_compressed(), "a directory has the length of something else");
+    Ok(())
+}
+
+/// All of a directory.
+fn whole(directory: &Directory) -> Extent {
+    Extent { offset: directory.first_sector() * SECTOR_BYTES, len: directory.own().data_len() }
 }
 
 /// Checks that a record has no Rock Ridge entries: Linux uses them even if the root directory has none.
