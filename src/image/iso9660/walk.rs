@@ -2,15 +2,17 @@
 
 use std::collections::HashSet;
 
+use hadris_iso::raw::DirDateTime;
+
 use crate::error::{Context, Result, bail, ensure};
 
 use super::{
     device::Bounded,
-    records::{Directory, DirectoryRecord},
+    records::{DATE_BYTES, Directory, DirectoryRecord},
     rock_ridge::{self, Entries},
     shown,
 };
-use crate::image::{Extent, Kind, Record, SECTOR_BYTES, Tree};
+use crate::image::{Attributes, Extent, Kind, Record, SECTOR_BYTES, Tree};
 
 /// The most records of one volume.
 pub const RECORDS_MAX: usize = 1 << 14;
@@ -27,6 +29,10 @@ pub type Wanted<'a> = dyn Fn(&[u8]) -> bool + 'a;
 /// The content of a tree.
 pub(super) struct TreeRecords {
     pub(super) records: Vec<Record>,
+    /// The attributes of each record.
+    pub(super) attributes: Vec<Attributes>,
+    /// Those of the root directory.
+    pub(super) root: Attributes,
     /// Whether the root directory has records of an odd length.
     pub(super) malformed: bool,
 }
@@ -54,8 +60,15 @@ pub(super) fn walk(
     choice: TreeChoice,
     only: Option<&Wanted>,
 ) -> Result<TreeRecords> {
-    let walk =
-        TreeWalk { device, choice, only, records: Vec::new(), paths_bytes: 0, seen: HashSet::from([root]) };
+    let walk = TreeWalk {
+        device,
+        choice,
+        only,
+        records: Vec::new(),
+        attributes: Vec::new(),
+        paths_bytes: 0,
+        seen: HashSet::from([root]),
+    };
     walk.run(root)
 }
 
@@ -66,6 +79,7 @@ struct TreeWalk<'a> {
     /// Which records of the root directory are wanted. `None`: all records of the volume.
     only: Option<&'a Wanted<'a>>,
     records: Vec<Record>,
+    attributes: Vec<Attributes>,
     paths_bytes: usize,
     /// The first sectors of all directories so far, to detect loops.
     seen: HashSet<u64>,
@@ -87,14 +101,14 @@ impl Level {
 
 /// What a record names.
 enum Meaning {
-    Directory(Directory, Option<u32>),
-    Other(Kind, Option<u32>),
+    Directory(Directory, Attributes),
+    Other(Kind, Attributes),
 }
 
 impl TreeWalk<'_> {
     fn run(mut self, root: u64) -> Result<TreeRecords> {
         let root = Directory::open(self.device, root)?;
-        self.directory_mode(&root, true)?;
+        let attributes = self.directory_attributes(&root, true)?;
         let mut levels = vec![Level::new(root, Vec::new())];
         let mut malformed = false;
         while let Some(level) = levels.last_mut() {
@@ -111,7 +125,7 @@ impl TreeWalk<'_> {
             }
         }
         // The root was the last.
-        Ok(TreeRecords { records: self.records, malformed })
+        Ok(TreeRecords { records: self.records, attributes: self.attributes, root: attributes, malformed })
     }
 
     /// Adds the file or directory of the records `parts`. Returns a directory with its path.
@@ -142,13 +156,15 @@ impl TreeWalk<'_> {
             "the file names together are longer than {PATHS_BYTES_MAX} bytes"
         );
         let meaning = self.meaning(parts, &entries).with_context(|| format!("{:?}", display()))?;
-        let (directory, kind, mode) = match meaning {
-            Meaning::Directory(directory, mode) => (Some(directory), Kind::Directory, mode),
-            Meaning::Other(kind, mode) => (None, kind, mode),
+        let (directory, kind, attributes) = match meaning {
+            Meaning::Directory(directory, attributes) => (Some(directory), Kind::Directory, attributes),
+            Meaning::Other(kind, attributes) => (None, kind, attributes),
         };
         let extents = if kind == Kind::File { extents_of(parts)? } else { Vec::new() };
         let len = extents.iter().map(|extent| extent.len).sum();
+        let mode = attributes.mode;
         self.records.push(Record { path: path.clone(), kind, mode, len, extents });
+        self.attributes.push(attributes);
         Ok(directory.map(|directory| (path, directory)))
     }
 
@@ -214,27 +230,27 @@ impl TreeWalk<'_> {
             !entries.is_compressed() || kind != Kind::File,
             "the file is compressed with zisofs, and Linux would decompress it"
         );
-        Ok(Meaning::Other(kind, entries.mode.map(permissions)))
+        Ok(Meaning::Other(kind, attributes_of(record, entries)))
     }
 
     fn directory(&mut self, sector: u64) -> Result<Meaning> {
         ensure!(!self.seen.contains(&sector), "the directories form a loop");
         let directory = Directory::open(self.device, sector)?;
-        let mode = self.directory_mode(&directory, false)?;
-        Ok(Meaning::Directory(directory, mode))
+        let attributes = self.directory_attributes(&directory, false)?;
+        Ok(Meaning::Directory(directory, attributes))
     }
 
-    /// The permissions of a directory, from its own record.
-    fn directory_mode(&mut self, directory: &Directory, is_root: bool) -> Result<Option<u32>> {
+    /// The attributes of a directory, from its own record.
+    fn directory_attributes(&mut self, directory: &Directory, is_root: bool) -> Result<Attributes> {
         if self.choice == TreeChoice::Default(Tree::Primary) {
             check_inert(directory.own())?;
         }
         if self.choice.tree() != Tree::RockRidge {
-            return Ok(None);
+            return Ok(attributes_of(directory.own(), &Entries::default()));
         }
-        let mode = rock_ridge::read_own(self.device, directory, is_root)?.mode;
-        ensure!(mode.is_none_or(is_directory), "a directory has the type of something else");
-        Ok(mode.map(permissions))
+        let entries = rock_ridge::read_own(self.device, directory, is_root)?;
+        ensure!(entries.mode.is_none_or(is_directory), "a directory has the type of something else");
+        Ok(attributes_of(directory.own(), &entries))
     }
 }
 
@@ -247,6 +263,18 @@ fn check_inert(record: &DirectoryRecord) -> Result<()> {
 
 const TYPE: u32 = 0o170_000;
 const DIRECTORY: u32 = 0o040_000;
+
+fn attributes_of(record: &DirectoryRecord, entries: &Entries) -> Attributes {
+    let date = entries.modified.or(record.date());
+    Attributes { mode: entries.mode.map(permissions), owner: entries.owner, modified: date.and_then(seconds) }
+}
+
+/// A date of a directory record in seconds since 1970. `None`: it is not valid, or not set.
+fn seconds([year, month, day, hour, minute, second, offset]: [u8; DATE_BYTES]) -> Option<i64> {
+    let offset = offset.cast_signed();
+    let date = DirDateTime { year, month, day, hour, minute, second, offset };
+    date.to_datetime().map(|date| date.unix_seconds())
+}
 
 fn permissions(mode: u32) -> u32 {
     mode & 0o7777
