@@ -32,7 +32,10 @@ pub fn with_member(text: &str, key: &str, value: &str) -> Result<String> {
         |members: &[(String, String)]| members.iter().filter(|(other, _)| other != key).cloned().collect();
     let [others_before, others_after]: [Vec<_>; 2] = [&before, &after].map(|members| others(&members.pairs));
     let is_set = after.pairs.iter().any(|(other, found)| other == key && found == &shown(value));
-    ensure!(is_set && others_before == others_after, "{key:?} is written in a way that cannot be changed in place");
+    ensure!(
+        is_set && others_before == others_after,
+        "{key:?} is written in a way that cannot be changed in place"
+    );
     Ok(edited)
 }
 
@@ -65,23 +68,41 @@ fn members_of(text: &str) -> Result<Members> {
     let mapping = mapping.context("not a mapping of keys to values")?;
     let members = mapping.members();
     Ok(Members {
-        pairs: members.iter().map(|Member { key, value, .. }| (key.to_string(), meaning(value))).collect(),
+        pairs: members.iter().map(|Member { key, value, .. }| (key.to_string(), meaning_of(value))).collect(),
         spans: members.iter().map(|Member { key, span, .. }| (key.to_string(), span.clone())).collect(),
     })
 }
 
-/// A text that is the same for values that mean the same. The nesting of a value is bounded, and so is what its aliases expand to.
-fn meaning(value: &Value<'_>) -> String {
+/// A text that is the same for values that mean the same.
+fn meaning_of(value: &Value<'_>) -> String {
+    let mut text = String::new();
+    push_meaning(value, &mut text);
+    text
+}
+
+/// Appends what a value means. Its nesting is bounded, and so is what its aliases expand to.
+fn push_meaning(value: &Value<'_>, out: &mut String) {
     match value {
-        Value::Scalar(text) => shown(text),
+        Value::Scalar(text) => *out += &shown(text),
         Value::Sequence(list) => {
-            list.iter().fold("[".to_owned(), |list, value| list + &meaning(value) + ",") + "]"
+            out.push('[');
+            for value in list {
+                push_meaning(value, out);
+                out.push(',');
+            }
+            out.push(']');
         }
         Value::Mapping(members) => {
-            let member = |Member { key, value, .. }: &Member<'_>| shown(key) + ":" + &meaning(value) + ",";
-            members.iter().fold("{".to_owned(), |list, each| list + &member(each)) + "}"
+            out.push('{');
+            for Member { key, value, .. } in members {
+                *out += &shown(key);
+                out.push(':');
+                push_meaning(value, out);
+                out.push(',');
+            }
+            out.push('}');
         }
-        Value::Other => "other".to_owned(),
+        Value::Other => *out += "other",
     }
 }
 
@@ -221,9 +242,14 @@ mod tests {
         for (before, after) in [
             ("{}", r#"{"local-hostname": "web"}"#),
             (r#"{"instance-id": "i"}"#, r#"{"local-hostname": "web","instance-id": "i"}"#),
-            ("{\n  \"b\": 1,\n  \"a\": 2\n}\n", "{\n  \"local-hostname\": \"web\",\n  \"b\": 1,\n  \"a\": 2\n}\n"),
-            (r#"{"b": {"local-hostname": 1}, "local-hostname" : "x" , "a": [ ]}"#,
-             r#"{"b": {"local-hostname": 1}, "local-hostname" : "web" , "a": [ ]}"#),
+            (
+                "{\n  \"b\": 1,\n  \"a\": 2\n}\n",
+                "{\n  \"local-hostname\": \"web\",\n  \"b\": 1,\n  \"a\": 2\n}\n",
+            ),
+            (
+                r#"{"b": {"local-hostname": 1}, "local-hostname" : "x" , "a": [ ]}"#,
+                r#"{"b": {"local-hostname": 1}, "local-hostname" : "web" , "a": [ ]}"#,
+            ),
         ] {
             assert_eq!(named(before).as_deref(), Ok(after), "{before}");
         }

@@ -21,7 +21,8 @@ use super::{
     staging::{FoundDigests, StagedFiles},
 };
 use crate::image::{
-    ALIGNMENT_BYTES, DIGEST_BYTES, Extent, LONG_ALIGNMENT_BYTES, LONG_BYTES, Progress, SECTOR_BYTES, SYSTEM_AREA_BYTES,
+    ALIGNMENT_BYTES, DIGEST_BYTES, Extent, LONG_ALIGNMENT_BYTES, LONG_BYTES, Progress, SECTOR_BYTES,
+    SYSTEM_AREA_BYTES,
     payload::Payload,
     source::Source,
     sparse_copy::{read_pieces, takes_holes, write_at},
