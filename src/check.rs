@@ -9,7 +9,7 @@ use crate::{
         Image, Record,
         iso9660::writer::{Draft, LayoutCache},
     },
-    recipe::Recipe,
+    recipe::{Recipe, change::ChangedImage},
     userdata::{
         binary::{self, Consumer, Verdict},
         cloud_config::header,
@@ -218,12 +218,8 @@ impl Prepared {
     pub fn with_cache(recipe: Recipe, cache: Option<&mut LayoutCache>) -> Result<Self> {
         let mut warnings = recipe.warnings();
         let layout = recipe.layout;
-        let subjects = [
-            (Some(layout.userdata_name()), Subject::UserData(Some(layout))),
-            (layout.metadata_name().filter(|_| recipe.meta_data.is_some()), Subject::MetaData(layout)),
-            (layout.network_config_name().filter(|_| layout == Layout::NoCloud), Subject::NetworkConfig),
-        ];
-        let subjects = subjects.into_iter().filter_map(|(name, subject)| Some((name?, subject))).collect();
+        let is_given = |name: &str| layout.metadata_name() != Some(name) || recipe.meta_data.is_some();
+        let subjects = subjects(layout).filter(|(name, _)| is_given(name)).collect();
         let draft = recipe.draft_with_cache(cache)?;
         if draft.is_empty(layout.userdata_name()) {
             warnings.push(match layout {
@@ -235,6 +231,15 @@ impl Prepared {
         }
         warnings.extend_from_slice(draft.warnings());
         Ok(Self { draft, warnings, subjects })
+    }
+
+    /// An image with changes. Only the changed files are checked.
+    #[must_use]
+    pub fn of_change(changed: ChangedImage) -> Self {
+        let ChangedImage { draft, warnings, layout, changed, .. } = changed;
+        let subjects = layout.into_iter().flat_map(subjects);
+        let subjects = subjects.filter(|(name, _)| changed.contains(name.as_bytes())).collect();
+        Self { draft, warnings, subjects }
     }
 
     /// Checks the files that agents read, up to 8 MiB each, and calls `each` with the findings about each of them.
@@ -256,6 +261,16 @@ impl Prepared {
         }
         Ok(())
     }
+}
+
+/// The files of a layout that are checked, and their kinds.
+fn subjects(layout: Layout) -> impl Iterator<Item = (&'static str, Subject)> {
+    let subjects = [
+        (Some(layout.userdata_name()), Subject::UserData(Some(layout))),
+        (layout.metadata_name(), Subject::MetaData(layout)),
+        (layout.network_config_name().filter(|_| layout == Layout::NoCloud), Subject::NetworkConfig),
+    ];
+    subjects.into_iter().filter_map(|(name, subject)| Some((name?, subject)))
 }
 
 /// Checks an image and the files on it that agents read.

@@ -4,7 +4,7 @@ use std::{
     env,
     ffi::{OsStr, OsString},
     fs::File,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
 };
@@ -30,17 +30,8 @@ use metadata_image::{
 use serde::Serialize;
 
 use super::{
-    Usage,
-    escape::pretty_json,
-    is_dash,
-    overwrite::check_replaceable,
-    pack::pack_directory,
-    print,
-    progress::Bar,
-    render::{Count, paragraphs},
-    say,
-    signals::clean_up_on_signals,
-    to_library_error,
+    Usage, escape::pretty_json, is_dash, overwrite::check_replaceable, pack::pack_directory, print,
+    progress::Bar, render::show_findings, say, signals::clean_up_on_signals, to_library_error,
 };
 
 /// Build an image from a string, a file, a directory or standard input
@@ -170,9 +161,6 @@ metadata create [OPTIONS] IMAGE DATA
        metadata create [OPTIONS] IMAGE --data-file PATH
        metadata create [OPTIONS] IMAGE --data-dir DIR";
 
-/// The most findings that are shown while an image is built; `metadata check` shows all.
-const FINDINGS_SHOWN_MAX: usize = 20;
-
 const LAYOUTS: &str = "\
 Where the guest looks for the data:
 linuxkit: file config, volume CIDATA
@@ -192,7 +180,7 @@ Examples:
 SOURCE_DATE_EPOCH sets the date of the image, in seconds since 1970. The default
 is 1980-01-01.";
 
-fn split(argument: &OsStr) -> Result<(Vec<u8>, PathBuf)> {
+pub(super) fn split(argument: &OsStr) -> Result<(Vec<u8>, PathBuf)> {
     let bytes = argument.as_bytes();
     let middle = bytes.iter().position(|&byte| byte == b'=').context("not in the form NAME=PATH")?;
     let path = &bytes[middle + 1..];
@@ -349,22 +337,7 @@ impl Args {
 
     /// Prints the findings about a file for the image.
     fn show_findings(&self, checked: &CheckedText) -> Result<()> {
-        let image = self.image.to_string_lossy();
-        let mut shown = paragraphs(&image, checked, &io::stderr());
-        for paragraph in shown.by_ref().take(FINDINGS_SHOWN_MAX) {
-            drop(writeln!(io::stderr(), "{paragraph}"));
-        }
-        let more = checked.findings.len().saturating_sub(FINDINGS_SHOWN_MAX);
-        if more > 0 {
-            say(&format!("{more} more findings; metadata check shows all of them"));
-        }
-        let count = Count::of(std::slice::from_ref(checked));
-        ensure!(
-            !self.strict || count.errors + count.warnings == 0,
-            "the data for {:?} has {count}",
-            self.image
-        );
-        Ok(())
+        show_findings(&self.image, checked, self.strict)
     }
 
     fn describe(
@@ -400,7 +373,7 @@ impl Args {
     }
 }
 
-fn file_or_standard_input(path: &Path, role: &'static str) -> Source {
+pub(super) fn file_or_standard_input(path: &Path, role: &'static str) -> Source {
     if is_dash(path.as_os_str()) { Source::StandardInput } else { Source::file(path, role) }
 }
 

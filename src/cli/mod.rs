@@ -31,6 +31,8 @@ mod rebuild;
 #[cfg(feature = "cli")]
 mod render;
 #[cfg(feature = "cli")]
+mod set;
+#[cfg(feature = "cli")]
 mod show;
 #[cfg(feature = "cli")]
 mod sign;
@@ -104,6 +106,8 @@ enum Command {
     #[cfg(feature = "cli")]
     Extract(extract::Args),
     #[cfg(feature = "cli")]
+    Set(Box<set::Args>),
+    #[cfg(feature = "cli")]
     Attach(attach::Args),
     Agent(agent::Args),
     #[cfg(feature = "cli")]
@@ -153,6 +157,8 @@ impl Cli {
             Command::Show(args) => args.run(),
             #[cfg(feature = "cli")]
             Command::Extract(args) => args.run(),
+            #[cfg(feature = "cli")]
+            Command::Set(args) => args.run(),
             #[cfg(feature = "cli")]
             Command::Attach(args) => args.run(),
             Command::Agent(args) => args.run(),

@@ -1,8 +1,12 @@
 //! Findings as text in the style of rustc, and as JSON.
 
-use std::io::IsTerminal;
+use std::{
+    io::{self, IsTerminal, Write},
+    path::Path,
+};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, renderer::DecorStyle};
+use anyhow::{Result, ensure};
 use metadata_image::{
     check::CheckedText,
     userdata::finding::{Finding, Lines, Position, Severity},
@@ -12,7 +16,11 @@ use serde::Serialize;
 use super::{
     colours_are_wanted,
     escape::{json, printable, printable_source},
+    say,
 };
+
+/// The most findings that are shown while an image is built; `metadata check` shows all.
+const FINDINGS_SHOWN_MAX: usize = 20;
 
 /// How much of a long line is shown before and after a finding, in bytes.
 const AROUND_BYTES: usize = 200;
@@ -97,6 +105,24 @@ pub(super) fn paragraphs<'a>(
         let report: Vec<_> = [Some(group), hint].into_iter().flatten().collect();
         shown.with_true_column(&file, renderer.render(&report)) + "\n"
     })
+}
+
+/// Prints the findings about a file for the image `image`, which is being built, to standard error.
+///
+/// # Errors
+/// With `strict`, fails if there is a finding.
+pub(super) fn show_findings(image: &Path, checked: &CheckedText, strict: bool) -> Result<()> {
+    let mut shown = paragraphs(&image.to_string_lossy(), checked, &io::stderr());
+    for paragraph in shown.by_ref().take(FINDINGS_SHOWN_MAX) {
+        drop(writeln!(io::stderr(), "{paragraph}"));
+    }
+    let more = checked.findings.len().saturating_sub(FINDINGS_SHOWN_MAX);
+    if more > 0 {
+        say(&format!("{more} more findings; metadata check shows all of them"));
+    }
+    let count = Count::of(std::slice::from_ref(checked));
+    ensure!(!strict || count.errors + count.warnings == 0, "the data for {image:?} has {count}");
+    Ok(())
 }
 
 /// A JSON object on a line for every finding.
