@@ -13,6 +13,12 @@ mod check;
 mod confirm;
 #[cfg(feature = "cli")]
 mod create;
+#[cfg(feature = "cli")]
+mod diff;
+#[cfg(feature = "cli")]
+mod diff_side;
+#[cfg(feature = "cli")]
+mod diff_text;
 mod escape;
 #[cfg(feature = "cli")]
 mod extract;
@@ -49,6 +55,7 @@ use std::{
     io::{self, IsTerminal, Read, Write},
     mem,
     path::Path,
+    process::ExitCode,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -108,6 +115,8 @@ enum Command {
     #[cfg(feature = "cli")]
     Set(Box<set::Args>),
     #[cfg(feature = "cli")]
+    Diff(diff::Args),
+    #[cfg(feature = "cli")]
     Attach(attach::Args),
     Agent(agent::Args),
     #[cfg(feature = "cli")]
@@ -140,9 +149,9 @@ impl Cli {
         Self::from_arg_matches_mut(&mut command.try_get_matches_from_mut(arguments)?)
     }
 
-    /// Runs the command.
-    pub(crate) fn run(self) -> Result<()> {
-        match self.command {
+    /// Runs the command, and gives the exit status if it did not fail.
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let done = match self.command {
             #[cfg(feature = "cli")]
             Command::Create(args) => args.run(),
             #[cfg(feature = "cli")]
@@ -160,6 +169,8 @@ impl Cli {
             #[cfg(feature = "cli")]
             Command::Set(args) => args.run(),
             #[cfg(feature = "cli")]
+            Command::Diff(args) => return args.run(),
+            #[cfg(feature = "cli")]
             Command::Attach(args) => args.run(),
             Command::Agent(args) => args.run(),
             #[cfg(feature = "cli")]
@@ -174,7 +185,8 @@ impl Cli {
             Command::PolicyWorker(args) => args.run(),
             #[cfg(feature = "policy")]
             Command::PolicyEvaluator(args) => args.run(),
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 
@@ -189,6 +201,18 @@ impl fmt::Display for Usage {
 }
 
 impl std::error::Error for Usage {}
+
+/// A failure with the exit status of a usage error, where another status than 0 is an answer.
+#[derive(Debug)]
+pub(crate) struct Trouble(anyhow::Error);
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+impl std::error::Error for Trouble {}
 
 /// Options that `linuxkit` spells with one dash.
 const ONE_DASH: [&str; 2] = ["data", "data-file"];

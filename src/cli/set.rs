@@ -1,6 +1,11 @@
 //! `metadata set`.
 
-use std::{ffi::OsString, fs::File, os::unix::ffi::OsStringExt, path::PathBuf};
+use std::{
+    ffi::OsString,
+    fs::File,
+    os::unix::ffi::OsStringExt,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, anyhow};
 use clap::{
@@ -136,14 +141,14 @@ impl Args {
         // It cannot be prevented, so it is no mistake that --strict would find.
         let losses = warnings.len();
         let identifier = changed.volume_identifier.clone();
-        let layout = changed.layout;
         warnings.extend(changed.warnings.iter().cloned());
         let draft = self.checked(changed).with_context(changing)?;
         let mode = target.mode().context("the image no longer exists").with_context(changing)?;
         let new = target.create(mode).with_context(changing)?;
         let written = draft.write_to_file(new.file(), &mut progress).with_context(changing)?;
         warnings.extend(written.mistakable.clone());
-        warnings.extend(before.lost_agents(new.file(), &self.image).with_context(changing)?);
+        let (layout, lost) = before.compare(new.file(), &self.image).with_context(changing)?;
+        warnings.extend(lost);
         if let (true, Some(first)) = (self.strict, warnings.get(losses)) {
             return Err(anyhow!("{first}")).with_context(changing);
         }
@@ -212,8 +217,9 @@ impl Args {
 }
 
 impl Before {
-    /// Sentences about the agents that found their data on the old image, and do not on the new one in `file`.
-    fn lost_agents(&self, file: &File, path: &std::path::Path) -> Result<Vec<String>> {
+    /// The layout of the new image in `file`, and sentences about the agents that found their data on the old one and do not on
+    /// the new one.
+    fn compare(&self, file: &File, path: &Path) -> Result<(Option<Layout>, Vec<String>)> {
         let mut image = Image::in_file(file.try_clone()?, path)?;
         let (volume, records) = image.list()?;
         let lost = Agent::ALL.into_iter().filter_map(|agent| {
@@ -223,6 +229,6 @@ impl Before {
             let is_lost = before.takes.is_some() && after.takes.is_none();
             is_lost.then(|| format!("{} no longer finds its data: {why}", agent.name()))
         });
-        Ok(lost.collect())
+        Ok((Layout::of(&volume, &records), lost.collect()))
     }
 }

@@ -27,14 +27,16 @@ impl Image {
         compare(self, &roots, records, looked_for, &roots.trees())
     }
 
-    /// The same for the trees that Linux can read.
+    /// The same for the trees that Linux can read and that have records of their own.
     ///
     /// # Errors
     /// Fails as [`Image::check_trees`] does.
     pub(super) fn check_readable_trees(&mut self, records: &[Record], looked_for: &Reserved) -> Result<()> {
         let (_, roots) = self.roots()?;
         let mut trees = roots.trees();
-        trees.retain(|tree| *tree != Tree::Enhanced);
+        // The names of ISO 9660 itself are in the records that have Rock Ridge. They differ where directories are too deep.
+        let is_shared = |tree| tree == Tree::Primary && roots.read_by_linux() == Tree::RockRidge;
+        trees.retain(|tree| *tree != Tree::Enhanced && !is_shared(*tree));
         compare(self, &roots, records, looked_for, &trees)
     }
 }
