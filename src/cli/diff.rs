@@ -167,13 +167,13 @@ impl Args {
 }
 
 fn compare_volumes(a: &Volume, b: &Volume) -> Vec<VolumeDifference> {
-    let parts: [(_, fn(&Volume) -> Option<String>); 3] = [
-        ("volume_identifier", |volume| Some(volume.identifier.clone())),
-        ("created", |volume| volume.created.clone()),
-        ("modified", |volume| volume.modified.clone()),
+    let parts = [
+        ("volume_identifier", Some(a.identifier.clone()), Some(b.identifier.clone())),
+        ("created", a.created.clone(), b.created.clone()),
+        ("modified", a.modified.clone(), b.modified.clone()),
     ];
-    let parts = parts.into_iter().map(|(what, part)| VolumeDifference { what, a: part(a), b: part(b) });
-    parts.filter(|part| part.a != part.b).collect()
+    let differing = parts.into_iter().filter(|(_, a, b)| a != b);
+    differing.map(|(what, a, b)| VolumeDifference { what, a, b }).collect()
 }
 
 /// How the two entries of a name differ, with what is shown of them. `None`: they do not.

@@ -123,7 +123,7 @@ fn list_directory(root: &Path) -> Result<BTreeMap<Vec<u8>, Entry>> {
             }
             name.extend(entry.file_name().as_bytes());
             let found = entry.file_type()?;
-            let target = fs::metadata(&path).ok().filter(|target| target.is_file());
+            let target = fs::metadata(&path).ok().filter(fs::Metadata::is_file);
             let kind = match &target {
                 Some(_) => Kind::File,
                 None if found.is_dir() => Kind::Directory,

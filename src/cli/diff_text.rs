@@ -31,7 +31,7 @@ impl Steps {
         let [from, to] = names.map(printable_source);
         let mut text = format!("--- {from}\n+++ {to}\n");
         for hunk in diff.unified_diff().context_radius(CONTEXT_LINES).iter_hunks() {
-            text += &format!("{}\n", hunk.header());
+            text.extend([&hunk.header().to_string(), "\n"]);
             for change in hunk.iter_changes() {
                 text.push(match change.tag() {
                     ChangeTag::Equal => ' ',
@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn long_texts_are_compared_if_they_differ_in_a_few_lines() {
-        let lines = |from: u32, to: u32| (from..to).map(|line| format!("{line}\n")).collect::<String>();
+        let lines =
+            |from: u32, to: u32| (from..to).map(|line| format!("{line}\n")).collect::<Vec<_>>().concat();
         let long = lines(0, 400_000);
         let changed = long.replace("\n200000\n", "\nx\n");
         assert_eq!(unified(&long, &changed).unwrap().lines().count(), 2 + 1 + 3 + 2 + 3);

@@ -43,6 +43,7 @@ use super::{
 /// A generated instance ID follows the content. A manifest and a signature are
 /// removed, because they are about the old content.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
     after_help = EXAMPLES,
     override_usage = USAGE,

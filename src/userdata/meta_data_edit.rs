@@ -148,7 +148,7 @@ fn edit_json(text: &str, members: &[(String, Range<usize>)], key: &str, value: &
     if places.is_empty() {
         let open = text.find('{').map_or(0, |at| at + 1);
         // The white space in front of the first member.
-        let space: String = text[open..].chars().take_while(|c| c.is_ascii_whitespace()).collect();
+        let space: String = text[open..].chars().take_while(char::is_ascii_whitespace).collect();
         let member = match members {
             [] => format!("{}: {value}", json!(key)),
             _ => format!("{space}{}: {value},", json!(key)),

@@ -111,7 +111,7 @@ fn images_of_other_programs_keep_all_else() {
             let lines = text.lines().filter(|line| !line.ends_with(" ."));
             let mut lines: Vec<_> = lines
                 .map(|line| line.split_whitespace().collect::<Vec<_>>())
-                .map(|w| (w[0].to_owned(), w[2..4].join(":"), w[5..].join(" ")))
+                .map(|w| (w[0].to_owned(), w[2..4].join(":"), w[5..].join(" ").replace("./", "")))
                 .collect();
             lines.sort();
             lines

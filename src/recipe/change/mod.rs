@@ -105,11 +105,6 @@ impl ImageChange {
         image.check_rebuildable(&volume, &records, stays, &LOOKED_FOR)?;
         let meta_data = NewMetaData::decide(&self, image, &records, layout, progress)?;
 
-        let identifier = volume.identifier.clone();
-        ensure!(
-            !identifier.contains(char::REPLACEMENT_CHARACTER),
-            "volume identifier {identifier:?} is not UTF-8"
-        );
         let seconds = seconds_of(&volume)?;
         let mut changed: BTreeSet<_> = self.files.iter().map(|(name, _)| name.clone()).collect();
         let mut files: BTreeMap<_, _> = self.files.into_iter().collect();
@@ -128,25 +123,16 @@ impl ImageChange {
                 changed.insert(name.into());
             }
         }
+        let identifier = volume.identifier;
         derived.extend(manifest.file(&identifier, seconds)?);
-
-        let names: BTreeSet<&[u8]> =
-            files.keys().map(Vec::as_slice).chain(derived.iter().map(|(name, _)| name.as_bytes())).collect();
-        ensure!(!names.is_empty(), "no file would be left on the image");
-        check_names(&names)?;
-        let clashes = Clashes::of(names.iter().copied(), &LOOKED_FOR, &manifest::OWN_NAMES);
-        let clashes = clashes.on_volume(&identifier, &LOOKED_FOR);
-        let kept = kept_attributes(image, &records, &names, &changed)?;
         let spec = VolumeSpec {
             identifier: identifier.clone(),
             seconds,
             files: files.into_iter().collect(),
             derived,
         };
-        let draft = Draft::keeping(spec, kept)?;
-        let mut warnings: Vec<_> = meta_data.warning.into_iter().collect();
-        warnings.extend(draft.warnings().iter().cloned());
-        warnings.extend(clashes.refused.into_iter().chain(clashes.doubtful));
+        let (draft, doubts) = draft(spec, image, &records, &changed)?;
+        let warnings = meta_data.warning.into_iter().chain(doubts).collect();
         let loss = manifest.loss();
         Ok(ChangedImage { draft, layout, volume_identifier: identifier, changed, loss, warnings })
     }
@@ -162,7 +148,7 @@ impl ImageChange {
                 text(name)
             );
         }
-        for name in self.removed.iter().filter(|name| !kinds.contains_key(&name[..])) {
+        if let Some(name) = self.removed.iter().find(|name| !kinds.contains_key(&name[..])) {
             let similar = kinds.keys().find(|other| other.eq_ignore_ascii_case(name));
             let hint = similar.map_or(String::new(), |other| format!(" (there is {:?})", text(other)));
             return Err(error!("the image has no file {:?}{hint}", text(name)));
@@ -177,6 +163,31 @@ impl ImageChange {
         }
         Ok(())
     }
+}
+
+/// The image of `spec`, which keeps the attributes of `image`, and sentences about what may be a mistake.
+fn draft(
+    spec: VolumeSpec,
+    image: &mut Image,
+    records: &[Record],
+    changed: &BTreeSet<Vec<u8>>,
+) -> Result<(Draft, Vec<String>)> {
+    let identifier = &spec.identifier;
+    ensure!(
+        !identifier.contains(char::REPLACEMENT_CHARACTER),
+        "volume identifier {identifier:?} is not UTF-8"
+    );
+    let files = spec.files.iter().map(|(name, _)| name.as_slice());
+    let names: BTreeSet<_> = files.chain(spec.derived.iter().map(|(name, _)| name.as_bytes())).collect();
+    ensure!(!names.is_empty(), "no file would be left on the image");
+    check_names(&names)?;
+    let clashes = Clashes::of(names.iter().copied(), &LOOKED_FOR, &manifest::OWN_NAMES);
+    let clashes = clashes.on_volume(identifier, &LOOKED_FOR);
+    let kept = kept_attributes(image, records, &names, changed)?;
+    let draft = Draft::keeping(spec, kept)?;
+    let mut warnings = draft.warnings().to_vec();
+    warnings.extend(clashes.refused.into_iter().chain(clashes.doubtful));
+    Ok((draft, warnings))
 }
 
 /// The date of a volume, in seconds since 1970.
@@ -196,7 +207,7 @@ fn check_names(names: &BTreeSet<&[u8]>) -> Result<()> {
     }
     super::names::check_bounds(names.iter().copied()).map_err(not_usage)?;
     super::names::check_directories(names).map_err(not_usage)?;
-    Ok(renaming::check(names.iter().copied()).map_err(Contradiction).map_err(not_usage)?)
+    renaming::check(names.iter().copied()).map_err(Error::new)
 }
 
 /// What is wrong with names on the image is no mistake on the command line.
