@@ -38,7 +38,7 @@ impl KeptManifest {
         let old = match image.read(record, manifest::BYTES_MAX).and_then(|bytes| Manifest::parse(&bytes)) {
             Ok(old) => old,
             Err(error) if !is_removed && (is_signed || error.kind() == ErrorKind::NewerVersion) => {
-                return Err(error).context("(--remove manifest.json drops it)");
+                return Err(error).context("the manifest is not valid (--remove manifest.json drops it)");
             }
             // Somebody else's file of this name.
             Err(_) => return Ok(Self::default()),
