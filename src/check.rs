@@ -15,7 +15,7 @@ use crate::{
         iso9660::writer::{Draft, LayoutCache},
         source::Source,
     },
-    recipe::{Recipe, Warning, user_data::UserData},
+    recipe::{Recipe, Warning, change::ChangedImage, user_data::UserData},
     userdata::{
         binary::{self, Consumer, Verdict},
         cloud_config::header,
@@ -249,21 +249,35 @@ struct PreparedFile {
 
 impl PreparedFile {
     fn of_recipe(recipe: &Recipe) -> Vec<Self> {
-        let layout = recipe.layout;
+        let path = |source: &Source| source.path().map(Path::to_path_buf);
         let data = match &recipe.data {
-            UserData::Whole(source) => source.path(),
+            UserData::Whole(source) => path(source),
             _ => None,
         };
-        let of = |source: &Option<Source>| source.as_ref().and_then(Source::path).map(Path::to_path_buf);
-        let network = layout.network_config_name().filter(|_| layout == Layout::NoCloud);
-        let metadata = layout.metadata_name().filter(|_| recipe.meta_data.is_some());
+        let given =
+            [data, recipe.meta_data.as_ref().and_then(path), recipe.network_config.as_ref().and_then(path)];
+        let is_given =
+            |file: &Self| !matches!(file.subject, Subject::MetaData(_)) || recipe.meta_data.is_some();
+        let mut files: Vec<_> = Self::of_layout(recipe.layout).filter(is_given).collect();
+        for file in &mut files {
+            file.source = match file.subject {
+                Subject::UserData(_) => given[0].clone(),
+                Subject::MetaData(_) => given[1].clone(),
+                Subject::NetworkConfig => given[2].clone(),
+            };
+        }
+        files
+    }
+
+    /// The files of a layout that are checked.
+    fn of_layout(layout: Layout) -> impl Iterator<Item = Self> {
         let files = [
-            (Some(layout.userdata_name()), Subject::UserData(Some(layout)), data.map(Path::to_path_buf)),
-            (metadata, Subject::MetaData(layout), of(&recipe.meta_data)),
-            (network, Subject::NetworkConfig, of(&recipe.network_config)),
+            (Some(layout.userdata_name()), Subject::UserData(Some(layout))),
+            (layout.metadata_name(), Subject::MetaData(layout)),
+            (layout.network_config_name().filter(|_| layout == Layout::NoCloud), Subject::NetworkConfig),
         ];
-        let file = |(name, subject, source): (Option<_>, _, _)| Some(Self { name: name?, subject, source });
-        files.into_iter().filter_map(file).collect()
+        let file = |(name, subject): (Option<_>, _)| Some(Self { name: name?, subject, source: None });
+        files.into_iter().filter_map(file)
     }
 }
 
@@ -298,6 +312,15 @@ impl Prepared {
         }
         warnings.extend(draft.warnings().iter().cloned().map(Warning::from));
         Ok(Self { draft, warnings, subjects })
+    }
+
+    /// An image with changes. Only the changed files are checked.
+    #[must_use]
+    pub fn of_change(changed: ChangedImage) -> Self {
+        let ChangedImage { draft, warnings, layout, changed, .. } = changed;
+        let subjects = layout.into_iter().flat_map(PreparedFile::of_layout);
+        let subjects = subjects.filter(|file| changed.contains(file.name.as_bytes())).collect();
+        Self { draft, warnings: warnings.into_iter().map(Warning::from).collect(), subjects }
     }
 
     /// Checks the files that agents read, up to 8 MiB each, and calls `each` with the findings about each of them.

@@ -9,13 +9,13 @@ use std::{env, process::ExitCode};
 
 use clap::error::ErrorKind;
 
-use cli::{Cli, Usage};
+use cli::{Cli, Trouble, Usage};
 use metadata_image::{error, recipe::Contradiction};
 
 /// Exit status if something failed or could not be verified.
 const EXIT_FAILED: u8 = 1;
 
-/// Exit status if the command line is wrong.
+/// Exit status if the command line is wrong, or two images cannot be compared.
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -36,10 +36,10 @@ fn main() -> ExitCode {
         }
     };
     match cli.run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             cli::say(&format!("{error:#}"));
-            let usage = is_usage(&error);
+            let usage = is_usage(&error) || error.is::<Trouble>();
             (if usage { EXIT_USAGE } else { EXIT_FAILED }).into()
         }
     }

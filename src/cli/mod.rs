@@ -13,6 +13,12 @@ mod check;
 mod confirm;
 #[cfg(feature = "cli")]
 mod create;
+#[cfg(feature = "cli")]
+mod diff;
+#[cfg(feature = "cli")]
+mod diff_side;
+#[cfg(feature = "cli")]
+mod diff_text;
 mod errors;
 mod escape;
 #[cfg(feature = "cli")]
@@ -32,6 +38,8 @@ mod rebuild;
 #[cfg(feature = "cli")]
 mod render;
 #[cfg(feature = "cli")]
+mod set;
+#[cfg(feature = "cli")]
 mod show;
 #[cfg(feature = "cli")]
 mod sign;
@@ -42,7 +50,7 @@ mod usage;
 #[cfg(feature = "cli")]
 mod verify;
 
-use std::ffi::OsString;
+use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Result;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -51,7 +59,7 @@ use errors::to_library_error;
 use streams::{colours_are_wanted, is_dash, log, print, read_bounded};
 use usage::{check_dashes, in_one_line, with_two_dashes};
 
-pub(crate) use errors::Usage;
+pub(crate) use errors::{Trouble, Usage};
 pub(crate) use streams::say;
 
 /// Builds, reads and attaches the ISO 9660 images that give a virtual machine
@@ -103,6 +111,10 @@ enum Command {
     Show(show::Args),
     #[cfg(feature = "cli")]
     Extract(extract::Args),
+    #[cfg(feature = "cli")]
+    Set(Box<set::Args>),
+    #[cfg(feature = "cli")]
+    Diff(diff::Args),
     #[cfg(feature = "cli")]
     Attach(attach::Args),
     Agent(agent::Args),
@@ -156,9 +168,9 @@ impl Cli {
         in_one_line(error, &command, name.as_deref())
     }
 
-    /// Runs the command.
-    pub(crate) fn run(self) -> Result<()> {
-        match self.command {
+    /// Runs the command, and gives the exit status if it did not fail.
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let done = match self.command {
             #[cfg(feature = "cli")]
             Command::Create(args) => args.run(),
             #[cfg(feature = "cli")]
@@ -174,6 +186,10 @@ impl Cli {
             #[cfg(feature = "cli")]
             Command::Extract(args) => args.run(),
             #[cfg(feature = "cli")]
+            Command::Set(args) => args.run(),
+            #[cfg(feature = "cli")]
+            Command::Diff(args) => return args.run(),
+            #[cfg(feature = "cli")]
             Command::Attach(args) => args.run(),
             Command::Agent(args) => args.run(),
             #[cfg(feature = "cli")]
@@ -188,7 +204,8 @@ impl Cli {
             Command::PolicyWorker(args) => args.run(),
             #[cfg(feature = "policy")]
             Command::PolicyEvaluator(args) => args.run(),
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Rebuilds an image from itself with another manifest, for `confirm` and `sign`.
+//! Rebuilds an image from itself with another manifest, for `confirm` and `sign`. Its lock is also that of `set`.
 
 use std::{fs::File, path::Path};
 
@@ -86,14 +86,8 @@ impl<'a> Rebuild<'a> {
                 .with_context(building)?;
         }
         warnings.extend(written.mistakable);
-        // The lock keeps out other runs of this program, but not other programs.
-        let check_old = |old: Option<File>| match old {
-            Some(old) if !is_same_file(&old, &self.locked)? => {
-                bail!("another file has replaced the image meanwhile")
-            }
-            _ => Ok(()),
-        };
-        file.commit(false, |old| check_old(old).map_err(to_library_error)).with_context(building)?;
+        file.commit(false, |old| check_still(old, &self.locked).map_err(to_library_error))
+            .with_context(building)?;
         if lost {
             say(&format!(
                 "warning: {}: the signature no longer matches and was removed",
@@ -126,7 +120,7 @@ fn limits(manifest: &Manifest) -> String {
 
 /// Opens and locks the image at `path`. If two processes change an image at the same time, the second one waits, so that it
 /// does not undo the change of the first.
-fn open_locked(path: &Path, context: impl Fn() -> String) -> Result<(Target, File)> {
+pub(super) fn open_locked(path: &Path, context: impl Fn() -> String) -> Result<(Target, File)> {
     for _ in 0..REPLACED_MAX {
         let target = Target::resolve(path).with_context(&context)?;
         if let Some(file) = target.open_locked().with_context(|| format!("reading image {path:?}"))? {
@@ -134,6 +128,15 @@ fn open_locked(path: &Path, context: impl Fn() -> String) -> Result<(Target, Fil
         }
     }
     Err(anyhow!("other processes keep replacing the image")).with_context(context)
+}
+
+/// Checks that `old`, which has the path of the image now, is the image that was read. `locked`: that image. The lock keeps out
+/// other runs of this program, but not other programs.
+pub(super) fn check_still(old: Option<File>, locked: &File) -> Result<()> {
+    match old {
+        Some(old) if !is_same_file(&old, locked)? => bail!("another file has replaced the image meanwhile"),
+        _ => Ok(()),
+    }
 }
 
 /// How often the image may be replaced while this process waits for the lock.

@@ -1,18 +1,29 @@
 //! Findings as text in the style of rustc, and as JSON.
 
-use std::io::IsTerminal;
+use std::{
+    io::{self, IsTerminal, Write},
+    path::Path,
+};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, renderer::DecorStyle};
+use anyhow::{Result, bail};
 use metadata_image::{
-    check::CheckedText,
+    check::{CheckedText, Tolerance},
+    datasource::layout::Layout,
     userdata::finding::{Finding, Lines, Position, Severity},
 };
 use serde::Serialize;
 
 use super::{
-    colours_are_wanted,
     escape::{json, printable, printable_source},
+    streams::{colours_are_wanted, say},
 };
+
+/// What is added to an error that `--lenient` makes a warning.
+pub(super) const LENIENT: &str = " (--lenient builds the image anyway)";
+
+/// The most findings that are shown while an image is built; `metadata check` shows all.
+const FINDINGS_SHOWN_MAX: usize = 20;
 
 /// How much of a long line is shown before and after a finding, in bytes.
 const AROUND_BYTES: usize = 200;
@@ -97,6 +108,39 @@ pub(super) fn paragraphs<'a>(
         let report: Vec<_> = [Some(group), hint].into_iter().flatten().collect();
         shown.with_true_column(&file, renderer.render(&report)) + "\n"
     })
+}
+
+/// Prints the findings about a file for the image `image`, which is being built, to standard error, and gives each on a line.
+///
+/// # Errors
+/// Fails if one of them is not tolerated in an image of this layout.
+pub(super) fn show_findings(
+    image: &Path,
+    checked: &CheckedText,
+    layout: Layout,
+    tolerance: Tolerance,
+) -> Result<Vec<String>> {
+    let image = image.to_string_lossy();
+    let mut shown = paragraphs(&image, checked, &io::stderr());
+    for paragraph in shown.by_ref().take(FINDINGS_SHOWN_MAX) {
+        drop(writeln!(io::stderr(), "{paragraph}"));
+    }
+    let more = checked.findings.len().saturating_sub(FINDINGS_SHOWN_MAX);
+    if more > 0 {
+        say(&format!("{more} more findings; metadata check shows all of them"));
+    }
+    let name = full_name(&image, checked);
+    let refused = |finding: &Finding| tolerance.refuses(layout, finding.code.loses_data());
+    if checked.findings.iter().any(refused) {
+        let count = Count::of(std::slice::from_ref(checked));
+        match tolerance {
+            Tolerance::Strict => bail!("{name} has {count}"),
+            _ => bail!("{name} has {count}; cloud-init would ignore the file{LENIENT}"),
+        }
+    }
+    let lines = Lines::of(&checked.text);
+    let listed = checked.findings.iter().take(FINDINGS_SHOWN_MAX);
+    Ok(listed.map(|finding| finding.in_one_line(&name, &lines)).collect())
 }
 
 /// A JSON object on a line for every finding.

@@ -26,6 +26,23 @@ pub struct InstanceData {
 }
 
 impl InstanceData {
+    /// What a meta-data file says that this program generated, for some digest of the content. `None`: somebody else wrote it,
+    /// or its instance id was given.
+    ///
+    /// Whether the digest is that of the image is not known from the file alone.
+    #[must_use]
+    pub fn of_generated(layout: Layout, text: &str) -> Option<Self> {
+        let (id, instance) = match layout {
+            Layout::LinuxKit => return None,
+            Layout::NoCloud => parse_nocloud(text)?,
+            Layout::ConfigDrive => parse_configdrive(text)?,
+        };
+        // What was parsed says everything, if the same text comes of it.
+        let given = Self { id: Some(id.clone()), ..instance.clone() };
+        let is_ours = given.render(layout, &[0; DIGEST_BYTES])? == text.as_bytes() && is_derived(layout, &id);
+        is_ours.then_some(instance)
+    }
+
     /// The meta-data file of the layout. `digest`: the digest of the image's content, on which the length does not depend.
     ///
     /// `None`: the layout has no such file.
@@ -65,6 +82,38 @@ impl InstanceData {
     }
 }
 
+/// Whether an instance id looks as if it were made from a digest.
+fn is_derived(layout: Layout, id: &str) -> bool {
+    let is_digits = |text: &str| text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f' | b'-'));
+    match layout {
+        Layout::ConfigDrive => id.len() == uuid(&[0; DIGEST_BYTES]).len() && is_digits(id),
+        _ => id.strip_prefix("iid-").is_some_and(|digits| digits.len() == 32 && is_digits(digits)),
+    }
+}
+
+/// The instance id and the rest of what [`InstanceData::render_nocloud`] wrote.
+fn parse_nocloud(text: &str) -> Option<(String, InstanceData)> {
+    let string = |json: &str| serde_json::from_str::<String>(json).ok();
+    let mut lines = text.lines().peekable();
+    let id = string(lines.next()?.strip_prefix("instance-id: ")?)?;
+    let hostname = lines.next_if(|line| line.starts_with("local-hostname: "));
+    let hostname = hostname.and_then(|line| string(line.strip_prefix("local-hostname: ")?));
+    let keys = lines.skip(1).map(|line| string(line.strip_prefix("  - ")?));
+    Some((id, InstanceData { id: None, hostname, ssh_keys: keys.collect::<Option<_>>()?, admin_pass: None }))
+}
+
+/// The instance id and the rest of what [`InstanceData::render_configdrive`] wrote.
+fn parse_configdrive(text: &str) -> Option<(String, InstanceData)> {
+    let document: serde_json::Value = serde_json::from_str(text).ok()?;
+    let string = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    let id = string(&document["uuid"])?;
+    let count = document["public_keys"].as_object().map_or(0, serde_json::Map::len);
+    let keys = (0..count).map(|number| string(&document["public_keys"][format!("key-{number}")]));
+    let ssh_keys = keys.collect::<Option<_>>()?;
+    let admin_pass = string(&document["admin_pass"]);
+    Some((id, InstanceData { id: None, hostname: string(&document["hostname"]), ssh_keys, admin_pass }))
+}
+
 /// The generated meta-data file of an image.
 #[derive(Debug)]
 pub(crate) struct MetaDataFile {
@@ -98,6 +147,35 @@ mod tests {
         for layout in Layout::ALL {
             let [zeros, ones] = [[0; 32], [0xff; 32]].map(|digest| instance.render(layout, &digest));
             assert_eq!(zeros.map(|bytes| bytes.len()), ones.map(|bytes| bytes.len()));
+        }
+    }
+
+    #[test]
+    fn generated_meta_data_is_recognized() {
+        let keys: Vec<_> = (0..12).map(|number| format!("k{number} \"q\"")).collect();
+        for layout in [Layout::NoCloud, Layout::ConfigDrive] {
+            for hostname in [None, Some("web".to_owned())] {
+                for ssh_keys in [&[][..], &keys[..1], &keys] {
+                    let instance = InstanceData {
+                        id: None,
+                        hostname: hostname.clone(),
+                        ssh_keys: ssh_keys.to_vec(),
+                        admin_pass: None,
+                    };
+                    let text = String::from_utf8(instance.render(layout, &[0x5a; 32]).unwrap()).unwrap();
+                    let found = InstanceData::of_generated(layout, &text).unwrap();
+                    assert_eq!(
+                        (found.hostname, found.ssh_keys),
+                        (instance.hostname.clone(), instance.ssh_keys.clone())
+                    );
+                    for other in [format!("{text}\n"), format!("# mine\n{text}"), text.replace('5', "g")] {
+                        assert!(InstanceData::of_generated(layout, &other).is_none(), "{other}");
+                    }
+                    let given = InstanceData { id: Some("i-1".to_owned()), ..instance };
+                    let text = String::from_utf8(given.render(layout, &[0; 32]).unwrap()).unwrap();
+                    assert!(InstanceData::of_generated(layout, &text).is_none(), "{text}");
+                }
+            }
         }
     }
 

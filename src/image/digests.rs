@@ -2,14 +2,14 @@
 
 use std::{
     fs::File,
-    io::{Read, Seek, SeekFrom},
+    io::{self, Read, Seek, SeekFrom, Write},
 };
 
 use crate::error::{Result, ensure};
 use sha2::{Digest, Sha256};
 
 use super::{
-    DIGEST_BYTES, Extent, Progress,
+    DIGEST_BYTES, Extent, Image, Progress, Record,
     iso9660::writer::{PlacedFile, WrittenImage},
     sparse_copy::read_pieces,
 };
@@ -27,6 +27,42 @@ pub struct Digests {
     pub image: [u8; DIGEST_BYTES],
     /// Of each file, in the order of [`WrittenImage::files`].
     pub files: Vec<[u8; DIGEST_BYTES]>,
+}
+
+impl Image {
+    /// The SHA-256 digest of the bytes of `record`.
+    ///
+    /// # Errors
+    /// Fails as [`Image::copy`] does.
+    pub fn digest(&self, record: &Record, progress: &mut dyn Progress) -> Result<[u8; DIGEST_BYTES]> {
+        let mut hash = HashWriter(Sha256::new());
+        self.copy(record, &mut hash, progress)?;
+        Ok(hash.0.finalize().into())
+    }
+}
+
+/// The SHA-256 digest of all that `reader` reads.
+///
+/// # Errors
+/// Fails if it fails.
+pub fn digest_of(mut reader: impl Read) -> Result<[u8; DIGEST_BYTES]> {
+    let mut hash = HashWriter(Sha256::new());
+    io::copy(&mut reader, &mut hash)?;
+    Ok(hash.0.finalize().into())
+}
+
+/// Digests what is written to it.
+struct HashWriter(Sha256);
+
+impl Write for HashWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Computes the digests of the image in `file`, which is laid out as `written` says.

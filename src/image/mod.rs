@@ -131,6 +131,20 @@ impl Record {
     }
 }
 
+/// What a volume says of a file or a directory besides its name and content. `None`: it does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// The permission bits, with those above 0777.
+    pub mode: Option<u32>,
+    /// The numbers of the user and of the group.
+    pub owner: Option<(u32, u32)>,
+    /// When the content was last changed, in seconds since 1970.
+    pub modified: Option<i64>,
+}
+
+/// The attributes of files and directories by path; that of the root directory is empty.
+pub type AttributesByPath = std::collections::BTreeMap<Vec<u8>, Attributes>;
+
 /// What a record names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {

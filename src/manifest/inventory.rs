@@ -1,9 +1,6 @@
 //! Everything on an image, read once, so that what is checked is what is used.
 
-use std::{
-    io::{self, Write},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -90,9 +87,8 @@ impl Contents {
                 )?);
                 contents.kept.push((record.clone(), bytes));
             } else {
-                let mut hash = HashWriter(Sha256::new());
-                image.copy(record, &mut hash, progress)?;
-                contents.files.push(ListedFile::new(&record.path, record.len, &hash.0.finalize().into())?);
+                let digest = image.digest(record, progress)?;
+                contents.files.push(ListedFile::new(&record.path, record.len, &digest)?);
             }
         }
         contents.files.sort();
@@ -196,19 +192,5 @@ impl DerivedFile for ExistingManifest {
 
     fn render(&self, _: &DerivedInput) -> Result<Vec<u8>> {
         Ok(self.0.clone())
-    }
-}
-
-/// Digests what is written to it.
-struct HashWriter(Sha256);
-
-impl Write for HashWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! Recipes: what to build, as data.
 
 mod build;
+#[cfg(feature = "yaml")]
+pub mod change;
 mod names;
 mod rebuild;
 pub mod seed;
@@ -162,9 +164,7 @@ impl Recipe {
     pub fn check(&self) -> Result<(), Contradiction> {
         self.check_parts()?;
         self.check_volume_identifier()?;
-        if let Some(name) = &self.hostname {
-            hostname::check(name).map_err(|why| Contradiction(format!("host name {name:?} {why}")))?;
-        }
+        self.hostname.as_deref().map_or(Ok(()), check_hostname)?;
         if self.seconds.is_some_and(|seconds| seconds >= SECONDS_END) {
             return Err(Contradiction(
                 "the date is after the year 2155, the last that an image can store".to_owned(),
@@ -221,13 +221,7 @@ impl Recipe {
                 )));
             }
         }
-        match self.instance_id.as_deref() {
-            Some("") => Err(Contradiction("the instance id is empty".to_owned())),
-            Some(id) if id.chars().any(char::is_control) => {
-                Err(Contradiction(format!("instance id {id:?} contains control characters")))
-            }
-            _ => Ok(()),
-        }
+        self.instance_id.as_deref().map_or(Ok(()), check_instance_id)
     }
 
     fn check_volume_identifier(&self) -> Result<(), Contradiction> {
@@ -326,6 +320,20 @@ impl Recipe {
         }
         Draft::with_cache(VolumeSpec { identifier, seconds, files: files.collect(), derived }, cache)
     }
+}
+
+fn check_hostname(name: &str) -> Result<(), Contradiction> {
+    hostname::check(name).map_err(|why| Contradiction(format!("host name {name:?} {why}")))
+}
+
+fn check_instance_id(id: &str) -> Result<(), Contradiction> {
+    if id.is_empty() {
+        return Err(Contradiction("the instance id is empty".to_owned()));
+    }
+    if id.chars().any(char::is_control) {
+        return Err(Contradiction(format!("instance id {id:?} contains control characters")));
+    }
+    Ok(())
 }
 
 /// The keys of all these files, each once. A file that is named several times is read once.

@@ -21,8 +21,7 @@ impl Recipe {
         for (name, _) in &self.files {
             let fault =
                 |why: &str| Contradiction(format!("file name {:?} {why}", String::from_utf8_lossy(name)));
-            check_path(name).map_err(fault)?;
-            name.split(|&byte| byte == b'/').try_for_each(check_for_linux).map_err(fault)?;
+            check_name(name).map_err(fault)?;
             if self.layout.uses(name) {
                 return Err(fault(&format!("is used by the layout {} itself", self.layout)));
             }
@@ -38,7 +37,7 @@ impl Recipe {
                 return Err(fault("is given twice"));
             }
         }
-        self.check_bounds()?;
+        check_bounds(self.files.iter().map(|(name, _)| name.as_slice()))?;
         // A file below another file would make that a directory.
         let manifest = self.statement.is_some();
         let layout = [
@@ -52,18 +51,7 @@ impl Recipe {
             .copied()
             .chain(layout.into_iter().flatten().map(str::as_bytes))
             .collect::<BTreeSet<_>>();
-        for name in &all {
-            let directories =
-                name.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| &name[..end]);
-            for directory in directories {
-                if all.contains(directory) {
-                    let text = String::from_utf8_lossy(directory);
-                    return Err(Contradiction(format!(
-                        "file name {text:?} is also a directory of another file"
-                    )));
-                }
-            }
-        }
+        check_directories(&all)?;
         renaming::check(all.into_iter()).map_err(Contradiction)
     }
 
@@ -85,41 +73,64 @@ impl Recipe {
         let files = files.chain(parts.into_iter().flatten().map(str::as_bytes));
         Clashes::of(files, &LOOKED_FOR, &manifest::OWN_NAMES).on_volume(self.volume_identifier(), &LOOKED_FOR)
     }
+}
 
-    /// Checks the limits of the reader: an image that `show` and `extract` refuse to read must not be built.
-    fn check_bounds(&self) -> Result<(), Contradiction> {
-        let mut directories = BTreeSet::new();
-        let mut bytes = 0;
-        for (name, _) in &self.files {
-            let ends = name.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
-            let above: Vec<_> = ends.map(|end| &name[..end]).collect();
-            if above.len() > reader::DEPTH_MAX {
-                let text = String::from_utf8_lossy(name);
-                return Err(Contradiction(format!(
-                    "file name {text:?} is more than {} directories deep",
-                    reader::DEPTH_MAX
-                )));
+/// Checks that `name` is a path that Linux shows in full, and can open.
+pub(super) fn check_name(name: &[u8]) -> Result<(), &'static str> {
+    check_path(name)?;
+    name.split(|&byte| byte == b'/').try_for_each(check_for_linux)
+}
+
+/// Checks that no file is also a directory of another.
+pub(super) fn check_directories(all: &BTreeSet<&[u8]>) -> Result<(), Contradiction> {
+    for name in all {
+        for directory in directories_above(name) {
+            if all.contains(directory) {
+                let text = String::from_utf8_lossy(directory);
+                return Err(Contradiction(format!("file name {text:?} is also a directory of another file")));
             }
-            bytes += name.len();
-            bytes +=
-                above.into_iter().filter(|above| directories.insert(*above)).map(<[u8]>::len).sum::<usize>();
         }
-        if directories.len() > DIRECTORIES_MAX {
-            return Err(Contradiction(format!("an image holds at most {DIRECTORIES_MAX} directories")));
-        }
-        // The layout adds its own.
-        let own = 8;
-        if self.files.len() + directories.len() + own > reader::RECORDS_MAX {
-            return Err(Contradiction(format!("an image holds at most {} files", reader::RECORDS_MAX - own)));
-        }
-        if bytes + 256 > reader::PATHS_BYTES_MAX {
+    }
+    Ok(())
+}
+
+/// The directories that a file is in, from the top.
+pub(super) fn directories_above(name: &[u8]) -> impl Iterator<Item = &[u8]> {
+    name.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| &name[..end])
+}
+
+/// Checks the limits of the reader: an image that `show` and `extract` refuse to read must not be built.
+pub(super) fn check_bounds<'a>(names: impl Iterator<Item = &'a [u8]>) -> Result<(), Contradiction> {
+    let mut directories = BTreeSet::new();
+    let (mut bytes, mut files) = (0, 0);
+    for name in names {
+        let above: Vec<_> = directories_above(name).collect();
+        if above.len() > reader::DEPTH_MAX {
+            let text = String::from_utf8_lossy(name);
             return Err(Contradiction(format!(
-                "the file names together are longer than {} bytes",
-                reader::PATHS_BYTES_MAX
+                "file name {text:?} is more than {} directories deep",
+                reader::DEPTH_MAX
             )));
         }
-        Ok(())
+        files += 1;
+        bytes += name.len();
+        bytes += above.into_iter().filter(|above| directories.insert(*above)).map(<[u8]>::len).sum::<usize>();
     }
+    if directories.len() > DIRECTORIES_MAX {
+        return Err(Contradiction(format!("an image holds at most {DIRECTORIES_MAX} directories")));
+    }
+    // The layout adds its own.
+    let own = 8;
+    if files + directories.len() + own > reader::RECORDS_MAX {
+        return Err(Contradiction(format!("an image holds at most {} files", reader::RECORDS_MAX - own)));
+    }
+    if bytes + 256 > reader::PATHS_BYTES_MAX {
+        return Err(Contradiction(format!(
+            "the file names together are longer than {} bytes",
+            reader::PATHS_BYTES_MAX
+        )));
+    }
+    Ok(())
 }
 
 /// Checks that Linux shows a component of a path in full, and can open it: what it shortens may be the name of another file.

@@ -16,6 +16,8 @@ mod line_ends;
 #[cfg(feature = "yaml")]
 pub mod meta_data;
 #[cfg(feature = "yaml")]
+pub mod meta_data_edit;
+#[cfg(feature = "yaml")]
 pub mod network_config;
 #[cfg(feature = "yaml")]
 pub mod pack;

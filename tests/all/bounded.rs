@@ -25,7 +25,9 @@ use metadata_image::{
         allowed_signers::{AllowedSigners, Revoked},
         signature::Signature,
     },
-    userdata::{config_tree::ConfigTree, finding::Lines, install_plan::InstallPlan},
+    userdata::{
+        config_tree::ConfigTree, finding::Lines, install_plan::InstallPlan, meta_data_edit::with_member,
+    },
 };
 use peak_alloc::PeakAlloc;
 use rustix::time::{ClockId, clock_gettime};
@@ -187,6 +189,9 @@ fn work(text: &str) {
         let checked = check(text.as_bytes(), subject, None);
         let lines = Lines::of(&checked.text);
         shown += checked.findings.iter().map(|finding| finding.in_one_line("f", &lines).len()).sum::<usize>();
+    }
+    for key in ["local-hostname", "a"] {
+        shown += with_member(text, key, "web").map_or(0, |edited| edited.len());
     }
     let plan = InstallPlan::new(Some(text.as_bytes()), ConfigTree::default());
     shown += plan.lines("f").map(|(_, line)| line.len()).sum::<usize>() + plan.losses().len();

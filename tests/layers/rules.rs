@@ -31,6 +31,7 @@ pub(crate) const CONFINED: &[Confined] = &[
     Confined { path: "clap", rooms: &["main.rs", "cli/"] },
     Confined { path: "indicatif", rooms: &["cli/progress.rs"] },
     Confined { path: "annotate_snippets", rooms: &["cli/render.rs"] },
+    Confined { path: "similar", rooms: &["cli/diff_text.rs"] },
     Confined { path: "shlex", rooms: &["cli/escape.rs"] },
     Confined { path: "signal_hook", rooms: &["cli/signals.rs"] },
     Confined { path: "hadris_iso", rooms: &["image/"] },

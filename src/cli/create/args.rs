@@ -207,7 +207,7 @@ Examples:
 SOURCE_DATE_EPOCH sets the date of the image, in seconds since 1970. The default
 is 1980-01-01.";
 
-fn split(argument: &OsStr) -> Result<(Vec<u8>, PathBuf)> {
+pub(crate) fn split(argument: &OsStr) -> Result<(Vec<u8>, PathBuf)> {
     let bytes = argument.as_bytes();
     let middle = bytes.iter().position(|&byte| byte == b'=').context("not in the form NAME=PATH")?;
     let path = &bytes[middle + 1..];
@@ -309,7 +309,7 @@ impl Args {
     }
 }
 
-fn file_or_standard_input(path: &Path, role: &'static str) -> Source {
+pub(crate) fn file_or_standard_input(path: &Path, role: &'static str) -> Source {
     if is_dash(path.as_os_str()) { Source::StandardInput } else { Source::file(path, role) }
 }
 

@@ -5,13 +5,13 @@ mod operands;
 
 use std::{
     fs::File,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     path::Path,
 };
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use metadata_image::{
-    check::{CheckedText, Prepared, Tolerance},
+    check::{Prepared, Tolerance},
     datasource::layout::Layout,
     encoding::hex,
     image::{
@@ -20,7 +20,6 @@ use metadata_image::{
     },
     output::atomic_file::{Replacement, Target, standard_output},
     recipe::{self, Recipe, Warning, seed::seed_layout},
-    userdata::finding::{Finding, Lines},
 };
 use serde::Serialize;
 
@@ -29,20 +28,14 @@ use super::{
     escape::pretty_json,
     overwrite::check_replaceable,
     progress::Bar,
-    render::{Count, full_name, paragraphs},
+    render::{LENIENT, show_findings},
     signals::clean_up_on_signals,
     streams::{is_dash, print, say},
 };
 
-pub(crate) use args::{Args, source_date_epoch, tolerance};
+pub(crate) use args::{Args, file_or_standard_input, source_date_epoch, split, tolerance};
 
 use operands::Operands;
-
-/// The most findings that are shown while an image is built; `metadata check` shows all.
-const FINDINGS_SHOWN_MAX: usize = 20;
-
-/// What is added to an error that `--lenient` makes a warning.
-const LENIENT: &str = " (--lenient builds the image anyway)";
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -192,35 +185,13 @@ impl Run<'_> {
         for warning in std::mem::take(&mut prepared.warnings) {
             self.warn(warning)?;
         }
-        prepared.check(|checked| self.show_findings(&checked).map_err(to_library_error))?;
+        let (image, layout, tolerance) = (self.image, self.layout, self.args.tolerance());
+        prepared.check(|checked| {
+            let shown = show_findings(image, &checked, layout, tolerance).map_err(to_library_error)?;
+            self.warnings.extend(shown);
+            Ok(())
+        })?;
         Ok(prepared.draft)
-    }
-
-    /// Prints the findings about a file for the image.
-    fn show_findings(&mut self, checked: &CheckedText) -> Result<()> {
-        let image = self.image.to_string_lossy();
-        let mut shown = paragraphs(&image, checked, &io::stderr());
-        for paragraph in shown.by_ref().take(FINDINGS_SHOWN_MAX) {
-            drop(writeln!(io::stderr(), "{paragraph}"));
-        }
-        let more = checked.findings.len().saturating_sub(FINDINGS_SHOWN_MAX);
-        if more > 0 {
-            say(&format!("{more} more findings; metadata check shows all of them"));
-        }
-        let name = full_name(&image, checked);
-        let lines = Lines::of(&checked.text);
-        let listed = checked.findings.iter().take(FINDINGS_SHOWN_MAX);
-        self.warnings.extend(listed.map(|finding| finding.in_one_line(&name, &lines)));
-        let tolerance = self.args.tolerance();
-        let refused = |finding: &&Finding| tolerance.refuses(self.layout, finding.code.loses_data());
-        if checked.findings.iter().any(|finding| refused(&finding)) {
-            let count = Count::of(std::slice::from_ref(checked));
-            match tolerance {
-                Tolerance::Strict => bail!("{name} has {count}"),
-                _ => bail!("{name} has {count}; cloud-init would ignore the file{LENIENT}"),
-            }
-        }
-        Ok(())
     }
 
     fn describe(

@@ -4,11 +4,11 @@
 //! Every image has Rock Ridge and Joliet, is of interchange level 3 (files over 4 GiB), and has no Enhanced Volume
 //! Descriptor, which some readers reject.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use crate::error::{Error, Result, ensure};
 use hadris_fs::{
-    DateTime, Extent as HadrisExtent, MountError, Node, Permissions, Report, SetAttr, Tree, Warning,
+    DateTime, Extent as HadrisExtent, MountError, Node, Owner, Permissions, Report, SetAttr, Tree, Warning,
 };
 use hadris_iso::{
     IsoId, IsoLevel, IsoOptions, SessionMode,
@@ -16,7 +16,7 @@ use hadris_iso::{
 };
 
 use super::{device::HeadDevice, records::PARTS_MAX};
-use crate::image::{Extent, SECTOR_BYTES};
+use crate::image::{AttributesByPath, Extent, SECTOR_BYTES};
 
 /// Bytes that can be cloned without copying.
 pub(super) use hadris_fs::Content as Data;
@@ -48,8 +48,34 @@ const USUAL_BYTES: usize = 64 << 10;
 pub(super) struct VolumeAttributes {
     /// The volume identifier, at most 32 bytes.
     identifier: String,
-    /// The date of the volume and of everything on it.
+    /// The date of the volume, and of everything on it that has no date of its own.
     time: DateTime,
+    /// Files and directories with other attributes than usual.
+    kept: KeptAttributes,
+}
+
+/// Attributes that come from another image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeptAttributes {
+    /// Those of files and directories. For the others, and where one is `None`, the usual ones are written.
+    pub attributes: AttributesByPath,
+    /// Directories that are on the volume even if they have no files.
+    pub directories: BTreeSet<Vec<u8>>,
+}
+
+impl KeptAttributes {
+    /// The attributes of a file or directory, whose usual permission bits are `mode`.
+    fn of(&self, path: &[u8], mode: u32) -> SetAttr {
+        let kept = self.attributes.get(path).copied().unwrap_or_default();
+        let mut attributes = SetAttr::new().with_permissions(Permissions::new(kept.mode.unwrap_or(mode)));
+        if let Some((user, group)) = kept.owner {
+            attributes = attributes.with_owner(Owner::new(user, group));
+        }
+        match kept.modified.and_then(|seconds| DateTime::from_unix_seconds(seconds).ok()) {
+            Some(time) => attributes.with_modified(time),
+            None => attributes,
+        }
+    }
 }
 
 /// Where a file's bytes are.
@@ -78,7 +104,12 @@ impl VolumeAttributes {
     /// `identifier`: the volume identifier, at most 32 bytes; `seconds`: the date of everything, in seconds since 1970.
     pub(super) fn new(identifier: &str, seconds: u64) -> Result<Self> {
         let time = DateTime::from_unix_seconds(i64::try_from(seconds)?).map_err(Error::of)?;
-        Ok(Self { identifier: identifier.to_owned(), time })
+        Ok(Self { identifier: identifier.to_owned(), time, kept: KeptAttributes::default() })
+    }
+
+    /// The same with these attributes of files and directories.
+    pub(super) fn keeping(self, kept: KeptAttributes) -> Self {
+        Self { kept, ..self }
     }
 
     fn options(&self) -> IsoOptions {
@@ -99,16 +130,16 @@ impl VolumeAttributes {
     ) -> Result<ImageHead> {
         let options = self.options().with_min_image_blocks(sectors);
         let mut tree = Tree::new();
-        tree.replace("", directory()).map_err(Error::of)?;
+        tree.replace("", self.directory(b"")).map_err(Error::of)?;
+        // In the order of their paths, so each after those above it.
+        for path in &self.kept.directories {
+            self.add_directories(&mut tree, path, true)?;
+        }
         let mut behind = false;
         let mut names = Vec::with_capacity(files.size_hint().0);
         for (name, place) in files {
             names.push(name);
-            for (end, _) in name.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-                if tree.get(&name[..end]).is_none() {
-                    tree.insert(&name[..end], directory()).map_err(Error::of)?;
-                }
-            }
+            self.add_directories(&mut tree, name, false)?;
             let data = match place {
                 FilePlace::Head(data) => data,
                 FilePlace::Behind(extent) => {
@@ -121,7 +152,8 @@ impl VolumeAttributes {
                     Data::stored(pieces(extent)).map_err(Error::of)?
                 }
             };
-            tree.insert(name, Node::file(data).with_attrs(mode(FILE_MODE))).map_err(Error::of)?;
+            tree.insert(name, Node::file(data).with_attrs(self.kept.of(name, FILE_MODE)))
+                .map_err(Error::of)?;
         }
         let (bytes, report) =
             if behind { lay_out_around_stored(tree, &options)? } else { lay_out(&tree, &options)? };
@@ -134,18 +166,27 @@ impl VolumeAttributes {
     }
 }
 
+impl VolumeAttributes {
+    /// Adds the directories above `path` to `tree`; with `itself`, `path` as well.
+    fn add_directories(&self, tree: &mut Tree, path: &[u8], itself: bool) -> Result<()> {
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
+        for end in ends.chain(itself.then_some(path.len())) {
+            if tree.get(&path[..end]).is_none() {
+                tree.insert(&path[..end], self.directory(&path[..end])).map_err(Error::of)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn directory(&self, path: &[u8]) -> Node {
+        Node::dir().with_attrs(self.kept.of(path, DIRECTORY_MODE))
+    }
+}
+
 fn extent_of(report: &Report, name: &[u8]) -> Extent {
     let extents = report.extents(name).unwrap_or_default();
     let offset = extents.first().map_or(0, HadrisExtent::offset);
     Extent { offset, len: extents.iter().map(HadrisExtent::len).sum() }
-}
-
-fn directory() -> Node {
-    Node::dir().with_attrs(mode(DIRECTORY_MODE))
-}
-
-fn mode(bits: u32) -> SetAttr {
-    SetAttr::new().with_permissions(Permissions::new(bits))
 }
 
 /// The extents that make up a large file.

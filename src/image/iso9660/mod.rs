@@ -7,6 +7,7 @@ pub(super) mod extract;
 pub(crate) mod folding;
 mod layout;
 mod layout_cache;
+mod losses;
 mod namespaces;
 pub mod reader;
 mod records;

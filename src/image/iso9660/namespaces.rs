@@ -24,14 +24,33 @@ impl Image {
     /// Fails if one of them names other files, or cannot be read.
     pub fn check_trees(&mut self, records: &[Record], looked_for: &Reserved) -> Result<()> {
         let (_, roots) = self.roots()?;
-        compare(self, &roots, records, looked_for)
+        compare(self, &roots, records, looked_for, &roots.trees())
+    }
+
+    /// The same for the trees that Linux can read and that have records of their own.
+    ///
+    /// # Errors
+    /// Fails as [`Image::check_trees`] does.
+    pub(super) fn check_readable_trees(&mut self, records: &[Record], looked_for: &Reserved) -> Result<()> {
+        let (_, roots) = self.roots()?;
+        let mut trees = roots.trees();
+        // The names of ISO 9660 itself are in the records that have Rock Ridge. They differ where directories are too deep.
+        let is_shared = |tree| tree == Tree::Primary && roots.read_by_linux() == Tree::RockRidge;
+        trees.retain(|tree| *tree != Tree::Enhanced && !is_shared(*tree));
+        compare(self, &roots, records, looked_for, &trees)
     }
 }
 
-/// Compares the tree of `records`, which is the one that Linux reads, with every other.
-fn compare(image: &mut Image, roots: &Roots, records: &[Record], looked_for: &Reserved) -> Result<()> {
+/// Compares the tree of `records`, which is the one that Linux reads, with the others of `trees`.
+fn compare(
+    image: &mut Image,
+    roots: &Roots,
+    records: &[Record],
+    looked_for: &Reserved,
+    trees: &[Tree],
+) -> Result<()> {
     let expected = TreeFiles::new(records)?;
-    for tree in roots.trees() {
+    for &tree in trees {
         if tree != roots.read_by_linux() {
             let found = image
                 .list_tree(tree)

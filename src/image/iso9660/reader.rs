@@ -24,7 +24,7 @@ use super::{
     walk::{TreeChoice, walk},
 };
 use crate::image::{
-    Record, SECTOR_BYTES, Tree, Volume,
+    AttributesByPath, Record, SECTOR_BYTES, Tree, Volume,
     probe::{self, FIRST_DESCRIPTOR},
     source::{Source, StoredFile},
 };
@@ -129,6 +129,21 @@ impl Image {
         Ok((volume, found.records))
     }
 
+    /// The attributes of everything in the tree that a Linux guest sees, with those of the root directory.
+    ///
+    /// # Errors
+    /// Fails as [`Image::list`] does.
+    pub fn attributes(&mut self) -> Result<AttributesByPath> {
+        let mut list = || {
+            let (mut device, roots) = self.roots()?;
+            let read = roots.read_by_linux();
+            walk(&mut device, roots.first_sector(read)?, TreeChoice::Default(read), None)
+        };
+        let found = list().with_context(|| format!("reading image {:?}", self.path))?;
+        let paths = found.records.into_iter().map(|record| record.path);
+        Ok(paths.zip(found.attributes).chain([(Vec::new(), found.root)]).collect())
+    }
+
     /// All records of one tree of the volume, as Linux reads it if mount options exclude the others.
     ///
     /// # Errors
@@ -143,6 +158,14 @@ impl Image {
         let mut device = Bounded::new(self.file().try_clone()?)?;
         let roots = Roots::of(&mut self.iso, &mut device)?;
         Ok((device, roots))
+    }
+
+    /// The descriptor of a number. `None`: there are fewer.
+    pub(super) fn descriptor(
+        &mut self,
+        index: u32,
+    ) -> Result<Option<raw::VolumeDescriptor>, hadris_io::Error<io::Error>> {
+        self.iso.descriptor(index)
     }
 
     /// The file or device itself.

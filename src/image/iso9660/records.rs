@@ -21,6 +21,9 @@ const ABOVE_NAME: &[u8] = b"\x01";
 /// The most records of one file: Linux ignores those after them (`isofs_read_level3_size`).
 pub(super) const PARTS_MAX: usize = 100;
 
+/// Bytes of a date in a directory record (ECMA-119, 9.1.5).
+pub(super) const DATE_BYTES: usize = 7;
+
 /// A directory record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DirectoryRecord {
@@ -32,6 +35,7 @@ impl DirectoryRecord {
     const EXTENT: usize = 2;
     /// Where its data length is (ECMA-119, 9.1).
     pub(super) const DATA_LEN: usize = 10;
+    const DATE: usize = 18;
     const FLAGS: usize = 25;
     const NAME_LEN: usize = 32;
     const NAME: usize = 33;
@@ -95,6 +99,11 @@ impl DirectoryRecord {
 
     pub(super) fn data_len(&self) -> u64 {
         self.number(Self::DATA_LEN)
+    }
+
+    /// When it was recorded, which for most writers is when the content was last changed (ECMA-119, 9.1.5).
+    pub(super) fn date(&self) -> Option<[u8; DATE_BYTES]> {
+        self.bytes[Self::DATE..].first_chunk().copied()
     }
 
     pub(super) fn is_directory(&self) -> bool {

@@ -11,7 +11,7 @@ use crate::error::{Result, bail, ensure};
 
 use super::{
     device::Bounded,
-    records::{Directory, DirectoryRecord},
+    records::{DATE_BYTES, Directory, DirectoryRecord},
 };
 use crate::image::SECTOR_BYTES;
 
@@ -48,6 +48,10 @@ pub(super) struct Entries {
     name: Option<Name>,
     /// Type and permissions as in `st_mode` (`PX`).
     pub(super) mode: Option<u32>,
+    /// The numbers of the user and of the group (`PX`).
+    pub(super) owner: Option<(u32, u32)>,
+    /// The date of the last change, as in a directory record (`TF`).
+    pub(super) modified: Option<[u8; DATE_BYTES]>,
     /// The first sector of a directory that belongs here (`CL`).
     pub(super) child: Option<u64>,
     /// The number of the file, which links to it share (`PX`).
@@ -228,13 +232,15 @@ impl Entries {
             b"RR" => self.denies_name |= data[0] & HAS_NAME == 0,
             b"PX" => {
                 self.mode = Some(number(data, 0));
+                self.owner = Some((number(data, 16), number(data, 24)));
                 self.serial = (data.len() >= SERIAL + 8).then(|| number(data, SERIAL));
             }
+            b"TF" => self.modified = modified(data).or(self.modified),
             b"NM" => self.add_name(data[0], &data[1..])?,
             b"CL" => {
                 self.child = Some(number(data, 0).into());
                 // The mode of the directory itself counts.
-                self.mode = None;
+                (self.mode, self.owner) = (None, None);
             }
             _ => {}
         }
@@ -259,6 +265,19 @@ impl Entries {
         name.bytes.extend(part);
         Ok(())
     }
+}
+
+/// The date of the last change in a `TF` entry, unless that has dates in the long form (RRIP 1.12, 4.1.6).
+fn modified(data: &[u8]) -> Option<[u8; DATE_BYTES]> {
+    const CREATED: u8 = 1;
+    const MODIFIED: u8 = 2;
+    const LONG_FORM: u8 = 0x80;
+    let (&flags, dates) = data.split_first()?;
+    if flags & MODIFIED == 0 || flags & LONG_FORM != 0 {
+        return None;
+    }
+    let at = if flags & CREATED == 0 { 0 } else { DATE_BYTES };
+    dates.get(at..)?.first_chunk().copied()
 }
 
 /// How many bytes an entry may have after its first four. `None`: the entry is ignored.

@@ -88,6 +88,11 @@ pub(super) struct FoundDigests {
 }
 
 impl FoundDigests {
+    /// The digest that an instance id is made from.
+    pub(super) fn content(&self) -> [u8; DIGEST_BYTES] {
+        self.content
+    }
+
     /// Digests of zeros, for `large` large files.
     pub(super) fn zeros(large: usize) -> Self {
         Self { large: vec![[0; DIGEST_BYTES]; large], ..Self::default() }

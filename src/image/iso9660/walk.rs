@@ -2,16 +2,18 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use hadris_iso::raw::DirDateTime;
+
 use crate::error::{Context, Result, bail, ensure};
 
 use super::{
     device::Bounded,
-    records::{Directory, DirectoryRecord},
+    records::{DATE_BYTES, Directory, DirectoryRecord},
     rock_ridge::{self, Entries},
     same_files::SameFiles,
     shown,
 };
-use crate::image::{Extent, Kind, Record, SECTOR_BYTES, Tree};
+use crate::image::{Attributes, Extent, Kind, Record, SECTOR_BYTES, Tree};
 
 /// The most records of one volume.
 pub const RECORDS_MAX: usize = 1 << 14;
@@ -28,6 +30,10 @@ pub type Wanted<'a> = dyn Fn(&[u8]) -> bool + 'a;
 /// The content of a tree.
 pub(super) struct TreeRecords {
     pub(super) records: Vec<Record>,
+    /// The attributes of each record.
+    pub(super) attributes: Vec<Attributes>,
+    /// Those of the root directory.
+    pub(super) root: Attributes,
     /// Whether the root directory has records of an odd length.
     pub(super) malformed: bool,
 }
@@ -67,6 +73,7 @@ pub(super) fn walk(
         continuations: BTreeSet::new(),
         root_continuations: BTreeSet::new(),
         ends: BTreeSet::new(),
+        attributes: Vec::new(),
     };
     walk.run(root)
 }
@@ -78,6 +85,7 @@ struct TreeWalk<'a> {
     /// Which records of the root directory are wanted. `None`: all records of the volume.
     only: Option<&'a Wanted<'a>>,
     records: Vec<Record>,
+    attributes: Vec<Attributes>,
     paths_bytes: usize,
     /// The first sectors of all directories so far, to detect loops.
     seen: HashSet<u64>,
@@ -117,15 +125,16 @@ impl Level {
 
 /// What a record names.
 enum Meaning {
-    Directory(Directory, Option<u32>),
-    Other(Kind, Option<u32>),
+    Directory(Directory, Attributes),
+    Other(Kind, Attributes),
 }
 
 impl TreeWalk<'_> {
     fn run(mut self, root: u64) -> Result<TreeRecords> {
         let root = Directory::open(self.device, root)?;
-        let serial = self.own_entries(&root, true)?.serial;
-        self.same_files.add(serial, Kind::Directory, vec![whole(&root)])?;
+        let entries = self.own_entries(&root, true)?;
+        let attributes = attributes_of(root.own(), &entries);
+        self.same_files.add(entries.serial, Kind::Directory, vec![whole(&root)])?;
         self.ends.insert(root.end());
         let mut levels = vec![Level::new(root, Vec::new())];
         let mut malformed = false;
@@ -147,7 +156,7 @@ impl TreeWalk<'_> {
         if self.only.is_none() {
             self.check_places()?;
         }
-        Ok(TreeRecords { records: self.records, malformed })
+        Ok(TreeRecords { records: self.records, attributes: self.attributes, root: attributes, malformed })
     }
 
     /// Adds the file or directory of the records `parts`. Returns a directory with its path.
@@ -181,9 +190,9 @@ impl TreeWalk<'_> {
             "the file names together are longer than {PATHS_BYTES_MAX} bytes"
         );
         let meaning = self.meaning(parts, &entries).with_context(|| format!("{:?}", display()))?;
-        let (directory, kind, mode) = match meaning {
-            Meaning::Directory(directory, mode) => (Some(directory), Kind::Directory, mode),
-            Meaning::Other(kind, mode) => (None, kind, mode),
+        let (directory, kind, attributes) = match meaning {
+            Meaning::Directory(directory, attributes) => (Some(directory), Kind::Directory, attributes),
+            Meaning::Other(kind, attributes) => (None, kind, attributes),
         };
         let extents = if kind == Kind::File { extents_of(parts)? } else { Vec::new() };
         // bsdtar takes a file for one with the first sector of this.
@@ -191,7 +200,9 @@ impl TreeWalk<'_> {
         let places = directory.as_ref().map_or_else(|| extents.clone(), |directory| vec![whole(directory)]);
         self.same_files.add(entries.serial, kind, places)?;
         let len = extents.iter().map(|extent| extent.len).sum();
+        let mode = attributes.mode;
         self.records.push(Record { path: path.clone(), kind, mode, len, extents });
+        self.attributes.push(attributes);
         Ok(directory.map(|directory| (path, directory)))
     }
 
@@ -247,21 +258,23 @@ impl TreeWalk<'_> {
         if record.is_directory() {
             ensure!(entries.child.is_none(), "a directory is stored here and also elsewhere");
             check_directory(entries)?;
-            let (directory, mode) = self.directory(record.first_sector())?;
+            let (directory, attributes) = self.directory(record.first_sector())?;
             ensure!(
                 entries.continuations.iter().all(|&sector| sector < directory.first_sector()),
                 "the name of a directory comes after the directory"
             );
             ensure!(directory.own().data_len() == record.data_len(), "a directory has two lengths");
-            return Ok(Meaning::Directory(directory, mode));
+            return Ok(Meaning::Directory(directory, attributes));
         }
         let kind = match (entries.child, entries.mode) {
             (Some(sector), mode) => {
                 check_directory(entries)?;
                 ensure!(parts.len() == 1, "a directory has several extents");
-                let (directory, own_mode) = self.directory(sector)?;
+                let (directory, own) = self.directory(sector)?;
                 self.relocated.entry(sector).or_default().belongs = Some(directory.own().data_len());
-                return Ok(Meaning::Directory(directory, mode.map(permissions).or(own_mode)));
+                let mode = mode.map(permissions).or(own.mode);
+                let attributes = Attributes { mode, owner: entries.owner.or(own.owner), ..own };
+                return Ok(Meaning::Directory(directory, attributes));
             }
             (None, None) => Kind::File,
             (None, Some(mode)) => kind_of(mode)?,
@@ -275,15 +288,16 @@ impl TreeWalk<'_> {
             !entries.is_compressed() || kind != Kind::File,
             "the file is compressed with zisofs, and Linux would decompress it"
         );
-        Ok(Meaning::Other(kind, entries.mode.map(permissions)))
+        Ok(Meaning::Other(kind, attributes_of(record, entries)))
     }
 
-    /// The directory at a sector, with its permissions.
-    fn directory(&mut self, sector: u64) -> Result<(Directory, Option<u32>)> {
+    /// The directory at a sector, with its attributes.
+    fn directory(&mut self, sector: u64) -> Result<(Directory, Attributes)> {
         ensure!(!self.seen.contains(&sector), "the directories form a loop");
         let directory = Directory::open(self.device, sector)?;
-        let mode = self.own_entries(&directory, false)?.mode;
-        Ok((directory, mode.map(permissions)))
+        let entries = self.own_entries(&directory, false)?;
+        let attributes = attributes_of(directory.own(), &entries);
+        Ok((directory, attributes))
     }
 
     /// The entries of a directory's own record, if they count.
@@ -344,6 +358,18 @@ fn check_inert(record: &DirectoryRecord) -> Result<()> {
 
 const TYPE: u32 = 0o170_000;
 const DIRECTORY: u32 = 0o040_000;
+
+fn attributes_of(record: &DirectoryRecord, entries: &Entries) -> Attributes {
+    let date = entries.modified.or(record.date());
+    Attributes { mode: entries.mode.map(permissions), owner: entries.owner, modified: date.and_then(seconds) }
+}
+
+/// A date of a directory record in seconds since 1970. `None`: it is not valid, or not set.
+fn seconds([year, month, day, hour, minute, second, offset]: [u8; DATE_BYTES]) -> Option<i64> {
+    let offset = offset.cast_signed();
+    let date = DirDateTime { year, month, day, hour, minute, second, offset };
+    date.to_datetime().map(|date| date.unix_seconds())
+}
 
 fn permissions(mode: u32) -> u32 {
     mode & 0o7777

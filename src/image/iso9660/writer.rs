@@ -21,7 +21,8 @@ use super::{
     staging::{FoundDigests, StagedFiles},
 };
 use crate::image::{
-    ALIGNMENT_BYTES, Extent, LONG_ALIGNMENT_BYTES, LONG_BYTES, Progress, SECTOR_BYTES, SYSTEM_AREA_BYTES,
+    ALIGNMENT_BYTES, DIGEST_BYTES, Extent, LONG_ALIGNMENT_BYTES, LONG_BYTES, Progress, SECTOR_BYTES,
+    SYSTEM_AREA_BYTES,
     payload::Payload,
     source::Source,
     sparse_copy::{read_pieces, takes_holes, write_at},
@@ -29,6 +30,7 @@ use crate::image::{
 };
 
 pub use super::{
+    layout::KeptAttributes,
     layout_cache::LayoutCache,
     staging::{DerivedFile, DerivedFrom, DerivedInput, DescribedFile},
 };
@@ -97,9 +99,21 @@ impl Draft {
     /// # Errors
     /// Fails as [`Draft::new`] does.
     pub fn with_cache(spec: VolumeSpec, cache: Option<&mut LayoutCache>) -> Result<Self> {
+        Self::open(spec, KeptAttributes::default(), cache)
+    }
+
+    /// As [`Draft::new`], for files and directories that keep their attributes.
+    ///
+    /// # Errors
+    /// Fails as [`Draft::new`] does.
+    pub fn keeping(spec: VolumeSpec, kept: KeptAttributes) -> Result<Self> {
+        Self::open(spec, kept, None)
+    }
+
+    fn open(spec: VolumeSpec, kept: KeptAttributes, cache: Option<&mut LayoutCache>) -> Result<Self> {
         let VolumeSpec { identifier, seconds, files, derived } = spec;
         let mut files = StagedFiles::open(files, derived)?;
-        let volume = VolumeAttributes::new(&identifier, seconds)?;
+        let volume = VolumeAttributes::new(&identifier, seconds)?.keeping(kept);
         let has_large = files.has_large();
         if !has_large {
             let found = files.digest(&[], |_, _| Ok(()))?;
@@ -314,6 +328,18 @@ impl WrittenImage {
         self.mistakable = found.map(|found| found.describe(files()));
         Ok(())
     }
+}
+
+/// The digest of the content of an image with these files, none of them from a pipe: what an instance id is made from.
+///
+/// # Errors
+/// Fails if a source cannot be read.
+pub fn content_digest(spec: VolumeSpec, progress: &mut dyn Progress) -> Result<[u8; DIGEST_BYTES]> {
+    let mut files = StagedFiles::open(spec.files, spec.derived)?;
+    let payloads: Vec<_> = files.take_large().collect();
+    let lens = payloads.iter().map(|payload| payload.len().context("a pipe has no length"));
+    let places = lens.map(|len| Ok(Extent { offset: 0, len: len? })).collect::<Result<Vec<_>>>()?;
+    Ok(files.digest(&places, |number, each| payloads[number].read(each, progress))?.content())
 }
 
 /// Fills `bytes` with those of `out` from `offset` on. What is not written yet is zeros. So is everything if `out` is open for

@@ -7,6 +7,7 @@ use metadata_image::{
         config_tree::{ConfigTree, parse},
         finding::{Code, Lines, Severity},
         install_plan::InstallPlan,
+        meta_data_edit::{member, with_member},
         pack,
     },
 };
@@ -26,6 +27,7 @@ pub(crate) fn run(data: &[u8]) {
         check_places(&check::check(data, subject, Some(target)));
     }
     check_plan(data);
+    check_edits(data);
 }
 
 pub(crate) fn seeds() -> Vec<Vec<u8>> {
@@ -56,6 +58,18 @@ fn check_places(checked: &CheckedText) {
     let places: Vec<_> =
         findings.iter().filter(|it| it.code != Code::TooLarge).map(|it| it.span.start).collect();
     assert!(places.is_sorted(), "{places:?}");
+}
+
+/// Meta-data that is changed says what was asked for, and the same again if it is changed back and forth.
+fn check_edits(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    for key in ["instance-id", "local-hostname", "uuid", "hostname", "a"] {
+        let Ok(edited) = with_member(text, key, "web-1") else { continue };
+        assert_eq!(member(&edited, key).as_deref(), Some("web-1"), "{key}: {edited:?}");
+        let again = with_member(&edited, key, "x: \"#").unwrap();
+        assert_eq!(member(&again, key).as_deref(), Some("x: \"#"), "{key}: {again:?}");
+        assert_eq!(with_member(&again, key, "web-1").unwrap(), edited, "{key}: {again:?}");
+    }
 }
 
 /// A plan has what the text says and nothing else, and its tree is the same when it is written and read again.

@@ -12,9 +12,10 @@ use std::{
 use metadata_image::{
     check::check_image,
     datasource::{compatibility::Agent, layout::Layout},
-    image::{Image, Kind, Record, Volume, iso9660::reader, probe},
-    manifest::inventory::Contents,
+    image::{Image, Kind, Record, Volume, iso9660::reader, probe, source::Source},
+    manifest::{self, inventory::Contents},
     provider::cdrom::{self, ReadScope},
+    recipe::change::ImageChange,
 };
 use tempfile::TempDir;
 
@@ -109,6 +110,7 @@ pub(crate) fn check(image: &[u8]) -> Seen {
     }
     let data = check_readings(path);
     let contents = check_contents(path);
+    check_change(path);
     Seen { list: listed.is_ok(), data, contents }
 }
 
@@ -195,6 +197,40 @@ fn check_contents(path: &Path) -> bool {
     }
     contents.manifest().map_or_else(drop, drop);
     true
+}
+
+/// An image with another file has that, and every file that it had, as it was; or it is not built.
+fn check_change(path: &Path) {
+    const NAME: &str = "a-new-file";
+    let Ok(mut image) = Image::open(path) else { return };
+    let Ok((volume, records)) = image.list() else { return };
+    let files = records.iter().filter(|record| record.kind == Kind::File);
+    if files.clone().map(|record| record.len).sum::<u64>() > FILES_BYTES_MAX {
+        return;
+    }
+    let change =
+        ImageChange { files: vec![(NAME.into(), Source::Bytes(b"new".to_vec()))], ..ImageChange::default() };
+    let Ok(changed) = change.apply(&mut image, &mut ()) else { return };
+    let mut bytes = Vec::new();
+    changed.draft.write_forward(&mut bytes, &mut ()).unwrap();
+    let mut after = Image::from_reader(std::io::Cursor::new(bytes)).unwrap();
+    let (new_volume, new_records) = after.list().unwrap();
+    assert_eq!(new_volume.identifier, volume.identifier);
+    let find = |name: &[u8]| new_records.iter().find(|record| record.path == name).unwrap();
+    assert_eq!(after.read(find(NAME.as_bytes()), 3).unwrap(), b"new");
+    let is_own = |record: &Record| manifest::OWN_NAMES.iter().any(|own| own.as_bytes() == record.path);
+    let is_meta_data = |record: &Record| {
+        Layout::ALL
+            .iter()
+            .any(|layout| layout.metadata_name().is_some_and(|name| name.as_bytes() == record.path))
+    };
+    for record in
+        files.filter(|record| !is_own(record) && !is_meta_data(record) && record.path != NAME.as_bytes())
+    {
+        let kept = find(&record.path);
+        assert_eq!((kept.mode, kept.len), (record.mode.or(Some(0o400)), record.len), "{record:?}");
+        assert_eq!(after.read(kept, record.len).unwrap(), image.read(record, record.len).unwrap());
+    }
 }
 
 /// An image file in memory, with holes for its zeros.

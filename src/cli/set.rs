@@ -1,0 +1,242 @@
+//! `metadata set`.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    os::unix::ffi::OsStringExt,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, anyhow};
+use clap::{
+    ArgGroup,
+    builder::{OsStringValueParser, TypedValueParser},
+};
+use metadata_image::{
+    check::Prepared,
+    datasource::{compatibility::Agent, layout::Layout},
+    encoding::hex,
+    image::{Image, Record, Volume, digests::digests, iso9660::writer::WrittenImage},
+    output::atomic_file::Replacement,
+    recipe::change::{ChangedImage, ImageChange},
+};
+use serde::Serialize;
+
+use super::{
+    create::{FileOutput, file_or_standard_input, split, tolerance},
+    escape::pretty_json,
+    print,
+    progress::Bar,
+    rebuild::{check_still, open_locked},
+    render::show_findings,
+    say,
+    signals::clean_up_on_signals,
+    to_library_error,
+};
+
+/// Change or add files on an image
+///
+/// Works on any ISO 9660 image in a file, whichever tool made it. The image is
+/// rebuilt in one step. It keeps its name, its date and its other files, with
+/// their permission bits, owners and dates. An image that has something which
+/// a new image would not have, such as a boot record, is rejected.
+/// A generated instance ID follows the content. A manifest and a signature are
+/// removed, because they are about the old content.
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[command(
+    after_help = EXAMPLES,
+    override_usage = USAGE,
+    group = ArgGroup::new("change").required(true).multiple(true)
+)]
+pub(crate) struct Args {
+    /// The image
+    image: PathBuf,
+
+    /// A file to add or to replace: its name on the image, which may have
+    /// directories, and a file with the new content; '-' is standard input
+    #[arg(
+        value_name = "NAME=PATH", group = "change",
+        value_parser = OsStringValueParser::new().try_map(|value| split(&value))
+    )]
+    files: Vec<(Vec<u8>, PathBuf)>,
+
+    /// Remove a file (repeatable)
+    #[arg(long, value_name = "NAME", group = "change")]
+    remove: Vec<OsString>,
+
+    /// Change the host name in the meta-data, and keep the rest of it
+    #[arg(long, value_name = "NAME", group = "change")]
+    hostname: Option<String>,
+
+    /// Change the instance ID in the meta-data, so that cloud-init runs again
+    #[arg(long, value_name = "ID", group = "change")]
+    instance_id: Option<String>,
+
+    /// Sync the image and its directory to disk
+    #[arg(long)]
+    sync: bool,
+
+    /// Treat warnings as errors
+    #[arg(long)]
+    strict: bool,
+
+    /// Change the image even if cloud-init will ignore its data
+    #[arg(long, conflicts_with = "strict")]
+    lenient: bool,
+
+    /// Describe the image as JSON, with SHA-256 digests
+    #[arg(long)]
+    json: bool,
+
+    /// Print no message on success, and no progress
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+const USAGE: &str = "\
+metadata set [OPTIONS] IMAGE NAME=PATH...
+       metadata set [OPTIONS] IMAGE --remove NAME
+       metadata set [OPTIONS] IMAGE --hostname NAME";
+
+const EXAMPLES: &str = "\
+Examples:
+  metadata set seed.iso user-data=user.yaml
+  metadata set seed.iso network-config=net.yaml --remove vendor-data
+  metadata set config.iso openstack/latest/user_data=user.yaml
+  metadata set seed.iso --hostname web2
+  generate-config | metadata set seed.iso user-data=-";
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct SetOutput<'a> {
+    path: String,
+    size: u64,
+    sha256: String,
+    volume_identifier: &'a str,
+    layout: Option<Layout>,
+    files: Vec<FileOutput>,
+    /// Every warning, and what was lost.
+    warnings: &'a [String],
+}
+
+/// The image as it was.
+struct Before {
+    volume: Volume,
+    records: Vec<Record>,
+}
+
+impl Args {
+    pub(crate) fn run(self) -> Result<()> {
+        let change = self.change();
+        change.check()?;
+        let changing = || format!("changing image {:?}", self.image);
+        clean_up_on_signals()?;
+        let (target, file) = open_locked(&self.image, changing)?;
+        if let Some((_, path)) = self.files.iter().find(|(_, path)| target.is_same_file(path)) {
+            return Err(anyhow!("the image is the same file as {path:?}")).with_context(changing);
+        }
+        let locked = file.try_clone().with_context(changing)?;
+        let mut image = Image::in_file(file, &self.image)?;
+        let (volume, records) = image.list()?;
+        let before = Before { volume, records };
+        let mut progress = Bar::new(self.quiet);
+        let mut changed = change.apply(&mut image, &mut progress).with_context(changing)?;
+        let mut warnings: Vec<_> = changed.loss.take().into_iter().collect();
+        // It cannot be prevented, so it is no mistake that --strict would find.
+        let losses = warnings.len();
+        let identifier = changed.volume_identifier.clone();
+        warnings.extend(changed.warnings.iter().cloned());
+        let draft = self.checked(changed).with_context(changing)?;
+        let mode = target.mode().context("the image no longer exists").with_context(changing)?;
+        let new = target.create(mode).with_context(changing)?;
+        let written = draft.write_to_file(new.file(), &mut progress).with_context(changing)?;
+        warnings.extend(written.mistakable.clone());
+        let (layout, lost) = before.compare(new.file(), &self.image).with_context(changing)?;
+        warnings.extend(lost);
+        if let (true, Some(first)) = (self.strict, warnings.get(losses)) {
+            return Err(anyhow!("{first}")).with_context(changing);
+        }
+        let json =
+            self.json.then(|| self.describe(&new, &written, &identifier, layout, &warnings, &mut progress));
+        let json = json.transpose().with_context(changing)?;
+        drop(progress);
+        new.commit(self.sync, |old| check_still(old, &locked).map_err(to_library_error))
+            .with_context(changing)?;
+        self.report(&warnings, losses, written.bytes, layout);
+        json.map_or(Ok(()), |json| print(&json))
+    }
+
+    fn change(&self) -> ImageChange {
+        let file = |(name, path): &(Vec<u8>, PathBuf)| (name.clone(), file_or_standard_input(path, "file"));
+        ImageChange {
+            files: self.files.iter().map(file).collect(),
+            removed: self.remove.iter().map(|name| name.clone().into_vec()).collect(),
+            hostname: self.hostname.clone(),
+            instance_id: self.instance_id.clone(),
+        }
+    }
+
+    /// Prints the findings about the new files.
+    fn checked(&self, changed: ChangedImage) -> Result<metadata_image::image::iso9660::writer::Draft> {
+        let layout = changed.layout.unwrap_or_default();
+        let mut prepared = Prepared::of_change(changed);
+        let tolerance = tolerance(self.strict, self.lenient);
+        prepared.check(|checked| {
+            show_findings(&self.image, &checked, layout, tolerance).map(drop).map_err(to_library_error)
+        })?;
+        Ok(prepared.draft)
+    }
+
+    fn describe(
+        &self,
+        file: &Replacement,
+        written: &WrittenImage,
+        identifier: &str,
+        layout: Option<Layout>,
+        warnings: &[String],
+        progress: &mut Bar,
+    ) -> Result<String> {
+        let digests = digests(file.file(), written, progress).context("reading the image back")?;
+        let files = written.files.iter().zip(&digests.files);
+        pretty_json(&SetOutput {
+            path: self.image.display().to_string(),
+            size: written.bytes,
+            sha256: hex(&digests.image),
+            volume_identifier: identifier,
+            layout,
+            files: files.map(|(file, digest)| FileOutput::new(file, digest)).collect(),
+            warnings,
+        })
+    }
+
+    /// Prints the warnings and what was done. The first `losses` warnings are shown even if nothing else is.
+    fn report(&self, warnings: &[String], losses: usize, bytes: u64, layout: Option<Layout>) {
+        let path = self.image.display();
+        let shown = if self.quiet { losses } else { warnings.len() };
+        for warning in &warnings[..shown] {
+            say(&format!("warning: {path}: {warning}"));
+        }
+        if !self.quiet {
+            let layout = layout.map_or("unknown", Layout::name);
+            say(&format!("{path}: {bytes} bytes, layout {layout}"));
+        }
+    }
+}
+
+impl Before {
+    /// The layout of the new image in `file`, and sentences about the agents that found their data on the old one and do not on
+    /// the new one.
+    fn compare(&self, file: &File, path: &Path) -> Result<(Option<Layout>, Vec<String>)> {
+        let mut image = Image::in_file(file.try_clone()?, path)?;
+        let (volume, records) = image.list()?;
+        let lost = Agent::ALL.into_iter().filter_map(|agent| {
+            let [before, after] = [(&self.volume, &self.records), (&volume, &records)]
+                .map(|(volume, records)| agent.compatibility(volume, records));
+            let why = after.because.unwrap_or_default();
+            let is_lost = before.takes.is_some() && after.takes.is_none();
+            is_lost.then(|| format!("{} no longer finds its data: {why}", agent.name()))
+        });
+        Ok((Layout::of(&volume, &records), lost.collect()))
+    }
+}
