@@ -179,7 +179,8 @@ fn must_be_read(beginning: &[u8]) -> bool {
 }
 
 fn check_userdata(data: &[u8], layout: Option<Layout>) -> CheckedText {
-    if parse::looks_like_tree(data) {
+    // cloud-init does not know the JSON of LinuxKit.
+    if parse::looks_like_tree(data) && !matches!(layout, Some(Layout::NoCloud | Layout::ConfigDrive)) {
         let parsed = parse::parse(data);
         return CheckedText {
             text: parsed.text.into_owned(),

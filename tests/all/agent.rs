@@ -660,7 +660,17 @@ fn user_data_may_come_from_standard_input() {
 #[test]
 fn an_image_in_a_file_is_read_as_one() {
     let sandbox = Sandbox::new();
-    sandbox.succeed(["create", "-q", "seed.iso", "hello", "--layout", "nocloud", "--hostname", "web"]);
+    sandbox.succeed([
+        "create",
+        "-q",
+        "--lenient",
+        "seed.iso",
+        "hello",
+        "--layout",
+        "nocloud",
+        "--hostname",
+        "web",
+    ]);
     let said = agent(&sandbox, "", "", &["file=seed.iso"]);
     assert_eq!(
         said,
@@ -745,7 +755,7 @@ impl Machine {
 
     /// An image that the program makes.
     fn image(&self, arguments: &[&str]) -> Vec<u8> {
-        let image = [&["create", "--quiet", "-"], arguments].concat();
+        let image = [&["create", "--lenient", "--quiet", "-"], arguments].concat();
         self.sandbox.succeed(image)
     }
 

@@ -124,14 +124,25 @@ fn every_option_makes_the_image_that_create_makes() {
             .collect();
         for jobs in ["1", "3"] {
             let into = format!("out-{jobs}");
-            let mut command = sandbox.command(["batch", "--quiet", "--into", &into, "--jobs", jobs]);
+            let mut command =
+                sandbox.command(["batch", "--lenient", "--quiet", "--into", &into, "--jobs", jobs]);
             let output =
                 command.env("SOURCE_DATE_EPOCH", "1700000000").write_stdin(input.concat()).output().unwrap();
             assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
         }
     }
     for (number, (fields, options)) in (0..).zip(cases) {
-        let mut command = sandbox.command([&["create", "meta.iso"], options].concat());
+        let mut command = sandbox.command(
+            [
+                if options.contains(&"--strict") {
+                    &["create", "meta.iso"] as &[_]
+                } else {
+                    &["create", "--lenient", "meta.iso"]
+                },
+                options,
+            ]
+            .concat(),
+        );
         assert!(command.env("SOURCE_DATE_EPOCH", "1700000000").output().unwrap().status.success());
         for made in ["out-1/0", "out-1/1", "out-3/0", "out-3/1"] {
             let made = format!("{made}/{number}.iso");
@@ -155,11 +166,11 @@ fn many_lines_of_many_lengths_make_the_images_that_create_makes() {
         .collect::<Vec<_>>()
         .concat();
     sandbox.write("lines", input);
-    assert_eq!(sandbox.run(["batch", "lines", "--into", "out", "--quiet"]).status, Some(0));
+    assert_eq!(sandbox.run(["batch", "lines", "--into", "out", "--quiet", "--lenient"]).status, Some(0));
     assert_eq!(files(&sandbox.path("out")).len(), 400);
     for number in (0..400).step_by(23) {
         sandbox.write("data", data(number));
-        sandbox.succeed(["create", "meta.iso", "--data-file", "data", "--layout", "nocloud", "--quiet"]);
+        sandbox.succeed(["create", "meta.iso", "--data-file", "data", "-l", "nocloud", "-q", "--lenient"]);
         assert!(sandbox.read(&format!("out/{number}")) == sandbox.read("meta.iso"), "{number}");
     }
 }
@@ -187,14 +198,17 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
         ("[]", "not a JSON object"),
         ("\u{feff}{}", "the line starts with a byte order mark"),
         (r#"{"data": "x"}"#, "column 13: missing field `image`"),
-        (r#"{"image": "a"}"#, "data is missing: give one of data, data_file and data_dir"),
-        (r#"{"image": "a", "data": "x", "data_file": "f"}"#, "give only one of data, data_file and data_dir"),
+        (r#"{"image": "a"}"#, "data is missing: give one of data, user_data, data_dir and from"),
+        (
+            r#"{"image": "a", "data": "x", "data_file": "f"}"#,
+            "give only one of data, data_file, user_data, data_dir and from",
+        ),
         (r#"{"image": "b", "data": "x", "data": "y"}"#, "column 34: duplicate field `data`"),
         (
             r#"{"image": "c", "data": "x", "hostnam": "h"}"#,
-            "column 37: unknown field `hostnam`, expected one of `image`, `data`, `data_file`, `data_dir`, `follow`, \
+            "column 37: unknown field `hostnam`, expected one of `image`, `data`, `data_file`, `user_data`, `from`, `data_dir`, `follow`, \
              `layout`, `files`, `meta_data`, `network_config`, `vendor_data`, `hostname`, `ssh_keys`, `instance_id`, \
-             `volume_id`, `run_metadata`, `run_id`, `mode`, `strict`",
+             `volume_id`, `run_metadata`, `run_id`, `mode`, `admin_pass_file`, `strict`, `lenient`",
         ),
         (r#"{"image": "d", "data": "x"} x"#, "column 29: trailing characters"),
         (r#"{"image": "../d", "data": "x"}"#, "image \"../d\" has a component '.' or '..'"),
@@ -202,7 +216,10 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
         (r#"{"image": "d/", "data": "x"}"#, "image \"d/\" has an empty component"),
         (r#"{"image": "", "data": "x"}"#, "image \"\" is empty"),
         (r#"{"image": "e\u0000", "data": "x"}"#, "image \"e\\0\" contains a NUL character"),
-        (r#"{"image": "f", "data": "x", "hostname": "h"}"#, "the layout linuxkit cannot store hostname"),
+        (
+            r#"{"image": "f", "data": "x", "hostname": "h"}"#,
+            "hostname needs the layout nocloud or configdrive",
+        ),
         (r#"{"image": "g", "data": "x", "mode": "888"}"#, "mode \"888\": not an octal number up to 0777"),
         (
             r#"{"image": "h", "data": "x", "mode": 420}"#,

@@ -9,9 +9,9 @@ use crate::support::{Ran, Sandbox, done, failed, noise, with_root};
 fn all_files_go_into_a_directory() {
     let sandbox = Sandbox::new();
     sandbox.write("large", noise(3_000_000));
-    sandbox.succeed(["create", "meta.iso", "hello", "--layout", "configdrive", "--file", "a/large=large"]);
+    sandbox.succeed(["create", "meta.iso", "#!hello", "-l", "configdrive", "--file", "a/large=large"]);
     assert_eq!(sandbox.run(["extract", "meta.iso", "--into", "out"]), done(""));
-    assert_eq!(sandbox.read("out/openstack/latest/user_data"), b"hello");
+    assert_eq!(sandbox.read("out/openstack/latest/user_data"), b"#!hello");
     assert!(sandbox.read("out/a/large") == noise(3_000_000));
     let mode = |name: &str| fs::metadata(sandbox.path(name)).unwrap().permissions().mode() & 0o7777;
     assert_eq!(["out", "out/a", "out/a/large"].map(mode), [0o700, 0o700, 0o600]);
@@ -92,12 +92,12 @@ fn what_is_not_there_is_named() {
         (
             &["config", "--force"],
             2,
-            "the following required arguments were not provided: --into <DIR> (--help shows the usage)",
+            "--into DIR (the directory to write to) is missing: the command is metadata extract <IMAGE> <NAME> (--help shows more)",
         ),
         (
             &[],
             2,
-            "the following required arguments were not provided: <NAME|--into <DIR>> (--help shows the usage)",
+            "NAME|--into DIR is missing: the command is metadata extract <IMAGE> <NAME> (--help shows more)",
         ),
     ] {
         let ran = sandbox.run([&["extract", "meta.iso"], arguments].concat());

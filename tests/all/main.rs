@@ -33,6 +33,7 @@ mod oddities;
 mod policy;
 mod properties;
 mod readers;
+mod seeds;
 mod set;
 mod sharing;
 mod show;

@@ -57,7 +57,7 @@ cloud-init  nothing  no      no: the volume identifier must be CIDATA or config-
 #[test]
 fn shows_json() {
     let sandbox = Sandbox::new();
-    sandbox.succeed(["create", "meta.iso", "hello", "--layout", "nocloud"]);
+    sandbox.succeed(["create", "--lenient", "meta.iso", "hello", "--layout", "nocloud"]);
     let expected = r#"{
   "path": "meta.iso",
   "size": 372736,

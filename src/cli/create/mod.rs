@@ -186,11 +186,17 @@ impl Run<'_> {
             self.warn(warning)?;
         }
         let (image, layout, tolerance) = (self.image, self.layout, self.args.tolerance());
+        // All findings of all files are shown before the first that is refused ends the run.
+        let mut refused = Ok(());
         prepared.check(|checked| {
-            let shown = show_findings(image, &checked, layout, tolerance).map_err(to_library_error)?;
-            self.warnings.extend(shown);
+            match show_findings(image, &checked, layout, tolerance) {
+                Ok(shown) => self.warnings.extend(shown),
+                Err(error) if refused.is_ok() => refused = Err(error),
+                Err(_) => {}
+            }
             Ok(())
         })?;
+        refused?;
         Ok(prepared.draft)
     }
 

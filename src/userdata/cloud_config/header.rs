@@ -79,7 +79,9 @@ pub fn check_userdata(text: &str, for_cloud_init: bool, findings: &mut Vec<Findi
         } else if meant {
             format!("write {CLOUD_CONFIG:?}")
         } else {
-            format!("start with {CLOUD_CONFIG:?} for YAML, or with \"#!\" for a script")
+            let json =
+                if begins.starts_with('{') { "; JSON is for LinuxKit (--layout linuxkit)" } else { "" };
+            format!("start with {CLOUD_CONFIG:?} for YAML, or with \"#!\" for a script{json}")
         }));
     }
 }

@@ -1,0 +1,305 @@
+//! Seeds for cloud-init: files by option, several parts, directories, and words that are probably mistakes.
+
+use std::fs;
+
+use crate::support::{Sandbox, done, failed};
+
+const CONFIG: &str = "#cloud-config\npackages: [nginx]\n";
+
+const SCRIPT: &str = "#!/bin/sh\necho hello\n";
+
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.write("user-data", CONFIG);
+    sandbox.write("meta-data", "instance-id: i-1\n");
+    sandbox.write("a.yaml", CONFIG);
+    sandbox.write("b.sh", SCRIPT);
+    sandbox
+}
+
+fn made(layout: &str) -> String {
+    format!("metadata: seed.iso: 372736 bytes, layout {layout}\n")
+}
+
+#[test]
+fn the_name_of_a_file_is_not_taken_for_data_in_silence() {
+    let sandbox = sandbox();
+    let text = |data: &str, command: &str| {
+        format!(
+            "the data is the text \"{data}\", not the content of that file; to store the content: metadata create {command} \
+             seed.iso (--data means a string)"
+        )
+    };
+    let linuxkit = |data: &str, command: &str| {
+        let said = format!("metadata: warning: {}\n{}", text(data, command), made("linuxkit"));
+        assert_eq!(sandbox.run(["create", "seed.iso", data]), done(&said));
+        fs::remove_file(sandbox.path("seed.iso")).unwrap();
+    };
+    sandbox.write("config.json", "{}");
+    sandbox.write("tree/etc/motd", "hello");
+    sandbox.write("seed/user-data", CONFIG);
+    linuxkit("user-data", "--layout nocloud --user-data user-data");
+    linuxkit("config.json", "--user-data config.json");
+    linuxkit("@config.json", "--user-data config.json");
+    linuxkit("tree", "--data-dir tree");
+    linuxkit("seed", "--from seed");
+    for layout in ["nocloud", "configdrive"] {
+        let expected = text("user-data", &format!("--layout {layout} --user-data user-data"));
+        assert_eq!(sandbox.run(["create", "-l", layout, "seed.iso", "user-data"]), failed(2, &expected));
+        assert!(!sandbox.path("seed.iso").exists());
+    }
+    let string = sandbox.run(["create", "seed.iso", "--data", "user-data"]);
+    assert_eq!(string, done(&made("linuxkit")), "a string is meant");
+}
+
+#[test]
+fn operands_in_another_order_or_number_show_the_command() {
+    let sandbox = sandbox();
+    let operands =
+        ["create", "-l", "nocloud", "seed.iso", "user-data", "meta-data", "network-config", "b.sh"];
+    sandbox.write("network-config", "version: 2\n");
+    assert_eq!(
+        sandbox.run(operands),
+        failed(
+            2,
+            "unexpected operand \"meta-data\": give files with options: metadata create --layout nocloud --user-data user-data \
+             --meta-data meta-data --network-config network-config --user-data b.sh seed.iso"
+        )
+    );
+    assert_eq!(
+        sandbox.run(["create", "a.yaml", "seed.iso"]),
+        failed(
+            1,
+            "building image \"a.yaml\": the existing file is not an image, but \"seed.iso\" looks like one: name the image \
+             first, and the file with the data with --data-file (--force replaces \"a.yaml\")"
+        )
+    );
+    assert_eq!(
+        sandbox.run(["create", "seed.iso", "hello", "world"]),
+        failed(
+            2,
+            "unexpected operand \"world\": create needs IMAGE and DATA; put data with spaces in quotes (--help shows the usage)"
+        )
+    );
+    assert_eq!(sandbox.run(["create", "-o", "seed.iso", "hello"]), done(&made("linuxkit")));
+    assert_eq!(sandbox.succeed(["extract", "seed.iso", "config"]), b"hello");
+}
+
+#[test]
+fn a_seed_needs_no_user_data() {
+    let sandbox = sandbox();
+    for layout in ["nocloud", "configdrive"] {
+        let ran = sandbox.run(["create", "-l", layout, "-H", "web", "seed.iso"]);
+        assert_eq!(ran, done(&made(layout)));
+        let checked = sandbox.run(["check", "seed.iso"]);
+        assert_eq!(checked.status, Some(0), "{checked:?}");
+    }
+    assert_eq!(
+        sandbox.run(["create", "-l", "nocloud", "seed.iso"]),
+        done(&format!(
+            "metadata: warning: the seed has no user data, host name or keys\n{}",
+            made("nocloud")
+        ))
+    );
+}
+
+#[test]
+fn several_parts_become_one_document() {
+    let sandbox = sandbox();
+    let parts = ["create", "-l", "nocloud", "--user-data", "a.yaml", "--user-data", "b.sh"];
+    sandbox.succeed([&parts[..], &["seed.iso"]].concat());
+    let document = String::from_utf8(sandbox.succeed(["extract", "seed.iso", "user-data"])).unwrap();
+    let lines: Vec<_> = document.lines().filter(|line| line.starts_with("Content-")).collect();
+    let boundary = lines[0].split('"').nth(1).unwrap();
+    let part = |mime: &str, name: &str| {
+        [
+            format!("Content-Type: {mime}; charset=\"utf-8\""),
+            "Content-Transfer-Encoding: base64".to_owned(),
+            format!("Content-Disposition: attachment; filename=\"{name}\""),
+        ]
+    };
+    let expected = [
+        &[format!("Content-Type: multipart/mixed; boundary=\"{boundary}\"")],
+        &part("text/cloud-config", "a.yaml")[..],
+        &part("text/x-shellscript", "b.sh")[..],
+    ];
+    assert_eq!(lines, expected.concat());
+    sandbox.succeed([&parts[..], &["again.iso"]].concat());
+    assert!(sandbox.read("again.iso") == sandbox.read("seed.iso"), "equal parts make equal images");
+
+    sandbox.succeed(["create", "-l", "nocloud", "--user-data", "b.sh:x-shellscript-per-boot", "seed.iso"]);
+    let document = String::from_utf8(sandbox.succeed(["extract", "seed.iso", "user-data"])).unwrap();
+    assert!(document.contains("\nContent-Type: text/x-shellscript-per-boot;"), "{document}");
+    sandbox.succeed(["create", "-l", "nocloud", "--user-data", "b.sh", "seed.iso"]);
+    assert_eq!(
+        sandbox.succeed(["extract", "seed.iso", "user-data"]),
+        SCRIPT.as_bytes(),
+        "one part is unchanged"
+    );
+
+    sandbox.write("plain", "hello\n");
+    for (arguments, status, line) in [
+        (
+            &["--user-data", "a.yaml", "--user-data", "plain"] as &[_],
+            1,
+            "user data \"plain\": cloud-init does not recognize the first line, such as #cloud-config or #!/bin/sh; add it, \
+             or give the type as PATH:TYPE",
+        ),
+        (
+            &["--user-data", "b.sh:x-python"],
+            1,
+            "\"b.sh\": unknown type \"x-python\"; use one of cloud-config-archive, cloud-config-jsonp, cloud-config, \
+             x-include-once-url, x-include-url, cloud-boothook, part-handler, jinja2, x-shellscript, x-shellscript-per-boot, \
+             x-shellscript-per-instance, x-shellscript-per-once, application/gzip",
+        ),
+        (&["--user-data", "-", "--user-data", "-"], 2, "standard input can be read only once"),
+    ] {
+        let arguments = [&["create", "-l", "nocloud", "seed.iso"], arguments].concat();
+        assert_eq!(sandbox.run(arguments), failed(status, line));
+    }
+    assert_eq!(
+        sandbox.run(["create", "seed.iso", "--user-data", "a.yaml", "--user-data", "b.sh"]),
+        failed(2, "several parts of user data need the layout nocloud or configdrive")
+    );
+}
+
+#[test]
+fn a_directory_is_a_seed_by_its_files() {
+    let sandbox = sandbox();
+    let from = |files: &[&str], arguments: &[&str]| {
+        let _ = fs::remove_dir_all(sandbox.path("seed"));
+        for file in files {
+            let content = match *file {
+                "user-data" | "openstack/latest/user_data" => CONFIG,
+                "meta-data" => "instance-id: i-1\n",
+                file if file.ends_with(".json") => "{\"uuid\": \"i-1\"}",
+                _ => "version: 2\n",
+            };
+            sandbox.write(&format!("seed/{file}"), content);
+        }
+        sandbox.run([&["create", "--from", "seed", "seed.iso"], arguments].concat())
+    };
+    let names = || {
+        let shown: serde_json::Value =
+            serde_json::from_slice(&sandbox.succeed(["show", "--json", "seed.iso"])).unwrap();
+        let files = shown["files"].as_array().unwrap().clone();
+        files.iter().filter_map(|file| file["name"].as_str().map(str::to_owned)).collect::<Vec<_>>()
+    };
+    assert_eq!(from(&["user-data", "network-config", "README"], &[]), done(&made("nocloud")));
+    assert_eq!(names(), ["meta-data", "network-config", "user-data"]);
+    let drive = ["openstack/latest/meta_data.json", "openstack/latest/user_data"];
+    assert_eq!(from(&drive, &[]), done(&made("configdrive")));
+    assert_eq!(names().len(), 4, "two directories and two files: {:?}", names());
+    let both = ["user-data", drive[0]];
+    assert_eq!(from(&both, &["-l", "nocloud", "-H", "web"]), done(&made("nocloud")));
+    let reading = |fault: &str| failed(1, &format!("reading seed directory \"seed\": {fault}"));
+    assert_eq!(
+        from(&both, &[]),
+        reading("it has the files of two layouts; choose one with --layout nocloud or configdrive")
+    );
+    assert_eq!(
+        from(&["config"], &[]),
+        reading("it has neither user-data, meta-data nor openstack/latest (for LinuxKit, use --data-dir)")
+    );
+    assert_eq!(
+        from(&["user-data"], &["-l", "configdrive"]),
+        reading("it has no file of the layout configdrive, such as openstack/latest/user_data")
+    );
+    assert_eq!(
+        sandbox.run(["create", "--from", "none", "seed.iso"]),
+        failed(1, "reading seed directory \"none\": No such file or directory (os error 2)")
+    );
+}
+
+#[test]
+fn what_cloud_init_would_ignore_is_refused_and_the_old_image_stays() {
+    let sandbox = sandbox();
+    sandbox.succeed(["create", "-q", "-l", "nocloud", "--user-data", "user-data", "seed.iso"]);
+    let before = sandbox.read("seed.iso");
+    for (data, code) in [
+        ("packages: [nginx]\n", "no-header"),
+        ("#cloud-config\na: [\n", "yaml-syntax"),
+        ("{\"hostname\": {\"content\": \"web\"}}", "no-header"),
+    ] {
+        let create = ["create", "-q", "-l", "nocloud", "--user-data", "-", "seed.iso"];
+        let ran = sandbox.run_with_input(create, data);
+        assert_eq!(ran.status, Some(1), "{data:?}");
+        assert!(ran.stderr.starts_with(&format!("error[{code}]: ")), "{}", ran.stderr);
+        assert!(
+            ran.stderr.ends_with("; cloud-init would ignore the file (--lenient builds the image anyway)\n")
+        );
+        assert!(sandbox.read("seed.iso") == before);
+    }
+    sandbox.succeed(["create", "-q", "--lenient", "-l", "nocloud", "--data", "hello", "seed.iso"]);
+    sandbox.succeed(["create", "-q", "--data", "hello", "linuxkit.iso"]);
+}
+
+#[test]
+fn windows_gets_its_headers_and_its_password() {
+    let sandbox = sandbox();
+    for data in ["#ps1_sysnative\n", "#ps1_x86\n", "#ps1\n", "rem cmd\n"] {
+        let ran = sandbox.run(["create", "-q", "-l", "configdrive", "seed.iso", "--data", data]);
+        assert_eq!(ran, done(""), "{data:?}");
+    }
+    sandbox.write("password", "s3cret\n");
+    let create = ["create", "-q", "-l", "configdrive", "--admin-pass-file", "password", "seed.iso"];
+    let mode = |bits| {
+        fs::set_permissions(sandbox.path("password"), std::os::unix::fs::PermissionsExt::from_mode(bits))
+    };
+    mode(0o644).unwrap();
+    assert_eq!(
+        sandbox.run(create),
+        failed(
+            1,
+            "reading admin password \"password\": other users can read the file (mode 0644); run: chmod 600 \"password\""
+        )
+    );
+    mode(0o600).unwrap();
+    sandbox.succeed(create);
+    let meta = sandbox.succeed(["extract", "seed.iso", "openstack/latest/meta_data.json"]);
+    let meta: serde_json::Value = serde_json::from_slice(&meta).unwrap();
+    assert_eq!(meta["admin_pass"], "s3cret");
+    assert_eq!(
+        sandbox.run(["create", "-l", "nocloud", "--admin-pass-file", "password", "seed.iso"]),
+        failed(2, "admin-pass-file needs the layout configdrive")
+    );
+}
+
+#[test]
+fn words_of_other_programs_are_explained() {
+    let sandbox = sandbox();
+    for (arguments, line) in [
+        (
+            &["create", "-V", "x"] as &[_],
+            "unknown option -V; --volume-id ID sets the volume identifier, and --vendor-data PATH is cloud-localds' -V \
+             (--help shows the usage)",
+        ),
+        (
+            &["create", "-f", "x"],
+            "unknown option -f; --force replaces a file that is not an image, and --file NAME=PATH adds a file \
+             (--help shows the usage)",
+        ),
+        (
+            &["create", "-hostname", "web"],
+            "unknown option -hostname; write --hostname, with two dashes (--help shows the usage)",
+        ),
+        (
+            &["create", "-layout", "nocloud"],
+            "unknown option -layout; write --layout, with two dashes (--help shows the usage)",
+        ),
+        (
+            &["create", "--hostnmae", "web"],
+            "unknown option --hostnmae; did you mean --hostname? (--help shows the usage)",
+        ),
+        (
+            &["create", "seed.iso", "-x"],
+            "unknown option -x; write -- before data that begins with a dash (--help shows the usage)",
+        ),
+        (&["version"], "unknown command \"version\"; --version prints the version"),
+        (&["shwo"], "unknown command \"shwo\"; did you mean show?"),
+        (&["frobnicate"], "unknown command \"frobnicate\" (--help lists the commands)"),
+        (&["create"], "IMAGE is missing: the image to write, before the data (--help shows the usage)"),
+    ] {
+        assert_eq!(sandbox.run(arguments), failed(2, line), "{arguments:?}");
+    }
+}
