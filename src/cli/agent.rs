@@ -39,7 +39,7 @@ const GCP_HOST: &str = "GCE_METADATA_HOST";
 /// time. Writes the metadata of the first one that has any into the directory,
 /// as 'metadata apply' does, with a file 'provider' that names it, and sets the
 /// host name. If a provider is broken, says so and asks the next one. Finding
-/// nothing is not a failure. With --allowed-signers or --initialization-policy,
+/// nothing is not a failure. With --allowed-signers or --policy,
 /// applies only metadata that is verified or allowed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -83,7 +83,7 @@ Examples:
   metadata agent -v cdrom aws
   metadata agent --root config --json file=/etc/userdata
   metadata agent --allowed-signers /etc/allowed_signers \\
-      --initialization-policy /etc/policy.rego cdrom
+      --policy /etc/policy.rego cdrom
 
 METADATA_RUN_INITIALIZATION_POLICY can name the policy instead of the option.";
 

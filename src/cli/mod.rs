@@ -10,6 +10,8 @@ mod batch;
 #[cfg(feature = "cli")]
 mod check;
 #[cfg(feature = "cli")]
+mod completions;
+#[cfg(feature = "cli")]
 mod confirm;
 #[cfg(feature = "cli")]
 mod create;
@@ -18,6 +20,8 @@ mod escape;
 mod extract;
 #[cfg(feature = "cli")]
 mod input;
+#[cfg(all(test, feature = "cli"))]
+mod man;
 #[cfg(feature = "cli")]
 mod overwrite;
 #[cfg(feature = "cli")]
@@ -114,6 +118,8 @@ enum Command {
     Verify(verify::Args),
     #[cfg(feature = "policy")]
     Policy(policy::Args),
+    #[cfg(feature = "cli")]
+    Completions(completions::Args),
     #[cfg(feature = "policy")]
     PolicyWorker(policy::WorkerArgs),
     #[cfg(feature = "policy")]
@@ -164,6 +170,8 @@ impl Cli {
             Command::Verify(args) => args.run(),
             #[cfg(feature = "policy")]
             Command::Policy(args) => args.run(),
+            #[cfg(feature = "cli")]
+            Command::Completions(args) => args.run(),
             #[cfg(feature = "policy")]
             Command::PolicyWorker(args) => args.run(),
             #[cfg(feature = "policy")]
@@ -293,7 +301,7 @@ mod tests {
         for arguments in [&["metadata"] as &[_], &["metadata", "--help"], &["metadata", "help"]] {
             let error = Cli::parse_from(arguments.iter().map(OsString::from)).expect_err("help is requested");
             let help = error.render().to_string();
-            assert!(help.contains("\n  create   Build an image from a string"), "{help}");
+            assert!(help.contains("\n  create       Build an image from a string"), "{help}");
             assert!(!help.contains("policy-worker"), "{help}");
         }
     }

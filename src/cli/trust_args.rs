@@ -19,7 +19,7 @@ use metadata_image::policy::process::THIS_PROGRAM;
 
 use super::{Usage, read_bounded};
 
-/// The environment variable that names a policy, as --initialization-policy does.
+/// The environment variable that names a policy, as --policy does.
 const POLICY: &str = "METADATA_RUN_INITIALIZATION_POLICY";
 
 /// The largest file of keys, in bytes.
@@ -83,8 +83,8 @@ pub(super) struct TrustArgs {
     signers: SignerArgs,
 
     /// A policy in Rego that must not deny the metadata
-    #[arg(long, value_name = "PATH")]
-    initialization_policy: Option<PathBuf>,
+    #[arg(long, alias = "initialization-policy", value_name = "PATH")]
+    policy: Option<PathBuf>,
 
     /// Give the policy a function exec that runs programs
     #[arg(long)]
@@ -101,8 +101,14 @@ impl TrustArgs {
     pub(super) fn trust(&self, providers: &[Choice]) -> Result<Trust> {
         let unsigned = providers.iter().find(|choice| **choice != Choice::Cdrom);
         if let (true, Some(choice)) = (self.signers.is_given(), unsigned) {
-            let message =
-                format!("--allowed-signers cannot be used with {choice}, whose metadata is never signed");
+            let why = match choice {
+                Choice::File(_) => {
+                    ": the agent accepts signed images on devices only (cdrom); \
+                     'metadata verify' checks an image in a file"
+                }
+                _ => ", whose metadata is never signed",
+            };
+            let message = format!("--allowed-signers cannot be used with {choice}{why}");
             return Err(Usage(message).into());
         }
         Ok(Trust { terms: self.signers.terms(None)?, policy: self.policy()? })
@@ -110,19 +116,18 @@ impl TrustArgs {
 
     fn policy(&self) -> Result<Option<Arc<(Policy, Worker)>>> {
         let named = env::var_os(POLICY).map(PathBuf::from);
-        if let (Some(option), Some(variable)) = (&self.initialization_policy, &named) {
-            let message = format!(
-                "--initialization-policy is {option:?} and {POLICY} is {variable:?}: set only one of them"
-            );
+        if let (Some(option), Some(variable)) = (&self.policy, &named) {
+            let message =
+                format!("--policy is {option:?} and {POLICY} is {variable:?}: set only one of them");
             return Err(Usage(message).into());
         }
-        let path = self.initialization_policy.clone().or(named);
+        let path = self.policy.clone().or(named);
         if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
-            bail!("the path of the policy in --initialization-policy or {POLICY} is empty");
+            bail!("the path of the policy in --policy or {POLICY} is empty");
         }
         let Some(path) = path else {
             if self.allow_exec {
-                return Err(Usage("--allow-exec needs a policy (--initialization-policy)".to_owned()).into());
+                return Err(Usage("--allow-exec needs a policy (--policy)".to_owned()).into());
             }
             return Ok(None);
         };

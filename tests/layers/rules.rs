@@ -29,6 +29,8 @@ pub(crate) const LAYERS: &[Layer] = &[
 /// Crates that are confined.
 pub(crate) const CONFINED: &[Confined] = &[
     Confined { path: "clap", rooms: &["main.rs", "cli/"] },
+    Confined { path: "clap_complete", rooms: &["cli/completions.rs"] },
+    Confined { path: "clap_mangen", rooms: &["cli/man.rs"] },
     Confined { path: "indicatif", rooms: &["cli/progress.rs"] },
     Confined { path: "annotate_snippets", rooms: &["cli/render.rs"] },
     Confined { path: "shlex", rooms: &["cli/escape.rs"] },
