@@ -85,7 +85,7 @@ codes! {
     AliasExpansion "alias-expansion" Error "The YAML aliases expand to far more than the document contains."
     NoMapping "no-mapping" Error "The YAML is not a single mapping at the top level."
     NoHeader "no-header" Error "cloud-init does not recognize the first line and ignores the data."
-    Template "template" Warning "A value starts with the braces of a template, but the template header is missing."
+    Template "template" Error "A value starts with the braces of a template, but the template header is missing."
     SeedFrom "seedfrom" Warning "cloud-init replaces the user data with what it downloads from seedfrom."
     NoInstanceId "no-instance-id" Warning "The meta-data has no instance ID, which cloud-init uses to recognize a first boot."
     EmptyNetworkConfig "empty-network-config" Warning "The network configuration is empty; some versions of cloud-init fail on it."

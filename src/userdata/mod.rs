@@ -22,3 +22,5 @@ pub mod network_config;
 pub mod pack;
 #[cfg(feature = "yaml")]
 pub mod unpack;
+#[cfg(feature = "yaml")]
+mod yaml;

@@ -3,9 +3,9 @@
 //! Source: cloud-init's documentation of the data source NoCloud.
 
 use super::{
-    cloud_config::yaml::check_mapping,
     finding::{Code, Finding},
     line_ends::check_line_ends,
+    yaml::check_mapping,
 };
 
 /// Checks a network configuration.

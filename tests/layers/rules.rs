@@ -41,7 +41,7 @@ pub(crate) const CONFINED: &[Confined] = &[
     Confined { path: "hadris_storage", rooms: &["image/"] },
     Confined { path: "tempfile", rooms: &["output/"] },
     Confined { path: "walkdir", rooms: &["userdata/pack.rs"] },
-    Confined { path: "saphyr_parser", rooms: &["userdata/cloud_config/yaml.rs"] },
+    Confined { path: "saphyr_parser", rooms: &["userdata/yaml/"] },
     Confined { path: "flate2", rooms: &["userdata/binary.rs"] },
     Confined { path: "sha2", rooms: &["image/", "manifest/"] },
     Confined { path: "ureq", rooms: &["provider/http.rs"] },

@@ -2,10 +2,10 @@
 //!
 //! Source: cloud-init's documentation of user-data formats.
 
-use super::yaml::check_mapping;
 use crate::userdata::{
     finding::{Code, Finding},
     line_ends::check_line_ends,
+    yaml::check_mapping,
 };
 
 /// The beginnings of user data that cloud-init recognizes, in lower case.
@@ -74,7 +74,6 @@ pub fn check_userdata(text: &str, for_cloud_init: bool, findings: &mut Vec<Findi
         // #cloud-config-archive and #cloud-config-jsonp are lists.
         let word = begins.split_ascii_whitespace().next().unwrap_or_default();
         if word.eq_ignore_ascii_case(CLOUD_CONFIG) && !template {
-            check_templates(text, findings);
             check_mapping(text, "cloud-config", findings);
         }
         return;
@@ -92,23 +91,6 @@ pub fn check_userdata(text: &str, for_cloud_init: bool, findings: &mut Vec<Findi
         } else {
             format!("start with {CLOUD_CONFIG:?} for YAML, or with \"#!\" for a script")
         }));
-    }
-}
-
-/// Finds a value that starts with the braces of a template although the document has no template header. YAML takes them
-/// for a mapping.
-fn check_templates(text: &str, findings: &mut Vec<Finding>) {
-    let mut start = 0;
-    for line in text.split_inclusive('\n') {
-        let value = line.split_once(": ").map_or(line, |(_, value)| value).trim_start_matches([' ', '-']);
-        if value.starts_with("{{") {
-            let at = start + line.len() - value.len();
-            let message = "the value starts with {{, which YAML takes for a mapping";
-            let finding = Finding::new(Code::Template, at..at + 2, message);
-            findings.push(finding.with_hint(format!("make {TEMPLATE:?} the first line, or quote the value")));
-            return;
-        }
-        start += line.len();
     }
 }
 

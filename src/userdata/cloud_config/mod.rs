@@ -1,4 +1,3 @@
-//! User data for cloud-init.
+//! Data for cloud-init: its header, and the YAML of cloud-config.
 
 pub mod header;
-pub(super) mod yaml;
