@@ -1,6 +1,6 @@
 //! Checks of user data, meta-data, network configurations, recipes and images.
 
-use std::{collections::HashSet, fmt, str::FromStr};
+use std::{collections::HashSet, fmt, iter, str::FromStr};
 
 use crate::{
     datasource::{compatibility::Agent, layout::Layout},
@@ -11,11 +11,14 @@ use crate::{
     },
     recipe::Recipe,
     userdata::{
-        binary::{self, Consumer, Verdict},
-        cloud_config::header,
+        binary::{self, Consumer, NotUnpacked, Verdict},
+        cloud_config::{
+            header,
+            parts::{self, DecodedPart},
+        },
         config_tree::parse,
         finding::{Code, Finding},
-        meta_data, network_config,
+        json_document, meta_data, network_config,
     },
 };
 
@@ -34,6 +37,10 @@ pub enum Subject {
     MetaData(Layout),
     /// A network configuration of NoCloud.
     NetworkConfig,
+    /// `network_data.json` of a config drive.
+    NetworkData,
+    /// Vendor data of NoCloud, which is like user data, or of a config drive.
+    VendorData(Layout),
 }
 
 impl fmt::Display for Subject {
@@ -43,7 +50,8 @@ impl fmt::Display for Subject {
             Self::UserData(Some(Layout::LinuxKit)) => "user data for LinuxKit",
             Self::UserData(Some(Layout::NoCloud | Layout::ConfigDrive)) => "user data for cloud-init",
             Self::MetaData(_) => "meta-data",
-            Self::NetworkConfig => "network configuration",
+            Self::NetworkConfig | Self::NetworkData => "network configuration",
+            Self::VendorData(_) => "vendor data",
         })
     }
 }
@@ -57,6 +65,9 @@ impl Subject {
             "meta-data" => Self::MetaData(Layout::NoCloud),
             "meta_data.json" => Self::MetaData(Layout::ConfigDrive),
             "network-config" => Self::NetworkConfig,
+            "network_data.json" => Self::NetworkData,
+            "vendor-data" => Self::VendorData(Layout::NoCloud),
+            "vendor_data.json" => Self::VendorData(Layout::ConfigDrive),
             "user-data" => Self::UserData(Some(Layout::NoCloud)),
             "user_data" => Self::UserData(Some(Layout::ConfigDrive)),
             _ => Self::UserData(None),
@@ -112,7 +123,8 @@ impl fmt::Display for Platform {
 /// A text and the findings about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckedText {
-    /// The name of the file on the image. `None`: the text itself was given, or the findings are about the image.
+    /// The name of the file on the image, and of the part in it. `None`: the text itself was given, or the findings are about
+    /// the image.
     pub name: Option<String>,
     /// The text that the findings refer to; empty if the data is not text.
     pub text: String,
@@ -120,49 +132,94 @@ pub struct CheckedText {
     pub findings: Vec<Finding>,
 }
 
-/// Checks a text.
+impl CheckedText {
+    /// The same of a file with this name.
+    #[must_use]
+    pub fn below(self, file: &str) -> Self {
+        let name = self.name.map_or_else(|| file.to_owned(), |part| format!("{file}/{part}"));
+        Self { name: Some(name), ..self }
+    }
+}
+
+/// Checks a text. The parts of a MIME document that are encoded are left out ([`check_whole`] has them).
 #[must_use]
 pub fn check(data: &[u8], subject: Subject, target: Option<Platform>) -> CheckedText {
+    check_whole(data, subject, target).swap_remove(0)
+}
+
+/// Checks a text and what it consists of. The first one is the text itself, unpacked if it is compressed; the others are parts
+/// that are encoded in it, with their names.
+#[must_use]
+pub fn check_whole(data: &[u8], subject: Subject, target: Option<Platform>) -> Vec<CheckedText> {
     let mut checked = match subject {
         Subject::UserData(layout) => check_userdata(data, layout),
-        Subject::MetaData(layout) => {
-            let id = if layout == Layout::ConfigDrive { "uuid" } else { "instance-id" };
-            check_text(data, |text, findings| drop(meta_data::parse(text, id, findings)))
+        Subject::VendorData(Layout::ConfigDrive) => vec![check_text(data, json_document::check_vendor_data)],
+        Subject::VendorData(layout) => check_userdata(data, Some(layout)),
+        Subject::MetaData(Layout::ConfigDrive) => vec![check_text(data, |text, findings| {
+            if json_document::check_object(text, "meta_data.json", findings) {
+                meta_data::parse(text, "uuid", findings);
+            }
+        })],
+        Subject::MetaData(_) => {
+            vec![check_text(data, |text, findings| drop(meta_data::parse(text, "instance-id", findings)))]
         }
-        Subject::NetworkConfig => check_text(data, network_config::check),
+        Subject::NetworkConfig => vec![check_text(data, network_config::check)],
+        Subject::NetworkData => vec![check_text(data, |text, findings| {
+            json_document::check_object(text, "network_data.json", findings);
+        })],
     };
     if let (Some(target), Subject::UserData(_)) = (target, subject)
         && data.len() > target.bytes_max
     {
         let message = format!("the user data has {} bytes; {}", data.len(), target.limit);
-        checked.findings.push(Finding::new(Code::TooLarge, 0..0, message));
+        checked[0].findings.push(Finding::new(Code::TooLarge, 0..0, message));
     }
     checked
 }
 
-/// Whether data that begins like this must be read to its end: it is text, or a config tree in a wrong encoding. For other
-/// data the beginning is enough.
+/// Whether data that begins like this must be read to its end: it is text, perhaps compressed, or a config tree in a wrong
+/// encoding. For other data the beginning is enough.
 fn must_be_read(beginning: &[u8]) -> bool {
-    !binary::is_binary(beginning) || parse::looks_like_tree(beginning)
+    !binary::is_binary(beginning) || parse::looks_like_tree(beginning) || binary::is_gzip(beginning)
 }
 
-fn check_userdata(data: &[u8], layout: Option<Layout>) -> CheckedText {
+fn check_userdata(data: &[u8], layout: Option<Layout>) -> Vec<CheckedText> {
     if parse::looks_like_tree(data) {
         let parsed = parse::parse(data);
-        return CheckedText { name: None, text: parsed.text.into_owned(), findings: parsed.findings };
+        let text = parsed.text.into_owned();
+        return vec![CheckedText { name: None, text, findings: parsed.findings }];
     }
     let reader = match layout {
         None => Consumer::Unknown,
         Some(Layout::LinuxKit) => Consumer::LinuxKit,
         Some(Layout::NoCloud | Layout::ConfigDrive) => Consumer::CloudInit,
     };
+    let only = |finding| vec![CheckedText { findings: vec![finding], ..CheckedText::default() }];
     match binary::classify(data, reader) {
-        Verdict::Text => {}
-        Verdict::CompressedText => return CheckedText::default(),
-        Verdict::Binary(finding) => return CheckedText { findings: vec![finding], ..CheckedText::default() },
+        Verdict::Text => check_documents(data, reader),
+        Verdict::Binary(finding) => only(finding),
+        Verdict::CompressedText => {
+            let limit = parts::unpacked_bytes_max(data.len());
+            match binary::unpack(data, limit) {
+                Ok(text) => check_documents(text.as_bytes(), reader),
+                Err(NotUnpacked::TooLarge) => only(parts::too_large_to_unpack(0..0, limit)),
+                Err(NotUnpacked::Damaged) => {
+                    only(Finding::new(Code::Binary, 0..0, "damaged gzip data; cloud-init ignores it"))
+                }
+            }
+        }
     }
-    let for_cloud_init = reader == Consumer::CloudInit;
-    check_text(data, |text, findings| header::check_userdata(text, for_cloud_init, findings))
+}
+
+/// Checks text that is not a config tree, and the parts that it consists of.
+fn check_documents(data: &[u8], reader: Consumer) -> Vec<CheckedText> {
+    let mut decoded = Vec::new();
+    let whole = check_text(data, |text, findings| {
+        header::check_userdata(text, reader == Consumer::CloudInit, findings);
+        decoded = parts::check_parts(text, findings);
+    });
+    let part = |DecodedPart { name, text, findings }| CheckedText { name: Some(name), text, findings };
+    iter::once(whole).chain(decoded.into_iter().map(part)).collect()
 }
 
 fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> CheckedText {
@@ -218,10 +275,13 @@ impl Prepared {
     pub fn with_cache(recipe: Recipe, cache: Option<&mut LayoutCache>) -> Result<Self> {
         let mut warnings = recipe.warnings();
         let layout = recipe.layout;
+        let network =
+            if layout == Layout::ConfigDrive { Subject::NetworkData } else { Subject::NetworkConfig };
         let subjects = [
             (Some(layout.userdata_name()), Subject::UserData(Some(layout))),
             (layout.metadata_name().filter(|_| recipe.meta_data.is_some()), Subject::MetaData(layout)),
-            (layout.network_config_name().filter(|_| layout == Layout::NoCloud), Subject::NetworkConfig),
+            (layout.network_config_name(), network),
+            (layout.vendor_data_name(), Subject::VendorData(layout)),
         ];
         let subjects = subjects.into_iter().filter_map(|(name, subject)| Some((name?, subject))).collect();
         let draft = recipe.draft_with_cache(cache)?;
@@ -251,7 +311,9 @@ impl Prepared {
             };
             let content = self.draft.content(name, PREPARED_BYTES_MAX, wanted)?;
             if let Some(content) = content.or(beginning) {
-                each(CheckedText { name: Some((*name).to_owned()), ..check(&content, *subject, None) })?;
+                check_whole(&content, *subject, None)
+                    .into_iter()
+                    .try_for_each(|text| each(text.below(name)))?;
             }
         }
         Ok(())
@@ -295,7 +357,8 @@ pub fn check_image(image: &mut Image, target: Option<Platform>) -> Result<Vec<Ch
             continue;
         }
         let data = image.read(record, CHECKED_BYTES_MAX)?;
-        all.push(CheckedText { name: Some(record.display_path()), ..check(&data, subject, target) });
+        let name = record.display_path();
+        all.extend(check_whole(&data, subject, target).into_iter().map(|text| text.below(&name)));
     }
     Ok(all)
 }
@@ -312,8 +375,11 @@ fn subject_of(record: &Record, layout: Option<Layout>) -> Option<Subject> {
             Some(Subject::UserData(Some(layout)))
         } else if is(layout.metadata_name()) {
             Some(Subject::MetaData(layout))
-        } else if layout == Layout::NoCloud && is(layout.network_config_name()) {
-            Some(Subject::NetworkConfig)
+        } else if is(layout.network_config_name()) {
+            let is_json = layout == Layout::ConfigDrive;
+            Some(if is_json { Subject::NetworkData } else { Subject::NetworkConfig })
+        } else if is(layout.vendor_data_name()) {
+            Some(Subject::VendorData(layout))
         } else {
             None
         }

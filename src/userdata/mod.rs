@@ -13,6 +13,8 @@ pub mod hostname;
 #[cfg(feature = "yaml")]
 pub mod install_plan;
 #[cfg(feature = "yaml")]
+pub mod json_document;
+#[cfg(feature = "yaml")]
 mod line_ends;
 #[cfg(feature = "yaml")]
 pub mod meta_data;
