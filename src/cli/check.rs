@@ -1,17 +1,17 @@
 //! `metadata check`.
 
 use std::{
-    io,
+    fmt, io,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, ensure};
 use clap::{
     ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use metadata_image::{
-    check::{CheckedText, PLATFORMS, Platform, Subject, check, check_image},
+    check::{CheckedText, PLATFORMS, Platform, Subject, check_image, check_whole},
     datasource::layout::Layout,
     image::Image,
 };
@@ -20,19 +20,24 @@ use super::{
     input::ImageOrData,
     print,
     render::{Count, json_lines, paragraphs},
+    say,
+    seed_files::files_of,
 };
 
 /// Find mistakes in user data, meta-data or an image before the boot
 ///
-/// User data is JSON for LinuxKit, or anything that cloud-init accepts. On an
-/// image, every file that an agent reads is checked. One run shows all findings
-/// with line and column. Files named like those on an image, such as meta-data
-/// and network-config, are checked as what they are.
+/// User data is JSON for LinuxKit, or anything that cloud-init accepts, such as
+/// MIME documents and gzip data, whose parts are checked too. On an image, every
+/// file that an agent reads is checked. One run shows all findings with line and
+/// column. Files named like those on an image, such as meta-data and
+/// network-config, are checked as what they are.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// User data, meta-data or an image; '-' is standard input
-    path: PathBuf,
+    /// User data, meta-data, images, or directories with the files of a seed;
+    /// '-' is standard input
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
 
     /// The kind of the file, if its name does not say
     #[arg(long = "as", value_enum, value_name = "WHAT")]
@@ -52,6 +57,10 @@ pub(crate) struct Args {
     /// Print every finding as a JSON object on a line
     #[arg(long)]
     json: bool,
+
+    /// Print no message on success
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -59,6 +68,7 @@ Examples:
   metadata check config.json
   metadata check --target aws user-data.yaml
   metadata check --strict seed.iso
+  metadata check seed/ *.iso
   metadata pack config | metadata check --json -";
 
 /// The kind of a text.
@@ -92,10 +102,63 @@ fn print_all(texts: impl Iterator<Item = String>) -> Result<()> {
     print(&pending)
 }
 
+/// What was found in all files.
+#[derive(Default)]
+struct Tally {
+    count: Count,
+    /// How many files were checked.
+    files: usize,
+    /// How many paths could not be read.
+    unread: usize,
+}
+
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
-        let (checked, what) = self.check()?;
-        let name = self.path.display().to_string();
+        let mut files = Vec::new();
+        let mut tally = Tally::default();
+        for path in &self.paths {
+            match files_of(path) {
+                Ok(found) => files.extend(found),
+                Err(error) if self.paths.len() == 1 => return Err(error),
+                Err(error) => tally.say_unread(&error),
+            }
+        }
+        if let ([file], 0) = (&files[..], tally.unread) {
+            let (count, message) = self.check_and_show(file)?;
+            ensure!(!self.is_failure(count), message);
+            self.say(&message);
+            return Ok(());
+        }
+        for file in &files {
+            match self.check_and_show(file) {
+                Ok((count, message)) => {
+                    tally.files += 1;
+                    tally.count += count;
+                    if self.is_failure(count) { say(&message) } else { self.say(&message) }
+                }
+                Err(error) => tally.say_unread(&error),
+            }
+        }
+        ensure!(tally.unread == 0 && !self.is_failure(tally.count), "{tally}");
+        self.say(&tally.to_string());
+        Ok(())
+    }
+
+    fn is_failure(&self, count: Count) -> bool {
+        count.errors > 0 || self.strict && count.warnings > 0
+    }
+
+    /// Says that something was checked without a failure.
+    fn say(&self, message: &str) {
+        if !self.json && !self.quiet {
+            say(message);
+        }
+    }
+
+    /// Checks a file, shows the findings, and returns how many there are and what to say of it.
+    fn check_and_show(&self, file: &Path) -> Result<(Count, String)> {
+        let (checked, what) = self.check(file)?;
+        let name = file.display().to_string();
         for checked in &checked {
             if self.json {
                 print_all(json_lines(&name, checked))?;
@@ -104,26 +167,26 @@ impl Args {
             }
         }
         let count = Count::of(&checked);
-        if count.errors > 0 || self.strict && count.warnings > 0 {
-            return Err(anyhow!("checking {:?}: {count}", self.path));
-        }
-        if !self.json {
-            super::say(&format!("{name}: checked as {what}: {count}"));
-        }
-        Ok(())
+        let message = if self.is_failure(count) {
+            format!("checking {file:?}: {count}")
+        } else {
+            format!("{name}: checked as {what}: {count}")
+        };
+        Ok((count, message))
     }
 
     /// The findings, and the kind that the file was checked as.
-    fn check(&self) -> Result<(Vec<CheckedText>, String)> {
-        let data = match ImageOrData::read(&self.path, self.kind.is_some())? {
+    fn check(&self, path: &Path) -> Result<(Vec<CheckedText>, String)> {
+        let data = match ImageOrData::read(path, self.kind.is_some())? {
             ImageOrData::Image(file) => {
-                let mut image = Image::in_file(file, &self.path)?;
+                let mut image = Image::in_file(file, path)?;
                 return Ok((check_image(&mut image, self.target)?, "image".to_owned()));
             }
             ImageOrData::Data(data) => data,
         };
-        let subject = self.subject(&self.path);
-        Ok((vec![check(&data, subject, self.target)], subject.to_string()))
+        let subject = self.subject(path);
+        let empty = if data.is_empty() { ", which is empty" } else { "" };
+        Ok((check_whole(&data, subject, self.target), format!("{subject}{empty}")))
     }
 
     fn subject(&self, path: &Path) -> Subject {
@@ -134,6 +197,24 @@ impl Args {
             Some(TextKind::CloudInit) => Subject::UserData(Some(Layout::NoCloud)),
             Some(TextKind::MetaData) => Subject::MetaData(Layout::NoCloud),
             Some(TextKind::NetworkConfig) => Subject::NetworkConfig,
+        }
+    }
+}
+
+impl Tally {
+    fn say_unread(&mut self, error: &anyhow::Error) {
+        say(&format!("{error:#}"));
+        self.unread += 1;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let some = |number: usize| if number == 1 { "1 file".to_owned() } else { format!("{number} files") };
+        write!(f, "{} checked: {}", some(self.files), self.count)?;
+        match self.unread {
+            0 => Ok(()),
+            unread => write!(f, "; {} not checked", some(unread)),
         }
     }
 }

@@ -32,7 +32,7 @@ use serde::Serialize;
 use super::{
     Usage,
     escape::pretty_json,
-    is_dash,
+    is_dash, layout_values,
     overwrite::check_replaceable,
     pack::pack_directory,
     print,
@@ -90,7 +90,7 @@ pub(crate) struct Args {
         long,
         default_value = "linuxkit",
         long_help = LAYOUTS,
-        value_parser = PossibleValuesParser::new(Layout::ALL.map(Layout::name)).try_map(|name| name.parse::<Layout>())
+        value_parser = PossibleValuesParser::new(layout_values()).try_map(|name| name.parse::<Layout>())
     )]
     layout: Layout,
 

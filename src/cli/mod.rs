@@ -35,6 +35,8 @@ mod rebuild;
 #[cfg(feature = "cli")]
 mod render;
 #[cfg(feature = "cli")]
+mod seed_files;
+#[cfg(feature = "cli")]
 mod show;
 #[cfg(feature = "cli")]
 mod sign;
@@ -54,7 +56,11 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+#[cfg(feature = "cli")]
+use clap::builder::PossibleValue;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+#[cfg(feature = "cli")]
+use metadata_image::datasource::layout::Layout;
 
 use escape::{printable, printable_json};
 
@@ -236,6 +242,12 @@ pub(crate) fn in_one_line(error: &clap::Error) -> String {
         .map(|paragraph| paragraph.trim_start_matches("error: ").trim_start_matches("tip: ").to_owned())
         .collect();
     format!("{} (--help shows the usage)", said.join("; "))
+}
+
+/// The names of the layouts, for an option. Aliases are accepted and not shown.
+#[cfg(feature = "cli")]
+fn layout_values() -> [PossibleValue; 3] {
+    Layout::ALL.map(|layout| PossibleValue::new(layout.name()).aliases(layout.aliases()))
 }
 
 /// Whether a path means standard input or output.

@@ -1,6 +1,6 @@
 //! Findings as text in the style of rustc, and as JSON.
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, ops::AddAssign};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, renderer::DecorStyle};
 use metadata_image::{
@@ -47,6 +47,13 @@ impl Count {
             }
         }
         count
+    }
+}
+
+impl AddAssign for Count {
+    fn add_assign(&mut self, other: Self) {
+        self.errors += other.errors;
+        self.warnings += other.warnings;
     }
 }
 

@@ -10,7 +10,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 use super::{
     offsets::Offsets,
     repair::{self, REPAIRS_MAX, Strictness},
-    scalar, tag,
+    scalar, syntax_error, tag,
     tree::{Kind, Member, Node, NodeId, Scalar, Tree, Value},
 };
 use crate::userdata::finding::{Code, Finding, push_bounded};
@@ -173,7 +173,7 @@ impl<'a, 'f> Composer<'a, 'f> {
         }
         Failure {
             strictness: Strictness::of(error).map(|strictness| (strictness, span.start)),
-            finding: Finding::new(Code::YamlSyntax, span, format!("not valid YAML: {}", error.info())),
+            finding: syntax_error::finding(self.text, span, error.info()),
         }
     }
 

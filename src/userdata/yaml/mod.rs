@@ -14,6 +14,7 @@ mod offsets;
 mod refused;
 mod repair;
 mod scalar;
+mod syntax_error;
 mod tag;
 mod timestamp;
 mod tree;
