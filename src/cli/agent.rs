@@ -72,6 +72,10 @@ pub(crate) struct Args {
     #[arg(short, long, overrides_with = "verbose")]
     verbose: bool,
 
+    /// Print warnings and errors only
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+
     /// Describe what was found, written and skipped on standard output
     #[arg(long)]
     json: bool,
@@ -90,7 +94,7 @@ METADATA_RUN_INITIALIZATION_POLICY can name the policy instead of the option.";
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let start = Instant::now();
-        let verbose = self.verbose;
+        let (verbose, quiet) = (self.verbose, self.quiet);
         let trust = self.trust.trust(&self.providers)?;
         let scope = if trust.is_none() { ReadScope::Data } else { ReadScope::All };
         let mut notify = |level, text: &str| match level {
@@ -100,6 +104,7 @@ impl Args {
                 say(&format!("{}.{:03} {}", since.as_secs(), since.subsec_millis(), shorten(text)));
             }
             LogLevel::Detail => {}
+            LogLevel::Step if quiet => {}
             LogLevel::Step | LogLevel::Warning => say(&shorten(text)),
         };
         let mut providers = Vec::new();

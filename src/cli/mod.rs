@@ -44,6 +44,10 @@ mod signals;
 mod trust_args;
 #[cfg(feature = "cli")]
 mod verify;
+#[cfg(feature = "cli")]
+mod words;
+#[cfg(feature = "cli")]
+mod written;
 
 use std::{
     env,

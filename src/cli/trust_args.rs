@@ -63,6 +63,9 @@ impl SignerArgs {
     pub(super) fn terms(&self, at: Option<Timestamp>) -> Result<Option<Terms>> {
         let Some(path) = &self.allowed_signers else { return Ok(None) };
         let bytes = read_bounded(path, "allowed signers", KEYS_BYTES_MAX)?;
+        if let Some(what) = what_else(&bytes) {
+            bail!("reading allowed signers {path:?}: {what}");
+        }
         let revoked = |path: &PathBuf| {
             let bytes = read_bounded(path, "revoked keys", KEYS_BYTES_MAX)?;
             Revoked::parse(&bytes).with_context(|| format!("reading revoked keys {path:?}"))
@@ -75,6 +78,34 @@ impl SignerArgs {
             at: at.map_or_else(Timestamp::now, Ok)?,
         }))
     }
+}
+
+/// How the names of types of public keys begin.
+const KEY_TYPES: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"];
+
+/// Whether a text begins with a public key as ssh-keygen writes it.
+pub(super) fn is_public_key(text: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(text);
+    let mut words = text.split_ascii_whitespace();
+    let is_type = words.next().is_some_and(|word| KEY_TYPES.iter().any(|start| word.starts_with(start)));
+    is_type && words.next().is_some_and(|word| word.starts_with("AAAA"))
+}
+
+/// What a file is that is evidently not an allowed signers file, and what to write instead.
+fn what_else(bytes: &[u8]) -> Option<String> {
+    const NAME: &str = "release@example.com";
+    let text = String::from_utf8_lossy(bytes);
+    let is_line = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    let Some(line) = text.lines().map(str::trim).find(is_line) else {
+        return Some(format!("the file names no signer; write a line such as: {NAME} ssh-ed25519 AAAA..."));
+    };
+    if line.starts_with("-----BEGIN") && line.contains("PRIVATE KEY") {
+        return Some(format!(
+            "this is a private key; write a line with its public key instead: {NAME} ssh-ed25519 AAAA..."
+        ));
+    }
+    is_public_key(line.as_bytes())
+        .then(|| format!("this is a public key without a name; write the name in front of it: {NAME} {line}"))
 }
 
 #[derive(Debug, clap::Args)]

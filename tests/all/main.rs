@@ -41,3 +41,4 @@ mod sshsig;
 mod support;
 mod terminal;
 mod userdata;
+mod words;

@@ -116,7 +116,7 @@ fn an_input_without_errors_is_applied_without_failure_twice() {
         let input = input.to_str().unwrap();
         if sandbox.run(["check", input]).status == Some(0) {
             for _ in 0..2 {
-                let ran = sandbox.run(["apply", input, "out"]);
+                let ran = sandbox.run(["apply", "-q", input, "--into", "out"]);
                 assert_eq!(
                     ran,
                     Ran { status: Some(0), stdout: String::new(), stderr: String::new() },
@@ -137,7 +137,7 @@ fn there_is_an_input_for_every_code_that_a_text_can_have() {
         seen.extend(codes.map(|line| line.split(['[', ']']).nth(1).unwrap().to_owned()));
     }
     // These are about an image or a platform, which tests/all/check.rs has, or take a large input.
-    let elsewhere = ["volume-identifier", "unread", "too-large", "too-many"];
+    let elsewhere = ["volume-identifier", "unread", "too-large", "too-many", "unchecked"];
     for code in Code::ALL.iter().map(|code| code.name()) {
         assert_eq!(seen.contains(code), !elsewhere.contains(&code), "{code}");
     }

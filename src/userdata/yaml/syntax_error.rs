@@ -10,9 +10,9 @@ pub(super) fn finding(text: &str, span: Range<usize>, info: &str) -> Finding {
     let (span, hint) = if is("tabs disallowed") || is("start with a tab") {
         (indentation(text, &span), Some("indent with spaces instead of tabs".to_owned()))
     } else if let Some((bracket, line)) =
-        open_bracket(text, span.start).filter(|_| is("flow") || is("':'") || is("','"))
+        open_bracket(text, span.start).filter(|_| is("flow") || is("':'") || is("','") || is("node content"))
     {
-        (span, Some(format!("close the \"{bracket}\" in line {line}")))
+        (span, Some(format!("close the \"{bracket}\" in {line:?}")))
     } else if is("simple key expect ':'") {
         // The scanner notices it in the line behind.
         let hint = "write \"key: value\", or indent the line if it continues the text above it";
@@ -51,16 +51,21 @@ fn indentation(text: &str, span: &Range<usize>) -> Range<usize> {
 /// How many lines of a block scalar are searched for what is wrong in it.
 const LINES_MAX: usize = 1000;
 
-/// The innermost bracket that is open in front of byte `at`, and its line. `None` also if it may be in quotes or in a comment.
-fn open_bracket(text: &str, at: usize) -> Option<(char, usize)> {
+/// The longest line that a hint shows, in bytes.
+const SHOWN_BYTES_MAX: usize = 80;
+
+/// The innermost bracket that is open in front of byte `at`, and its line. `None` also if it may be in quotes or in a comment,
+/// or the line is long.
+fn open_bracket(text: &str, at: usize) -> Option<(char, &str)> {
     let mut closed = 0_usize;
     for (start, c) in text[..at].char_indices().rev() {
         match c {
             ']' | '}' => closed += 1,
             '[' | '{' if closed == 0 => {
-                let line = text[..start].rsplit('\n').next().unwrap_or_default();
-                let is_literal = line.contains(['#', '"', '\'']);
-                return (!is_literal).then(|| (c, text[..start].matches('\n').count() + 1));
+                let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+                let is_literal = text[line_start..start].contains(['#', '"', '\'']);
+                let line = text[line_start..].lines().next().unwrap_or_default().trim();
+                return (!is_literal && line.len() <= SHOWN_BYTES_MAX).then_some((c, line));
             }
             '[' | '{' => closed -= 1,
             _ => {}
@@ -99,9 +104,9 @@ mod tests {
         for (text, line, hint) in [
             ("a:\n\tb: 1\n", 2, spaces),
             ("a: 1\nb: |\n\tx\n", 3, spaces),
-            ("a: [1, 2\nb: 3\n", 2, "close the \"[\" in line 1"),
-            ("a: {b: 1\nc: 3\n", 2, "close the \"{\" in line 1"),
-            ("a: [\n", 2, "close the \"[\" in line 1"),
+            ("a: [1, 2\nb: 3\n", 2, "close the \"[\" in \"a: [1, 2\""),
+            ("a: {b: 1\nc: 3\n", 2, "close the \"{\" in \"a: {b: 1\""),
+            ("a: [\n", 2, "close the \"[\" in \"a: [\""),
             ("a: |\n    x\n  y\nb: 1\n", 3, above),
             ("a: |\n  x\ny\n\nb: 1\n", 3, key),
             ("a:\n  - b\n - c\n", 3, above),
