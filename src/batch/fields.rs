@@ -89,9 +89,8 @@ impl Shape {
                 Ok(_) => true,
                 Err(_) => return Some("must be linuxkit, nocloud or configdrive".to_owned()),
             },
-            (Self::List, Value::Array(values)) => texts(values),
-            // Its own message says what is wrong with a string in the list.
-            (Self::Files, Value::Array(values)) => texts(values),
+            // A string in the list of files has its own message.
+            (Self::List | Self::Files, Value::Array(values)) => texts(values),
             (Self::Files, Value::Object(files)) => files.values().all(Value::is_string),
             _ => false,
         };

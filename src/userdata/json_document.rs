@@ -62,7 +62,8 @@ mod tests {
             findings
                 .iter()
                 .map(|finding| format!("{}: {}", finding.code.name(), finding.message))
-                .collect::<String>()
+                .collect::<Vec<_>>()
+                .concat()
         };
         assert_eq!(said(" {\"uuid\": \"1\"}\n"), "");
         assert_eq!(

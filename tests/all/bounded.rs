@@ -133,9 +133,8 @@ const GENERATORS: &[Generator] = &[
         text
     }),
     ("lines like boundaries", |size| {
-        let open: String = (0..15)
-            .map(|level| format!("--b\nContent-Type: multipart/x; boundary=b{level}\n\n--b{level}\n"))
-            .collect();
+        let level = |level| format!("--b\nContent-Type: multipart/x; boundary=b{level}\n\n--b{level}\n");
+        let open = (0..15).map(level).collect::<Vec<_>>().concat();
         format!("{MIME}{open}{}", "--b!\n".repeat(size / 5 - open.len() / 5))
     }),
     ("a part in base64", |size| {

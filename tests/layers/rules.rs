@@ -39,7 +39,7 @@ pub(crate) const CONFINED: &[Confined] = &[
     Confined { path: "hadris_fs", rooms: &["image/"] },
     Confined { path: "hadris_io", rooms: &["image/"] },
     Confined { path: "hadris_storage", rooms: &["image/"] },
-    Confined { path: "tempfile", rooms: &["output/"] },
+    Confined { path: "tempfile", rooms: &["cli/man.rs", "output/"] },
     Confined { path: "walkdir", rooms: &["userdata/pack.rs"] },
     Confined { path: "saphyr_parser", rooms: &["userdata/yaml/"] },
     Confined { path: "flate2", rooms: &["userdata/binary.rs"] },

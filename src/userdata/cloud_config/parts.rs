@@ -148,6 +148,21 @@ fn type_of_header(text: &str) -> Option<&'static str> {
     known.find(|(header, _)| begins.starts_with(header)).map(|(_, content_type)| *content_type)
 }
 
+/// The text of a part that is not compressed. `None`: it is not text, and there is a finding if that is a mistake.
+fn text_of(bytes: &[u8], name: &str, part: &Part, findings: &mut Vec<Finding>) -> Option<String> {
+    if !binary::is_binary(bytes)
+        && let Ok(text) = str::from_utf8(bytes)
+    {
+        return Some(text.to_owned());
+    }
+    // An executable file is a script, too.
+    if !part.content_type.starts_with(SCRIPT) || !bytes.starts_with(b"\x7fELF") {
+        let message = format!("part {name:?} is not text; cloud-init ignores it");
+        push_bounded(findings, Finding::new(Code::Binary, part.type_line.clone(), message));
+    }
+    None
+}
+
 struct Checker {
     /// How many bytes compressed parts may still unpack to.
     room: usize,
@@ -195,7 +210,7 @@ impl Checker {
         let text = if is_compressed {
             self.unpacked(&bytes, &name, part.type_line.clone(), findings)
         } else {
-            self.text_of(&bytes, &name, part, findings)
+            text_of(&bytes, &name, part, findings)
         };
         let Some(text) = text else { return };
         let content_type = if is_compressed { PLAIN } else { &part.content_type };
@@ -228,21 +243,6 @@ impl Checker {
         let given =
             file_name.map(|name| name.rsplit('/').next().unwrap_or(name)).filter(|name| !name.is_empty());
         given.map_or_else(|| format!("part-{:03}", self.number), str::to_owned)
-    }
-
-    /// The text of a part that is not compressed. `None`: it is not text, and there is a finding if that is a mistake.
-    fn text_of(&self, bytes: &[u8], name: &str, part: &Part, findings: &mut Vec<Finding>) -> Option<String> {
-        if !binary::is_binary(bytes)
-            && let Ok(text) = str::from_utf8(bytes)
-        {
-            return Some(text.to_owned());
-        }
-        // An executable file is a script, too.
-        if !part.content_type.starts_with(SCRIPT) || !bytes.starts_with(b"\x7fELF") {
-            let message = format!("part {name:?} is not text; cloud-init ignores it");
-            push_bounded(findings, Finding::new(Code::Binary, part.type_line.clone(), message));
-        }
-        None
     }
 
     /// The text of a compressed part. `None`: it is not text or too large, and there is a finding.
@@ -291,9 +291,8 @@ impl Checker {
                 header::check_userdata(text, true, findings);
             }
             CLOUD_CONFIG => drop(check_mapping(text, "cloud-config", findings)),
-            TEMPLATE => header::check_userdata(text, true, findings),
-            // cloud-init takes the type from the header.
-            PLAIN | "text/x-not-multipart" => header::check_userdata(text, true, findings),
+            // cloud-init takes the type of plain text from the header.
+            TEMPLATE | PLAIN | "text/x-not-multipart" => header::check_userdata(text, true, findings),
             _ if content_type.starts_with(SCRIPT) => {
                 if !text.starts_with("#!") {
                     let first_line = 0..text.lines().next().map_or(0, str::len);
@@ -371,8 +370,8 @@ mod tests {
 
     /// A document with these parts: headers, an empty line and a body.
     fn document(parts: &[&str]) -> String {
-        let parts: String = parts.iter().map(|part| format!("--b\n{part}\n")).collect();
-        format!("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"b\"\n\n{parts}--b--\n")
+        let head = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"b\"\n\n";
+        format!("{head}--b\n{}\n--b--\n", parts.join("\n--b\n"))
     }
 
     #[test]
