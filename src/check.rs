@@ -17,8 +17,9 @@ use crate::{
             parts::{self, DecodedPart},
         },
         config_tree::parse,
-        finding::{Code, Finding},
+        finding::{Code, Finding, Severity},
         json_document, meta_data, network_config,
+        schema::Rules,
     },
 };
 
@@ -128,7 +129,8 @@ pub struct CheckedText {
     pub name: Option<String>,
     /// The text that the findings refer to; empty if the data is not text.
     pub text: String,
-    /// The findings, in the order of the text.
+    /// The findings: about data for cloud-init errors first, each kind in the order of the text; about a config tree in that
+    /// order.
     pub findings: Vec<Finding>,
 }
 
@@ -144,17 +146,22 @@ impl CheckedText {
 /// Checks a text. The parts of a MIME document that are encoded are left out ([`check_whole`] has them).
 #[must_use]
 pub fn check(data: &[u8], subject: Subject, target: Option<Platform>) -> CheckedText {
-    check_whole(data, subject, target).swap_remove(0)
+    check_whole(data, subject, target, &Rules::default()).swap_remove(0)
 }
 
 /// Checks a text and what it consists of. The first one is the text itself, unpacked if it is compressed; the others are parts
-/// that are encoded in it, with their names.
+/// that are encoded in it, with their names. `rules`: those for cloud-config.
 #[must_use]
-pub fn check_whole(data: &[u8], subject: Subject, target: Option<Platform>) -> Vec<CheckedText> {
+pub fn check_whole(
+    data: &[u8],
+    subject: Subject,
+    target: Option<Platform>,
+    rules: &Rules,
+) -> Vec<CheckedText> {
     let mut checked = match subject {
-        Subject::UserData(layout) => check_userdata(data, layout),
+        Subject::UserData(layout) => check_userdata(data, layout, rules),
         Subject::VendorData(Layout::ConfigDrive) => vec![check_text(data, json_document::check_vendor_data)],
-        Subject::VendorData(layout) => check_userdata(data, Some(layout)),
+        Subject::VendorData(layout) => check_userdata(data, Some(layout), rules),
         Subject::MetaData(Layout::ConfigDrive) => vec![check_text(data, |text, findings| {
             if json_document::check_object(text, "meta_data.json", findings) {
                 meta_data::parse(text, "uuid", findings);
@@ -183,7 +190,7 @@ fn must_be_read(beginning: &[u8]) -> bool {
     !binary::is_binary(beginning) || parse::looks_like_tree(beginning) || binary::is_gzip(beginning)
 }
 
-fn check_userdata(data: &[u8], layout: Option<Layout>) -> Vec<CheckedText> {
+fn check_userdata(data: &[u8], layout: Option<Layout>, rules: &Rules) -> Vec<CheckedText> {
     if parse::looks_like_tree(data) {
         let parsed = parse::parse(data);
         let text = parsed.text.into_owned();
@@ -196,12 +203,12 @@ fn check_userdata(data: &[u8], layout: Option<Layout>) -> Vec<CheckedText> {
     };
     let only = |finding| vec![CheckedText { findings: vec![finding], ..CheckedText::default() }];
     match binary::classify(data, reader) {
-        Verdict::Text => check_documents(data, reader),
+        Verdict::Text => check_documents(data, reader, rules),
         Verdict::Binary(finding) => only(finding),
         Verdict::CompressedText => {
             let limit = parts::unpacked_bytes_max(data.len());
             match binary::unpack(data, limit) {
-                Ok(text) => check_documents(text.as_bytes(), reader),
+                Ok(text) => check_documents(text.as_bytes(), reader, rules),
                 Err(NotUnpacked::TooLarge) => only(parts::too_large_to_unpack(0..0, limit)),
                 Err(NotUnpacked::Damaged) => {
                     only(Finding::new(Code::Binary, 0..0, "damaged gzip data; cloud-init ignores it"))
@@ -212,11 +219,11 @@ fn check_userdata(data: &[u8], layout: Option<Layout>) -> Vec<CheckedText> {
 }
 
 /// Checks text that is not a config tree, and the parts that it consists of.
-fn check_documents(data: &[u8], reader: Consumer) -> Vec<CheckedText> {
+fn check_documents(data: &[u8], reader: Consumer, rules: &Rules) -> Vec<CheckedText> {
     let mut decoded = Vec::new();
     let whole = check_text(data, |text, findings| {
-        header::check_userdata(text, reader == Consumer::CloudInit, findings);
-        decoded = parts::check_parts(text, findings);
+        header::check_userdata(text, reader == Consumer::CloudInit, rules, findings);
+        decoded = parts::check_parts(text, rules, findings);
     });
     let part = |DecodedPart { name, text, findings }| CheckedText { name: Some(name), text, findings };
     iter::once(whole).chain(decoded.into_iter().map(part)).collect()
@@ -244,7 +251,7 @@ fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> Check
     } else {
         check(&text, &mut findings);
     }
-    findings.sort_by_key(|finding| finding.span.start);
+    findings.sort_by_key(|finding| (finding.code.severity() == Severity::Warning, finding.span.start));
     CheckedText { name: None, text, findings }
 }
 
@@ -311,7 +318,7 @@ impl Prepared {
             };
             let content = self.draft.content(name, PREPARED_BYTES_MAX, wanted)?;
             if let Some(content) = content.or(beginning) {
-                check_whole(&content, *subject, None)
+                check_whole(&content, *subject, None, &Rules::default())
                     .into_iter()
                     .try_for_each(|text| each(text.below(name)))?;
             }
@@ -324,7 +331,7 @@ impl Prepared {
 ///
 /// # Errors
 /// Fails if the image cannot be read.
-pub fn check_image(image: &mut Image, target: Option<Platform>) -> Result<Vec<CheckedText>> {
+pub fn check_image(image: &mut Image, target: Option<Platform>, rules: &Rules) -> Result<Vec<CheckedText>> {
     let (volume, records) = image.list()?;
     let mut about_image = CheckedText::default();
     let identifier = &volume.identifier;
@@ -358,7 +365,7 @@ pub fn check_image(image: &mut Image, target: Option<Platform>) -> Result<Vec<Ch
         }
         let data = image.read(record, CHECKED_BYTES_MAX)?;
         let name = record.display_path();
-        all.extend(check_whole(&data, subject, target).into_iter().map(|text| text.below(&name)));
+        all.extend(check_whole(&data, subject, target, rules).into_iter().map(|text| text.below(&name)));
     }
     Ok(all)
 }

@@ -1,11 +1,14 @@
 //! `metadata check`.
 
 use std::{
-    fmt, io,
+    fmt,
+    fs::File,
+    io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::{
     ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
@@ -14,10 +17,12 @@ use metadata_image::{
     check::{CheckedText, PLATFORMS, Platform, Subject, check_image, check_whole},
     datasource::layout::Layout,
     image::Image,
+    userdata::schema::{Rules, SCHEMA_BYTES_MAX, Schema, Version},
 };
 
 use super::{
     input::ImageOrData,
+    machine_formats::{Outcome, github_lines, sarif},
     print,
     render::{Count, json_lines, paragraphs},
     say,
@@ -54,13 +59,40 @@ pub(crate) struct Args {
     #[arg(long)]
     strict: bool,
 
-    /// Print every finding as a JSON object on a line
-    #[arg(long)]
+    /// Judge cloud-config by this JSON Schema, such as the
+    /// schema-cloud-config-v1.json of an installed cloud-init
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+
+    /// The version of cloud-init that reads the data: nothing is deprecated
+    /// before its time, and what is newer is found
+    #[arg(long, value_name = "VERSION")]
+    cloud_init: Option<Version>,
+
+    /// How findings are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    /// Print every finding as a JSON object on a line: --format json
+    #[arg(long, conflicts_with = "format")]
     json: bool,
 
     /// Print no message on success
     #[arg(short, long)]
     quiet: bool,
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Paragraphs with the line in question
+    Text,
+    /// A JSON object on a line for each
+    Json,
+    /// SARIF 2.1.0, one document
+    Sarif,
+    /// Annotations of GitHub Actions
+    Github,
 }
 
 const EXAMPLES: &str = "\
@@ -69,6 +101,7 @@ Examples:
   metadata check --target aws user-data.yaml
   metadata check --strict seed.iso
   metadata check seed/ *.iso
+  metadata check --format github --cloud-init 22.4 user-data
   metadata pack config | metadata check --json -";
 
 /// The kind of a text.
@@ -110,6 +143,8 @@ struct Tally {
     files: usize,
     /// How many paths could not be read.
     unread: usize,
+    /// What there is to say of the last file.
+    last: String,
 }
 
 impl Args {
@@ -123,25 +158,37 @@ impl Args {
                 Err(error) => tally.say_unread(&error),
             }
         }
-        if let ([file], 0) = (&files[..], tally.unread) {
-            let (count, message) = self.check_and_show(file)?;
-            ensure!(!self.is_failure(count), message);
-            self.say(&message);
-            return Ok(());
-        }
+        let rules = self.rules()?;
+        let mut outcomes = Vec::new();
         for file in &files {
-            match self.check_and_show(file) {
-                Ok((count, message)) => {
+            match self.check_and_show(file, &rules) {
+                Ok((outcome, count, message)) => {
+                    outcomes.push(outcome);
                     tally.files += 1;
                     tally.count += count;
-                    if self.is_failure(count) { say(&message) } else { self.say(&message) }
+                    tally.last = message;
+                    // That of a single file is the result of all.
+                    if self.is_single(&files) {
+                        continue;
+                    }
+                    if self.is_failure(count) { say(&tally.last) } else { self.say(&tally.last) }
                 }
+                Err(error) if self.is_single(&files) => return Err(error),
                 Err(error) => tally.say_unread(&error),
             }
         }
-        ensure!(tally.unread == 0 && !self.is_failure(tally.count), "{tally}");
-        self.say(&tally.to_string());
+        if self.format() == Format::Sarif {
+            print_all(std::iter::once(sarif(&outcomes)))?;
+        }
+        let message = if self.is_single(&files) { tally.last.clone() } else { tally.to_string() };
+        ensure!(tally.unread == 0 && !self.is_failure(tally.count), message);
+        self.say(&message);
         Ok(())
+    }
+
+    /// Whether only one file was named.
+    fn is_single(&self, files: &[PathBuf]) -> bool {
+        self.paths.len() == 1 && files.len() == 1
     }
 
     fn is_failure(&self, count: Count) -> bool {
@@ -150,20 +197,22 @@ impl Args {
 
     /// Says that something was checked without a failure.
     fn say(&self, message: &str) {
-        if !self.json && !self.quiet {
+        if self.format() == Format::Text && !self.quiet {
             say(message);
         }
     }
 
     /// Checks a file, shows the findings, and returns how many there are and what to say of it.
-    fn check_and_show(&self, file: &Path) -> Result<(Count, String)> {
-        let (checked, what) = self.check(file)?;
+    fn check_and_show(&self, file: &Path, rules: &Rules) -> Result<(Outcome, Count, String)> {
+        let (checked, what) = self.check(file, rules)?;
         let name = file.display().to_string();
+        let format = self.format();
         for checked in &checked {
-            if self.json {
-                print_all(json_lines(&name, checked))?;
-            } else {
-                print_all(paragraphs(&name, checked, &io::stdout()))?;
+            match format {
+                Format::Text => print_all(paragraphs(&name, checked, &io::stdout()))?,
+                Format::Json => print_all(json_lines(&name, checked))?,
+                Format::Github => print_all(github_lines(&name, checked))?,
+                Format::Sarif => {}
             }
         }
         let count = Count::of(&checked);
@@ -172,21 +221,39 @@ impl Args {
         } else {
             format!("{name}: checked as {what}: {count}")
         };
-        Ok((count, message))
+        Ok((Outcome { name, checked }, count, message))
+    }
+
+    fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
+
+    fn rules(&self) -> Result<Rules> {
+        let read = |path: &PathBuf| -> Result<_> {
+            let reading = || format!("reading the schema {path:?}");
+            let mut text = Vec::new();
+            let limit = SCHEMA_BYTES_MAX as u64 + 1;
+            File::open(path)
+                .and_then(|file| file.take(limit).read_to_end(&mut text))
+                .with_context(reading)?;
+            let schema = Schema::parse(&text).map_err(|why| anyhow!("{why}")).with_context(reading)?;
+            Ok(Arc::new(schema))
+        };
+        Ok(Rules { schema: self.schema.as_ref().map(read).transpose()?, cloud_init: self.cloud_init })
     }
 
     /// The findings, and the kind that the file was checked as.
-    fn check(&self, path: &Path) -> Result<(Vec<CheckedText>, String)> {
+    fn check(&self, path: &Path, rules: &Rules) -> Result<(Vec<CheckedText>, String)> {
         let data = match ImageOrData::read(path, self.kind.is_some())? {
             ImageOrData::Image(file) => {
                 let mut image = Image::in_file(file, path)?;
-                return Ok((check_image(&mut image, self.target)?, "image".to_owned()));
+                return Ok((check_image(&mut image, self.target, rules)?, "image".to_owned()));
             }
             ImageOrData::Data(data) => data,
         };
         let subject = self.subject(path);
         let empty = if data.is_empty() { ", which is empty" } else { "" };
-        Ok((check_whole(&data, subject, self.target), format!("{subject}{empty}")))
+        Ok((check_whole(&data, subject, self.target, rules), format!("{subject}{empty}")))
     }
 
     fn subject(&self, path: &Path) -> Subject {

@@ -20,6 +20,8 @@ mod escape;
 mod extract;
 #[cfg(feature = "cli")]
 mod input;
+#[cfg(feature = "cli")]
+mod machine_formats;
 #[cfg(all(test, feature = "cli"))]
 mod man;
 #[cfg(feature = "cli")]

@@ -25,7 +25,7 @@ use metadata_image::{
         allowed_signers::{AllowedSigners, Revoked},
         signature::Signature,
     },
-    userdata::{config_tree::ConfigTree, finding::Lines, install_plan::InstallPlan},
+    userdata::{config_tree::ConfigTree, finding::Lines, install_plan::InstallPlan, schema::Rules},
 };
 use peak_alloc::PeakAlloc;
 use rustix::time::{ClockId, clock_gettime};
@@ -227,7 +227,7 @@ fn work(text: &str) {
     ];
     let mut shown = 0;
     for subject in subjects {
-        for checked in check_whole(text.as_bytes(), subject, None) {
+        for checked in check_whole(text.as_bytes(), subject, None, &Rules::default()) {
             let lines = Lines::of(&checked.text);
             let said = checked.findings.iter().map(|finding| finding.in_one_line("f", &lines).len());
             shown += said.sum::<usize>();

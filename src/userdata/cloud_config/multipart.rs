@@ -10,7 +10,7 @@ use super::transfer_encoding::Encoding;
 use crate::userdata::finding::{Code, Finding, push_bounded};
 
 /// The most parts that are read.
-pub(super) const PARTS_MAX: usize = 1000;
+const PARTS_MAX: usize = 1000;
 
 /// How deep multiparts may be nested. Every line is compared with the boundaries of all that are open.
 const DEPTH_MAX: usize = 16;

@@ -1,19 +1,19 @@
-//! User data that consists of parts: MIME documents and `#cloud-config-archive`, and what cloud-init makes of each part.
+//! MIME documents as user data: what cloud-init makes of each part.
 //!
-//! Sources: cloud-init, `cloudinit/user_data.py` (`_process_msg`, `_explode_archive`, `convert_string`) and
+//! Sources: cloud-init, `cloudinit/user_data.py` (`_process_msg`, `convert_string`) and
 //! `cloudinit/handlers/__init__.py` (`INCLUSION_TYPES_MAP`).
 
 use std::ops::Range;
 
 use super::{
     header,
-    multipart::{self, PARTS_MAX, Part},
+    multipart::{self, Part},
     transfer_encoding::Encoding,
 };
 use crate::userdata::{
     binary,
     finding::{Code, Finding, push_bounded},
-    yaml::{Value, check_document, check_mapping},
+    schema::Rules,
 };
 
 /// The types that cloud-init has handlers for, and their first line. It takes a type from the longest one that fits.
@@ -96,15 +96,13 @@ pub fn too_large_to_unpack(span: Range<usize>, limit: usize) -> Finding {
 }
 
 /// Checks the parts of the document `text`. Does nothing if it is none.
-pub fn check_parts(text: &str, findings: &mut Vec<Finding>) -> Vec<DecodedPart> {
+pub fn check_parts(text: &str, rules: &Rules, findings: &mut Vec<Finding>) -> Vec<DecodedPart> {
     let room = unpacked_bytes_max(text.len());
-    let mut checker = Checker { room, number: 0, has_handler: false, decoded: Vec::new() };
+    let mut checker = Checker { rules, room, number: 0, has_handler: false, decoded: Vec::new() };
     if is_mime(text, findings) {
         for part in multipart::parts(text, findings) {
             checker.check_part(text, &part, findings);
         }
-    } else if type_of_header(text) == Some(ARCHIVE) {
-        checker.check_archive(text, findings);
     }
     let Checker { has_handler, mut decoded, .. } = checker;
     // A part-handler may handle any type.
@@ -163,7 +161,8 @@ fn text_of(bytes: &[u8], name: &str, part: &Part, findings: &mut Vec<Finding>) -
     None
 }
 
-struct Checker {
+struct Checker<'a> {
+    rules: &'a Rules,
     /// How many bytes compressed parts may still unpack to.
     room: usize,
     /// How many parts there were.
@@ -173,7 +172,7 @@ struct Checker {
     decoded: Vec<DecodedPart>,
 }
 
-impl Checker {
+impl Checker<'_> {
     fn check_part(&mut self, document: &str, part: &Part, findings: &mut Vec<Finding>) {
         let name = self.name(part.file_name.as_deref());
         let mut push =
@@ -271,29 +270,20 @@ impl Checker {
         Some(text)
     }
 
-    /// Checks the text of a part whose type is declared as `content_type`.
-    fn check_text(&mut self, text: &str, content_type: &str, name: &str, findings: &mut Vec<Finding>) {
-        let by_header = type_of_header(text);
-        let is_vague = matches!(content_type, PLAIN | "text/x-not-multipart" | SCRIPT);
-        let content_type = by_header.filter(|_| is_vague).unwrap_or(content_type);
-        match content_type {
-            ARCHIVE => self.check_archive(text, findings),
-            _ => self.check_leaf(text, content_type, name, findings),
-        }
-    }
-
-    /// Checks a text that is not taken apart further.
-    fn check_leaf(&mut self, text: &str, content_type: &str, name: &str, findings: &mut Vec<Finding>) {
+    /// Checks the text of a part whose type is declared as `declared`.
+    fn check_text(&mut self, text: &str, declared: &str, name: &str, findings: &mut Vec<Finding>) {
+        let is_vague = matches!(declared, PLAIN | "text/x-not-multipart" | SCRIPT);
+        let content_type = type_of_header(text).filter(|_| is_vague).unwrap_or(declared);
         match content_type {
             _ if text.trim().is_empty() => {}
             PART_HANDLER => self.has_handler = true,
-            CLOUD_CONFIG if type_of_header(text) == Some(CLOUD_CONFIG) => {
-                header::check_userdata(text, true, findings);
-            }
-            CLOUD_CONFIG => drop(check_mapping(text, "cloud-config", findings)),
+            CLOUD_CONFIG | ARCHIVE => header::check_part(text, Some(content_type), self.rules, findings),
             // cloud-init takes the type of plain text from the header.
-            TEMPLATE | PLAIN | "text/x-not-multipart" => header::check_userdata(text, true, findings),
+            TEMPLATE | PLAIN | "text/x-not-multipart" => {
+                header::check_userdata(text, true, self.rules, findings);
+            }
             _ if content_type.starts_with(SCRIPT) => {
+                header::check_part(text, Some(content_type), self.rules, findings);
                 if !text.starts_with("#!") {
                     let first_line = 0..text.lines().next().map_or(0, str::len);
                     let message =
@@ -314,41 +304,6 @@ impl Checker {
             }
         }
     }
-
-    /// Checks the items of a `#cloud-config-archive`.
-    fn check_archive(&mut self, text: &str, findings: &mut Vec<Finding>) {
-        let Some(tree) = check_document(text, "the archive", findings) else { return };
-        let Value::Sequence(items) = tree.value(tree.root()) else {
-            let message = "an archive must be a list of parts";
-            push_bounded(findings, Finding::new(Code::NoMapping, tree.span(tree.root()), message));
-            return;
-        };
-        for item in items {
-            if self.number == PARTS_MAX {
-                let message =
-                    format!("the archive has more than {PARTS_MAX} parts; the others are not checked");
-                push_bounded(findings, Finding::new(Code::Unchecked, tree.span(*item), message));
-                return;
-            }
-            let of = |key| tree.get(*item, key).and_then(|value| tree.text(value)).map(str::to_owned);
-            let content = tree.string(*item).map(str::to_owned).or_else(|| of("content"));
-            let name = self.name(of("filename").as_deref());
-            let Some(content) = content else {
-                let message = format!("part {name:?} of the archive has no content; cloud-init ignores it");
-                push_bounded(findings, Finding::new(Code::MimeSyntax, tree.span(*item), message));
-                continue;
-            };
-            let declared = of("type").map(|name| name.to_ascii_lowercase());
-            let content_type = declared.as_deref().or(type_of_header(&content)).unwrap_or(CLOUD_CONFIG);
-            let mut found = Vec::new();
-            self.check_leaf(&content, content_type, &name, &mut found);
-            if let Some(about_type) = found.pop_if(|finding| finding.code == Code::MimeType) {
-                let span = tree.get(*item, "type").map_or(tree.span(*item), |value| tree.span(value));
-                push_bounded(findings, Finding { span, ..about_type });
-            }
-            self.decoded.push(DecodedPart { name, text: content, findings: found });
-        }
-    }
 }
 
 #[cfg(test)]
@@ -358,7 +313,7 @@ mod tests {
     /// The findings as `PART:CODE@TEXT`, where the part is empty for the document.
     fn found(text: &str) -> Vec<String> {
         let mut findings = Vec::new();
-        let decoded = check_parts(text, &mut findings);
+        let decoded = check_parts(text, &Rules::default(), &mut findings);
         let shown = |name: &str, text: &str, findings: &[Finding]| -> Vec<String> {
             let at = |finding: &Finding| text[finding.span.clone()].to_owned();
             findings.iter().map(|finding| format!("{name}:{}@{}", finding.code.name(), at(finding))).collect()
@@ -391,7 +346,7 @@ mod tests {
             ("Content-Type: text/plain\n\nhello\n", ":no-header@hello"),
             ("Content-Type: text/x-shellscript\n\necho\n", ":no-header@echo"),
             ("Content-Type: text/upstart-job\n\nx\n", ":mime-type@Content-Type: text/upstart-job"),
-            ("Content-Type: text/cloud-config\n\na: grün\n", ":mime-encoding@ü"),
+            ("Content-Type: text/cloud-config\n\nfinal_message: grün\n", ":mime-encoding@ü"),
             ("Content-Transfer-Encoding: base64\n\nAA*A\n", ":mime-encoding@*"),
             (
                 "Content-Transfer-Encoding: uuencode\n\n#!x\n",
@@ -419,15 +374,5 @@ mod tests {
             1
         );
         assert_eq!(found("#cloud-config\na: 'MIME-Version: 1.0'\n"), [""; 0]);
-    }
-
-    #[test]
-    fn items_of_an_archive_are_parts() {
-        let text = "#cloud-config-archive\n- type: text/cloud-config\n  content: |\n    a: [\n- '#!/bin/sh'\n- type: text/x\n  filename: f\n  content: x\n- {type: text/plain}\n- a: 1\n";
-        assert_eq!(
-            found(text),
-            [":mime-type@text/x", ":mime-syntax@{", ":mime-syntax@a", "part-001:yaml-syntax@"]
-        );
-        assert_eq!(found("#cloud-config-archive\na: 1\n"), [":no-mapping@a"]);
     }
 }

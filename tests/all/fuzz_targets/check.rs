@@ -8,6 +8,7 @@ use metadata_image::{
         finding::{Code, Lines, Severity},
         install_plan::InstallPlan,
         pack,
+        schema::Rules,
     },
 };
 
@@ -26,7 +27,7 @@ const SUBJECTS: [Subject; 9] = [
 pub(crate) fn run(data: &[u8]) {
     for subject in SUBJECTS {
         let target = PLATFORMS[data.len() % PLATFORMS.len()];
-        for checked in check::check_whole(data, subject, Some(target)) {
+        for checked in check::check_whole(data, subject, Some(target), &Rules::default()) {
             check_places(&checked);
         }
     }
