@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    fmt,
+    fmt, iter,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -17,11 +17,15 @@ use crate::{
     },
     recipe::{Recipe, Warning, change::ChangedImage, user_data::UserData},
     userdata::{
-        binary::{self, Consumer, Verdict},
-        cloud_config::header,
+        binary::{self, Consumer, NotUnpacked, Verdict},
+        cloud_config::{
+            header,
+            parts::{self, DecodedPart},
+        },
         config_tree::parse,
-        finding::{Code, Finding},
-        meta_data, network_config,
+        finding::{Code, Finding, Severity},
+        json_document, meta_data, network_config,
+        schema::Rules,
     },
 };
 
@@ -40,6 +44,10 @@ pub enum Subject {
     MetaData(Layout),
     /// A network configuration of NoCloud.
     NetworkConfig,
+    /// `network_data.json` of a config drive.
+    NetworkData,
+    /// Vendor data of NoCloud, which is like user data, or of a config drive.
+    VendorData(Layout),
 }
 
 impl fmt::Display for Subject {
@@ -49,7 +57,8 @@ impl fmt::Display for Subject {
             Self::UserData(Some(Layout::LinuxKit)) => "user data for LinuxKit",
             Self::UserData(Some(Layout::NoCloud | Layout::ConfigDrive)) => "user data for cloud-init",
             Self::MetaData(_) => "meta-data",
-            Self::NetworkConfig => "network configuration",
+            Self::NetworkConfig | Self::NetworkData => "network configuration",
+            Self::VendorData(_) => "vendor data",
         })
     }
 }
@@ -63,6 +72,9 @@ impl Subject {
             "meta-data" => Self::MetaData(Layout::NoCloud),
             "meta_data.json" => Self::MetaData(Layout::ConfigDrive),
             "network-config" => Self::NetworkConfig,
+            "network_data.json" => Self::NetworkData,
+            "vendor-data" => Self::VendorData(Layout::NoCloud),
+            "vendor_data.json" => Self::VendorData(Layout::ConfigDrive),
             "user-data" => Self::UserData(Some(Layout::NoCloud)),
             "user_data" => Self::UserData(Some(Layout::ConfigDrive)),
             _ => Self::UserData(None),
@@ -142,64 +154,117 @@ impl Tolerance {
 /// A text and the findings about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckedText {
-    /// The name of the file on the image. `None`: the text itself was given, or the findings are about the image.
+    /// The name of the file on the image, and of the part in it. `None`: the text itself was given, or the findings are about
+    /// the image.
     pub name: Option<String>,
     /// The file on the host that has the text.
     pub source: Option<PathBuf>,
     /// The text that the findings refer to; empty if the data is not text.
     pub text: String,
-    /// The findings, in the order of the text.
+    /// The findings: about data for cloud-init errors first, each kind in the order of the text; about a config tree in that
+    /// order.
     pub findings: Vec<Finding>,
 }
 
-/// Checks a text.
+impl CheckedText {
+    /// The same of a file with this name.
+    #[must_use]
+    pub fn below(self, file: &str) -> Self {
+        let name = self.name.map_or_else(|| file.to_owned(), |part| format!("{file}/{part}"));
+        Self { name: Some(name), ..self }
+    }
+}
+
+/// Checks a text. The parts of a MIME document that are encoded are left out ([`check_whole`] has them).
 #[must_use]
 pub fn check(data: &[u8], subject: Subject, target: Option<Platform>) -> CheckedText {
+    check_whole(data, subject, target, &Rules::default()).swap_remove(0)
+}
+
+/// Checks a text and what it consists of. The first one is the text itself, unpacked if it is compressed; the others are parts
+/// that are encoded in it, with their names. `rules`: those for cloud-config.
+#[must_use]
+pub fn check_whole(
+    data: &[u8],
+    subject: Subject,
+    target: Option<Platform>,
+    rules: &Rules,
+) -> Vec<CheckedText> {
     let mut checked = match subject {
-        Subject::UserData(layout) => check_userdata(data, layout),
-        Subject::MetaData(layout) => {
-            let id = if layout == Layout::ConfigDrive { "uuid" } else { "instance-id" };
-            check_text(data, |text, findings| drop(meta_data::parse(text, id, findings)))
+        Subject::UserData(layout) => check_userdata(data, layout, rules),
+        Subject::VendorData(Layout::ConfigDrive) => vec![check_text(data, json_document::check_vendor_data)],
+        Subject::VendorData(layout) => check_userdata(data, Some(layout), rules),
+        Subject::MetaData(Layout::ConfigDrive) => vec![check_text(data, |text, findings| {
+            if json_document::check_object(text, "meta_data.json", findings) {
+                meta_data::parse(text, "uuid", findings);
+            }
+        })],
+        Subject::MetaData(_) => {
+            vec![check_text(data, |text, findings| drop(meta_data::parse(text, "instance-id", findings)))]
         }
-        Subject::NetworkConfig => check_text(data, network_config::check),
+        Subject::NetworkConfig => vec![check_text(data, network_config::check)],
+        Subject::NetworkData => vec![check_text(data, |text, findings| {
+            json_document::check_object(text, "network_data.json", findings);
+        })],
     };
     if let (Some(target), Subject::UserData(_)) = (target, subject)
         && data.len() > target.bytes_max
     {
         let message = format!("the user data has {} bytes; {}", data.len(), target.limit);
-        checked.findings.push(Finding::new(Code::TooLarge, 0..0, message));
+        checked[0].findings.push(Finding::new(Code::TooLarge, 0..0, message));
     }
     checked
 }
 
-/// Whether data that begins like this must be read to its end: it is text, or a config tree in a wrong encoding. For other
-/// data the beginning is enough.
+/// Whether data that begins like this must be read to its end: it is text, perhaps compressed, or a config tree in a wrong
+/// encoding. For other data the beginning is enough.
 fn must_be_read(beginning: &[u8]) -> bool {
-    !binary::is_binary(beginning) || parse::looks_like_tree(beginning)
+    !binary::is_binary(beginning) || parse::looks_like_tree(beginning) || binary::is_gzip(beginning)
 }
 
-fn check_userdata(data: &[u8], layout: Option<Layout>) -> CheckedText {
+fn check_userdata(data: &[u8], layout: Option<Layout>, rules: &Rules) -> Vec<CheckedText> {
     // cloud-init does not know the JSON of LinuxKit.
     if parse::looks_like_tree(data) && !matches!(layout, Some(Layout::NoCloud | Layout::ConfigDrive)) {
         let parsed = parse::parse(data);
-        return CheckedText {
-            text: parsed.text.into_owned(),
-            findings: parsed.findings,
-            ..CheckedText::default()
-        };
+        let text = parsed.text.into_owned();
+        return vec![CheckedText { text, findings: parsed.findings, ..CheckedText::default() }];
     }
     let reader = match layout {
         None => Consumer::Unknown,
         Some(Layout::LinuxKit) => Consumer::LinuxKit,
         Some(Layout::NoCloud | Layout::ConfigDrive) => Consumer::CloudInit,
     };
+    let only = |finding| vec![CheckedText { findings: vec![finding], ..CheckedText::default() }];
     match binary::classify(data, reader) {
-        Verdict::Text => {}
-        Verdict::CompressedText => return CheckedText::default(),
-        Verdict::Binary(finding) => return CheckedText { findings: vec![finding], ..CheckedText::default() },
+        Verdict::Text => check_documents(data, reader, rules),
+        Verdict::Binary(finding) => only(finding),
+        Verdict::CompressedText => {
+            let limit = parts::unpacked_bytes_max(data.len());
+            match binary::unpack(data, limit) {
+                Ok(text) => check_documents(text.as_bytes(), reader, rules),
+                Err(NotUnpacked::TooLarge) => only(parts::too_large_to_unpack(0..0, limit)),
+                Err(NotUnpacked::Damaged) => {
+                    only(Finding::new(Code::Binary, 0..0, "damaged gzip data; cloud-init ignores it"))
+                }
+            }
+        }
     }
-    let for_cloud_init = reader == Consumer::CloudInit;
-    check_text(data, |text, findings| header::check_userdata(text, for_cloud_init, findings))
+}
+
+/// Checks text that is not a config tree, and the parts that it consists of.
+fn check_documents(data: &[u8], reader: Consumer, rules: &Rules) -> Vec<CheckedText> {
+    let mut decoded = Vec::new();
+    let whole = check_text(data, |text, findings| {
+        header::check_userdata(text, reader == Consumer::CloudInit, rules, findings);
+        decoded = parts::check_parts(text, rules, findings);
+    });
+    let part = |DecodedPart { name, text, findings }| CheckedText {
+        name: Some(name),
+        text,
+        findings,
+        ..CheckedText::default()
+    };
+    iter::once(whole).chain(decoded.into_iter().map(part)).collect()
 }
 
 fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> CheckedText {
@@ -224,7 +289,7 @@ fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> Check
     } else {
         check(&text, &mut findings);
     }
-    findings.sort_by_key(|finding| finding.span.start);
+    findings.sort_by_key(|finding| (finding.code.severity() == Severity::Warning, finding.span.start));
     CheckedText { text, findings, ..CheckedText::default() }
 }
 
@@ -255,16 +320,17 @@ impl PreparedFile {
             UserData::Whole(source) => path(source),
             _ => None,
         };
-        let given =
-            [data, recipe.meta_data.as_ref().and_then(path), recipe.network_config.as_ref().and_then(path)];
+        let [metadata, network, vendor] = [&recipe.meta_data, &recipe.network_config, &recipe.vendor_data]
+            .map(|source| source.as_ref().and_then(path));
         let is_given =
             |file: &Self| !matches!(file.subject, Subject::MetaData(_)) || recipe.meta_data.is_some();
         let mut files: Vec<_> = Self::of_layout(recipe.layout).filter(is_given).collect();
         for file in &mut files {
             file.source = match file.subject {
-                Subject::UserData(_) => given[0].clone(),
-                Subject::MetaData(_) => given[1].clone(),
-                Subject::NetworkConfig => given[2].clone(),
+                Subject::UserData(_) => data.clone(),
+                Subject::MetaData(_) => metadata.clone(),
+                Subject::NetworkConfig | Subject::NetworkData => network.clone(),
+                Subject::VendorData(_) => vendor.clone(),
             };
         }
         files
@@ -272,10 +338,13 @@ impl PreparedFile {
 
     /// The files of a layout that are checked.
     fn of_layout(layout: Layout) -> impl Iterator<Item = Self> {
+        let network =
+            if layout == Layout::ConfigDrive { Subject::NetworkData } else { Subject::NetworkConfig };
         let files = [
             (Some(layout.userdata_name()), Subject::UserData(Some(layout))),
             (layout.metadata_name(), Subject::MetaData(layout)),
-            (layout.network_config_name().filter(|_| layout == Layout::NoCloud), Subject::NetworkConfig),
+            (layout.network_config_name(), network),
+            (layout.vendor_data_name(), Subject::VendorData(layout)),
         ];
         let file = |(name, subject): (Option<_>, _)| Some(Self { name: name?, subject, source: None });
         files.into_iter().filter_map(file)
@@ -338,8 +407,11 @@ impl Prepared {
             };
             let content = self.draft.content(name, PREPARED_BYTES_MAX, wanted)?;
             if let Some(content) = content.or(beginning) {
-                let (name, source) = (Some((*name).to_owned()), source.clone());
-                each(CheckedText { name, source, ..check(&content, *subject, None) })?;
+                for text in check_whole(&content, *subject, None, &Rules::default()) {
+                    let is_part = text.name.is_some();
+                    let source = source.clone().filter(|_| !is_part);
+                    each(CheckedText { source, ..text.below(name) })?;
+                }
             }
         }
         Ok(())
@@ -350,7 +422,7 @@ impl Prepared {
 ///
 /// # Errors
 /// Fails if the image cannot be read.
-pub fn check_image(image: &mut Image, target: Option<Platform>) -> Result<Vec<CheckedText>> {
+pub fn check_image(image: &mut Image, target: Option<Platform>, rules: &Rules) -> Result<Vec<CheckedText>> {
     let (volume, records) = image.list()?;
     let mut about_image = CheckedText::default();
     let identifier = &volume.identifier;
@@ -383,7 +455,8 @@ pub fn check_image(image: &mut Image, target: Option<Platform>) -> Result<Vec<Ch
             continue;
         }
         let data = image.read(record, CHECKED_BYTES_MAX)?;
-        all.push(CheckedText { name: Some(record.display_path()), ..check(&data, subject, target) });
+        let name = record.display_path();
+        all.extend(check_whole(&data, subject, target, rules).into_iter().map(|text| text.below(&name)));
     }
     Ok(all)
 }
@@ -400,8 +473,11 @@ fn subject_of(record: &Record, layout: Option<Layout>) -> Option<Subject> {
             Some(Subject::UserData(Some(layout)))
         } else if is(layout.metadata_name()) {
             Some(Subject::MetaData(layout))
-        } else if layout == Layout::NoCloud && is(layout.network_config_name()) {
-            Some(Subject::NetworkConfig)
+        } else if is(layout.network_config_name()) {
+            let is_json = layout == Layout::ConfigDrive;
+            Some(if is_json { Subject::NetworkData } else { Subject::NetworkConfig })
+        } else if is(layout.vendor_data_name()) {
+            Some(Subject::VendorData(layout))
         } else {
             None
         }

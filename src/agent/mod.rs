@@ -78,6 +78,8 @@ pub struct Report {
 #[derive(Clone, Debug, Serialize)]
 pub struct WrittenFile {
     /// The path, relative to the directory.
+    pub name: String,
+    /// The same, as it was called first.
     pub path: String,
     /// The permission bits, octal.
     pub mode: String,
@@ -187,7 +189,8 @@ fn apply<'a>(
         Ok(()) => {
             let mode = format!("{:04o}", listed.mode);
             log(LogLevel::Detail, &format!("wrote {mode} {:?}", listed.path));
-            report.written.push(WrittenFile { path: listed.path, mode, size: listed.len });
+            let name = listed.path.clone();
+            report.written.push(WrittenFile { name, path: listed.path, mode, size: listed.len });
         }
         Err(error) => {
             log(LogLevel::Warning, &format!("skipping {:?}: {error:#}", listed.path));

@@ -10,7 +10,10 @@ use std::{
 
 use crate::error::{Context, Result, bail, error};
 
-use super::job::{ImageJob, image_of};
+use super::{
+    foreign::what_else,
+    job::{ImageJob, image_of},
+};
 
 /// The longest line, in bytes, including its end. Larger data belongs in a file.
 pub const LINE_BYTES_MAX: usize = 1 << 20;
@@ -111,6 +114,11 @@ impl<R: Read> LineReader<R> {
     /// Fails if the input cannot be read.
     pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
         while self.read()? {
+            if self.number == 1
+                && let Some(what) = what_else(&self.text)
+            {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+            }
             if self.text.len() > LINE_BYTES_MAX {
                 self.in_long_line = !self.text.ends_with(b"\n");
                 if self.shard.contains(self.number) {

@@ -11,6 +11,7 @@ use serde::{
     de::{MapAccess, SeqAccess, Visitor},
 };
 
+use super::fields;
 use crate::{
     check::Tolerance,
     datasource::layout::Layout,
@@ -115,7 +116,7 @@ impl ImageJob {
         ensure!(!line.starts_with("\u{feff}".as_bytes()), "the line starts with a byte order mark");
         // serde would accept an array with a value for each field.
         ensure!(line.trim_ascii_start().starts_with(b"{"), "not a JSON object");
-        let fields: JobFields = serde_json::from_slice(line).map_err(|error| json_fault(&error))?;
+        let fields: JobFields = serde_json::from_slice(line).map_err(|error| fields::fault(line, &error))?;
         check_image(&fields.image)?;
         let mode = match &fields.mode {
             Some(text) => recipe::parse_mode(text).with_context(|| format!("mode {text:?}"))?,
@@ -194,13 +195,6 @@ fn statement(user_provided_metadata: Vec<String>, run_id: Option<String>) -> Res
 fn file(path: PathBuf, role: &'static str) -> Result<Source> {
     ensure!(path != Path::new("-"), "{role} \"-\": a line cannot read standard input");
     Ok(Source::file(path, role))
-}
-
-/// A JSON error with the column only: for the parser, every line is line 1.
-fn json_fault(error: &serde_json::Error) -> crate::error::Error {
-    let text = error.to_string();
-    let what = text.rsplit_once(" at line ").map_or(&*text, |(what, _)| what);
-    error!("column {}: {what}", error.column())
 }
 
 /// `{"NAME": "PATH"}` or `["NAME=PATH"]`. A name that is given twice is kept twice, so that the check of the recipe finds

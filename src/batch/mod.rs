@@ -4,6 +4,8 @@
 //! lines. The reader waits when it is some thousand lines ahead of the oldest unfinished one. So the number of lines does not
 //! matter for memory, except for eight bytes per image name and per directory.
 
+mod fields;
+mod foreign;
 mod input;
 mod job;
 mod pipeline;

@@ -39,7 +39,7 @@ const GCP_HOST: &str = "GCE_METADATA_HOST";
 /// time. Writes the metadata of the first one that has any into the directory,
 /// as 'metadata apply' does, with a file 'provider' that names it, and sets the
 /// host name. If a provider is broken, says so and asks the next one. Finding
-/// nothing is not a failure. With --allowed-signers or --initialization-policy,
+/// nothing is not a failure. With --allowed-signers or --policy,
 /// applies only metadata that is verified or allowed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -72,6 +72,10 @@ pub(crate) struct Args {
     #[arg(short, long, overrides_with = "verbose")]
     verbose: bool,
 
+    /// Print warnings and errors only
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+
     /// Describe what was found, written and skipped on standard output
     #[arg(long)]
     json: bool,
@@ -83,14 +87,14 @@ Examples:
   metadata agent -v cdrom aws
   metadata agent --root config --json file=/etc/userdata
   metadata agent --allowed-signers /etc/allowed_signers \\
-      --initialization-policy /etc/policy.rego cdrom
+      --policy /etc/policy.rego cdrom
 
 METADATA_RUN_INITIALIZATION_POLICY can name the policy instead of the option.";
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let start = Instant::now();
-        let verbose = self.verbose;
+        let (verbose, quiet) = (self.verbose, self.quiet);
         let trust = self.trust.trust(&self.providers)?;
         let scope = if trust.is_none() { ReadScope::Data } else { ReadScope::All };
         let mut notify = |level, text: &str| match level {
@@ -100,6 +104,7 @@ impl Args {
                 say(&format!("{}.{:03} {}", since.as_secs(), since.subsec_millis(), shorten(text)));
             }
             LogLevel::Detail => {}
+            LogLevel::Step if quiet => {}
             LogLevel::Step | LogLevel::Warning => say(&shorten(text)),
         };
         let mut providers = Vec::new();

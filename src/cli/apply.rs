@@ -13,7 +13,14 @@ use metadata_image::{
     userdata::{finding::Severity, install_plan::InstallPlan, unpack::TreeItem},
 };
 
-use super::{escape::printable, input::ImageOrData, print, say, signals::clean_up_on_signals};
+use super::{
+    Usage,
+    escape::{pretty_json, printable},
+    input::ImageOrData,
+    print, say,
+    signals::clean_up_on_signals,
+    written::{Written, WrittenOutput, in_one_line},
+};
 
 /// Write the files that a guest would have in /run/config
 ///
@@ -23,28 +30,51 @@ use super::{escape::printable, input::ImageOrData, print, say, signals::clean_up
 /// directory, whatever the names and whatever links it contains. An entry that
 /// cannot be written is reported and skipped, and the exit status is 1.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = USAGE)]
 pub(crate) struct Args {
     /// An image, a block device or user data; '-' is standard input
     source: PathBuf,
 
     /// The directory to write to; created if it does not exist
-    #[arg(required_unless_present = "dry_run")]
+    #[arg(long, value_name = "DIR")]
+    into: Option<PathBuf>,
+
+    /// The directory, as it was given before there was --into
+    #[arg(hide = true, conflicts_with = "into")]
     directory: Option<PathBuf>,
 
     /// Only list mode, size and path of what would be written
     #[arg(long)]
     dry_run: bool,
+
+    /// Describe what is written as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// Print no message on success
+    #[arg(short, long)]
+    quiet: bool,
 }
+
+const USAGE: &str = "\
+metadata apply [OPTIONS] SOURCE --into DIR
+       metadata apply [OPTIONS] SOURCE --dry-run";
 
 const EXAMPLES: &str = "\
 Examples:
-  metadata apply meta.iso run-config
+  metadata apply meta.iso --into run-config
   metadata apply --dry-run config.json
   metadata pack config | metadata apply --dry-run -";
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
+        let into = self.into.as_ref().or(self.directory.as_ref());
+        if into.is_none() && !self.dry_run {
+            let message =
+                "the directory is missing: --into DIR writes to it, and --dry-run only lists the files";
+            return Err(Usage(message.to_owned()).into());
+        }
+        let into = into.filter(|_| !self.dry_run);
         let name = self.source.display().to_string();
         let Metadata { userdata, entries, losses, .. } = self.read()?;
         let plan = InstallPlan::new(userdata.as_deref(), entries);
@@ -52,18 +82,29 @@ impl Args {
             say(&line);
         }
         let mut skipped = plan.losses().len() + losses.len();
-        match &self.directory {
-            Some(directory) if !self.dry_run => {
+        let mut files = Vec::new();
+        match into {
+            Some(directory) => {
                 clean_up_on_signals()?;
                 let directory = ConfinedDir::open_or_create(directory)?;
-                plan.write(&directory, None, &mut |TreeItem { path, .. }, written| {
-                    if let Err(error) = written {
-                        say(&format!("skipping {path:?}: {error:#}"));
+                plan.write(&directory, None, &mut |item, written| match written {
+                    Ok(()) => files.push(describe(item)),
+                    Err(error) => {
+                        say(&format!("skipping {:?}: {error:#}", item.path));
                         skipped += 1;
                     }
                 });
             }
-            _ => print(&list(&plan))?,
+            None => files.extend(plan.list().into_iter().map(describe)),
+        }
+        match into {
+            _ if self.json => {
+                let into = into.map(|directory| directory.display().to_string());
+                print(&pretty_json(&WrittenOutput { into, files: &files })?)?;
+            }
+            None => print(&list(&files))?,
+            Some(directory) if !self.quiet => say(&in_one_line(directory, &files)),
+            Some(_) => {}
         }
         match skipped {
             0 => Ok(()),
@@ -89,12 +130,16 @@ impl Args {
     }
 }
 
+fn describe(TreeItem { path, mode, len }: TreeItem) -> Written {
+    Written { name: path, size: len.map(|len| len as u64), mode: format!("{mode:04o}"), offset: None }
+}
+
 /// Lists mode, size and path of everything that would be written.
-fn list(plan: &InstallPlan) -> String {
+fn list(files: &[Written]) -> String {
     let mut text = String::new();
-    for TreeItem { path, mode, len } in plan.list() {
-        let (size, slash) = len.map_or(("-".to_owned(), "/"), |len| (len.to_string(), ""));
-        writeln!(text, "{mode:04o} {size:>8} {}{slash}", printable(&path))
+    for Written { name, size, mode, .. } in files {
+        let (size, slash) = size.map_or(("-".to_owned(), "/"), |size| (size.to_string(), ""));
+        writeln!(text, "{mode} {size:>8} {}{slash}", printable(name))
             .expect("writing to a string does not fail");
     }
     text

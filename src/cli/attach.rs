@@ -1,9 +1,15 @@
 //! `metadata attach`.
 
-use std::path::PathBuf;
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result, anyhow};
-use clap::ValueEnum;
+use clap::{
+    ValueEnum,
+    builder::{EnumValueParser, PossibleValue, TypedValueParser},
+};
 use metadata_image::{
     datasource::compatibility::{Agent, Compatibility},
     image::Image,
@@ -14,6 +20,7 @@ use super::{
     Usage,
     escape::{json, shell_quoted},
     print, say,
+    words::word,
 };
 
 /// Print the arguments that attach an image to a virtual machine
@@ -25,8 +32,8 @@ use super::{
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The virtual machine monitor
-    #[arg(value_enum)]
-    vmm: Vmm,
+    #[arg(value_parser = VmmParser)]
+    vmm: Word,
 
     /// The image
     image: PathBuf,
@@ -38,6 +45,10 @@ pub(crate) struct Args {
     /// Print a JSON list
     #[arg(long)]
     json: bool,
+
+    /// Print no warning
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -58,6 +69,38 @@ enum Vmm {
     VirtInstall,
 }
 
+/// The first word.
+#[derive(Clone, Debug)]
+enum Word {
+    Vmm(Vmm),
+    /// A file, which should be the second word.
+    File(PathBuf),
+}
+
+/// Parses the name of a monitor, or a file.
+#[derive(Clone)]
+struct VmmParser;
+
+impl TypedValueParser for VmmParser {
+    type Value = Word;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Word, clap::Error> {
+        match EnumValueParser::<Vmm>::new().parse_ref(command, argument, value) {
+            Err(_) if Path::new(value).exists() => Ok(Word::File(value.into())),
+            parsed => parsed.map(Word::Vmm),
+        }
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Vmm::value_variants().iter().filter_map(Vmm::to_possible_value)))
+    }
+}
+
 /// A device to attach an image as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Device {
@@ -67,7 +110,8 @@ enum Device {
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
-        let device = self.vmm.choose(self.device)?;
+        let vmm = self.vmm()?;
+        let device = vmm.choose(self.device)?;
         let path = self
             .image
             .to_str()
@@ -76,17 +120,30 @@ impl Args {
         let readings = Agent::ALL.map(|agent| agent.compatibility(&volume, &records));
         let found =
             |reading: &Compatibility| if device == Device::Cdrom { reading.cdrom } else { reading.virtio };
-        if !readings.iter().any(found) {
+        if !self.quiet && !readings.iter().any(found) {
             let device = if device == Device::Cdrom { "CD-ROM" } else { "virtio disk" };
             say(&format!("warning: no known agent finds data on this {device} (metadata show says why)"));
         }
-        let arguments = self.vmm.arguments(path, device)?;
+        let arguments = vmm.arguments(path, device)?;
         let text = if self.json {
             json(&arguments)?
         } else {
             arguments.iter().map(|argument| shell_quoted(argument)).collect::<Result<Vec<_>>>()?.join(" ")
         };
         print(&(text + "\n"))
+    }
+
+    /// The monitor.
+    fn vmm(&self) -> Result<Vmm> {
+        match &self.vmm {
+            Word::Vmm(vmm) => Ok(*vmm),
+            Word::File(file) => {
+                let vmm = self.image.to_str().and_then(|name| Vmm::from_str(name, true).ok()).map(Vmm::name);
+                let vmm = vmm.unwrap_or_else(|| "qemu".to_owned());
+                let command = format!("metadata attach {vmm} {}", word(file));
+                Err(Usage(format!("the virtual machine monitor comes first: {command}")).into())
+            }
+        }
     }
 }
 

@@ -47,7 +47,7 @@ pub(crate) struct Args {
     into: PathBuf,
 
     /// How many images to build at the same time [default: number of cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = jobs)]
     jobs: Option<NonZero<u16>>,
 
     /// Process all lines, even after one that fails
@@ -308,6 +308,11 @@ impl<'a> Reporter<'a> {
         }
         bail!("{lines}: stopped at the first error; {built} built in {into:?}")
     }
+}
+
+/// Parses a number of images.
+fn jobs(text: &str) -> Result<NonZero<u16>, &'static str> {
+    text.parse().map_err(|_| "not a number from 1 to 65535")
 }
 
 fn count(number: u64, what: &str) -> String {

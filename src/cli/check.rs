@@ -1,38 +1,48 @@
 //! `metadata check`.
 
 use std::{
-    io,
+    fmt,
+    fs::File,
+    io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::{
     ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use metadata_image::{
-    check::{CheckedText, PLATFORMS, Platform, Subject, check, check_image},
+    check::{CheckedText, PLATFORMS, Platform, Subject, check_image, check_whole},
     datasource::layout::Layout,
     image::Image,
+    userdata::schema::{Rules, SCHEMA_BYTES_MAX, Schema, Version},
 };
 
 use super::{
     input::ImageOrData,
+    machine_formats::{Outcome, github_lines, sarif},
     print,
     render::{Count, json_lines, paragraphs},
+    say,
+    seed_files::files_of,
 };
 
 /// Find mistakes in user data, meta-data or an image before the boot
 ///
-/// User data is JSON for LinuxKit, or anything that cloud-init accepts. On an
-/// image, every file that an agent reads is checked. One run shows all findings
-/// with line and column. Files named like those on an image, such as meta-data
-/// and network-config, are checked as what they are.
+/// User data is JSON for LinuxKit, or anything that cloud-init accepts, such as
+/// MIME documents and gzip data, whose parts are checked too. On an image, every
+/// file that an agent reads is checked. One run shows all findings with line and
+/// column. Files named like those on an image, such as meta-data and
+/// network-config, are checked as what they are.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// User data, meta-data or an image; '-' is standard input
-    path: PathBuf,
+    /// User data, meta-data, images, or directories with the files of a seed;
+    /// '-' is standard input
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
 
     /// The kind of the file, if its name does not say
     #[arg(long = "as", value_enum, value_name = "WHAT")]
@@ -49,9 +59,40 @@ pub(crate) struct Args {
     #[arg(long)]
     strict: bool,
 
-    /// Print every finding as a JSON object on a line
-    #[arg(long)]
+    /// Judge cloud-config by this JSON Schema, such as the
+    /// schema-cloud-config-v1.json of an installed cloud-init
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+
+    /// The version of cloud-init that reads the data: nothing is deprecated
+    /// before its time, and what is newer is found
+    #[arg(long, value_name = "VERSION")]
+    cloud_init: Option<Version>,
+
+    /// How findings are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    /// Print every finding as a JSON object on a line: --format json
+    #[arg(long, conflicts_with = "format")]
     json: bool,
+
+    /// Print no message on success
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Paragraphs with the line in question
+    Text,
+    /// A JSON object on a line for each
+    Json,
+    /// SARIF 2.1.0, one document
+    Sarif,
+    /// Annotations of GitHub Actions
+    Github,
 }
 
 const EXAMPLES: &str = "\
@@ -59,6 +100,8 @@ Examples:
   metadata check config.json
   metadata check --target aws user-data.yaml
   metadata check --strict seed.iso
+  metadata check seed/ *.iso
+  metadata check --format github --cloud-init 22.4 user-data
   metadata pack config | metadata check --json -";
 
 /// The kind of a text.
@@ -92,38 +135,125 @@ fn print_all(texts: impl Iterator<Item = String>) -> Result<()> {
     print(&pending)
 }
 
+/// What was found in all files.
+#[derive(Default)]
+struct Tally {
+    count: Count,
+    /// How many files were checked.
+    files: usize,
+    /// How many paths could not be read.
+    unread: usize,
+    /// What there is to say of the last file.
+    last: String,
+}
+
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
-        let (checked, what) = self.check()?;
-        let name = self.path.display().to_string();
-        for checked in &checked {
-            if self.json {
-                print_all(json_lines(&name, checked))?;
-            } else {
-                print_all(paragraphs(&name, checked, &io::stdout()))?;
+        let mut files = Vec::new();
+        let mut tally = Tally::default();
+        for path in &self.paths {
+            match files_of(path) {
+                Ok(found) => files.extend(found),
+                Err(error) if self.paths.len() == 1 => return Err(error),
+                Err(error) => tally.say_unread(&error),
             }
         }
-        let count = Count::of(&checked);
-        if count.errors > 0 || self.strict && count.warnings > 0 {
-            return Err(anyhow!("checking {:?}: {count}", self.path));
+        let rules = self.rules()?;
+        let mut outcomes = Vec::new();
+        for file in &files {
+            match self.check_and_show(file, &rules) {
+                Ok((outcome, count, message)) => {
+                    outcomes.push(outcome);
+                    tally.files += 1;
+                    tally.count += count;
+                    tally.last = message;
+                    // That of a single file is the result of all.
+                    if self.is_single(&files) {
+                        continue;
+                    }
+                    if self.is_failure(count) { say(&tally.last) } else { self.say(&tally.last) }
+                }
+                Err(error) if self.is_single(&files) => return Err(error),
+                Err(error) => tally.say_unread(&error),
+            }
         }
-        if !self.json {
-            super::say(&format!("{name}: checked as {what}: {count}"));
+        if self.format() == Format::Sarif {
+            print_all(std::iter::once(sarif(&outcomes)))?;
         }
+        let message = if self.is_single(&files) { tally.last.clone() } else { tally.to_string() };
+        ensure!(tally.unread == 0 && !self.is_failure(tally.count), message);
+        self.say(&message);
         Ok(())
     }
 
+    /// Whether only one file was named.
+    fn is_single(&self, files: &[PathBuf]) -> bool {
+        self.paths.len() == 1 && files.len() == 1
+    }
+
+    fn is_failure(&self, count: Count) -> bool {
+        count.errors > 0 || self.strict && count.warnings > 0
+    }
+
+    /// Says that something was checked without a failure.
+    fn say(&self, message: &str) {
+        if self.format() == Format::Text && !self.quiet {
+            say(message);
+        }
+    }
+
+    /// Checks a file, shows the findings, and returns how many there are and what to say of it.
+    fn check_and_show(&self, file: &Path, rules: &Rules) -> Result<(Outcome, Count, String)> {
+        let (checked, what) = self.check(file, rules)?;
+        let name = file.display().to_string();
+        let format = self.format();
+        for checked in &checked {
+            match format {
+                Format::Text => print_all(paragraphs(&name, checked, &io::stdout()))?,
+                Format::Json => print_all(json_lines(&name, checked))?,
+                Format::Github => print_all(github_lines(&name, checked))?,
+                Format::Sarif => {}
+            }
+        }
+        let count = Count::of(&checked);
+        let message = if self.is_failure(count) {
+            format!("checking {file:?}: {count}")
+        } else {
+            format!("{name}: checked as {what}: {count}")
+        };
+        Ok((Outcome { name, checked }, count, message))
+    }
+
+    fn format(&self) -> Format {
+        if self.json { Format::Json } else { self.format }
+    }
+
+    fn rules(&self) -> Result<Rules> {
+        let read = |path: &PathBuf| -> Result<_> {
+            let reading = || format!("reading the schema {path:?}");
+            let mut text = Vec::new();
+            let limit = SCHEMA_BYTES_MAX as u64 + 1;
+            File::open(path)
+                .and_then(|file| file.take(limit).read_to_end(&mut text))
+                .with_context(reading)?;
+            let schema = Schema::parse(&text).map_err(|why| anyhow!("{why}")).with_context(reading)?;
+            Ok(Arc::new(schema))
+        };
+        Ok(Rules { schema: self.schema.as_ref().map(read).transpose()?, cloud_init: self.cloud_init })
+    }
+
     /// The findings, and the kind that the file was checked as.
-    fn check(&self) -> Result<(Vec<CheckedText>, String)> {
-        let data = match ImageOrData::read(&self.path, self.kind.is_some())? {
+    fn check(&self, path: &Path, rules: &Rules) -> Result<(Vec<CheckedText>, String)> {
+        let data = match ImageOrData::read(path, self.kind.is_some())? {
             ImageOrData::Image(file) => {
-                let mut image = Image::in_file(file, &self.path)?;
-                return Ok((check_image(&mut image, self.target)?, "image".to_owned()));
+                let mut image = Image::in_file(file, path)?;
+                return Ok((check_image(&mut image, self.target, rules)?, "image".to_owned()));
             }
             ImageOrData::Data(data) => data,
         };
-        let subject = self.subject(&self.path);
-        Ok((vec![check(&data, subject, self.target)], subject.to_string()))
+        let subject = self.subject(path);
+        let empty = if data.is_empty() { ", which is empty" } else { "" };
+        Ok((check_whole(&data, subject, self.target, rules), format!("{subject}{empty}")))
     }
 
     fn subject(&self, path: &Path) -> Subject {
@@ -134,6 +264,24 @@ impl Args {
             Some(TextKind::CloudInit) => Subject::UserData(Some(Layout::NoCloud)),
             Some(TextKind::MetaData) => Subject::MetaData(Layout::NoCloud),
             Some(TextKind::NetworkConfig) => Subject::NetworkConfig,
+        }
+    }
+}
+
+impl Tally {
+    fn say_unread(&mut self, error: &anyhow::Error) {
+        say(&format!("{error:#}"));
+        self.unread += 1;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let some = |number: usize| if number == 1 { "1 file".to_owned() } else { format!("{number} files") };
+        write!(f, "{} checked: {}", some(self.files), self.count)?;
+        match self.unread {
+            0 => Ok(()),
+            unread => write!(f, "; {} not checked", some(unread)),
         }
     }
 }

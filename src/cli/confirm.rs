@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use metadata_image::manifest::{Manifest, Statement};
 
-use super::{progress::Bar, rebuild::Rebuild};
+use super::{Usage, escape::pretty_json, print, progress::Bar, rebuild::Rebuild, words::word};
 
 /// Attach another string about this boot to an image
 ///
@@ -14,18 +14,26 @@ use super::{progress::Bar, rebuild::Rebuild};
 /// same files, name and date. A signature is removed, because it no longer
 /// matches. An image that does not match its manifest is rejected.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = "metadata confirm [OPTIONS] IMAGE --run-metadata STRING")]
 pub(crate) struct Args {
     /// The image
     image: PathBuf,
 
     /// The string (repeatable)
-    #[arg(long, value_name = "STRING", required = true, allow_hyphen_values = true)]
+    #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
     run_metadata: Vec<String>,
 
     /// Print no message on success, and no progress
     #[arg(short, long)]
     quiet: bool,
+
+    /// Describe the new image as JSON
+    #[arg(long)]
+    json: bool,
+
+    /// The option of 'metadata verify', for an error that names it
+    #[arg(long, hide = true, value_name = "PATH")]
+    allowed_signers: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
@@ -34,11 +42,23 @@ Examples:
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
+        if let Some(signers) = &self.allowed_signers {
+            let (image, signers) = (word(&self.image), word(signers));
+            let message = format!(
+                "a signature is checked by another command: metadata verify {image} --allowed-signers {signers}"
+            );
+            return Err(Usage(message).into());
+        }
+        if self.run_metadata.is_empty() {
+            let message = "the string is missing: --run-metadata STRING adds it to the image";
+            return Err(Usage(message.to_owned()).into());
+        }
         let mut progress = Bar::new(self.quiet);
         let rebuild = Rebuild::open(&self.image, "confirming", &mut progress)?;
         let mut statement = rebuild.manifest.as_ref().map_or_else(Statement::default, Manifest::statement);
         statement.user_provided_metadata.extend(self.run_metadata);
         let manifest = rebuild.describe(statement);
-        rebuild.write(&manifest, None, self.quiet, &mut progress)
+        let rebuilt = rebuild.write(&manifest, None, self.quiet || self.json, &mut progress)?;
+        if self.json { print(&pretty_json(&rebuilt)?) } else { Ok(()) }
     }
 }

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     ffi::{OsStr, OsString},
     fs::File,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::{Context, Result, bail};
@@ -18,7 +18,16 @@ use metadata_image::{
     },
 };
 
-use super::{progress::Bar, say, signals::clean_up_on_signals};
+use super::{
+    Usage,
+    escape::pretty_json,
+    print,
+    progress::Bar,
+    say,
+    signals::clean_up_on_signals,
+    words::{instead_of, is_image, word},
+    written::{Written, WrittenOutput, in_one_line},
+};
 
 /// Copy files off an image
 ///
@@ -29,7 +38,7 @@ use super::{progress::Bar, say, signals::clean_up_on_signals};
 /// image may contain secrets. Files that share their bytes on the image become
 /// hard links, and all of them are executable if one is.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES, override_usage = USAGE, group = ArgGroup::new("what").required(true).multiple(true))]
+#[command(after_help = EXAMPLES, alias = "cat", override_usage = USAGE, group = ArgGroup::new("what").required(true).multiple(true))]
 pub(crate) struct Args {
     /// The image, or a block device
     image: PathBuf,
@@ -46,13 +55,18 @@ pub(crate) struct Args {
     #[arg(long, requires = "into")]
     force: bool,
 
-    /// Show no progress
+    /// Describe what was written as JSON
+    #[arg(long, requires = "into")]
+    json: bool,
+
+    /// Print no message on success, and no progress
     #[arg(short, long)]
     quiet: bool,
 }
 
-const USAGE: &str = "metadata extract [OPTIONS] <IMAGE> <NAME>
-       metadata extract [OPTIONS] <IMAGE> --into <DIR> [NAME]";
+const USAGE: &str = "\
+metadata extract [OPTIONS] IMAGE NAME
+       metadata extract [OPTIONS] IMAGE --into DIR [NAME]";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,7 +76,14 @@ Examples:
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
-        let mut image = Image::open(&self.image)?;
+        let mut image = match Image::open(&self.image) {
+            Err(_) if self.is_swapped() => {
+                let name = self.name.as_deref().map(Path::new).unwrap_or(Path::new(""));
+                let (image, name) = (word(name), word(&self.image));
+                return Err(Usage(format!("the image comes first: metadata extract {image} {name}")).into());
+            }
+            opened => opened?,
+        };
         let (_, records) = image.list()?;
         let mut progress = Bar::new(self.quiet);
         let Some(directory) = &self.into else {
@@ -109,19 +130,34 @@ impl Args {
             copies_room: image.bytes(),
         };
         let mut failed = 0;
+        let mut written = Vec::new();
         for (record, first) in wanted.iter().zip(firsts) {
-            let written = extraction.write(record, first);
-            if let Err(error) = written.with_context(|| format!("extracting {:?}", record.display_path())) {
-                say(&format!("{error:#}"));
-                failed += 1;
+            let context = || format!("extracting {:?}", record.display_path());
+            match extraction.write(record, first).with_context(context) {
+                Ok(()) => written.push(extraction.describe(record, first)),
+                Err(error) => {
+                    say(&format!("{error:#}"));
+                    failed += 1;
+                }
             }
         }
         drop(extraction);
+        if self.json {
+            let into = Some(directory.display().to_string());
+            print(&pretty_json(&WrittenOutput { into, files: &written })?)?;
+        } else if !self.quiet {
+            say(&in_one_line(directory, &written));
+        }
         match failed {
             0 => Ok(()),
             1 => bail!("1 file was not extracted to {directory:?}"),
             _ => bail!("{failed} files were not extracted to {directory:?}"),
         }
+    }
+
+    /// Whether the image and the name are in each other's place.
+    fn is_swapped(&self) -> bool {
+        self.name.as_deref().is_some_and(|name| is_image(Path::new(name)))
     }
 
     /// The record called `name`, or the only one whose name differs just in case.
@@ -136,7 +172,10 @@ impl Args {
             let mut found = records.iter().filter(|record| record.path.eq_ignore_ascii_case(wanted));
             found.next().filter(|_| found.next().is_none())
         };
-        exact.or_else(similar).with_context(|| format!("image {:?} has no file {name:?}", self.image))
+        exact.or_else(similar).with_context(|| {
+            let instead = instead_of(&String::from_utf8_lossy(wanted), records);
+            format!("image {:?} has no file {name:?}{instead}", self.image)
+        })
     }
 }
 
@@ -174,6 +213,20 @@ impl<'a> Extraction<'a> {
         }
     }
 
+    /// What was written for a record.
+    fn describe(&self, record: &Record, first: usize) -> Written {
+        let is_file = record.kind == Kind::File;
+        let mode = if is_file { self.mode(first) } else { 0o700 };
+        let offset = record.extents.first().map(|extent| extent.offset).filter(|_| is_file);
+        let size = is_file.then_some(record.len);
+        Written { name: record.display_path(), size, mode: format!("{mode:04o}"), offset }
+    }
+
+    /// The permission bits of a file.
+    fn mode(&self, first: usize) -> u32 {
+        if self.executable.contains(&first) { 0o700 } else { 0o600 }
+    }
+
     fn write_file(&mut self, record: &'a Record, first: usize) -> Result<WriteOutcome> {
         if let Some(written) = self.written.get(&first) {
             match self.root.link_file(written, &record.path, self.force) {
@@ -186,7 +239,7 @@ impl<'a> Extraction<'a> {
                 linked => return Ok(linked?),
             }
         }
-        let mode = if self.executable.contains(&first) { 0o700 } else { 0o600 };
+        let mode = self.mode(first);
         let fill = |file: &mut File| self.image.copy_to_file(record, file, &mut self.progress);
         let outcome = self.root.write_file(&record.path, mode, self.force, fill)?;
         if outcome == WriteOutcome::Written {

@@ -10,6 +10,8 @@ mod batch;
 #[cfg(feature = "cli")]
 mod check;
 #[cfg(feature = "cli")]
+mod completions;
+#[cfg(feature = "cli")]
 mod confirm;
 #[cfg(feature = "cli")]
 mod create;
@@ -26,6 +28,10 @@ mod extract;
 #[cfg(feature = "cli")]
 mod input;
 #[cfg(feature = "cli")]
+mod machine_formats;
+#[cfg(all(test, feature = "cli"))]
+mod man;
+#[cfg(feature = "cli")]
 mod overwrite;
 #[cfg(feature = "cli")]
 mod pack;
@@ -38,6 +44,8 @@ mod rebuild;
 #[cfg(feature = "cli")]
 mod render;
 #[cfg(feature = "cli")]
+mod seed_files;
+#[cfg(feature = "cli")]
 mod set;
 #[cfg(feature = "cli")]
 mod show;
@@ -49,11 +57,19 @@ mod trust_args;
 mod usage;
 #[cfg(feature = "cli")]
 mod verify;
+#[cfg(feature = "cli")]
+mod words;
+#[cfg(feature = "cli")]
+mod written;
 
 use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Result;
+#[cfg(feature = "cli")]
+use clap::builder::PossibleValue;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+#[cfg(feature = "cli")]
+use metadata_image::datasource::layout::Layout;
 
 use errors::to_library_error;
 use streams::{colours_are_wanted, is_dash, log, print, read_bounded};
@@ -126,6 +142,8 @@ enum Command {
     Verify(verify::Args),
     #[cfg(feature = "policy")]
     Policy(policy::Args),
+    #[cfg(feature = "cli")]
+    Completions(completions::Args),
     #[cfg(feature = "policy")]
     PolicyWorker(policy::WorkerArgs),
     #[cfg(feature = "policy")]
@@ -200,6 +218,8 @@ impl Cli {
             Command::Verify(args) => args.run(),
             #[cfg(feature = "policy")]
             Command::Policy(args) => args.run(),
+            #[cfg(feature = "cli")]
+            Command::Completions(args) => args.run(),
             #[cfg(feature = "policy")]
             Command::PolicyWorker(args) => args.run(),
             #[cfg(feature = "policy")]
@@ -207,6 +227,12 @@ impl Cli {
         };
         done.map(|()| ExitCode::SUCCESS)
     }
+}
+
+/// The names of the layouts, for an option. Aliases are accepted and not shown.
+#[cfg(feature = "cli")]
+fn layout_values() -> [PossibleValue; 3] {
+    Layout::ALL.map(|layout| PossibleValue::new(layout.name()).aliases(layout.aliases()))
 }
 
 #[cfg(test)]
@@ -223,7 +249,7 @@ mod tests {
         for arguments in [&["metadata"] as &[_], &["metadata", "--help"], &["metadata", "help"]] {
             let error = Cli::parse_from(arguments.iter().map(OsString::from)).expect_err("help is requested");
             let help = error.render().to_string();
-            assert!(help.contains("\n  create   Build an image from a string"), "{help}");
+            assert!(help.contains("\n  create       Build an image from a string"), "{help}");
             assert!(!help.contains("policy-worker"), "{help}");
         }
     }

@@ -54,6 +54,10 @@ pub(crate) struct Args {
     /// The time for which the signature is checked [default: now]
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, requires = "allowed_signers")]
     at: Option<Timestamp>,
+
+    /// Print no message if the image is allowed
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -93,9 +97,11 @@ impl EvaluatorArgs {
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let terms = self.trusted.terms(self.at)?;
+        let quiet = self.quiet;
         let mut notify = |level, text: &str| match level {
             LogLevel::Raw => log(text),
             LogLevel::Detail => {}
+            LogLevel::Step if quiet => {}
             LogLevel::Step | LogLevel::Warning => say(text),
         };
         let mut found = cdrom::read_from(&self.image, ReadScope::All, &mut notify)?;
@@ -112,7 +118,9 @@ impl Args {
         }
         let policy = Some(load_policy(&self.policies, self.allow_exec)?);
         Trust { terms, policy }.admit(&mut found, &mut notify).with_context(context)?;
-        say(&format!("{}: allowed", self.image.display()));
+        if !quiet {
+            say(&format!("{}: allowed", self.image.display()));
+        }
         Ok(())
     }
 }

@@ -14,6 +14,8 @@ use metadata_image::{
     trust::signature::Signature,
 };
 
+use serde::Serialize;
+
 use super::{progress::Bar, say, signals::clean_up_on_signals, to_library_error};
 
 /// An image and what is on it.
@@ -58,7 +60,7 @@ impl<'a> Rebuild<'a> {
         signature: Option<Signature>,
         quiet: bool,
         progress: &mut Bar,
-    ) -> Result<()> {
+    ) -> Result<Rebuilt> {
         let building = || format!("building image {:?}", self.path);
         let signed = signature.is_some();
         let lost = signature.is_none() && self.contents.signature.is_some();
@@ -95,18 +97,41 @@ impl<'a> Rebuild<'a> {
             ));
         }
         if !quiet {
-            for warning in warnings {
+            for warning in &warnings {
                 say(&format!("warning: {}: {warning}", self.path.display()));
             }
-            let signed = key.map_or(String::new(), |key| format!(", signed by {key}{}", limits(manifest)));
+            let signed =
+                key.as_ref().map_or(String::new(), |key| format!(", signed by {key}{}", limits(manifest)));
             let (path, bytes) = (self.path.display(), written.bytes);
             say(&format!(
                 "{path}: {bytes} bytes, layout {}, run {}{signed}",
                 manifest.layout, manifest.run_id
             ));
         }
-        Ok(())
+        Ok(Rebuilt {
+            path: self.path.display().to_string(),
+            size: written.bytes,
+            layout: manifest.layout.to_string(),
+            run_id: manifest.run_id.clone(),
+            user_provided_metadata: manifest.user_provided_metadata.clone(),
+            key: key.map(|key| key.to_string()),
+            warnings,
+        })
     }
+}
+
+/// An image that was written again, as `--json` prints it.
+#[derive(Debug, Serialize)]
+pub(super) struct Rebuilt {
+    path: String,
+    size: u64,
+    layout: String,
+    run_id: String,
+    user_provided_metadata: Vec<String>,
+    /// The key that signed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<String>,
+    warnings: Vec<String>,
 }
 
 /// The limits on when and by whom an image with `manifest` may be accepted.

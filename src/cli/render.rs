@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal, Write},
+    ops::AddAssign,
     path::Path,
 };
 
@@ -58,6 +59,13 @@ impl Count {
             }
         }
         count
+    }
+}
+
+impl AddAssign for Count {
+    fn add_assign(&mut self, other: Self) {
+        self.errors += other.errors;
+        self.warnings += other.warnings;
     }
 }
 

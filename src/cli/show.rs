@@ -26,7 +26,7 @@ use super::{
 /// data, and whether it finds the file if the image is attached as a CD-ROM or
 /// as a virtio disk.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, aliases = ["ls", "info"])]
 pub(crate) struct Args {
     /// The image, or a block device
     image: PathBuf,
@@ -101,6 +101,9 @@ struct ShownFile {
     size: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sector: Option<u64>,
+    /// Where the file begins on the image, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
     /// Whether the image contains all of its bytes.
     complete: bool,
 }
@@ -171,6 +174,7 @@ fn shown(image: &Image, record: &Record) -> ShownFile {
         mode: record.mode.map(|mode| format!("{mode:04o}")),
         size: is_file.then_some(record.len),
         sector: record.extents.first().map(|extent| extent.offset / SECTOR_BYTES),
+        offset: record.extents.first().map(|extent| extent.offset),
         complete: image.holds(record),
     }
 }

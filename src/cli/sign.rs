@@ -9,7 +9,17 @@ use metadata_image::{
     trust::signature::{NAMESPACE, Signature},
 };
 
-use super::{escape::shell_quoted, progress::Bar, read_bounded, rebuild::Rebuild, say};
+use super::{
+    Usage,
+    escape::{pretty_json, shell_quoted},
+    print,
+    progress::Bar,
+    read_bounded,
+    rebuild::Rebuild,
+    say,
+    trust_args::is_public_key,
+    words::{is_image, word},
+};
 
 /// Sign an image
 ///
@@ -22,7 +32,7 @@ use super::{escape::shell_quoted, progress::Bar, read_bounded, rebuild::Rebuild,
 /// who can measure how long signing takes here could learn it
 /// (RUSTSEC-2023-0071).
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES, override_usage = USAGE, group = ArgGroup::new("with").required(true))]
+#[command(after_help = EXAMPLES, override_usage = USAGE, group = ArgGroup::new("with"))]
 pub(crate) struct Args {
     /// The image
     image: PathBuf,
@@ -41,20 +51,29 @@ pub(crate) struct Args {
     manifest_only: bool,
 
     /// Accept the image only from this time on, such as 2026-12-31T00:00:00Z
-    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, conflicts_with = "signature")]
+    #[arg(long, value_name = "TIME", value_parser = limit, conflicts_with = "signature")]
     not_before: Option<Timestamp>,
 
-    /// Accept the image only up to this time; a date alone is its first second
-    #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, conflicts_with = "signature")]
+    /// Accept the image only up to this time: a date, which is its first second,
+    /// or a time from now, such as +12h, +30d or +2w
+    #[arg(long, value_name = "TIME", value_parser = limit, conflicts_with = "signature")]
     not_after: Option<Timestamp>,
 
     /// The only audience that accepts the image
     #[arg(long, value_name = "NAME", conflicts_with = "signature")]
     audience: Option<String>,
 
+    /// Describe the new image as JSON
+    #[arg(long)]
+    json: bool,
+
     /// Print no message on success, and no progress
     #[arg(short, long)]
     quiet: bool,
+
+    /// A key without --key, for an error that shows the command
+    #[arg(hide = true)]
+    key_word: Option<PathBuf>,
 }
 
 const USAGE: &str = "\
@@ -64,7 +83,7 @@ metadata sign [OPTIONS] IMAGE --key PATH
 
 const EXAMPLES: &str = "\
 Examples:
-  metadata sign meta.iso --key ~/.ssh/id_ed25519 --not-after 2026-12-31
+  metadata sign meta.iso --key ~/.ssh/id_ed25519 --not-after +30d
   metadata sign meta.iso --manifest-only &&
       metadata extract meta.iso manifest.json > manifest.json &&
       ssh-keygen -Y sign -n metadata-image -f key.pub manifest.json &&
@@ -75,6 +94,7 @@ const KEY_BYTES_MAX: u64 = 64 << 10;
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
+        self.check_words()?;
         let mut progress = Bar::new(self.quiet);
         let rebuild = Rebuild::open(&self.image, "signing", &mut progress)?;
         let context = || format!("signing image {:?}", self.image);
@@ -103,7 +123,27 @@ impl Args {
                 self.image.display()
             ));
         }
-        rebuild.write(&manifest, signature, self.quiet, &mut progress)
+        let rebuilt = rebuild.write(&manifest, signature, self.quiet || self.json, &mut progress)?;
+        if self.json { print(&pretty_json(&rebuilt)?) } else { Ok(()) }
+    }
+
+    /// Checks that the image and the key are in their places.
+    fn check_words(&self) -> Result<()> {
+        let Some(key) = self.key.as_deref().or(self.key_word.as_deref()) else {
+            if self.signature.is_some() || self.manifest_only {
+                return Ok(());
+            }
+            let message = "the key is missing: --key PATH signs with a private key (--signature and --manifest-only are \
+                           for a key that only ssh-keygen can use)";
+            return Err(Usage(message.to_owned()).into());
+        };
+        let is_swapped = is_image(key) && !is_image(&self.image);
+        let (image, key) = if is_swapped { (key, &*self.image) } else { (&*self.image, key) };
+        if is_swapped || self.key_word.is_some() {
+            let command = format!("metadata sign {} --key {}", word(image), word(key));
+            return Err(Usage(format!("the image comes first, and the key is an option: {command}")).into());
+        }
+        Ok(())
     }
 
     fn sign(&self, path: &Path, manifest: &Manifest) -> Result<Signature> {
@@ -112,6 +152,12 @@ impl Args {
             Ok(signature) => Ok(signature),
             Err(error) => {
                 let instead = self.commands_for_ssh_keygen(path)?;
+                if is_public_key(&key) {
+                    return Err(anyhow!(
+                        "key {path:?}: this is a public key; give the private key, or, if that is in ssh-agent or on \
+                         hardware, let ssh-keygen sign: {instead}"
+                    ));
+                }
                 Err(anyhow!("key {path:?}: {error:#}; ssh-keygen can sign instead: {instead}"))
             }
         }
@@ -138,6 +184,21 @@ impl Args {
         Ok([since, until, audience].into_iter().flatten().collect())
     }
 }
+
+/// Parses a limit: a time, or a time from now, such as `+30d`.
+fn limit(text: &str) -> Result<Timestamp> {
+    let Some(from_now) = text.strip_prefix('+') else { return Ok(Timestamp::parse(text)?) };
+    let unit = from_now.chars().last().and_then(|unit| UNITS.iter().find(|(name, _)| *name == unit));
+    let parse = |(unit, seconds): &(char, u64)| {
+        let number: u64 = from_now.strip_suffix(*unit)?.parse().ok()?;
+        number.checked_mul(*seconds)?.checked_add(Timestamp::now().ok()?.seconds())
+    };
+    let seconds = unit.and_then(parse).context("not a time from now, such as +12h, +30d or +2w")?;
+    Ok(Timestamp::from_seconds(seconds)?)
+}
+
+/// The units of a time from now, in seconds.
+const UNITS: [(char, u64); 3] = [('h', 3600), ('d', 24 * 3600), ('w', 7 * 24 * 3600)];
 
 fn read_signature(path: &Path, manifest: &Manifest) -> Result<Signature> {
     let read = || {

@@ -19,7 +19,7 @@ use metadata_image::policy::process::THIS_PROGRAM;
 
 use super::{Usage, read_bounded};
 
-/// The environment variable that names a policy, as --initialization-policy does.
+/// The environment variable that names a policy, as --policy does.
 const POLICY: &str = "METADATA_RUN_INITIALIZATION_POLICY";
 
 /// The largest file of keys, in bytes.
@@ -63,6 +63,9 @@ impl SignerArgs {
     pub(super) fn terms(&self, at: Option<Timestamp>) -> Result<Option<Terms>> {
         let Some(path) = &self.allowed_signers else { return Ok(None) };
         let bytes = read_bounded(path, "allowed signers", KEYS_BYTES_MAX)?;
+        if let Some(what) = what_else(&bytes) {
+            bail!("reading allowed signers {path:?}: {what}");
+        }
         let revoked = |path: &PathBuf| {
             let bytes = read_bounded(path, "revoked keys", KEYS_BYTES_MAX)?;
             Revoked::parse(&bytes).with_context(|| format!("reading revoked keys {path:?}"))
@@ -77,14 +80,42 @@ impl SignerArgs {
     }
 }
 
+/// How the names of types of public keys begin.
+const KEY_TYPES: [&str; 4] = ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"];
+
+/// Whether a text begins with a public key as ssh-keygen writes it.
+pub(super) fn is_public_key(text: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(text);
+    let mut words = text.split_ascii_whitespace();
+    let is_type = words.next().is_some_and(|word| KEY_TYPES.iter().any(|start| word.starts_with(start)));
+    is_type && words.next().is_some_and(|word| word.starts_with("AAAA"))
+}
+
+/// What a file is that is evidently not an allowed signers file, and what to write instead.
+fn what_else(bytes: &[u8]) -> Option<String> {
+    const NAME: &str = "release@example.com";
+    let text = String::from_utf8_lossy(bytes);
+    let is_line = |line: &&str| !line.is_empty() && !line.starts_with('#');
+    let Some(line) = text.lines().map(str::trim).find(is_line) else {
+        return Some(format!("the file names no signer; write a line such as: {NAME} ssh-ed25519 AAAA..."));
+    };
+    if line.starts_with("-----BEGIN") && line.contains("PRIVATE KEY") {
+        return Some(format!(
+            "this is a private key; write a line with its public key instead: {NAME} ssh-ed25519 AAAA..."
+        ));
+    }
+    is_public_key(line.as_bytes())
+        .then(|| format!("this is a public key without a name; write the name in front of it: {NAME} {line}"))
+}
+
 #[derive(Debug, clap::Args)]
 pub(super) struct TrustArgs {
     #[command(flatten)]
     signers: SignerArgs,
 
     /// A policy in Rego that must not deny the metadata
-    #[arg(long, value_name = "PATH")]
-    initialization_policy: Option<PathBuf>,
+    #[arg(long, alias = "initialization-policy", value_name = "PATH")]
+    policy: Option<PathBuf>,
 
     /// Give the policy a function exec that runs programs
     #[arg(long)]
@@ -101,8 +132,14 @@ impl TrustArgs {
     pub(super) fn trust(&self, providers: &[Choice]) -> Result<Trust> {
         let unsigned = providers.iter().find(|choice| **choice != Choice::Cdrom);
         if let (true, Some(choice)) = (self.signers.is_given(), unsigned) {
-            let message =
-                format!("--allowed-signers cannot be used with {choice}, whose metadata is never signed");
+            let why = match choice {
+                Choice::File(_) => {
+                    ": the agent accepts signed images on devices only (cdrom); \
+                     'metadata verify' checks an image in a file"
+                }
+                _ => ", whose metadata is never signed",
+            };
+            let message = format!("--allowed-signers cannot be used with {choice}{why}");
             return Err(Usage(message).into());
         }
         Ok(Trust { terms: self.signers.terms(None)?, policy: self.policy()? })
@@ -110,19 +147,18 @@ impl TrustArgs {
 
     fn policy(&self) -> Result<Option<Arc<(Policy, Worker)>>> {
         let named = env::var_os(POLICY).map(PathBuf::from);
-        if let (Some(option), Some(variable)) = (&self.initialization_policy, &named) {
-            let message = format!(
-                "--initialization-policy is {option:?} and {POLICY} is {variable:?}: set only one of them"
-            );
+        if let (Some(option), Some(variable)) = (&self.policy, &named) {
+            let message =
+                format!("--policy is {option:?} and {POLICY} is {variable:?}: set only one of them");
             return Err(Usage(message).into());
         }
-        let path = self.initialization_policy.clone().or(named);
+        let path = self.policy.clone().or(named);
         if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
-            bail!("the path of the policy in --initialization-policy or {POLICY} is empty");
+            bail!("the path of the policy in --policy or {POLICY} is empty");
         }
         let Some(path) = path else {
             if self.allow_exec {
-                return Err(Usage("--allow-exec needs a policy (--initialization-policy)".to_owned()).into());
+                return Err(Usage("--allow-exec needs a policy (--policy)".to_owned()).into());
             }
             return Ok(None);
         };

@@ -10,7 +10,7 @@ use metadata_image::{
 };
 use serde::Serialize;
 
-use super::{escape::pretty_json, print, progress::Bar, say, trust_args::SignerArgs};
+use super::{Usage, escape::pretty_json, print, progress::Bar, say, trust_args::SignerArgs, words::word};
 
 /// Check that an allowed signer has signed an image
 ///
@@ -19,7 +19,7 @@ use super::{escape::pretty_json, print, progress::Bar, say, trust_args::SignerAr
 /// agree, and an allowed signer has signed the manifest for the namespace
 /// metadata-image. The agent in a guest checks the same.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES, mut_arg("allowed_signers", |argument| argument.required(true)))]
+#[command(after_help = EXAMPLES, override_usage = "metadata verify [OPTIONS] IMAGE --allowed-signers PATH")]
 pub(crate) struct Args {
     /// The image, or a block device
     image: PathBuf,
@@ -38,6 +38,10 @@ pub(crate) struct Args {
     /// Print no message on success, and no progress
     #[arg(short, long)]
     quiet: bool,
+
+    /// The option of 'metadata confirm', for an error that names it
+    #[arg(long, hide = true, value_name = "STRING", allow_hyphen_values = true)]
+    run_metadata: Option<String>,
 }
 
 const EXAMPLES: &str = "\
@@ -63,7 +67,18 @@ struct VerifyOutput<'a> {
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
-        let terms = self.trusted.terms(self.at)?.context("--allowed-signers is missing")?;
+        if self.run_metadata.is_some() {
+            let image = word(&self.image);
+            let message = format!(
+                "a string is added by another command: metadata confirm {image} --run-metadata STRING"
+            );
+            return Err(Usage(message).into());
+        }
+        let Some(terms) = self.trusted.terms(self.at)? else {
+            let message =
+                "the allowed signers are missing: --allowed-signers PATH names the file of who may sign";
+            return Err(Usage(message.to_owned()).into());
+        };
         let mut image = Image::open(&self.image)?;
         let mut progress = Bar::new(self.quiet);
         let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, &mut progress);

@@ -18,8 +18,10 @@ pub enum Layout {
     #[default]
     LinuxKit,
     /// cloud-init's NoCloud: `user-data` and `meta-data`.
+    #[serde(alias = "cidata", alias = "cloud-init")]
     NoCloud,
     /// OpenStack's config drive, version `latest`.
+    #[serde(alias = "config-drive")]
     ConfigDrive,
 }
 
@@ -34,6 +36,16 @@ impl Layout {
             Self::LinuxKit => "linuxkit",
             Self::NoCloud => "nocloud",
             Self::ConfigDrive => "configdrive",
+        }
+    }
+
+    /// Other names that people give it.
+    #[must_use]
+    pub fn aliases(self) -> &'static [&'static str] {
+        match self {
+            Self::LinuxKit => &[],
+            Self::NoCloud => &["cidata", "cloud-init"],
+            Self::ConfigDrive => &["config-drive"],
         }
     }
 
@@ -86,18 +98,17 @@ impl Layout {
         }
     }
 
+    /// The names of its files, that of the user data first.
+    pub fn file_names(self) -> impl Iterator<Item = &'static str> {
+        let others = [self.metadata_name(), self.network_config_name(), self.vendor_data_name()];
+        [self.userdata_name()].into_iter().chain(others.into_iter().flatten())
+    }
+
     /// The names of the files that its agents look for.
     pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
         // LinuxKit's agent prefers `user-data` to `config`, so it would hide the data.
         let hides = (self == Self::LinuxKit).then_some("user-data");
-        let names = [
-            Some(self.userdata_name()),
-            self.metadata_name(),
-            self.network_config_name(),
-            self.vendor_data_name(),
-            hides,
-        ];
-        names.into_iter().flatten()
+        self.file_names().chain(hides)
     }
 
     /// Whether the layout uses a file of this name.
@@ -136,7 +147,7 @@ impl FromStr for Layout {
         let known = Self::ALL.map(Self::name).join(", ");
         Self::ALL
             .into_iter()
-            .find(|layout| layout.name() == name)
+            .find(|layout| layout.name() == name || layout.aliases().contains(&name))
             .ok_or_else(|| format!("unknown layout (use one of {known})"))
     }
 }

@@ -115,6 +115,16 @@ pub fn check_replaceable(old: io::Result<Option<File>>) -> Result<()> {
     Ok(())
 }
 
+/// That a file is empty or holds only zeros, in words.
+pub(super) fn emptiness(file: &mut File) -> Option<&'static str> {
+    let len = file.seek(SeekFrom::End(0)).ok()?;
+    match len {
+        0 => Some("the file is empty"),
+        _ if is_all_zeros(file).ok()? => Some("the file contains only zeros"),
+        _ => None,
+    }
+}
+
 /// Whether a file holds only zeros. Its holes are not read.
 fn is_all_zeros(file: &mut File) -> io::Result<bool> {
     let mut buffer = vec![0; ZEROS_READ_BYTES];

@@ -95,6 +95,32 @@ pub fn classify(data: &[u8], reader: Consumer) -> Verdict {
     })
 }
 
+/// Whether data begins like gzip data.
+pub(crate) fn is_gzip(data: &[u8]) -> bool {
+    format_of(data) == Some(GZIP)
+}
+
+/// Why compressed data was not unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotUnpacked {
+    /// It has more bytes than wanted.
+    TooLarge,
+    /// It is not gzip data, is damaged, or does not contain text.
+    Damaged,
+}
+
+/// The text in gzip data of at most `limit` bytes.
+pub(crate) fn unpack(data: &[u8], limit: usize) -> Result<String, NotUnpacked> {
+    let mut text = Vec::new();
+    let most = (limit as u64).saturating_add(1);
+    MultiGzDecoder::new(data).take(most).read_to_end(&mut text).map_err(|_| NotUnpacked::Damaged)?;
+    if text.len() > limit {
+        return Err(NotUnpacked::TooLarge);
+    }
+    let text = String::from_utf8(text).map_err(|_| NotUnpacked::Damaged)?;
+    if find_nul(text.as_bytes()).is_some() { Err(NotUnpacked::Damaged) } else { Ok(text) }
+}
+
 /// Decompresses the beginning of gzip data, which may be cut off.
 fn decompress(data: &[u8]) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();

@@ -12,8 +12,8 @@ use serde::{
 use serde_json::{json, value::RawValue};
 
 use super::{
-    cloud_config::yaml::{Member, Value, check_mapping},
     finding::Severity,
+    yaml::{Member, NodeId, Tree, Value, check_mapping},
 };
 use crate::error::{Context, Result, bail, ensure};
 
@@ -42,13 +42,11 @@ pub fn with_member(text: &str, key: &str, value: &str) -> Result<String> {
 /// The value of the top-level key `key`, if it is text.
 #[must_use]
 pub fn member(text: &str, key: &str) -> Option<String> {
-    let mapping = check_mapping(text, "meta-data", &mut Vec::new())?;
+    let tree = check_mapping(text, "meta-data", &mut Vec::new())?;
     // PyYAML, and so cloud-init, uses the last.
-    let found = mapping.members().iter().rev().find(|member| member.key == key)?;
-    match &*found.value {
-        Value::Scalar(text) if !found.value.is_null() => Some(text.clone().into_owned()),
-        _ => None,
-    }
+    let mut members = tree.members(tree.root()).iter().rev();
+    let found = members.find(|member| tree.text(member.key) == Some(key))?;
+    tree.text(found.value).map(str::to_owned)
 }
 
 /// The members of a mapping.
@@ -61,48 +59,50 @@ struct Members {
 
 fn members_of(text: &str) -> Result<Members> {
     let mut findings = Vec::new();
-    let mapping = check_mapping(text, "meta-data", &mut findings);
+    let tree = check_mapping(text, "meta-data", &mut findings);
     if let Some(error) = findings.iter().find(|finding| finding.code.severity() == Severity::Error) {
         bail!("{}", error.message);
     }
-    let mapping = mapping.context("not a mapping of keys to values")?;
-    let members = mapping.members();
-    Ok(Members {
-        pairs: members.iter().map(|Member { key, value, .. }| (key.to_string(), meaning_of(value))).collect(),
-        spans: members.iter().map(|Member { key, span, .. }| (key.to_string(), span.clone())).collect(),
-    })
+    let tree = tree.context("not a mapping of keys to values")?;
+    let mut found = Members { pairs: Vec::new(), spans: Vec::new() };
+    for member in tree.members(tree.root()) {
+        let Some(scalar) = tree.scalar(member.key) else { continue };
+        found.pairs.push((scalar.text.to_string(), meaning_of(&tree, member.value)));
+        found.spans.push((scalar.text.to_string(), tree.span(member.key)));
+    }
+    Ok(found)
 }
 
 /// A text that is the same for values that mean the same.
-fn meaning_of(value: &Value<'_>) -> String {
+fn meaning_of(tree: &Tree<'_>, node: NodeId) -> String {
     let mut text = String::new();
-    push_meaning(value, &mut text);
+    push_meaning(tree, node, &mut text);
     text
 }
 
 /// Appends what a value means. Its nesting is bounded, and so is what its aliases expand to.
-fn push_meaning(value: &Value<'_>, out: &mut String) {
-    match value {
-        Value::Scalar(text) => *out += &shown(text),
-        Value::Sequence(list) => {
+fn push_meaning(tree: &Tree<'_>, node: NodeId, out: &mut String) {
+    match tree.value(node) {
+        Value::Scalar(scalar) => *out += &shown(&scalar.text),
+        Value::Sequence(items) => {
             out.push('[');
-            for value in list {
-                push_meaning(value, out);
+            for &item in items {
+                push_meaning(tree, item, out);
                 out.push(',');
             }
             out.push(']');
         }
         Value::Mapping(members) => {
             out.push('{');
-            for Member { key, value, .. } in members {
-                *out += &shown(key);
+            for &Member { key, value } in members {
+                push_meaning(tree, key, out);
                 out.push(':');
-                push_meaning(value, out);
+                push_meaning(tree, value, out);
                 out.push(',');
             }
             out.push('}');
         }
-        Value::Other => *out += "other",
+        Value::Unknown => *out += "unknown",
     }
 }
 

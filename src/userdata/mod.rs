@@ -12,14 +12,20 @@ pub mod hostname;
 #[cfg(feature = "yaml")]
 pub mod install_plan;
 #[cfg(feature = "yaml")]
+pub mod json_document;
+#[cfg(feature = "yaml")]
 mod line_ends;
 #[cfg(feature = "yaml")]
 pub mod meta_data;
 #[cfg(feature = "yaml")]
 pub mod meta_data_edit;
-#[cfg(feature = "yaml")]
+#[cfg(feature = "check")]
 pub mod network_config;
 #[cfg(feature = "yaml")]
 pub mod pack;
+#[cfg(feature = "check")]
+pub mod schema;
 #[cfg(feature = "yaml")]
 pub mod unpack;
+#[cfg(feature = "yaml")]
+mod yaml;

@@ -362,16 +362,15 @@ fn what_asks_for_a_signature_and_for_somebody_without_is_a_usage_error() {
     let sandbox = Sandbox::new();
     sandbox.write("allowed", "");
     let agent = |arguments: &[&str]| sandbox.run([&["agent", "--root", "out"], arguments].concat());
-    for provider in ["aws", "gcp", "file=x"] {
+    let in_file = ": the agent accepts signed images on devices only (cdrom); 'metadata verify' checks an image in a file";
+    let never = ", whose metadata is never signed";
+    for (provider, why) in [("aws", never), ("gcp", never), ("file=x", in_file)] {
         assert_eq!(
             agent(&["--allowed-signers", "allowed", "cdrom", provider]),
-            failed(
-                2,
-                &format!("--allowed-signers cannot be used with {provider}, whose metadata is never signed")
-            )
+            failed(2, &format!("--allowed-signers cannot be used with {provider}{why}"))
         );
     }
-    assert_eq!(agent(&["--allow-exec"]), failed(2, "--allow-exec needs a policy (--initialization-policy)"));
+    assert_eq!(agent(&["--allow-exec"]), failed(2, "--allow-exec needs a policy (--policy)"));
     for option in ["--identity", "--audience", "--revoked"] {
         let Ran { status, stderr, .. } = agent(&[option, "x", "file=x"]);
         assert!(status == Some(2) && stderr.contains("--allowed-signers"), "{stderr}");
@@ -407,11 +406,8 @@ fn the_environment_names_a_policy() {
     );
     assert_eq!(
         agent("", &[]),
-        failed(
-            1,
-            "the path of the policy in --initialization-policy or METADATA_RUN_INITIALIZATION_POLICY is empty"
-        )
+        failed(1, "the path of the policy in --policy or METADATA_RUN_INITIALIZATION_POLICY is empty")
     );
-    let why = "--initialization-policy is \"allow.rego\" and METADATA_RUN_INITIALIZATION_POLICY is \"deny.rego\": set only one of them";
+    let why = "--policy is \"allow.rego\" and METADATA_RUN_INITIALIZATION_POLICY is \"deny.rego\": set only one of them";
     assert_eq!(agent("deny.rego", &["--initialization-policy", "allow.rego"]), failed(2, why));
 }

@@ -532,11 +532,11 @@ fn the_report_names_what_was_written_skipped_and_left() {
         "provider": "FILE data",
         "probes": [{"provider": "file", "outcome": "served", "error": null, "seconds": 0}],
         "written": [
-            {"path": "provider", "mode": "0644", "size": 9},
-            {"path": "userdata", "mode": "0600", "size": data.len()},
-            {"path": "a/b", "mode": "0600", "size": 1},
-            {"path": "a", "mode": "0755", "size": null},
-            {"path": "hostname", "mode": "0644", "size": 4},
+            {"name": "provider", "path": "provider", "mode": "0644", "size": 9},
+            {"name": "userdata", "path": "userdata", "mode": "0600", "size": data.len()},
+            {"name": "a/b", "path": "a/b", "mode": "0600", "size": 1},
+            {"name": "a", "path": "a", "mode": "0755", "size": null},
+            {"name": "hostname", "path": "hostname", "mode": "0644", "size": 4},
         ],
         "skipped": [
             {"path": "../c", "reason": "the name contains '/', which would lead to another directory; the entry is skipped"},
@@ -560,7 +560,7 @@ metadata: applying FILE data: 2 items were skipped
 #[test]
 fn a_report_of_a_refusal_names_who_was_asked_and_what_is_left() {
     let sandbox = Sandbox::new();
-    sandbox.write("signers", "");
+    sandbox.write("signers", "a@b ssh-ed25519 AAAA\n");
     sandbox.write("out/userdata", "old");
     let said = agent(&sandbox, "", "", &["--json", "--allowed-signers", "signers", "cdrom"]);
     let report: Value = serde_json::from_str(&said.stdout).unwrap();

@@ -18,13 +18,39 @@ fn an_image_is_applied_like_its_user_data() {
         sandbox.run(["create", "meta.iso", data, "--layout", layout]);
         for source in ["meta.iso", "linuxkit.iso", "data.json"] {
             let out = format!("{layout}-{source}");
-            assert_eq!(sandbox.run(["apply", source, &out]), done(""));
+            let said = format!("metadata: {out}: 2 files and 1 directory written\n");
+            assert_eq!(sandbox.run(["apply", source, "--into", &out]), done(&said));
             let expected = format!("0755 a/\n0600 a/b \"x\"\n0600 userdata {data:?}\n");
             assert_eq!(tree_of(&sandbox.path(&out)), expected);
         }
     }
-    assert_eq!(sandbox.run_with_input(["apply", "-", "out"], data), done(""));
+    // As it was written before there was --into.
+    assert_eq!(sandbox.run_with_input(["apply", "-q", "-", "out"], data), done(""));
     assert_eq!(tree_of(&sandbox.path("out")), tree_of(&sandbox.path("nocloud-meta.iso")));
+    let listed = r#"{
+  "into": "json",
+  "files": [
+    {
+      "name": "userdata",
+      "size": 59,
+      "mode": "0600"
+    },
+    {
+      "name": "a/b",
+      "size": 1,
+      "mode": "0600"
+    },
+    {
+      "name": "a",
+      "mode": "0755"
+    }
+  ]
+}
+"#;
+    let ran = sandbox.run(["apply", "--json", "data.json", "--into", "json"]);
+    assert_eq!(ran, Ran { status: Some(0), stdout: listed.to_owned(), stderr: String::new() });
+    let line = "the directory is missing: --into DIR writes to it, and --dry-run only lists the files";
+    assert_eq!(sandbox.run(["apply", "data.json"]), failed(2, line));
 }
 
 #[test]
@@ -38,6 +64,7 @@ fn what_cannot_be_written_is_named_and_the_rest_is_written() {
 metadata: -:1:89: \"../e\": the name contains '/', which would lead to another directory; the entry is skipped [bad-name]
 metadata: skipping \"a\": a directory has this name
 metadata: skipping \"b\": a file has this name
+metadata: out: 2 files written
 metadata: applying \"-\": 3 items were skipped
 ";
     assert_eq!(ran, Ran { status: Some(1), stdout: String::new(), stderr: stderr.to_owned() });
@@ -67,7 +94,8 @@ fn a_directory_without_rights_is_filled_and_filled_again() {
     let sandbox = Sandbox::new();
     let data = r#"{"a": {"perm": "0000", "entries": {"b": {"perm": "0000", "content": "x"}}}}"#;
     for _ in 0..2 {
-        assert_eq!(sandbox.run_with_input(["apply", "-", "out"], data), done(""));
+        let ran = sandbox.run_with_input(["apply", "--quiet", "-", "--into", "out"], data);
+        assert_eq!(ran, done(""));
         let mode = fs::metadata(sandbox.path("out/a")).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0);
     }

@@ -194,23 +194,21 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
     let sandbox = Sandbox::new();
     let long = format!(r#"{{"image": "a", "data": "{}"}}"#, "x".repeat(1 << 20));
     let faults = [
-        ("{", "column 1: EOF while parsing an object"),
+        ("{", "column 1: the line ends within the JSON object"),
         ("[]", "not a JSON object"),
         ("\u{feff}{}", "the line starts with a byte order mark"),
-        (r#"{"data": "x"}"#, "column 13: missing field `image`"),
+        (r#"{"data": "x"}"#, "the field \"image\" is missing: the path of the image"),
         (r#"{"image": "a"}"#, "data is missing: give one of data, user_data, data_dir and from"),
         (
             r#"{"image": "a", "data": "x", "data_file": "f"}"#,
             "give only one of data, data_file, user_data, data_dir and from",
         ),
-        (r#"{"image": "b", "data": "x", "data": "y"}"#, "column 34: duplicate field `data`"),
+        (r#"{"image": "b", "data": "x", "data": "y"}"#, "the field \"data\" is given twice"),
         (
             r#"{"image": "c", "data": "x", "hostnam": "h"}"#,
-            "column 37: unknown field `hostnam`, expected one of `image`, `data`, `data_file`, `user_data`, `from`, `data_dir`, `follow`, \
-             `layout`, `files`, `meta_data`, `network_config`, `vendor_data`, `hostname`, `ssh_keys`, `instance_id`, \
-             `volume_id`, `run_metadata`, `run_id`, `mode`, `admin_pass_file`, `strict`, `lenient`",
+            "there is no field \"hostnam\"; did you mean \"hostname\"?",
         ),
-        (r#"{"image": "d", "data": "x"} x"#, "column 29: trailing characters"),
+        (r#"{"image": "d", "data": "x"} x"#, "column 29: not valid JSON: trailing characters"),
         (r#"{"image": "../d", "data": "x"}"#, "image \"../d\" has a component '.' or '..'"),
         (r#"{"image": "/d", "data": "x"}"#, "image \"/d\" is not relative"),
         (r#"{"image": "d/", "data": "x"}"#, "image \"d/\" has an empty component"),
@@ -221,10 +219,7 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
             "hostname needs the layout nocloud or configdrive",
         ),
         (r#"{"image": "g", "data": "x", "mode": "888"}"#, "mode \"888\": not an octal number up to 0777"),
-        (
-            r#"{"image": "h", "data": "x", "mode": 420}"#,
-            "column 39: invalid type: integer `420`, expected a string",
-        ),
+        (r#"{"image": "h", "data": "x", "mode": 420}"#, "the field \"mode\" must be a string, not a number"),
         (r#"{"image": "i", "data": "x", "files": {"a": "f", "a": "g"}}"#, "file name \"a\" is given twice"),
         (r#"{"image": "j", "data": "x", "files": ["a"]}"#, "column 42: file \"a\" is not NAME=PATH"),
         (r#"{"image": "k", "data_file": "-"}"#, "data file \"-\": a line cannot read standard input"),
@@ -234,7 +229,7 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
         (r#"{"image": "good", "data": "y"}"#, "image \"good\" is also the image of an earlier line"),
         (
             r#"{"image": "l", "data": "x", "layout": "x"}"#,
-            "column 41: unknown variant `x`, expected one of `linuxkit`, `nocloud`, `configdrive`",
+            "the field \"layout\" must be linuxkit, nocloud or configdrive",
         ),
         (r#"{"image": "m", "data": "x", "follow": true}"#, "follow needs data_dir"),
         (r#"{"image": "n", "data": "x", "run_id": "r"}"#, "run_id needs run_metadata"),
@@ -251,7 +246,7 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
         assert_eq!(sandbox.run(["batch", "lines", "--into", "out"]), expected);
         assert!(!sandbox.path("out").exists(), "{fault}");
     }
-    sandbox.write("lines", "{\n".repeat(30));
+    sandbox.write("lines", "{]\n".repeat(30));
     let ran = sandbox.run(["batch", "lines", "--into", "out"]);
     assert_eq!(lines(&ran).len(), 22);
     assert_eq!(lines(&ran)[20], "metadata: 10 more lines have errors; --json lists all of them");
@@ -260,7 +255,7 @@ fn faults_of_lines_are_found_before_an_image_is_built() {
     assert_eq!(ran.stdout.lines().count(), 30);
     assert_eq!(
         ran.stdout.lines().last(),
-        Some(r#"{"line":30,"image":null,"error":"column 1: EOF while parsing an object"}"#)
+        Some(r#"{"line":30,"image":null,"error":"column 2: not valid JSON: key must be a string"}"#)
     );
 }
 
@@ -329,8 +324,7 @@ fn json_has_a_result_for_every_line_in_their_order() {
     assert_eq!(told[0], made(1, "1", ""));
     let empty = r#""the data is empty, and the guest's agent ignores an empty file""#;
     assert_eq!(told[8], made(10, "10", empty));
-    let fault =
-        r#"{"line":7,"image":"bad","error":"column 26: invalid type: integer `1`, expected a string"}"#;
+    let fault = r#"{"line":7,"image":"bad","error":"the field \"data\" must be a string, not a number"}"#;
     assert_eq!(told[6], fault);
 
     // Once more, so that they are replaced, and with digests.

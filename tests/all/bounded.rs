@@ -17,7 +17,7 @@ use std::{
 use metadata_image::{
     agent::admission,
     batch,
-    check::{Subject, check},
+    check::{Subject, check_whole},
     datasource::layout::Layout,
     manifest::Manifest,
     provider::Metadata,
@@ -27,6 +27,7 @@ use metadata_image::{
     },
     userdata::{
         config_tree::ConfigTree, finding::Lines, install_plan::InstallPlan, meta_data_edit::with_member,
+        schema::Rules,
     },
 };
 use peak_alloc::PeakAlloc;
@@ -39,6 +40,9 @@ static HEAP: PeakAlloc = PeakAlloc;
 
 /// A name, and what makes an input of about so many bytes.
 type Generator = (&'static str, fn(usize) -> String);
+
+/// The head of a MIME document.
+const MIME: &str = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n";
 
 /// How deep a config tree may be.
 const LEVELS: usize = 127;
@@ -116,6 +120,44 @@ const GENERATORS: &[Generator] = &[
     }),
     ("comments in front", |size| "# x\n".repeat(size / 4) + "{}"),
     ("carriage returns", |size| "\r\n".repeat(size / 2)),
+    ("parts without headers", |size| format!("{MIME}{}", "--b\n\nx\n".repeat(size / 7))),
+    ("parts with many headers", |size| {
+        format!("{MIME}--b\n{}\nx\n", "Content-Type: x\n y\n".repeat(size / 19))
+    }),
+    ("a long header", |size| format!("{MIME}--b\nContent-Type: a/b{}\n\nx\n", ";a=\"b\"".repeat(size / 6))),
+    ("parameters without a value", |size| {
+        format!("{MIME}--b\nContent-Type: a/b{}\n\nx\n", ";a".repeat(size / 2))
+    }),
+    ("multiparts within multiparts", |size| {
+        let mut text = MIME.to_owned();
+        for number in 0..size / 60 {
+            writeln!(text, "--b{number:x}\nContent-Type: multipart/x; boundary=b{number:x}\n").unwrap();
+        }
+        text
+    }),
+    ("lines like boundaries", |size| {
+        let level = |level| format!("--b\nContent-Type: multipart/x; boundary=b{level}\n\n--b{level}\n");
+        let open = (0..15).map(level).collect::<Vec<_>>().concat();
+        format!("{MIME}{open}{}", "--b!\n".repeat(size / 5 - open.len() / 5))
+    }),
+    ("a part in base64", |size| {
+        format!(
+            "{MIME}--b\nContent-Transfer-Encoding: base64\n\n{}",
+            "YTogWwo=\n".replace('=', "A").repeat(size / 9)
+        )
+    }),
+    ("a part in quoted-printable", |size| {
+        format!("{MIME}--b\nContent-Transfer-Encoding: quoted-printable\n\n{}", "=61=\n".repeat(size / 5))
+    }),
+    ("findings in parts", |size| {
+        format!("{MIME}--b\nContent-Type: text/cloud-config\n\n{}", "a: 1\n".repeat(size / 5))
+    }),
+    ("an archive of items", |size| format!("#cloud-config-archive\n{}", "- a\n".repeat(size / 4))),
+    ("an archive of aliases", |size| {
+        let items = "- *a\n".repeat(size / 2 / 5);
+        format!("#cloud-config-archive\n- &a '{}'\n{items}", "k".repeat(size / 2))
+    }),
+    ("brackets that are not closed", |size| format!("#cloud-config\na: {}\nb: 1\n", "[], ".repeat(size / 4))),
     ("public keys", |size| format!("public-keys:\n{}", "- a b\n".repeat(size / 6))),
     ("allowed signers", |size| "a,b*c*d ssh-ed25519 AAAA\n".repeat(size / 25)),
     // hadris looks for a free name from the first on for each.
@@ -183,12 +225,16 @@ fn work(text: &str) {
         Subject::MetaData(Layout::NoCloud),
         Subject::MetaData(Layout::ConfigDrive),
         Subject::NetworkConfig,
+        Subject::NetworkData,
+        Subject::VendorData(Layout::ConfigDrive),
     ];
     let mut shown = 0;
     for subject in subjects {
-        let checked = check(text.as_bytes(), subject, None);
-        let lines = Lines::of(&checked.text);
-        shown += checked.findings.iter().map(|finding| finding.in_one_line("f", &lines).len()).sum::<usize>();
+        for checked in check_whole(text.as_bytes(), subject, None, &Rules::default()) {
+            let lines = Lines::of(&checked.text);
+            let said = checked.findings.iter().map(|finding| finding.in_one_line("f", &lines).len());
+            shown += said.sum::<usize>();
+        }
     }
     for key in ["local-hostname", "a"] {
         shown += with_member(text, key, "web").map_or(0, |edited| edited.len());

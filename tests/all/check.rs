@@ -1,4 +1,4 @@
-use crate::support::{Ran, Sandbox, failed};
+use crate::support::{Ran, Sandbox, done, failed};
 
 fn codes(ran: &Ran) -> Vec<String> {
     let found = ran.stdout.lines().filter(|line| line.starts_with("error[") || line.starts_with("warning["));
@@ -97,11 +97,13 @@ fn json_has_a_line_for_every_finding() {
 #[test]
 fn what_cannot_be_read_is_named() {
     let sandbox = Sandbox::new();
-    for arguments in [&["check"] as &[_], &["apply", "--dry-run"]] {
+    let no_seed = "the directory is not a seed: it has neither user-data nor meta-data nor openstack/latest \
+                   ('metadata pack' makes user data for LinuxKit from a directory)";
+    let no_file = "is a directory (metadata pack makes user data from a directory)";
+    for (arguments, why) in [(&["check"] as &[_], no_seed), (&["apply", "--dry-run"], no_file)] {
         let line = r#"reading "absent": No such file or directory (os error 2)"#;
         assert_eq!(sandbox.run([arguments, &["absent"]].concat()), failed(1, line));
-        let line = r#"reading ".": is a directory (metadata pack makes user data from a directory)"#;
-        assert_eq!(sandbox.run([arguments, &["."]].concat()), failed(1, line));
+        assert_eq!(sandbox.run([arguments, &["."]].concat()), failed(1, &format!("reading \".\": {why}")));
     }
     let line = r#"reading directory "absent": No such file or directory (os error 2)"#;
     assert_eq!(sandbox.run(["pack", "absent"]), failed(1, line));
@@ -117,4 +119,113 @@ fn many_findings_in_one_line_are_all_shown_with_their_columns() {
     // The last entry begins after the brace and 3,999 others of 24 characters and a comma.
     let last = 1 + 3_999 * 25 + 1;
     assert!(ran.stdout.contains(&format!(" --> data.json:1:{last}\n")));
+}
+
+#[test]
+fn several_paths_have_a_result_each_and_one_for_all() {
+    let sandbox = Sandbox::new();
+    sandbox.write("good", "#cloud-config\npackages: [a]\n");
+    sandbox.write("bad", "# cloud-config\n");
+    sandbox.succeed(["create", "-q", "seed.iso", "hello"]);
+    let ran = sandbox.run(["check", "good", "seed.iso"]);
+    let stderr = "\
+metadata: good: checked as user data: no errors, no warnings
+metadata: seed.iso: checked as image: no errors, no warnings
+metadata: 2 files checked: no errors, no warnings
+";
+    assert_eq!(ran, done(stderr));
+    assert_eq!(sandbox.run(["check", "-q", "good", "seed.iso"]), done(""));
+    let ran = sandbox.run(["check", "good", "absent", "bad"]);
+    let stderr = "\
+metadata: good: checked as user data: no errors, no warnings
+metadata: reading \"absent\": No such file or directory (os error 2)
+metadata: checking \"bad\": 1 error, no warnings
+metadata: 2 files checked: 1 error, no warnings; 1 file not checked
+";
+    assert_eq!((ran.status, &*ran.stderr, codes(&ran)), (Some(1), stderr, vec!["no-header".to_owned()]));
+    let ran = sandbox.run(["check", "--json", "good", "bad"]);
+    assert!(ran.stdout.contains("\"file\":\"bad\"") && ran.stdout.lines().count() == 1, "{ran:?}");
+}
+
+#[test]
+fn a_directory_with_the_files_of_a_seed_is_checked() {
+    let sandbox = Sandbox::new();
+    sandbox.write("seed/user-data", "#cloud-config\n- a\n");
+    sandbox.write("seed/network-config", "");
+    sandbox.write("seed/other", "# cloud-config\n");
+    let ran = sandbox.run(["check", "seed"]);
+    assert_eq!(codes(&ran), ["no-mapping", "empty-network-config"]);
+    let stderr = "\
+metadata: checking \"seed/user-data\": 1 error, no warnings
+metadata: seed/network-config: checked as network configuration, which is empty: no errors, 1 warning
+metadata: 2 files checked: 1 error, 1 warning
+";
+    assert_eq!((ran.status, &*ran.stderr), (Some(1), stderr));
+    assert!(ran.stdout.contains(" --> seed/user-data:2:1\n"), "{}", ran.stdout);
+    sandbox.write("drive/openstack/latest/user_data", "hello");
+    sandbox.write("drive/openstack/latest/network_data.json", "links: []\n");
+    let ran = sandbox.run(["check", "drive/"]);
+    assert_eq!(codes(&ran), ["no-header", "json-syntax"]);
+}
+
+#[test]
+fn an_empty_file_and_zeros_are_called_so() {
+    let sandbox = Sandbox::new();
+    sandbox.write("empty", "");
+    sandbox.write("zeros", vec![0; 70_000]);
+    let line = "metadata: empty: checked as user data, which is empty: no errors, no warnings\n";
+    assert_eq!(sandbox.run(["check", "empty"]), done(line));
+    let ran = sandbox.run(["check", "zeros"]);
+    assert!(ran.stdout.starts_with("error[binary]: only zeros; cloud-init ignores it\n"), "{}", ran.stdout);
+}
+
+#[test]
+fn parts_are_checked_on_an_image_too() {
+    let sandbox = Sandbox::new();
+    let part = "Content-Type: text/cloud-config\nContent-Transfer-Encoding: base64\n\nYTogWwo=\n";
+    sandbox.write(
+        "mime",
+        format!("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n{part}--b--\n"),
+    );
+    sandbox.run(["create", "-q", "seed.iso", "--data-file", "mime", "--layout", "nocloud"]);
+    let expected = "\
+error[yaml-syntax]: not valid YAML: while parsing a node, did not find expected node content
+ --> seed.iso/user-data/part-001:2:1
+  |
+2 |
+  | ^
+  |
+help: close the \"[\" in \"a: [\"
+
+";
+    let stderr = "metadata: checking \"seed.iso\": 1 error, no warnings\n".to_owned();
+    assert_eq!(
+        sandbox.run(["check", "seed.iso"]),
+        Ran { status: Some(1), stdout: expected.to_owned(), stderr }
+    );
+}
+
+#[test]
+fn compressed_data_is_checked_and_unpacked_within_bounds() {
+    let sandbox = Sandbox::new();
+    let unpacked = |text: &str| {
+        sandbox.write("data", text);
+        sandbox.write("data.gz", sandbox.tool("gzip", ["-nc", "data"]));
+        codes(&sandbox.run(["check", "--as", "cloud-init", "data.gz"]))
+    };
+    assert_eq!(unpacked("#cloud-config\npackages: [a]\n"), [""; 0]);
+    assert_eq!(unpacked("#cloud-config\n- a\n"), ["no-mapping"]);
+    assert_eq!(unpacked(&format!("#cloud-config\n{}", "# comment\n".repeat(500_000))), ["unchecked"]);
+}
+
+#[test]
+fn json_files_of_a_config_drive_are_checked_on_images() {
+    let sandbox = Sandbox::new();
+    sandbox.write("meta", "uuid: 1\n");
+    sandbox.write("network", "[]");
+    sandbox.write("vendor", "{");
+    let files = ["--meta-data", "meta", "--network-config", "network", "--vendor-data", "vendor"];
+    sandbox
+        .run([&["create", "-q", "x.iso", "#cloud-config\n", "--layout", "configdrive"], &files[..]].concat());
+    assert_eq!(codes(&sandbox.run(["check", "x.iso"])), ["json-syntax", "no-mapping", "json-syntax"]);
 }

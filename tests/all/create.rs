@@ -411,7 +411,7 @@ fn usage_errors_are_one_line_and_touch_nothing() {
         ),
         (
             &["create", "meta.iso", "x", "--layout", "NoCloud"],
-            "invalid value 'NoCloud' for '--layout <LAYOUT>': unknown layout (use one of linuxkit, nocloud, configdrive) \
+            "invalid value 'NoCloud' for '--layout <LAYOUT>' [possible values: linuxkit, nocloud, configdrive] \
              (--help shows the usage)",
         ),
         (

@@ -10,7 +10,10 @@ fn all_files_go_into_a_directory() {
     let sandbox = Sandbox::new();
     sandbox.write("large", noise(3_000_000));
     sandbox.succeed(["create", "meta.iso", "#!hello", "-l", "configdrive", "--file", "a/large=large"]);
-    assert_eq!(sandbox.run(["extract", "meta.iso", "--into", "out"]), done(""));
+    assert_eq!(
+        sandbox.run(["extract", "meta.iso", "--into", "out"]),
+        done("metadata: out: 3 files and 3 directories written\n")
+    );
     assert_eq!(sandbox.read("out/openstack/latest/user_data"), b"#!hello");
     assert!(sandbox.read("out/a/large") == noise(3_000_000));
     let mode = |name: &str| fs::metadata(sandbox.path(name)).unwrap().permissions().mode() & 0o7777;
@@ -22,7 +25,10 @@ fn one_file_or_directory_goes_into_a_directory() {
     let sandbox = Sandbox::new();
     sandbox.write("f", "1");
     sandbox.succeed(["create", "meta.iso", "hello", "--file", "a/b/c=f", "--file", "a/bc=f"]);
-    assert_eq!(sandbox.run(["extract", "meta.iso", "/a/b/", "--into", "out"]), done(""));
+    assert_eq!(
+        sandbox.run(["extract", "meta.iso", "/a/b/", "--into", "out"]),
+        done("metadata: out: 1 file and 1 directory written\n")
+    );
     assert_eq!(sandbox.read("out/a/b/c"), b"1");
     assert!(!sandbox.path("out/a/bc").exists());
     assert!(!sandbox.path("out/config").exists());
@@ -46,14 +52,29 @@ fn what_is_there_is_kept_unless_forced() {
     sandbox.succeed(["create", "meta.iso", "hello", "--file", "z=f"]);
     let expected = "\
 metadata: extracting \"config\": the file exists already (--force replaces it)
+metadata: out: 1 file written
 metadata: 1 file was not extracted to \"out\"
 ";
     let ran = sandbox.run(["extract", "meta.iso", "--into", "out"]);
     assert_eq!(ran, Ran { status: Some(1), stdout: String::new(), stderr: expected.to_owned() });
     assert_eq!(sandbox.read("out/config"), b"old");
     assert_eq!(sandbox.read("out/z"), b"1", "the others are written");
-    assert_eq!(sandbox.run(["extract", "meta.iso", "--into", "out", "--force"]), done(""));
+    assert_eq!(sandbox.run(["extract", "meta.iso", "--into", "out", "--force", "-q"]), done(""));
     assert_eq!(sandbox.read("out/config"), b"hello");
+    let listed = r#"{
+  "into": "out",
+  "files": [
+    {
+      "name": "config",
+      "size": 5,
+      "mode": "0600",
+      "offset": 45056
+    }
+  ]
+}
+"#;
+    let ran = sandbox.run(["extract", "meta.iso", "config", "--into", "out", "--force", "--json"]);
+    assert_eq!(ran, Ran { status: Some(0), stdout: listed.to_owned(), stderr: String::new() });
 }
 
 #[test]
@@ -81,7 +102,7 @@ fn what_is_not_there_is_named() {
     sandbox.write("f", "1");
     sandbox.succeed(["create", "meta.iso", "hello", "--file", "a/b=f"]);
     for (arguments, status, line) in [
-        (&["x"] as &[_], 1, "image \"meta.iso\" has no file \"x\""),
+        (&["x"] as &[_], 1, "image \"meta.iso\" has no file \"x\"; it has \"a/b\", \"config\""),
         (&["a"], 1, "file \"a\" on image \"meta.iso\" is a directory"),
         (
             &["config", "--into", "meta.iso"],

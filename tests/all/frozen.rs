@@ -98,7 +98,8 @@ fn a_newer_version_is_called_newer() {
     let verify = ["verify", "newer.iso", "--allowed-signers", "allowed_signers"];
     assert_eq!(sandbox.run(verify), failed(1, &verifying));
     // Without an allowed signature, the version is not reported.
-    sandbox.write("allowed_signers", "");
+    let other = "AAAAC3NzaC1lZDI1NTE5AAAAIPKr4SYjQM8sUXZ7Ru3aDGlU7yBGEn3h9SZnUE0Bv5Y9";
+    sandbox.write("allowed_signers", format!("a@b ssh-ed25519 {other}\n"));
     let ran = sandbox.run(verify);
     assert!(
         ran.stderr.contains("the signing key is not listed in") && !ran.stderr.contains("version"),

@@ -43,7 +43,7 @@ fn an_image_without_strings_has_no_manifest() {
     sandbox.succeed(["create", "meta.iso", "hello"]);
     assert_eq!(
         sandbox.run(["extract", "meta.iso", "manifest.json"]),
-        failed(1, "image \"meta.iso\" has no file \"manifest.json\"")
+        failed(1, "image \"meta.iso\" has no file \"manifest.json\"; it has \"config\"")
     );
 }
 

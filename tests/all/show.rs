@@ -80,6 +80,7 @@ fn shows_json() {
       "mode": "0400",
       "size": 52,
       "sector": 22,
+      "offset": 45056,
       "complete": true
     },
     {
@@ -88,6 +89,7 @@ fn shows_json() {
       "mode": "0400",
       "size": 5,
       "sector": 23,
+      "offset": 47104,
       "complete": true
     }
   ],
@@ -139,11 +141,13 @@ fn what_is_no_image_is_named() {
     let sandbox = Sandbox::new();
     sandbox.write("text", "hello");
     sandbox.write("zeros", vec![0; 100_000]);
+    sandbox.write("empty", "");
     sandbox.tool("mkfifo", ["fifo"]);
     for (image, why) in [
         ("absent", "No such file or directory (os error 2)"),
         ("text", "not an ISO 9660 image"),
-        ("zeros", "not an ISO 9660 image"),
+        ("zeros", "not an ISO 9660 image: the file contains only zeros"),
+        ("empty", "not an ISO 9660 image: the file is empty"),
         (".", "is a directory"),
         ("/dev/null", "not a regular file or a block device"),
         ("fifo", "not a regular file or a block device"),

@@ -329,7 +329,8 @@ fn a_signature_counts_for_whom_where_and_when_it_is_meant() {
     assert_eq!(verify_image(&sandbox, &[]), none("line 1: allows only namespaces \"git\""));
     sandbox.write("allowed", format!("a@b cert-authority {key}\n"));
     assert_eq!(verify_image(&sandbox, &[]), none("line 1: the option \"cert-authority\" is not supported"));
-    sandbox.write("allowed", "");
+    let other = "AAAAC3NzaC1lZDI1NTE5AAAAIPKr4SYjQM8sUXZ7Ru3aDGlU7yBGEn3h9SZnUE0Bv5Y9";
+    sandbox.write("allowed", format!("a@b ssh-ed25519 {other}\n"));
     assert_eq!(
         verify_image(&sandbox, &[]),
         checking(&format!("signed with ED25519 {print}: the signing key is not listed in \"allowed\""))

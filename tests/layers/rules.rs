@@ -22,13 +22,15 @@ pub(crate) const LAYERS: &[Layer] = &[
     &["image/", "userdata/"],
     &["output/"],
     &["os/"],
-    &["encoding.rs", "error.rs"],
+    &["encoding.rs", "error.rs", "similar.rs"],
     &["lib.rs"],
 ];
 
 /// Crates that are confined.
 pub(crate) const CONFINED: &[Confined] = &[
     Confined { path: "clap", rooms: &["main.rs", "cli/"] },
+    Confined { path: "clap_complete", rooms: &["cli/completions.rs"] },
+    Confined { path: "clap_mangen", rooms: &["cli/man.rs"] },
     Confined { path: "indicatif", rooms: &["cli/progress.rs"] },
     Confined { path: "annotate_snippets", rooms: &["cli/render.rs"] },
     Confined { path: "similar", rooms: &["cli/diff_text.rs"] },
@@ -38,9 +40,10 @@ pub(crate) const CONFINED: &[Confined] = &[
     Confined { path: "hadris_fs", rooms: &["image/"] },
     Confined { path: "hadris_io", rooms: &["image/"] },
     Confined { path: "hadris_storage", rooms: &["image/"] },
-    Confined { path: "tempfile", rooms: &["output/"] },
+    Confined { path: "tempfile", rooms: &["cli/man.rs", "output/"] },
     Confined { path: "walkdir", rooms: &["userdata/pack.rs"] },
-    Confined { path: "saphyr_parser", rooms: &["userdata/cloud_config/yaml.rs"] },
+    Confined { path: "saphyr_parser", rooms: &["userdata/yaml/"] },
+    Confined { path: "regex_lite", rooms: &["userdata/schema/pattern.rs"] },
     Confined { path: "flate2", rooms: &["userdata/binary.rs"] },
     Confined { path: "sha2", rooms: &["image/", "manifest/"] },
     Confined { path: "ureq", rooms: &["provider/http.rs"] },
@@ -65,4 +68,4 @@ pub(crate) const CONFINED: &[Confined] = &[
 ];
 
 /// Crates that no public signature names: `*` stands for any end.
-pub(crate) const HIDDEN: &[&str] = &["hadris_*", "ssh_key", "regorus", "saphyr_parser", "clap"];
+pub(crate) const HIDDEN: &[&str] = &["hadris_*", "ssh_key", "regorus", "saphyr_parser", "regex_lite", "clap"];

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::{
     ArgGroup,
-    builder::{OsStringValueParser, StringValueParser, TypedValueParser},
+    builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser},
 };
 use metadata_image::{
     check::Tolerance,
@@ -24,7 +24,7 @@ use metadata_image::{
 };
 
 use super::{
-    super::{errors::Usage, pack::pack_directory, streams::is_dash},
+    super::{errors::Usage, layout_values, pack::pack_directory, streams::is_dash},
     operands::Operands,
 };
 
@@ -90,13 +90,13 @@ pub(crate) struct Args {
     #[arg(long, requires = "data_dir")]
     follow: bool,
 
-    /// Where the guest looks for the data: linuxkit, nocloud or configdrive
-    /// [default: linuxkit, or that of the directory of --from]
+    /// Where the guest looks for the data [default: linuxkit, or that of the
+    /// directory of --from]
     #[arg(
         short,
         long,
         long_help = LAYOUTS,
-        value_parser = StringValueParser::new().try_map(|name| name.parse::<Layout>())
+        value_parser = PossibleValuesParser::new(layout_values()).try_map(|name| name.parse::<Layout>())
     )]
     layout: Option<Layout>,
 

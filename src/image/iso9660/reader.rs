@@ -208,6 +208,18 @@ impl Image {
 }
 
 fn mount(file: File) -> Result<IsoFs<Bounded>> {
+    let mut again = file.try_clone()?;
+    mount_unless_foreign(file).map_err(|error| match error.kind() {
+        // What is behind a disk whose image was never written.
+        ErrorKind::NotAnImage => match probe::emptiness(&mut again) {
+            Some(what) => error!("{NOT_AN_IMAGE}: {what}").of_kind(ErrorKind::NotAnImage),
+            None => error,
+        },
+        _ => error,
+    })
+}
+
+fn mount_unless_foreign(file: File) -> Result<IsoFs<Bounded>> {
     let device = Bounded::new(file)?;
     if device.len() <= FIRST_DESCRIPTOR {
         return Err(error!(NOT_AN_IMAGE).of_kind(ErrorKind::NotAnImage));

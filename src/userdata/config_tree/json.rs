@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::userdata::finding::{Code, Finding, floor_char_boundary};
 
 /// Checks the syntax of a JSON text. An error is reported as the mistake that it most likely is.
-pub(super) fn check_syntax(text: &str) -> Result<(), Finding> {
+pub(in crate::userdata) fn check_syntax(text: &str) -> Result<(), Finding> {
     let Err(error) = serde_json::from_str::<&RawValue>(text) else { return Ok(()) };
     let line_start =
         text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();

@@ -6,6 +6,8 @@
 mod json;
 pub mod parse;
 
+pub(in crate::userdata) use json::check_syntax;
+
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Serialize, Serializer, ser::SerializeMap};

@@ -9,22 +9,28 @@ use metadata_image::{
         install_plan::InstallPlan,
         meta_data_edit::{member, with_member},
         pack,
+        schema::Rules,
     },
 };
 
-const SUBJECTS: [Subject; 6] = [
+const SUBJECTS: [Subject; 9] = [
     Subject::UserData(None),
     Subject::UserData(Some(Layout::LinuxKit)),
     Subject::UserData(Some(Layout::NoCloud)),
     Subject::MetaData(Layout::NoCloud),
     Subject::MetaData(Layout::ConfigDrive),
     Subject::NetworkConfig,
+    Subject::NetworkData,
+    Subject::VendorData(Layout::NoCloud),
+    Subject::VendorData(Layout::ConfigDrive),
 ];
 
 pub(crate) fn run(data: &[u8]) {
     for subject in SUBJECTS {
         let target = PLATFORMS[data.len() % PLATFORMS.len()];
-        check_places(&check::check(data, subject, Some(target)));
+        for checked in check::check_whole(data, subject, Some(target), &Rules::default()) {
+            check_places(&checked);
+        }
     }
     check_plan(data);
     check_edits(data);
@@ -38,6 +44,8 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
         "version: 2\nethernets:\n  eth0: {dhcp4: true}\n",
         "## template: jinja\n#cloud-config\na: {{ b }}\n",
         "Content-Type: multipart/mixed; boundary=x\n\n--x\n",
+        "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"x\"\n\n--x\nContent-Type: text/cloud-config\nContent-Transfer-Encoding: base64\nContent-Disposition: attachment; filename=\"a\"\n\nYTogWwo=\n--x\nContent-Type: multipart/mixed;\n boundary=y\n\n--y\nContent-Transfer-Encoding: quoted-printable\n\n#!/bin/sh=0A\n--y--\n--x--\n",
+        "#cloud-config-archive\n- type: text/cloud-config\n  content: |\n    a: [\n- '#!/bin/sh'\n",
         "#!/bin/sh\necho\r\n",
         "\u{feff}// x\n{\"a\": {\"content\": \"\",}, /* */ }",
     ]

@@ -88,7 +88,7 @@ fn a_policy_in_the_environment_is_sampled_with_what_was_attached() {
     let deny =
         "cat >/etc/deny.rego <<'END'\npackage p\nallow if count(input.run.user_provided_metadata) > 2\nEND\n";
     let report = guest.boot(&format!(
-        "{steps}{deny}run deny metadata agent --initialization-policy /etc/deny.rego cdrom\n{export}run sample {AGENT}"
+        "{steps}{deny}run deny metadata agent --policy /etc/deny.rego cdrom\n{export}run sample {AGENT}"
     ));
     let denied = report.run("deny");
     let said = "metadata: CDROM /dev/sr0: 5 bytes of user data\nmetadata: denied: allow is not true\n";

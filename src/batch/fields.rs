@@ -1,0 +1,146 @@
+//! What is wrong with the fields of a line, in plain words.
+
+use serde_json::{Map, Value};
+
+use crate::{
+    datasource::layout::Layout,
+    error::{Error, error},
+    similar::nearest,
+};
+
+/// What a field must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Text,
+    Layout,
+    Boolean,
+    List,
+    Files,
+}
+
+/// The fields of a line.
+const FIELDS: &[(&str, Shape)] = &[
+    ("image", Shape::Text),
+    ("data", Shape::Text),
+    ("data_file", Shape::Text),
+    ("data_dir", Shape::Text),
+    ("follow", Shape::Boolean),
+    ("layout", Shape::Layout),
+    ("files", Shape::Files),
+    ("meta_data", Shape::Text),
+    ("network_config", Shape::Text),
+    ("vendor_data", Shape::Text),
+    ("hostname", Shape::Text),
+    ("ssh_keys", Shape::List),
+    ("instance_id", Shape::Text),
+    ("volume_id", Shape::Text),
+    ("run_metadata", Shape::List),
+    ("run_id", Shape::Text),
+    ("mode", Shape::Text),
+    ("strict", Shape::Boolean),
+];
+
+/// What serde found wrong with a line.
+pub(super) fn fault(line: &[u8], error: &serde_json::Error) -> Error {
+    if error.is_data()
+        && let Ok(fields) = serde_json::from_slice::<Map<String, Value>>(line)
+        && let Some(why) = first_fault(&fields)
+    {
+        return error!("{why}");
+    }
+    // For the parser, every line is line 1.
+    let text = error.to_string();
+    let what = text.rsplit_once(" at line ").map_or(&*text, |(what, _)| what);
+    let column = error.column();
+    if let Some(name) = what.strip_prefix("duplicate field `").and_then(|rest| rest.strip_suffix('`')) {
+        return error!("the field {name:?} is given twice");
+    }
+    if error.is_eof() {
+        return error!("column {column}: the line ends within the JSON object");
+    }
+    if error.is_syntax() {
+        error!("column {column}: not valid JSON: {what}")
+    } else {
+        error!("column {column}: {what}")
+    }
+}
+
+/// What is wrong with the first field that is wrong.
+fn first_fault(fields: &Map<String, Value>) -> Option<String> {
+    if fields.get("image").is_none_or(Value::is_null) {
+        return Some("the field \"image\" is missing: the path of the image".to_owned());
+    }
+    fields.iter().find_map(|(name, value)| {
+        let Some((_, shape)) = FIELDS.iter().find(|(known, _)| known == name) else {
+            let meant = nearest(name, FIELDS.iter().map(|(known, _)| *known));
+            let meant = meant.map_or(String::new(), |known| format!("; did you mean {known:?}?"));
+            return Some(format!("there is no field {name:?}{meant}"));
+        };
+        shape.fault(value).map(|why| format!("the field {name:?} {why}"))
+    })
+}
+
+impl Shape {
+    fn fault(self, value: &Value) -> Option<String> {
+        let texts = |values: &[Value]| values.iter().all(Value::is_string);
+        let fits = match (self, value) {
+            (_, Value::Null) | (Self::Text, Value::String(_)) | (Self::Boolean, Value::Bool(_)) => true,
+            (Self::Layout, Value::String(name)) => match name.parse::<Layout>() {
+                Ok(_) => true,
+                Err(_) => return Some("must be linuxkit, nocloud or configdrive".to_owned()),
+            },
+            // A string in the list of files has its own message.
+            (Self::List | Self::Files, Value::Array(values)) => texts(values),
+            (Self::Files, Value::Object(files)) => files.values().all(Value::is_string),
+            _ => false,
+        };
+        (!fits).then(|| format!("must be {}, not {}", self.describe(), kind_of(value)))
+    }
+
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Text => "a string",
+            Self::Layout => "the name of a layout",
+            Self::Boolean => "true or false",
+            Self::List => "a list of strings",
+            Self::Files => "an object of names and paths, or a list of \"NAME=PATH\"",
+        }
+    }
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(values) if values.iter().any(|value| !value.is_string()) => "a list with other values",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_field_that_is_wrong_is_named() {
+        let said = |line: &str| first_fault(&serde_json::from_str(line).unwrap()).unwrap_or_default();
+        assert_eq!(said("{}"), "the field \"image\" is missing: the path of the image");
+        assert_eq!(
+            said(r#"{"image": "a", "hostnme": "b"}"#),
+            "there is no field \"hostnme\"; did you mean \"hostname\"?"
+        );
+        assert_eq!(said(r#"{"image": 1}"#), "the field \"image\" must be a string, not a number");
+        assert_eq!(
+            said(r#"{"image": "a", "ssh_keys": "k"}"#),
+            "the field \"ssh_keys\" must be a list of strings, not a string"
+        );
+        assert_eq!(
+            said(r#"{"image": "a", "layout": "x"}"#),
+            "the field \"layout\" must be linuxkit, nocloud or configdrive"
+        );
+        assert_eq!(said(r#"{"image": "a", "layout": "cidata", "files": {"a": "b"}, "data": null}"#), "");
+    }
+}
