@@ -1,3 +1,9 @@
-//! Data for cloud-init: its header, and the YAML of cloud-config.
+//! Data for cloud-init: its header, and what cloud-config may contain.
 
+#[cfg(feature = "check")]
+mod archive;
+#[cfg(feature = "check")]
+mod config;
 pub mod header;
+#[cfg(feature = "check")]
+mod template;

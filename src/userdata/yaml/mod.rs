@@ -21,6 +21,10 @@ mod tree;
 use crate::userdata::finding::{Code, Finding};
 use compose::compose;
 
+#[cfg(feature = "check")]
+pub(in crate::userdata) use timestamp::is_date;
+#[cfg(feature = "check")]
+pub(in crate::userdata) use tree::Scalar;
 pub(in crate::userdata) use tree::{Kind, Member, NodeId, Tree, Value};
 
 /// The document in `text`, if it is one mapping or empty. `None`: it is neither, and there is a finding. Findings call it

@@ -105,6 +105,16 @@ impl<'a> Tree<'a> {
         self.nodes[node].span.clone()
     }
 
+    /// Makes scalars unknown whose text cannot be judged.
+    #[cfg(feature = "check")]
+    pub(in crate::userdata) fn forget(&mut self, cannot_be_judged: impl Fn(&str) -> bool) {
+        for node in &mut self.nodes {
+            if matches!(&node.value, Value::Scalar(scalar) if cannot_be_judged(&scalar.text)) {
+                node.value = Value::Unknown;
+            }
+        }
+    }
+
     pub(super) fn first_character(&self, text: &str) -> Range<usize> {
         let start = floor_char_boundary(text, self.nodes[self.root].span.start);
         start..start + text[start..].chars().next().map_or(0, char::len_utf8)
