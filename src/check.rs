@@ -14,8 +14,9 @@ use crate::{
         binary::{self, Consumer, Verdict},
         cloud_config::header,
         config_tree::parse,
-        finding::{Code, Finding},
+        finding::{Code, Finding, Severity},
         meta_data, network_config,
+        schema::Rules,
     },
 };
 
@@ -116,15 +117,22 @@ pub struct CheckedText {
     pub name: Option<String>,
     /// The text that the findings refer to; empty if the data is not text.
     pub text: String,
-    /// The findings, in the order of the text.
+    /// The findings: about data for cloud-init errors first, each kind in the order of the text; about a config tree in that
+    /// order.
     pub findings: Vec<Finding>,
 }
 
 /// Checks a text.
 #[must_use]
 pub fn check(data: &[u8], subject: Subject, target: Option<Platform>) -> CheckedText {
+    check_by(data, subject, target, &Rules::default())
+}
+
+/// As [`check`], by other rules than the ones of the program.
+#[must_use]
+pub fn check_by(data: &[u8], subject: Subject, target: Option<Platform>, rules: &Rules) -> CheckedText {
     let mut checked = match subject {
-        Subject::UserData(layout) => check_userdata(data, layout),
+        Subject::UserData(layout) => check_userdata(data, layout, rules),
         Subject::MetaData(layout) => {
             let id = if layout == Layout::ConfigDrive { "uuid" } else { "instance-id" };
             check_text(data, |text, findings| drop(meta_data::parse(text, id, findings)))
@@ -146,7 +154,7 @@ fn must_be_read(beginning: &[u8]) -> bool {
     !binary::is_binary(beginning) || parse::looks_like_tree(beginning)
 }
 
-fn check_userdata(data: &[u8], layout: Option<Layout>) -> CheckedText {
+fn check_userdata(data: &[u8], layout: Option<Layout>, rules: &Rules) -> CheckedText {
     if parse::looks_like_tree(data) {
         let parsed = parse::parse(data);
         return CheckedText { name: None, text: parsed.text.into_owned(), findings: parsed.findings };
@@ -162,7 +170,7 @@ fn check_userdata(data: &[u8], layout: Option<Layout>) -> CheckedText {
         Verdict::Binary(finding) => return CheckedText { findings: vec![finding], ..CheckedText::default() },
     }
     let for_cloud_init = reader == Consumer::CloudInit;
-    check_text(data, |text, findings| header::check_userdata(text, for_cloud_init, findings))
+    check_text(data, |text, findings| header::check_userdata(text, for_cloud_init, rules, findings))
 }
 
 fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> CheckedText {
@@ -187,7 +195,7 @@ fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> Check
     } else {
         check(&text, &mut findings);
     }
-    findings.sort_by_key(|finding| finding.span.start);
+    findings.sort_by_key(|finding| (finding.code.severity() == Severity::Warning, finding.span.start));
     CheckedText { name: None, text, findings }
 }
 
@@ -262,7 +270,7 @@ impl Prepared {
 ///
 /// # Errors
 /// Fails if the image cannot be read.
-pub fn check_image(image: &mut Image, target: Option<Platform>) -> Result<Vec<CheckedText>> {
+pub fn check_image(image: &mut Image, target: Option<Platform>, rules: &Rules) -> Result<Vec<CheckedText>> {
     let (volume, records) = image.list()?;
     let mut about_image = CheckedText::default();
     let identifier = &volume.identifier;
@@ -295,7 +303,10 @@ pub fn check_image(image: &mut Image, target: Option<Platform>) -> Result<Vec<Ch
             continue;
         }
         let data = image.read(record, CHECKED_BYTES_MAX)?;
-        all.push(CheckedText { name: Some(record.display_path()), ..check(&data, subject, target) });
+        all.push(CheckedText {
+            name: Some(record.display_path()),
+            ..check_by(&data, subject, target, rules)
+        });
     }
     Ok(all)
 }

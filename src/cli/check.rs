@@ -14,6 +14,7 @@ use metadata_image::{
     check::{CheckedText, PLATFORMS, Platform, Subject, check, check_image},
     datasource::layout::Layout,
     image::Image,
+    userdata::schema::Rules,
 };
 
 use super::{
@@ -118,7 +119,7 @@ impl Args {
         let data = match ImageOrData::read(&self.path, self.kind.is_some())? {
             ImageOrData::Image(file) => {
                 let mut image = Image::in_file(file, &self.path)?;
-                return Ok((check_image(&mut image, self.target)?, "image".to_owned()));
+                return Ok((check_image(&mut image, self.target, &Rules::default())?, "image".to_owned()));
             }
             ImageOrData::Data(data) => data,
         };

@@ -84,8 +84,25 @@ codes! {
     YamlSyntax "yaml-syntax" Error "The data is not valid YAML."
     AliasExpansion "alias-expansion" Error "The YAML aliases expand to far more than the document contains."
     NoMapping "no-mapping" Error "The YAML is not a single mapping at the top level."
+    UnknownKey "unknown-key" Warning "cloud-init does not know a key at the top level."
+    UnexpectedKey "unexpected-key" Error "A key is not known in the mapping that it is in."
+    MissingKey "missing-key" Error "A mapping lacks a key that it must have."
+    ExclusiveKeys "exclusive-keys" Error "Keys exclude each other, or a value has two forms at once."
+    ValueType "value-type" Error "A value has a type that is not allowed for its key."
+    BadValue "bad-value" Error "A value is not one of those that are allowed for its key."
+    Unquoted "unquoted" Warning "YAML takes a value for a number, a boolean or a date, but a string is expected."
+    Deprecated "deprecated" Warning "A key or a value is deprecated."
+    TooNew "too-new" Warning "The version of --cloud-init does not know a key or a value."
+    BadAddress "bad-address" Error "A network address, prefix or mask is not valid."
+    BadMac "bad-mac" Error "A hardware address is not valid."
+    UnknownName "unknown-name" Error "A network configuration refers to an interface that it does not define."
+    DuplicateName "duplicate-name" Error "A network configuration defines an interface twice."
+    DuplicateAddress "duplicate-address" Warning "A network configuration gives the same address twice."
+    Gateway "gateway" Warning "A gateway is not in any network of its interface."
+    ScriptCrlf "script-crlf" Error "A script has lines that end with a carriage return and a newline; its first line names an interpreter that does not exist."
+    NoObject "no-object" Error "A JSON file of a config drive does not contain an object."
     NoHeader "no-header" Error "cloud-init does not recognize the first line and ignores the data."
-    Template "template" Warning "A value starts with the braces of a template, but the template header is missing."
+    Template "template" Error "A value starts with the braces of a template, but the template header is missing."
     SeedFrom "seedfrom" Warning "cloud-init replaces the user data with what it downloads from seedfrom."
     NoInstanceId "no-instance-id" Warning "The meta-data has no instance ID, which cloud-init uses to recognize a first boot."
     EmptyNetworkConfig "empty-network-config" Warning "The network configuration is empty; some versions of cloud-init fail on it."
@@ -179,6 +196,18 @@ pub fn shown_path(names: &[String]) -> Arc<str> {
     end.reverse();
     let start = &start[..floor_char_boundary(&start, HALF)];
     format!("{start}…{}", end.join("/")).into()
+}
+
+/// A path. One longer than 1024 bytes is shortened in the middle.
+#[cfg(feature = "check")]
+pub(super) fn shortened(path: &str) -> Arc<str> {
+    const HALF: usize = SHOWN_PATH_BYTES / 2;
+    if path.len() <= SHOWN_PATH_BYTES {
+        return path.into();
+    }
+    let start = &path[..floor_char_boundary(path, HALF)];
+    let end = &path[ceil_char_boundary(path, path.len() - HALF)..];
+    format!("{start}…{end}").into()
 }
 
 /// The start of the first character at or after byte `at` of `text`.

@@ -2,11 +2,17 @@
 
 use super::finding::{Code, Finding};
 
-/// Finds line ends of another system. Agents take their carriage returns for part of the lines.
+/// Finds line ends of another system. Agents take their carriage returns for part of the lines, and a system for part of the
+/// name of an interpreter.
 pub(super) fn check_line_ends(text: &str, findings: &mut Vec<Finding>) {
     if let Some(at) = text.find("\r\n") {
-        let message = "lines end with a carriage return and a newline";
-        let finding = Finding::new(Code::CarriageReturn, at..at + 1, message);
+        let finding = if text.starts_with("#!") {
+            let message = "lines of a script end with a carriage return and a newline, so it does not run";
+            Finding::new(Code::ScriptCrlf, at..at + 1, message)
+        } else {
+            let message = "lines end with a carriage return and a newline";
+            Finding::new(Code::CarriageReturn, at..at + 1, message)
+        };
         findings.push(finding.with_hint("save the file with Unix line ends"));
     }
 }

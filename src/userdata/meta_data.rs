@@ -3,10 +3,10 @@
 //! Source: cloud-init's documentation of the data sources NoCloud and ConfigDrive.
 
 use super::{
-    cloud_config::yaml::{Member, Value, check_mapping},
     finding::{Code, Finding, push_bounded},
     hostname,
     line_ends::check_line_ends,
+    yaml::{Kind, Member, NodeId, Tree, Value, check_mapping},
 };
 
 /// The part of the meta-data that an agent applies.
@@ -27,48 +27,56 @@ pub fn parse(text: &str, id: &str, findings: &mut Vec<Finding>) -> MetaData {
         findings.push(no_instance_id(id));
         return MetaData::default();
     }
-    let Some(mapping) = check_mapping(text, "meta-data", findings) else { return MetaData::default() };
-    let members = mapping.members();
-    if !members.iter().any(|member| member.key == id && !member.value.is_null()) {
+    let Some(tree) = check_mapping(text, "meta-data", findings) else { return MetaData::default() };
+    let members = tree.members(tree.root());
+    if !members.iter().any(|it| tree.string(it.key) == Some(id) && !is_null(&tree, it.value)) {
         findings.push(no_instance_id(id));
     }
     let mut meta_data = MetaData::default();
-    for Member { key, span, value } in members {
-        if key == "seedfrom" {
+    for &Member { key, value } in members {
+        let Some(name) = tree.string(key) else { continue };
+        if name == "seedfrom" {
             let message = "seedfrom makes cloud-init replace the user data with what it downloads";
-            push_bounded(findings, Finding::new(Code::SeedFrom, span.clone(), message));
+            push_bounded(findings, Finding::new(Code::SeedFrom, tree.span(key), message));
         }
-        if (key == "local-hostname" || key == "hostname")
-            && let Value::Scalar(name) = &**value
-            && let Err(why) = hostname::check(name)
+        if (name == "local-hostname" || name == "hostname")
+            && let Some(scalar) = tree.scalar(value)
+            && let Err(why) = hostname::check(&scalar.text)
         {
             let message = format!("the host name {why}");
-            push_bounded(findings, Finding::new(Code::HostName, span.clone(), message));
+            push_bounded(findings, Finding::new(Code::HostName, tree.span(key), message));
         }
-        match (key.as_ref(), &**value) {
-            (key, Value::Scalar(name)) if key == id && !value.is_null() => {
-                meta_data.instance_id = Some(name.clone().into_owned());
-            }
-            ("local-hostname", Value::Scalar(name)) if !value.is_null() => {
-                meta_data.local_hostname = Some(name.clone().into_owned());
-            }
-            ("public-keys", keys) => meta_data.public_keys = lines_of(keys),
+        let text = || tree.text(value).map(str::to_owned);
+        match name {
+            name if name == id => meta_data.instance_id = text(),
+            "local-hostname" => meta_data.local_hostname = text(),
+            "public-keys" => meta_data.public_keys = lines_of(&tree, value),
             _ => {}
         }
     }
     meta_data
 }
 
+fn is_null(tree: &Tree<'_>, node: NodeId) -> bool {
+    tree.scalar(node).is_some_and(|scalar| scalar.kind == Kind::Null)
+}
+
 /// The keys in the value of `public-keys`: text with one key a line, a list of such text, or a mapping of names to either.
-fn lines_of(keys: &Value<'_>) -> Vec<String> {
-    match keys {
-        Value::Scalar(text) if !keys.is_null() => {
-            text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+fn lines_of(tree: &Tree<'_>, keys: NodeId) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut left = vec![keys];
+    while let Some(node) = left.pop() {
+        match tree.value(node) {
+            Value::Scalar(_) => {
+                let text = tree.text(node).unwrap_or_default();
+                lines.extend(text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned));
+            }
+            Value::Sequence(items) => left.extend(items.iter().rev()),
+            Value::Mapping(members) => left.extend(members.iter().rev().map(|member| member.value)),
+            Value::Unknown => {}
         }
-        Value::Sequence(list) => list.iter().flat_map(|value| lines_of(value)).collect(),
-        Value::Mapping(members) => members.iter().flat_map(|member| lines_of(&member.value)).collect(),
-        Value::Scalar(_) | Value::Other => Vec::new(),
     }
+    lines
 }
 
 fn no_instance_id(id: &str) -> Finding {

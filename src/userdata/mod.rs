@@ -16,9 +16,13 @@ pub mod install_plan;
 mod line_ends;
 #[cfg(feature = "yaml")]
 pub mod meta_data;
-#[cfg(feature = "yaml")]
+#[cfg(feature = "check")]
 pub mod network_config;
 #[cfg(feature = "yaml")]
 pub mod pack;
+#[cfg(feature = "check")]
+pub mod schema;
 #[cfg(feature = "yaml")]
 pub mod unpack;
+#[cfg(feature = "yaml")]
+mod yaml;

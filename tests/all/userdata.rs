@@ -16,6 +16,10 @@ use crate::support::{Ran, Sandbox};
 fn inputs_below(directory: &Path, inputs: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
+        // Several documents in each, of another test.
+        if path.ends_with("schema") {
+            continue;
+        }
         if path.is_dir() {
             inputs_below(&path, inputs);
         } else if !matches!(path.extension().and_then(OsStr::to_str), Some("tree" | "findings" | "md")) {

@@ -39,7 +39,8 @@ pub(crate) const CONFINED: &[Confined] = &[
     Confined { path: "hadris_storage", rooms: &["image/"] },
     Confined { path: "tempfile", rooms: &["output/"] },
     Confined { path: "walkdir", rooms: &["userdata/pack.rs"] },
-    Confined { path: "saphyr_parser", rooms: &["userdata/cloud_config/yaml.rs"] },
+    Confined { path: "saphyr_parser", rooms: &["userdata/yaml/"] },
+    Confined { path: "regex_lite", rooms: &["userdata/schema/pattern.rs"] },
     Confined { path: "flate2", rooms: &["userdata/binary.rs"] },
     Confined { path: "sha2", rooms: &["image/", "manifest/"] },
     Confined { path: "ureq", rooms: &["provider/http.rs"] },
@@ -64,4 +65,4 @@ pub(crate) const CONFINED: &[Confined] = &[
 ];
 
 /// Crates that no public signature names: `*` stands for any end.
-pub(crate) const HIDDEN: &[&str] = &["hadris_*", "ssh_key", "regorus", "saphyr_parser", "clap"];
+pub(crate) const HIDDEN: &[&str] = &["hadris_*", "ssh_key", "regorus", "saphyr_parser", "regex_lite", "clap"];

@@ -2,10 +2,13 @@
 //!
 //! Source: cloud-init's documentation of user-data formats.
 
-use super::yaml::check_mapping;
+#[cfg(feature = "check")]
+use super::{archive, config, template};
+#[cfg(feature = "check")]
 use crate::userdata::{
     finding::{Code, Finding},
     line_ends::check_line_ends,
+    schema::Rules,
 };
 
 /// The beginnings of user data that cloud-init recognizes, in lower case.
@@ -24,7 +27,12 @@ const HEADERS: [&str; 9] = [
 /// The header of YAML.
 const CLOUD_CONFIG: &str = "#cloud-config";
 
+/// The header of a list of parts.
+#[cfg(feature = "check")]
+const ARCHIVE: &str = "#cloud-config-archive";
+
 /// Common first keys of cloud-config, by which YAML without its header is recognized.
+#[cfg(feature = "check")]
 const KEYS: [&str; 14] = [
     "apt",
     "bootcmd",
@@ -54,16 +62,17 @@ pub fn has_header(data: &[u8]) -> bool {
 
 /// Checks user data that is not a config tree. `for_cloud_init`: cloud-init reads it; otherwise any text is accepted, unless
 /// it is evidently meant for cloud-init.
-pub fn check_userdata(text: &str, for_cloud_init: bool, findings: &mut Vec<Finding>) {
+#[cfg(feature = "check")]
+pub fn check_userdata(text: &str, for_cloud_init: bool, rules: &Rules, findings: &mut Vec<Finding>) {
     if has_header(text.trim_start().as_bytes()) {
         check_line_ends(text, findings);
     }
-    let mut template = false;
+    let mut is_template = false;
     let mut at = 0;
     if let Some((first, _)) = text.split_once('\n')
         && first.trim().to_ascii_lowercase().starts_with(TEMPLATE)
     {
-        template = true;
+        is_template = true;
         at = first.len() + 1;
     }
     let body = &text[at..];
@@ -71,18 +80,20 @@ pub fn check_userdata(text: &str, for_cloud_init: bool, findings: &mut Vec<Findi
     let first = body.lines().next().unwrap_or_default();
     let lower = first.to_ascii_lowercase();
     if has_header(begins.as_bytes()) {
-        // #cloud-config-archive and #cloud-config-jsonp are lists.
         let word = begins.split_ascii_whitespace().next().unwrap_or_default();
-        if word.eq_ignore_ascii_case(CLOUD_CONFIG) && !template {
-            check_templates(text, findings);
-            check_mapping(text, "cloud-config", findings);
+        if word.eq_ignore_ascii_case(CLOUD_CONFIG) && is_template {
+            template::check(text, rules, findings);
+        } else if word.eq_ignore_ascii_case(CLOUD_CONFIG) {
+            config::check(text, rules, findings);
+        } else if word.eq_ignore_ascii_case(ARCHIVE) && !is_template {
+            archive::check(text, rules, findings);
         }
         return;
     }
     let nearly = first.starts_with('#') && lower.replace(['_', ' '], "-").contains("cloud-");
     let nearly_template = first.starts_with("##") && lower.contains("jinja");
     let meant = nearly || first.split_once(':').is_some_and(|(key, _)| KEYS.contains(&key));
-    if meant || nearly_template || (for_cloud_init || template) && !body.trim().is_empty() {
+    if meant || nearly_template || (for_cloud_init || is_template) && !body.trim().is_empty() {
         let message = "cloud-init does not recognize this line and ignores the data";
         let finding = Finding::new(Code::NoHeader, at..at + first.len(), message);
         findings.push(finding.with_hint(if nearly_template {
@@ -95,30 +106,33 @@ pub fn check_userdata(text: &str, for_cloud_init: bool, findings: &mut Vec<Findi
     }
 }
 
-/// Finds a value that starts with the braces of a template although the document has no template header. YAML takes them
-/// for a mapping.
-fn check_templates(text: &str, findings: &mut Vec<Finding>) {
-    let mut start = 0;
-    for line in text.split_inclusive('\n') {
-        let value = line.split_once(": ").map_or(line, |(_, value)| value).trim_start_matches([' ', '-']);
-        if value.starts_with("{{") {
-            let at = start + line.len() - value.len();
-            let message = "the value starts with {{, which YAML takes for a mapping";
-            let finding = Finding::new(Code::Template, at..at + 2, message);
-            findings.push(finding.with_hint(format!("make {TEMPLATE:?} the first line, or quote the value")));
-            return;
+/// Checks a part of a message or of an archive. `content_type`: what it is said to be, such as `text/cloud-config`, without
+/// parameters; text without a type is what its first line says.
+#[cfg(feature = "check")]
+pub fn check_part(text: &str, content_type: Option<&str>, rules: &Rules, findings: &mut Vec<Finding>) {
+    match content_type.map(str::to_ascii_lowercase).as_deref() {
+        Some("text/cloud-config") => config::check(text, rules, findings),
+        Some("text/cloud-config-archive") => archive::check(text, rules, findings),
+        Some(
+            "text/x-shellscript"
+            | "text/x-shellscript-per-boot"
+            | "text/x-shellscript-per-instance"
+            | "text/x-shellscript-per-once",
+        ) => check_line_ends(text, findings),
+        None | Some("text/plain" | "text/x-not-multipart" | "text/jinja2") => {
+            check_userdata(text, false, rules, findings);
         }
-        start += line.len();
+        Some(_) => {}
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "check"))]
 mod tests {
     use super::*;
 
     fn codes(text: &str, for_cloud_init: bool) -> Vec<&'static str> {
         let mut findings = Vec::new();
-        check_userdata(text, for_cloud_init, &mut findings);
+        check_userdata(text, for_cloud_init, &Rules::default(), &mut findings);
         findings.iter().map(|finding| finding.code.name()).collect()
     }
 
@@ -152,7 +166,7 @@ mod tests {
         assert_eq!(codes("#cloud-config\n- a\n", true), ["no-mapping"]);
         assert_eq!(codes("#cloud-config\na: 1\n---\nb: 2\n", true), ["no-mapping"]);
         assert_eq!(codes("#cloud-config\r\na: 1\r\n", true), ["crlf"]);
-        assert_eq!(codes("#!/bin/sh\r\n", true), ["crlf"]);
+        assert_eq!(codes("#!/bin/sh\r\n", true), ["script-crlf"]);
         assert_eq!(codes("#cloud-config\na: [1\n", true), ["yaml-syntax"]);
         assert_eq!(codes("#cloud-config\na: 1\na: 2\n", true), ["duplicate-key"]);
         assert_eq!(codes("#cloud-config\nruncmd:\n- {{ v1.x }}\n", true)[0], "template");

@@ -1,4 +1,9 @@
-//! User data for cloud-init.
+//! Data for cloud-init: its header, and what cloud-config may contain.
 
+#[cfg(feature = "check")]
+mod archive;
+#[cfg(feature = "check")]
+mod config;
 pub mod header;
-pub(super) mod yaml;
+#[cfg(feature = "check")]
+mod template;

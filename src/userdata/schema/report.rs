@@ -1,0 +1,292 @@
+//! Findings from what came of a walk.
+
+use std::{collections::HashSet, ops::Range, rc::Rc, sync::Arc};
+
+use serde_json::Value as Json;
+
+use super::{
+    Terms, Version,
+    fault::{Expected, Fault, Note, Outcome, Step},
+    nearest::nearest,
+    words::{LISTED_MAX, candidates, counted, expected, found, listed, plain, quoted},
+};
+use crate::userdata::{
+    finding::{Code, Finding, push_bounded, shortened},
+    yaml::{Member, NodeId, Tree},
+};
+
+/// How often a word is looked up for a suggestion. Further ones get none.
+const SUGGESTIONS_MAX: usize = 200;
+
+/// Where an outcome is.
+#[derive(Clone, Copy)]
+struct Place {
+    node: NodeId,
+    /// The key that the node belongs to.
+    key: Option<NodeId>,
+    /// Whether the schema is one of several for the node, so that a note is about the value and not about the key.
+    is_branch: bool,
+    /// The length of the path.
+    path: usize,
+}
+
+struct Reporter<'a, 'r> {
+    tree: &'a Tree<'a>,
+    terms: Terms<'r>,
+    known: &'a [&'a str],
+    suggestions: usize,
+    seen: HashSet<(usize, usize, &'static str)>,
+    /// The path of the outcome at hand.
+    path: String,
+    root: NodeId,
+    findings: &'a mut Vec<Finding>,
+}
+
+/// Adds the findings of an outcome. `known`: the keys that the schema names for the top.
+pub(super) fn report(
+    tree: &Tree<'_>,
+    root: NodeId,
+    path: &str,
+    outcome: &Rc<Outcome<'_>>,
+    terms: Terms<'_>,
+    known: &[&str],
+    findings: &mut Vec<Finding>,
+) {
+    let mut reporter = Reporter {
+        tree,
+        terms,
+        known,
+        suggestions: SUGGESTIONS_MAX,
+        seen: HashSet::new(),
+        path: path.to_owned(),
+        root,
+        findings,
+    };
+    if terms.top_is_open {
+        reporter.unknown_at_top();
+    }
+    let mut visited = HashSet::new();
+    let start = Place { node: root, key: None, is_branch: false, path: path.len() };
+    let mut left = vec![(Rc::clone(outcome), start, Step::Same)];
+    while let Some((outcome, mut place, step)) = left.pop() {
+        reporter.path.truncate(place.path);
+        reporter.enter(step, &mut place);
+        if !visited.insert((Rc::as_ptr(&outcome), place.is_branch)) {
+            continue;
+        }
+        reporter.at(&outcome, place);
+        left.extend(outcome.below.iter().rev().map(|(step, below)| (Rc::clone(below), place, *step)));
+    }
+}
+
+impl Reporter<'_, '_> {
+    fn enter(&mut self, step: Step, place: &mut Place) {
+        match step {
+            Step::Same => {}
+            Step::Branch => place.is_branch = true,
+            Step::Member(Member { key, value }) => {
+                *place = Place { node: value, key: Some(key), is_branch: false, path: 0 };
+                push_key(&mut self.path, self.tree.text(key).unwrap_or("~"));
+            }
+            Step::Item(number, node) => {
+                *place = Place { node, key: None, is_branch: false, path: 0 };
+                self.path += &format!("[{number}]");
+            }
+        }
+        place.path = self.path.len();
+    }
+
+    fn push(&mut self, code: Code, span: Range<usize>, message: String, hint: Option<String>) {
+        if self.seen.insert((span.start, span.end, code.name())) {
+            let path: Arc<str> = shortened(&self.path);
+            push_bounded(self.findings, Finding { code, path, span, message, hint });
+        }
+    }
+
+    /// A finding about a key in the mapping at hand.
+    fn push_at_key(&mut self, code: Code, key: NodeId, message: String, hint: Option<String>) {
+        let len = self.path.len();
+        push_key(&mut self.path, self.tree.text(key).unwrap_or("~"));
+        self.push(code, self.tree.span(key), message, hint);
+        self.path.truncate(len);
+    }
+
+    fn nearest<'k>(&mut self, word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+        self.suggestions = self.suggestions.checked_sub(1)?;
+        nearest(word, known)
+    }
+
+    /// Finds keys at the top that nothing reads.
+    fn unknown_at_top(&mut self) {
+        for member in self.tree.members(self.root) {
+            let Some(key) = self.tree.text(member.key) else { continue };
+            if self.known.contains(&key) {
+                continue;
+            }
+            let hint = self.nearest(key, self.known.iter().copied()).map(did_you_mean);
+            let message = "cloud-init does not know this key".to_owned();
+            self.push_at_key(Code::UnknownKey, member.key, message, hint);
+        }
+    }
+
+    fn at(&mut self, outcome: &Outcome<'_>, place: Place) {
+        for fault in &outcome.faults {
+            self.fault(fault, place);
+        }
+        for note in &outcome.notes {
+            self.note(note, place);
+        }
+    }
+
+    /// The span of a value; of its key if it is empty or a collection.
+    fn value_span(&self, place: Place) -> Range<usize> {
+        let span = self.tree.span(place.node);
+        match place.key {
+            Some(key) if span.is_empty() || self.tree.scalar(place.node).is_none() => self.tree.span(key),
+            _ => span,
+        }
+    }
+
+    /// The span of the key; without one that of the value.
+    fn key_span(&self, place: Place) -> Range<usize> {
+        self.tree.span(place.key.unwrap_or(place.node))
+    }
+
+    fn fault(&mut self, fault: &Fault<'_>, place: Place) {
+        let tree = self.tree;
+        let text = tree.text(place.node).unwrap_or_default();
+        let differs = |all: &[_]| format!("expected {}, found {}", expected(all), found(tree, place.node));
+        match fault {
+            Fault::Type(all) => {
+                let is_string = tree.string(place.node).is_some();
+                let words = candidates(all);
+                let hint = if is_string && words.contains(&text) {
+                    Some("remove the quotes".to_owned())
+                } else if is_string {
+                    self.nearest(text, words).map(did_you_mean)
+                } else {
+                    None
+                };
+                self.push(Code::ValueType, self.value_span(place), differs(all), hint);
+            }
+            Fault::Unquoted(all) => {
+                let hint = format!("put it in quotes: \"{text}\"");
+                self.push(Code::Unquoted, self.value_span(place), differs(all), Some(hint));
+            }
+            Fault::Value(all) => {
+                let hint = self.nearest(text, candidates(all)).map(did_you_mean);
+                self.push(Code::BadValue, self.value_span(place), differs(all), hint);
+            }
+            Fault::Twice(item) => {
+                let message = format!("this item occurs twice: {}", found(tree, *item));
+                self.push(Code::BadValue, tree.span(*item), message, None);
+            }
+            Fault::UnknownKey(key, schema) => self.unknown_key(*key, schema, place),
+            Fault::MissingKey(keys, needed_by) => {
+                let names: Vec<_> = keys.iter().map(|key| quoted(key)).collect();
+                let mut message = match &*names {
+                    [name] => format!("the key {name} is missing"),
+                    names => format!("one of the keys {} is missing", listed(names, "or")),
+                };
+                if let Some(key) = needed_by {
+                    message += &format!(", which {} needs", quoted(key));
+                }
+                self.push(Code::MissingKey, self.key_span(place), message, None);
+            }
+            Fault::Excluded(keys) => {
+                let names: Vec<_> = keys.iter().map(|key| quoted(key)).collect();
+                let message = match &*names {
+                    [name] => format!("the key {name} is not allowed here"),
+                    names => format!("the keys {} exclude each other", listed(names, "and")),
+                };
+                self.push(Code::ExclusiveKeys, self.key_span(place), message, None);
+            }
+            Fault::Forbidden => {
+                let message = "this is not allowed here".to_owned();
+                self.push(Code::BadValue, self.key_span(place), message, None);
+            }
+            Fault::Ambiguous => {
+                let message = "this has more than one of the forms of which it must have one".to_owned();
+                self.push(Code::ExclusiveKeys, self.key_span(place), message, None);
+            }
+        }
+    }
+
+    fn unknown_key(&mut self, key: NodeId, schema: &Json, place: Place) {
+        let tree = self.tree;
+        let is_top = place.node == self.root && self.terms.top_is_open;
+        let text = tree.text(key).unwrap_or("~");
+        if is_top {
+            return;
+        }
+        let known: Vec<_> = schema
+            .get("properties")
+            .and_then(Json::as_object)
+            .into_iter()
+            .flatten()
+            .filter(|(_, schema)| schema.get("deprecated") != Some(&Json::Bool(true)))
+            .map(|(key, _)| key.as_str())
+            .collect();
+        let hint = match self.nearest(text, known.iter().copied()) {
+            _ if tree.string(key).is_none() && known.contains(&text) => {
+                Some(format!("put it in quotes: \"{text}\""))
+            }
+            Some(nearest) => Some(did_you_mean(nearest)),
+            None if known.is_empty() || known.len() > LISTED_MAX => None,
+            None => {
+                let names: Vec<_> = known.iter().map(|key| quoted(key)).collect();
+                Some(format!("known here: {}", listed(&names, "and")))
+            }
+        };
+        self.push_at_key(Code::UnexpectedKey, key, "this key is not known here".to_owned(), hint);
+    }
+
+    fn note(&mut self, note: &Note<'_>, place: Place) {
+        let version = |text: &str| text.parse::<Version>().ok();
+        let (span, what) = match place.key {
+            Some(key) if !place.is_branch => {
+                (self.tree.span(key), format!("the key {}", quoted(self.tree.text(key).unwrap_or("~"))))
+            }
+            _ => (self.value_span(place), "this value".to_owned()),
+        };
+        match *note {
+            Note::Deprecated { since, instead, sentence } => {
+                if let (Some(reader), Some(since)) = (self.terms.version, since.and_then(version))
+                    && reader < since
+                {
+                    return;
+                }
+                let since = since.map(|since| format!(" since cloud-init {since}")).unwrap_or_default();
+                let message = format!("{what} is deprecated{since}");
+                let hint = instead.map(|it| format!("use {}", plain(it))).or(sentence.map(str::to_owned));
+                self.push(Code::Deprecated, span, message, hint);
+            }
+            Note::NewSince(since) => {
+                if let (Some(reader), Some(new)) = (self.terms.version, version(since))
+                    && reader < new
+                {
+                    let message =
+                        format!("cloud-init {reader} does not know {what}, which is new in {since}");
+                    self.push(Code::TooNew, span, message, None);
+                }
+            }
+        }
+    }
+}
+
+/// Adds a key to a path.
+pub(super) fn push_key(path: &mut String, key: &str) {
+    if !path.is_empty() {
+        path.push('.');
+    }
+    let is_plain = |it: char| !it.is_whitespace() && !it.is_control() && !matches!(it, '.' | '[' | ']' | '"');
+    if !key.is_empty() && key.chars().all(is_plain) {
+        path.push_str(key);
+    } else {
+        *path += &format!("{key:?}");
+    }
+}
+
+fn did_you_mean(word: &str) -> String {
+    format!("did you mean {word:?}?")
+}

@@ -1,0 +1,152 @@
+//! What is expected and what was found, in words.
+
+use serde_json::Value as Json;
+
+use super::fault::Expected;
+use crate::userdata::{
+    finding::floor_char_boundary,
+    yaml::{Kind, NodeId, Tree, Value},
+};
+
+/// How much of a text a message shows, in bytes.
+const SHOWN_BYTES: usize = 60;
+
+/// How many values or keys a message lists.
+pub(super) const LISTED_MAX: usize = 12;
+
+/// A text in quotes, cut to a length that a message has room for.
+pub(super) fn quoted(text: &str) -> String {
+    let end = floor_char_boundary(text, SHOWN_BYTES);
+    if end < text.len() { format!("{:?}…", &text[..end]) } else { format!("{text:?}") }
+}
+
+/// Words with commas, and `or` or `and` before the last.
+pub(super) fn listed(words: &[String], last: &str) -> String {
+    match words {
+        [] => String::new(),
+        [word] => word.clone(),
+        [words @ .., word] => format!("{} {last} {word}", words.join(", ")),
+    }
+}
+
+/// What is expected, in words.
+pub(super) fn expected(all: &[Expected<'_>]) -> String {
+    if let Some(Expected::Words(words)) = all.first() {
+        return plain(words);
+    }
+    let mut words = Vec::new();
+    for expected in all {
+        for word in words_of(*expected) {
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+    }
+    if words.len() > LISTED_MAX {
+        words.truncate(LISTED_MAX);
+        words.push("another value".to_owned());
+    }
+    listed(&words, "or")
+}
+
+fn words_of(expected: Expected<'_>) -> Vec<String> {
+    let counted = |words: &str, count: u64, what: &str| {
+        vec![format!("{words} {count} {what}{}", if count == 1 { "" } else { "s" })]
+    };
+    match expected {
+        Expected::Type(name) => vec![type_words(name).to_owned()],
+        Expected::OneOf(values) => values.iter().map(json_words).collect(),
+        Expected::Constant(value) => vec![json_words(value)],
+        Expected::Pattern(pattern) => vec![format!("text that matches the pattern {}", quoted(pattern))],
+        Expected::Words(words) => vec![plain(words)],
+        Expected::Date => vec!["a date such as 2024-12-31".to_owned()],
+        Expected::AtLeast(limit) => vec![format!("a number of at least {limit}")],
+        Expected::AtMost(limit) => vec![format!("a number of at most {limit}")],
+        Expected::Least(count, what) => counted("at least", count, what),
+        Expected::Most(count, what) => counted("at most", count, what),
+    }
+}
+
+/// Words of a schema, which has backquotes around names and values.
+pub(super) fn plain(words: &str) -> String {
+    words.replace('`', "\"")
+}
+
+fn type_words(name: &str) -> &'static str {
+    match name {
+        "string" => "a string",
+        "integer" => "an integer",
+        "number" => "a number",
+        "boolean" => "true or false",
+        "array" => "a list",
+        "object" => "a mapping",
+        "null" => "nothing",
+        _ => "another type",
+    }
+}
+
+fn json_words(json: &Json) -> String {
+    match json {
+        Json::String(text) => quoted(text),
+        Json::Null => "nothing".to_owned(),
+        json => json.to_string(),
+    }
+}
+
+/// What a node is, in words.
+pub(super) fn found(tree: &Tree<'_>, node: NodeId) -> String {
+    let scalar = match tree.value(node) {
+        Value::Unknown => return "something else".to_owned(),
+        Value::Mapping(members) if members.is_empty() => return "an empty mapping".to_owned(),
+        Value::Mapping(_) => return "a mapping".to_owned(),
+        Value::Sequence(items) if items.is_empty() => return "an empty list".to_owned(),
+        Value::Sequence(_) => return "a list".to_owned(),
+        Value::Scalar(scalar) => scalar,
+    };
+    let written = |shown: String, what: &str| {
+        if shown == scalar.text {
+            format!("{what} {shown}")
+        } else {
+            format!("{what} {shown} (written {})", quoted(&scalar.text).trim_matches('"'))
+        }
+    };
+    match scalar.kind {
+        Kind::Null => "nothing".to_owned(),
+        Kind::Boolean(value) => written(value.to_string(), "the boolean"),
+        Kind::Integer(value) => written(value.to_string(), "the number"),
+        Kind::Float(value) => written(value.to_string(), "the number"),
+        Kind::String => format!("the string {}", quoted(&scalar.text)),
+        Kind::Binary => "binary data".to_owned(),
+        Kind::Date => written(scalar.text.to_string(), "the date"),
+        Kind::Timestamp => written(scalar.text.to_string(), "the time"),
+    }
+}
+
+/// How many there are of something that has too few or too many.
+pub(super) fn counted(tree: &Tree<'_>, node: NodeId) -> String {
+    match tree.value(node) {
+        Value::Mapping(members) if !members.is_empty() => members.len().to_string(),
+        Value::Sequence(items) if !items.is_empty() => items.len().to_string(),
+        Value::Scalar(scalar) => scalar.text.chars().count().to_string(),
+        _ => "none".to_owned(),
+    }
+}
+
+/// The values that a text could have been meant to be.
+pub(super) fn candidates<'s>(all: &[Expected<'s>]) -> Vec<&'s str> {
+    let mut words = Vec::new();
+    for expected in all {
+        match expected {
+            Expected::OneOf(values) => words.extend(values.iter().filter_map(Json::as_str)),
+            Expected::Constant(value) => words.extend(value.as_str()),
+            Expected::Type("boolean") => words.extend(["true", "false"]),
+            _ => {}
+        }
+        if let Expected::OneOf(values) = expected
+            && values.iter().any(Json::is_boolean)
+        {
+            words.extend(["true", "false"]);
+        }
+    }
+    words
+}
