@@ -1,6 +1,10 @@
 //! The documents in testdata/userdata/schema, whose README.md says how they are written.
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use metadata_image::userdata::finding::Code;
+
+use super::opinion::Found;
 
 /// What a document says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +24,8 @@ pub(super) struct Document {
     pub(super) name: String,
     pub(super) text: String,
     pub(super) verdict: Verdict,
+    /// Kind and path of what is to be found.
+    expected: BTreeSet<(String, String)>,
 }
 
 pub(super) fn documents() -> impl Iterator<Item = Document> {
@@ -34,7 +40,9 @@ pub(super) fn documents() -> impl Iterator<Item = Document> {
         texts.into_iter().enumerate().map(move |(at, text)| {
             let name = format!("{file}, document {}", at + 1);
             let verdict = verdict(&text).unwrap_or_else(|| panic!("{name} does not say what it is"));
-            Document { name, text: format!("#cloud-config\n{text}"), verdict }
+            let expected =
+                text.lines().map_while(|line| line.strip_prefix("# ")).filter_map(expectation).collect();
+            Document { name, text: format!("#cloud-config\n{text}\n"), verdict, expected }
         })
     })
 }
@@ -46,5 +54,46 @@ fn verdict(text: &str) -> Option<Verdict> {
         line if line.starts_with("deprecated ") => Some(Verdict::Deprecated),
         line if line.starts_with("invalid ") && line.contains(": ") => Some(Verdict::Invalid),
         _ => None,
+    }
+}
+
+/// Kind and path that a comment announces.
+fn expectation(comment: &str) -> Option<(String, String)> {
+    let (verdict, rest) = comment.split_once(' ')?;
+    let (kind, path) = match verdict {
+        "deprecated" => ("deprecated", rest),
+        "invalid" => rest.rsplit_once(": ").map(|(path, kind)| (kind, path))?,
+        _ => return None,
+    };
+    // A mapping lacks a key, so the finding is about the mapping.
+    let path = match kind {
+        "missing" => path.rsplit_once('.').map_or("", |(parent, _)| parent),
+        _ => path,
+    };
+    Some((kind.to_owned(), path.to_owned()))
+}
+
+/// The kind of a document's comment that a finding belongs to.
+fn kind(code: Code) -> &'static str {
+    match code {
+        Code::Deprecated => "deprecated",
+        Code::MissingKey => "missing",
+        Code::UnknownKey | Code::UnexpectedKey => "unknown",
+        Code::ValueType | Code::Unquoted => "type",
+        Code::BadValue => "value",
+        _ => code.name(),
+    }
+}
+
+impl Document {
+    /// What should have been found and was not, and what was found besides.
+    pub(super) fn differences(&self, findings: &[Found]) -> Vec<String> {
+        let found: BTreeSet<_> =
+            findings.iter().map(|found| (kind(found.code).to_owned(), found.path.clone())).collect();
+        if found == self.expected && found.len() == findings.len() {
+            return Vec::new();
+        }
+        let findings: Vec<_> = findings.iter().map(Found::to_string).collect();
+        vec![format!("{}: {:?} expected, found:\n    {}", self.name, self.expected, findings.join("\n    "))]
     }
 }

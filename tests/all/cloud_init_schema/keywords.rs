@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use super::second_opinion::SCHEMA;
+use super::opinion::SCHEMA;
 
 const KEYWORDS: &[&str] = &[
     "$ref",
