@@ -10,6 +10,7 @@ mod attach;
 mod batch;
 mod bounded;
 mod check;
+mod cloud_init_schema;
 mod create;
 mod extract;
 mod foreign;

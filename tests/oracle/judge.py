@@ -1,17 +1,16 @@
 """Judges cloud configurations and network configurations as cloud-init's `schema` command does, many in one process.
 
-    judge.py VERSION        VERSION: new or old, below target/cloud-init
-
 One JSON string a line comes in, which is a document, and one object a line goes out:
 
-    {"accepted": bool, "errors": [[path, message], ...], "deprecations": [[path, message], ...]}
+    {"accepted": bool, "errors": [[path, message], ...], "deprecations": [[path, message], ...], "value": ...}
 
-A document that begins with "#network-config" is judged as a network configuration, any other as a cloud-config. Steps are
+The value is the document as cloud-init reads it, and null where JSON cannot express it. A document that begins with "#network-config" is judged as a network configuration, any other as a cloud-config. Steps are
 those of cloudinit.config.schema.validate_cloudconfig_file, without its files.
 """
 
 import json
 import logging
+import math
 import os
 import sys
 
@@ -25,43 +24,40 @@ from cloudinit.config import schema as cloudinit  # noqa: E402
 class Judge:
     def __init__(self):
         # get_schema reads the file anew each time.
-        self.newest = hasattr(cloudinit, "SchemaType")
-        self.schemas = {}
-
-    def schema(self, kind):
-        if kind not in self.schemas:
-            self.schemas[kind] = cloudinit.get_schema(kind) if self.newest else cloudinit.get_schema()
-        return self.schemas[kind]
+        kinds = cloudinit.SchemaType
+        self.schemas = {
+            kind: cloudinit.get_schema(kind)
+            for kind in (kinds.CLOUD_CONFIG, kinds.NETWORK_CONFIG_V1, kinds.NETWORK_CONFIG_V2)
+        }
 
     def judge(self, text):
+        """What is wrong, what is deprecated, and the value."""
         try:
-            load = yaml.safe_load if self.newest else safeyaml.load
-            document = load(text)
+            document = yaml.safe_load(text)
         except (yaml.YAMLError, ValueError) as error:
-            return [["", f"YAML: {error}"]], []
+            return [["", f"YAML: {error}"]], [], None
         if not isinstance(document, dict):
-            return [["", "not a mapping"]], []
-        options = {}
-        kind = None
-        if self.newest:
-            kind = cloudinit.SchemaType.CLOUD_CONFIG
-            if text.startswith("#network-config"):
-                version = cloudinit.network_schema_version(document)
-                kind = {
-                    1: cloudinit.SchemaType.NETWORK_CONFIG_V1,
-                    2: cloudinit.SchemaType.NETWORK_CONFIG_V2,
-                }.get(version)
-                if kind is None:
-                    return [["version", f"version {version}"]], []
-            options["schema_type"] = kind
+            return [["", "not a mapping"]], [], None
+        kind = cloudinit.SchemaType.CLOUD_CONFIG
+        if text.startswith("#network-config"):
+            version = cloudinit.network_schema_version(document)
+            kinds = {1: cloudinit.SchemaType.NETWORK_CONFIG_V1, 2: cloudinit.SchemaType.NETWORK_CONFIG_V2}
+            if version not in kinds:
+                return [["version", f"version {version}"]], [], None
+            kind = kinds[version]
         try:
-            cloudinit.validate_cloudconfig_schema(document, self.schema(kind), strict=True, **options)
+            value = plain(document)
+        except ValueError:
+            value = None
+        try:
+            cloudinit.validate_cloudconfig_schema(document, self.schemas[kind], schema_type=kind, strict=True)
         except cloudinit.SchemaValidationError as error:
-            return [list(e) for e in error.schema_errors or []], [list(e) for e in error.schema_deprecations or []]
+            errors, deprecations = error.schema_errors or [], error.schema_deprecations or []
+            return [list(e) for e in errors], [list(e) for e in deprecations], value
         except TypeError:
             # It sorts what it finds by path, and an index cannot be compared with a key.
-            return self.unsorted(document, self.schema(kind))
-        return [], []
+            return *self.unsorted(document, self.schemas[kind]), value
+        return [], [], value
 
     @staticmethod
     def unsorted(document, schema):
@@ -73,14 +69,29 @@ class Judge:
         return found[False], found[True]
 
 
+def plain(value):
+    """The value as JSON has it. Bytes are strings, as they are for cloud-init."""
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else json.dumps(plain(key)): plain(of) for key, of in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(of) for of in value]
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    raise ValueError(type(value))
+
+
 def main():
     judge = Judge()
     # cloud-init prints as well.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     for line in sys.stdin:
-        errors, deprecations = judge.judge(json.loads(line))
-        answer = {"accepted": not errors, "errors": errors, "deprecations": deprecations}
+        errors, deprecations, value = judge.judge(json.loads(line))
+        answer = {"accepted": not errors, "errors": errors, "deprecations": deprecations, "value": value}
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

@@ -1,0 +1,129 @@
+//! Cloud configurations beside cloud-init's own `schema` command, which `scripts/get-cloud-init` unpacks.
+
+mod documents;
+mod judge;
+mod keywords;
+mod mutation;
+mod opinion;
+mod tree;
+
+use std::{collections::BTreeMap, env, fs};
+
+use documents::{Document, Verdict, documents};
+use judge::Judge;
+use mutation::mutate;
+use opinion::{Opinion, SecondOpinion};
+use tree::Tree;
+
+use crate::signers::{Random, SEED};
+
+/// How often a valid document is changed.
+const MUTATIONS: usize = 4_000;
+
+/// The least part of what cloud-init rejects that must have a finding, in percent.
+const FOUND_MIN: usize = 95;
+
+/// Where an error of ours stays although cloud-init's schema accepts the document, by the start of the error, and why.
+const EXCEPTIONS: &[(&str, &str)] = &[];
+
+#[test]
+fn documents_are_what_they_say() {
+    let mut faults = Vec::new();
+    for document in documents() {
+        let opinion = Opinion::of(&document.text);
+        faults.extend(document.differences(&opinion.findings));
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+#[ignore = "needs cloud-init"]
+fn documents_are_what_cloud_init_says() {
+    let mut judge = Judge::new();
+    let second = SecondOpinion::new();
+    for Document { name, text, verdict, .. } in documents() {
+        let judged = judge.ask(&text);
+        let accepted = matches!(verdict, Verdict::Valid | Verdict::Deprecated);
+        assert_eq!(judged.accepted, accepted, "{name}: {:?}", judged.errors);
+        assert_eq!(verdict == Verdict::Deprecated, !judged.deprecations.is_empty(), "{name}: deprecations");
+        if let Some(value) = judged.value {
+            assert_eq!(verdict == Verdict::Invalid, !second.is_valid(&value), "{name}: second opinion");
+        }
+    }
+}
+
+/// What cloud-init's package has for people to start from.
+#[test]
+#[ignore = "needs cloud-init"]
+fn nothing_is_wrong_with_the_examples_of_cloud_init() {
+    let mut judge = Judge::new();
+    let mut count = 0;
+    for entry in fs::read_dir(Judge::examples()).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        if text.starts_with("#cloud-config\n") && judge.ask(&text).accepted {
+            let opinion = Opinion::of(&text);
+            assert!(!opinion.has_errors() && !opinion.rejects(), "{}: {opinion:?}", path.display());
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count} examples");
+}
+
+#[test]
+#[ignore = "needs cloud-init"]
+fn mutations_are_found_where_cloud_init_rejects_them() {
+    let seed = env::var("SEED").ok().map_or(SEED, |seed| seed.parse().unwrap());
+    let mutations = env::var("MUTATIONS").ok().map_or(MUTATIONS, |count| count.parse().unwrap());
+    println!("SEED={seed} MUTATIONS={mutations}");
+    let mut random = Random::new(seed);
+    let mut judge = Judge::new();
+    let second = SecondOpinion::new();
+    let valid: Vec<_> = documents()
+        .filter(|document| matches!(document.verdict, Verdict::Valid | Verdict::Deprecated))
+        .map(|document| (document.name, Tree::from(&judge.ask(&document.text).value.unwrap())))
+        .collect();
+
+    let [mut accepted, mut rejected, mut found] = [0; 3];
+    let mut faults = Vec::new();
+    let mut misses = BTreeMap::<_, usize>::new();
+    for _ in 0..mutations {
+        let (name, tree) = &valid[random.below(valid.len())];
+        let mut tree = tree.clone();
+        let mut kind = mutate(&mut tree, &valid, &mut random);
+        if random.once_in(4) {
+            kind = mutate(&mut tree, &valid, &mut random);
+        }
+        let text = tree.to_yaml();
+        let judged = judge.ask(&text);
+        let opinion = Opinion::of(&text);
+        if let Some(value) = judged.value
+            && second.is_valid(&value) == opinion.rejects()
+        {
+            faults.push(format!("another second opinion: {name}, {kind}: {opinion:?}\n{text}"));
+        }
+        if judged.accepted {
+            accepted += 1;
+            if opinion.has_errors_besides(EXCEPTIONS) {
+                faults.push(format!("a false alarm: {name}, {kind}: {opinion:?}\n{text}"));
+            }
+        } else {
+            rejected += 1;
+            found += usize::from(!opinion.findings.is_empty());
+            if opinion.findings.is_empty() {
+                // One error of cloud-init may list all modules.
+                let errors: String = judged.errors.join("; ").chars().take(300).collect();
+                *misses.entry(format!("{name}, {kind}: {errors}")).or_default() += 1;
+            }
+        }
+    }
+
+    println!("cloud-init accepts {accepted} and rejects {rejected}, of which {found} have a finding");
+    let mut misses: Vec<_> = misses.into_iter().collect();
+    misses.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    for (miss, count) in misses.iter().take(20) {
+        println!("missed {count} times: {miss}");
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    assert!(accepted > 0 && found * 100 >= rejected * FOUND_MIN, "{found} of {rejected}");
+}

@@ -1,0 +1,85 @@
+//! What `metadata check` says of a document, and a second opinion on its schema.
+
+use jsonschema::Validator;
+use metadata_image::{
+    check::{Subject, check},
+    datasource::layout::Layout,
+    userdata::finding::{Code, Severity},
+};
+use serde_json::Value;
+
+pub(super) const SCHEMA: &str = include_str!("../../../src/userdata/cloud_config/schema.json");
+
+/// What a document that does not fit the schema may be told.
+const BY_SCHEMA: &[Code] = &[
+    Code::UnknownKey,
+    Code::UnexpectedKey,
+    Code::MissingKey,
+    Code::ExclusiveKeys,
+    Code::ValueType,
+    Code::BadValue,
+    Code::Unquoted,
+];
+
+/// A finding about a document.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) code: Code,
+    pub(super) path: String,
+    pub(super) message: String,
+}
+
+/// The findings about one document.
+#[derive(Debug)]
+pub(super) struct Opinion {
+    pub(super) findings: Vec<Found>,
+}
+
+impl Opinion {
+    /// What the library finds. Each finding is about something in the text.
+    pub(super) fn of(text: &str) -> Self {
+        let checked = check(text.as_bytes(), Subject::UserData(Some(Layout::NoCloud)), None);
+        let findings = checked.findings.into_iter().map(|finding| {
+            assert!(checked.text.get(finding.span.clone()).is_some(), "{finding:?} about\n{text}");
+            Found { code: finding.code, path: finding.path.to_string(), message: finding.message }
+        });
+        Self { findings: findings.collect() }
+    }
+
+    pub(super) fn has_errors(&self) -> bool {
+        self.has_errors_besides(&[])
+    }
+
+    pub(super) fn has_errors_besides(&self, exceptions: &[(&str, &str)]) -> bool {
+        let mut errors = self.findings.iter().filter(|found| found.code.severity() == Severity::Error);
+        errors.any(|found| !exceptions.iter().any(|(start, _)| found.to_string().starts_with(start)))
+    }
+
+    /// Whether the document does not fit the schema.
+    pub(super) fn rejects(&self) -> bool {
+        self.findings.iter().any(|found| BY_SCHEMA.contains(&found.code))
+    }
+}
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}: {}", self.path, self.code.name(), self.message)
+    }
+}
+
+/// Our schema as the crate `jsonschema` applies it.
+pub(super) struct SecondOpinion {
+    validator: Validator,
+}
+
+impl SecondOpinion {
+    pub(super) fn new() -> Self {
+        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
+        Self { validator }
+    }
+
+    pub(super) fn is_valid(&self, value: &Value) -> bool {
+        self.validator.is_valid(value)
+    }
+}
