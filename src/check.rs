@@ -273,7 +273,19 @@ impl Prepared {
 ///
 /// # Errors
 /// Fails if the image cannot be read.
-pub fn check_image(image: &mut Image, target: Option<Platform>, rules: &Rules) -> Result<Vec<CheckedText>> {
+pub fn check_image(image: &mut Image, target: Option<Platform>) -> Result<Vec<CheckedText>> {
+    check_image_by(image, target, &Rules::default())
+}
+
+/// As [`check_image`], by other rules than the ones of the program.
+///
+/// # Errors
+/// Fails if the image cannot be read.
+pub fn check_image_by(
+    image: &mut Image,
+    target: Option<Platform>,
+    rules: &Rules,
+) -> Result<Vec<CheckedText>> {
     let (volume, records) = image.list()?;
     let mut about_image = CheckedText::default();
     let identifier = &volume.identifier;

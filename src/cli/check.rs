@@ -13,7 +13,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use metadata_image::{
-    check::{CheckedText, PLATFORMS, Platform, Subject, check_by, check_image},
+    check::{CheckedText, PLATFORMS, Platform, Subject, check_by, check_image_by},
     datasource::layout::Layout,
     image::Image,
     userdata::schema::{Rules, SCHEMA_BYTES_MAX, Schema, Version},
@@ -156,7 +156,7 @@ impl Args {
         let data = match ImageOrData::read(&self.path, self.kind.is_some())? {
             ImageOrData::Image(file) => {
                 let mut image = Image::in_file(file, &self.path)?;
-                return Ok((check_image(&mut image, self.target, &rules)?, "image".to_owned()));
+                return Ok((check_image_by(&mut image, self.target, &rules)?, "image".to_owned()));
             }
             ImageOrData::Data(data) => data,
         };

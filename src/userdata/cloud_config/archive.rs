@@ -80,8 +80,12 @@ struct Places {
 impl Places {
     fn of(text: &str, whole: Range<usize>, content: &str) -> Self {
         let mut lines = Vec::new();
-        let mut around = text[whole.start..].split_inclusive('\n');
-        let mut at = whole.start + around.next().map_or(0, str::len);
+        // The parser says where the content begins, or where the line with the bar does.
+        let mut at = text[..whole.start].rfind('\n').map_or(0, |end| end + 1);
+        let mut around = text[at..].split_inclusive('\n');
+        if text[whole.start..].starts_with(['|', '>', '"', '\'']) {
+            at += around.next().map_or(0, str::len);
+        }
         let mut inner = 0;
         for line in content.split_inclusive('\n') {
             let Some(outer) = around.next() else { break };

@@ -296,7 +296,9 @@ pub(in crate::userdata) fn push_key(path: &mut String, key: &str) {
     if !key.is_empty() && key.chars().all(is_plain) {
         path.push_str(key);
     } else {
-        path.push_str(&format!("{key:?}"));
+        path.push('"');
+        path.extend(key.chars().flat_map(char::escape_debug));
+        path.push('"');
     }
 }
 
