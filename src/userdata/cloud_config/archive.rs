@@ -4,15 +4,16 @@
 
 use std::ops::Range;
 
-use super::header::check_part;
 use crate::userdata::{
     finding::{Code, Finding, push_bounded},
-    schema::Rules,
     yaml::{Kind, NodeId, Tree, Value, check_document},
 };
 
+/// Checks the text of a part with its content type, if it has one.
+pub(super) type CheckPart<'c> = &'c dyn Fn(&str, Option<&str>, &mut Vec<Finding>);
+
 /// Checks an archive.
-pub(super) fn check(text: &str, rules: &Rules, findings: &mut Vec<Finding>) {
+pub(super) fn check(text: &str, check_part: CheckPart<'_>, findings: &mut Vec<Finding>) {
     let Some(tree) = check_document(text, "an archive", findings) else { return };
     if !matches!(tree.value(tree.root()), Value::Sequence(_) | Value::Unknown) {
         let message = "an archive must be a list of parts";
@@ -20,7 +21,7 @@ pub(super) fn check(text: &str, rules: &Rules, findings: &mut Vec<Finding>) {
         return;
     }
     for (number, &item) in tree.items(tree.root()).iter().enumerate() {
-        check_item(text, &tree, number, item, rules, findings);
+        check_item(text, &tree, number, item, check_part, findings);
     }
 }
 
@@ -29,7 +30,7 @@ fn check_item(
     tree: &Tree<'_>,
     number: usize,
     item: NodeId,
-    rules: &Rules,
+    check_part: CheckPart<'_>,
     findings: &mut Vec<Finding>,
 ) {
     let wrong = |node: NodeId, message: &str| Finding {
@@ -58,7 +59,7 @@ fn check_item(
         return;
     }
     let mut inner = Vec::new();
-    check_part(&scalar.text, content_type, rules, &mut inner);
+    check_part(&scalar.text, content_type, &mut inner);
     let places = Places::of(text, tree.span(content), &scalar.text);
     for finding in inner {
         let path = match &*finding.path {

@@ -86,7 +86,7 @@ pub fn check_userdata(text: &str, for_cloud_init: bool, rules: &Rules, findings:
         } else if word.eq_ignore_ascii_case(CLOUD_CONFIG) {
             config::check(text, rules, findings);
         } else if word.eq_ignore_ascii_case(ARCHIVE) && !is_template {
-            archive::check(text, rules, findings);
+            check_archive(text, rules, findings);
         }
         return;
     }
@@ -106,13 +106,26 @@ pub fn check_userdata(text: &str, for_cloud_init: bool, rules: &Rules, findings:
     }
 }
 
+/// Checks an archive. Archives within it are not looked into, so that nothing nests.
+#[cfg(feature = "check")]
+fn check_archive(text: &str, rules: &Rules, findings: &mut Vec<Finding>) {
+    let check_inner = |text: &str, content_type: Option<&str>, findings: &mut Vec<Finding>| {
+        let is = |name: &str| name.eq_ignore_ascii_case("text/cloud-config-archive");
+        let word = text.split_ascii_whitespace().next().unwrap_or_default();
+        if !content_type.is_some_and(is) && !word.eq_ignore_ascii_case(ARCHIVE) {
+            check_part(text, content_type, rules, findings);
+        }
+    };
+    archive::check(text, &check_inner, findings);
+}
+
 /// Checks a part of a message or of an archive. `content_type`: what it is said to be, such as `text/cloud-config`, without
 /// parameters; text without a type is what its first line says.
 #[cfg(feature = "check")]
 pub fn check_part(text: &str, content_type: Option<&str>, rules: &Rules, findings: &mut Vec<Finding>) {
     match content_type.map(str::to_ascii_lowercase).as_deref() {
         Some("text/cloud-config") => config::check(text, rules, findings),
-        Some("text/cloud-config-archive") => archive::check(text, rules, findings),
+        Some("text/cloud-config-archive") => check_archive(text, rules, findings),
         Some(
             "text/x-shellscript"
             | "text/x-shellscript-per-boot"
