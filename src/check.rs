@@ -196,15 +196,15 @@ pub fn check_whole(
         Subject::VendorData(layout) => check_userdata(data, Some(layout), rules),
         Subject::MetaData(Layout::ConfigDrive) => vec![check_text(data, |text, findings| {
             if json_document::check_object(text, "meta_data.json", findings) {
-                meta_data::parse(text, "uuid", findings);
+                meta_data::check_config_drive(text, findings);
             }
         })],
-        Subject::MetaData(_) => {
-            vec![check_text(data, |text, findings| drop(meta_data::parse(text, "instance-id", findings)))]
-        }
+        Subject::MetaData(_) => vec![check_text(data, meta_data::check_nocloud)],
         Subject::NetworkConfig => vec![check_text(data, network_config::check)],
         Subject::NetworkData => vec![check_text(data, |text, findings| {
-            json_document::check_object(text, "network_data.json", findings);
+            if json_document::check_object(text, "network_data.json", findings) {
+                meta_data::check_network_data(text, findings);
+            }
         })],
     };
     if let (Some(target), Subject::UserData(_)) = (target, subject)
@@ -338,12 +338,10 @@ impl PreparedFile {
 
     /// The files of a layout that are checked.
     fn of_layout(layout: Layout) -> impl Iterator<Item = Self> {
-        let network =
-            if layout == Layout::ConfigDrive { Subject::NetworkData } else { Subject::NetworkConfig };
         let files = [
             (Some(layout.userdata_name()), Subject::UserData(Some(layout))),
             (layout.metadata_name(), Subject::MetaData(layout)),
-            (layout.network_config_name(), network),
+            (layout.network_config_name(), network_subject(layout)),
             (layout.vendor_data_name(), Subject::VendorData(layout)),
         ];
         let file = |(name, subject): (Option<_>, _)| Some(Self { name: name?, subject, source: None });
@@ -422,7 +420,19 @@ impl Prepared {
 ///
 /// # Errors
 /// Fails if the image cannot be read.
-pub fn check_image(image: &mut Image, target: Option<Platform>, rules: &Rules) -> Result<Vec<CheckedText>> {
+pub fn check_image(image: &mut Image, target: Option<Platform>) -> Result<Vec<CheckedText>> {
+    check_image_by(image, target, &Rules::default())
+}
+
+/// As [`check_image`], by other rules than the ones of the program.
+///
+/// # Errors
+/// Fails if the image cannot be read.
+pub fn check_image_by(
+    image: &mut Image,
+    target: Option<Platform>,
+    rules: &Rules,
+) -> Result<Vec<CheckedText>> {
     let (volume, records) = image.list()?;
     let mut about_image = CheckedText::default();
     let identifier = &volume.identifier;
@@ -461,6 +471,11 @@ pub fn check_image(image: &mut Image, target: Option<Platform>, rules: &Rules) -
     Ok(all)
 }
 
+/// The kind of the file that describes networks.
+fn network_subject(layout: Layout) -> Subject {
+    if layout == Layout::ConfigDrive { Subject::NetworkData } else { Subject::NetworkConfig }
+}
+
 /// The kind of a file on an image, if an agent reads it.
 fn subject_of(record: &Record, layout: Option<Layout>) -> Option<Subject> {
     let layouts = match layout {
@@ -474,8 +489,7 @@ fn subject_of(record: &Record, layout: Option<Layout>) -> Option<Subject> {
         } else if is(layout.metadata_name()) {
             Some(Subject::MetaData(layout))
         } else if is(layout.network_config_name()) {
-            let is_json = layout == Layout::ConfigDrive;
-            Some(if is_json { Subject::NetworkData } else { Subject::NetworkConfig })
+            Some(network_subject(layout))
         } else if is(layout.vendor_data_name()) {
             Some(Subject::VendorData(layout))
         } else {

@@ -14,7 +14,7 @@ use clap::{
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use metadata_image::{
-    check::{CheckedText, PLATFORMS, Platform, Subject, check_image, check_whole},
+    check::{CheckedText, PLATFORMS, Platform, Subject, check_image_by, check_whole},
     datasource::layout::Layout,
     image::Image,
     userdata::schema::{Rules, SCHEMA_BYTES_MAX, Schema, Version},
@@ -247,7 +247,7 @@ impl Args {
         let data = match ImageOrData::read(path, self.kind.is_some())? {
             ImageOrData::Image(file) => {
                 let mut image = Image::in_file(file, path)?;
-                return Ok((check_image(&mut image, self.target, rules)?, "image".to_owned()));
+                return Ok((check_image_by(&mut image, self.target, rules)?, "image".to_owned()));
             }
             ImageOrData::Data(data) => data,
         };

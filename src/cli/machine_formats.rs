@@ -123,8 +123,13 @@ fn percent_encoded(path: &str) -> String {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/') {
             encoded.push(byte.into());
         } else {
-            encoded += &format!("%{byte:02X}");
+            encoded.extend(['%', hex(byte >> 4), hex(byte & 0xf)]);
         }
     }
     encoded
+}
+
+/// A hexadecimal digit.
+fn hex(digit: u8) -> char {
+    char::from(b"0123456789ABCDEF"[usize::from(digit & 0xf)])
 }

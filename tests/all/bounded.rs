@@ -118,6 +118,65 @@ const GENERATORS: &[Generator] = &[
         }
         text + "---\na: 1\n"
     }),
+    ("merge keys", |size| {
+        let mut text = "#cloud-config\na: &a {b: 1, c: 2}\n".to_owned();
+        for number in 0..size / 24 {
+            writeln!(text, "k{number}: {{<<: *a, d: 3}}").unwrap();
+        }
+        text
+    }),
+    ("unknown keys", |size| {
+        let mut text = "#cloud-config\n".to_owned();
+        for number in 0..size / 18 {
+            writeln!(text, "packages{number}: [a]").unwrap();
+        }
+        text
+    }),
+    ("wrong values below a long key", |size| {
+        format!(
+            "#cloud-config\nyum_repos:\n  {}:\n{}",
+            "k".repeat(size / 2),
+            "    baseurl: [1]\n".repeat(size / 40)
+        )
+    }),
+    ("users that are wrong", |size| {
+        format!("#cloud-config\nusers:\n{}", "- {name: 1, sud: x, groups: [1]}\n".repeat(size / 33))
+    }),
+    ("aliases of something wrong", |size| {
+        format!("#cloud-config\nusers:\n- &a {{sud: x}}\n{}", "- *a\n".repeat(size / 5))
+    }),
+    ("text in quotes that the parser does not accept", |size| {
+        format!("#cloud-config\nruncmd:\n{}", "  - 'a\nb'\n".repeat(size / 11))
+    }),
+    ("expressions of a template", |size| {
+        format!("## template: jinja\n#cloud-config\npackages:\n{}", "- {{ x }}\n".repeat(size / 10))
+    }),
+    ("openings of expressions", |size| {
+        format!("## template: jinja\n#cloud-config\na: {}", "{{".repeat(size / 2))
+    }),
+    ("parts of an archive", |size| {
+        format!("#cloud-config-archive\n{}", "- |\n  #cloud-config\n  users: 1\n".repeat(size / 32))
+    }),
+    ("networks", |size| {
+        let mut text = "version: 2\nethernets:\n".to_owned();
+        for number in 0..size / 66 {
+            writeln!(text, "  e{number}: {{addresses: [10.0.0.1/8, x], routes: [{{via: 10.0.0.2}}]}}")
+                .unwrap();
+        }
+        text
+    }),
+    ("names of networks that are not there", |size| {
+        let mut text = "version: 2\nvlans:\n".to_owned();
+        for number in 0..size / 28 {
+            writeln!(text, "  v{number}: {{id: 1, link: w{number}}}").unwrap();
+        }
+        text
+    }),
+    ("addresses and gateways", |size| {
+        let addresses = list("10.0.0.1/24", size / 2);
+        let routes = list("{to: default, via: 10.1.0.1}", size / 2);
+        format!("version: 2\nethernets: {{e: {{addresses: [{addresses}], routes: [{routes}]}}}}\n")
+    }),
     ("comments in front", |size| "# x\n".repeat(size / 4) + "{}"),
     ("carriage returns", |size| "\r\n".repeat(size / 2)),
     ("parts without headers", |size| format!("{MIME}{}", "--b\n\nx\n".repeat(size / 7))),

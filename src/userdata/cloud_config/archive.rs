@@ -4,15 +4,16 @@
 
 use std::ops::Range;
 
-use super::header::check_part;
 use crate::userdata::{
     finding::{Code, Finding, push_bounded},
-    schema::Rules,
     yaml::{Kind, NodeId, Tree, Value, check_document},
 };
 
+/// Checks the text of a part with its content type, if it has one.
+pub(super) type CheckPart<'c> = &'c dyn Fn(&str, Option<&str>, &mut Vec<Finding>);
+
 /// Checks an archive.
-pub(super) fn check(text: &str, rules: &Rules, findings: &mut Vec<Finding>) {
+pub(super) fn check(text: &str, check_part: CheckPart<'_>, findings: &mut Vec<Finding>) {
     let Some(tree) = check_document(text, "an archive", findings) else { return };
     if !matches!(tree.value(tree.root()), Value::Sequence(_) | Value::Unknown) {
         let message = "an archive must be a list of parts";
@@ -20,7 +21,7 @@ pub(super) fn check(text: &str, rules: &Rules, findings: &mut Vec<Finding>) {
         return;
     }
     for (number, &item) in tree.items(tree.root()).iter().enumerate() {
-        check_item(text, &tree, number, item, rules, findings);
+        check_item(text, &tree, number, item, check_part, findings);
     }
 }
 
@@ -29,7 +30,7 @@ fn check_item(
     tree: &Tree<'_>,
     number: usize,
     item: NodeId,
-    rules: &Rules,
+    check_part: CheckPart<'_>,
     findings: &mut Vec<Finding>,
 ) {
     let wrong = |node: NodeId, message: &str| Finding {
@@ -58,7 +59,7 @@ fn check_item(
         return;
     }
     let mut inner = Vec::new();
-    check_part(&scalar.text, content_type, rules, &mut inner);
+    check_part(&scalar.text, content_type, &mut inner);
     let places = Places::of(text, tree.span(content), &scalar.text);
     for finding in inner {
         let path = match &*finding.path {
@@ -80,8 +81,12 @@ struct Places {
 impl Places {
     fn of(text: &str, whole: Range<usize>, content: &str) -> Self {
         let mut lines = Vec::new();
-        let mut around = text[whole.start..].split_inclusive('\n');
-        let mut at = whole.start + around.next().map_or(0, str::len);
+        // The parser says where the content begins, or where the line with the bar does.
+        let mut at = text[..whole.start].rfind('\n').map_or(0, |end| end + 1);
+        let mut around = text[at..].split_inclusive('\n');
+        if text[whole.start..].starts_with(['|', '>', '"', '\'']) {
+            at += around.next().map_or(0, str::len);
+        }
         let mut inner = 0;
         for line in content.split_inclusive('\n') {
             let Some(outer) = around.next() else { break };

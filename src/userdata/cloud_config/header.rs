@@ -73,7 +73,7 @@ pub fn check_userdata(text: &str, for_cloud_init: bool, rules: &Rules, findings:
         } else if word.eq_ignore_ascii_case(CLOUD_CONFIG) {
             config::check(text, rules, findings);
         } else if word.eq_ignore_ascii_case(ARCHIVE) && !is_template {
-            archive::check(text, rules, findings);
+            check_archive(text, rules, findings);
         }
         return;
     }
@@ -95,13 +95,26 @@ pub fn check_userdata(text: &str, for_cloud_init: bool, rules: &Rules, findings:
     }
 }
 
+/// Checks an archive. Archives within it are not looked into, so that nothing nests.
+#[cfg(feature = "check")]
+fn check_archive(text: &str, rules: &Rules, findings: &mut Vec<Finding>) {
+    let check_inner = |text: &str, content_type: Option<&str>, findings: &mut Vec<Finding>| {
+        let is = |name: &str| name.eq_ignore_ascii_case("text/cloud-config-archive");
+        let word = text.split_ascii_whitespace().next().unwrap_or_default();
+        if !content_type.is_some_and(is) && !word.eq_ignore_ascii_case(ARCHIVE) {
+            check_part(text, content_type, rules, findings);
+        }
+    };
+    archive::check(text, &check_inner, findings);
+}
+
 /// Checks a part of a message or of an archive. `content_type`: what it is said to be, such as `text/cloud-config`, without
 /// parameters; text without a type is what its first line says.
 #[cfg(feature = "check")]
 pub fn check_part(text: &str, content_type: Option<&str>, rules: &Rules, findings: &mut Vec<Finding>) {
     match content_type.map(str::to_ascii_lowercase).as_deref() {
         Some("text/cloud-config") => config::check(text, rules, findings),
-        Some("text/cloud-config-archive") => archive::check(text, rules, findings),
+        Some("text/cloud-config-archive") => check_archive(text, rules, findings),
         Some(
             "text/x-shellscript"
             | "text/x-shellscript-per-boot"
@@ -137,7 +150,7 @@ mod tests {
             "Content-Type: multipart/mixed\n",
             "#cloud-config-archive\n- type: x\n",
             "#cloud-config-jsonp\n[{\"op\": \"add\"}]\n",
-            "#cloud-config\nx: &x {a: 1}\ny: &y {b: 1}\nz:\n  <<: *x\n  <<: *y\n",
+            "#cloud-config\nwrite_files: [&x {path: /a}, &y {path: /b}, {<<: *x, <<: *y}]\n",
             "#cloud-config\nruncmd: ['{{ x }}', \"a {{ b }}\"]\n",
             "",
         ] {
@@ -154,10 +167,10 @@ mod tests {
         assert_eq!(codes("hello", false), [""; 0]);
         assert_eq!(codes("#cloud-config\n- a\n", true), ["no-mapping"]);
         assert_eq!(codes("#cloud-config\na: 1\n---\nb: 2\n", true), ["no-mapping"]);
-        assert_eq!(codes("#cloud-config\r\na: 1\r\n", true), ["crlf"]);
+        assert_eq!(codes("#cloud-config\r\nhostname: a\r\n", true), ["crlf"]);
         assert_eq!(codes("#!/bin/sh\r\n", true), ["script-crlf"]);
         assert_eq!(codes("#cloud-config\na: [1\n", true), ["yaml-syntax"]);
-        assert_eq!(codes("#cloud-config\na: 1\na: 2\n", true), ["duplicate-key"]);
+        assert_eq!(codes("#cloud-config\nfqdn: a\nfqdn: b\n", true), ["duplicate-key"]);
         assert_eq!(codes("#cloud-config\nruncmd:\n- {{ v1.x }}\n", true)[0], "template");
         assert_eq!(codes("## template: jinja\n#cloud-confg\na: {{ x }}\n", false), ["no-header"]);
         assert_eq!(codes("## template:jinja\n#cloud-config\n", false), ["no-header"]);

@@ -39,12 +39,18 @@ pub(super) fn check(text: &str, rules: &Rules, findings: &mut Vec<Finding>) {
 fn masked(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(at) = rest.find(['{']) {
+    // Behind the last end, none is looked for again.
+    let [last_expression, last_comment] = ["}}", "#}"].map(|end| text.rfind(end).unwrap_or(0));
+    while let Some(at) = rest.find('{') {
+        let start = text.len() - rest.len() + at;
         let end_of = |end: &str| rest[at + 2..].find(end).map(|found| at + 2 + found + 2);
-        let (end, is_comment) = match &rest[at..rest.len().min(at + 2)] {
-            "{{" => (end_of("}}"), false),
-            "{#" => (end_of("#}"), true),
-            _ => (None, false),
+        let is_comment = rest[at..].starts_with("{#");
+        let end = if is_comment && start < last_comment {
+            end_of("#}")
+        } else if rest[at..].starts_with("{{") && start < last_expression {
+            end_of("}}")
+        } else {
+            None
         };
         masked.push_str(&rest[..at]);
         let Some(end) = end else {

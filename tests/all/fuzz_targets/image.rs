@@ -16,7 +16,6 @@ use metadata_image::{
     manifest::{self, inventory::Contents},
     provider::cdrom::{self, ReadScope},
     recipe::change::ImageChange,
-    userdata::schema::Rules,
 };
 use tempfile::TempDir;
 
@@ -106,7 +105,7 @@ pub(crate) fn check(image: &[u8]) -> Seen {
         let _ = Layout::of(volume, records);
         let _ = Agent::ALL.map(|agent| agent.compatibility(volume, records));
         if let Ok(mut image) = Image::open(path) {
-            check_image(&mut image, None, &Rules::default()).map_or_else(drop, drop);
+            check_image(&mut image, None).map_or_else(drop, drop);
         }
     }
     let data = check_readings(path);
