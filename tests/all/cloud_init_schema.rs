@@ -52,6 +52,25 @@ fn documents_are_what_cloud_init_says() {
     }
 }
 
+/// All strings and keys are quoted in these forms.
+#[test]
+#[ignore = "needs cloud-init"]
+fn order_and_style_change_nothing() {
+    let mut judge = Judge::new();
+    let mut faults = Vec::new();
+    for document in documents() {
+        let Some(value) = judge.ask(&document.text).value else { continue };
+        let tree = Tree::from(&value);
+        for text in
+            [tree.to_yaml(), tree.reversed().to_yaml(), tree.to_flow_yaml(), tree.reversed().to_flow_yaml()]
+        {
+            let differences = document.differences(&Opinion::of(&text).findings);
+            faults.extend(differences.into_iter().map(|difference| format!("{difference}\n{text}")));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 /// What cloud-init's package has for people to start from.
 #[test]
 #[ignore = "needs cloud-init"]

@@ -6,6 +6,9 @@ use metadata_image::userdata::finding::Code;
 
 use super::opinion::Found;
 
+/// How a comment begins that says what older versions of cloud-init accept.
+const FORMERLY: &str = "deprecated before 25.1: ";
+
 /// What a document says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -50,7 +53,7 @@ pub(super) fn documents() -> impl Iterator<Item = Document> {
 fn verdict(text: &str) -> Option<Verdict> {
     match text.lines().next()?.strip_prefix("# ")? {
         "valid" => Some(Verdict::Valid),
-        line if line.starts_with("valid ") => Some(Verdict::BeyondCloudInit),
+        line if line.starts_with("valid ") || line.starts_with(FORMERLY) => Some(Verdict::BeyondCloudInit),
         line if line.starts_with("deprecated ") => Some(Verdict::Deprecated),
         line if line.starts_with("invalid ") && line.contains(": ") => Some(Verdict::Invalid),
         _ => None,
@@ -59,6 +62,9 @@ fn verdict(text: &str) -> Option<Verdict> {
 
 /// Kind and path that a comment announces.
 fn expectation(comment: &str) -> Option<(String, String)> {
+    if let Some(path) = comment.strip_prefix(FORMERLY) {
+        return Some(("deprecated".to_owned(), path.to_owned()));
+    }
     let (verdict, rest) = comment.split_once(' ')?;
     let (kind, path) = match verdict {
         "deprecated" => ("deprecated", rest),

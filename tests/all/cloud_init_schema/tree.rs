@@ -38,6 +38,49 @@ impl Tree {
         yaml
     }
 
+    /// In flow style.
+    pub(super) fn to_flow_yaml(&self) -> String {
+        let mut yaml = "#cloud-config\n".to_owned();
+        self.write_flow(&mut yaml);
+        yaml.push('\n');
+        yaml
+    }
+
+    fn write_flow(&self, yaml: &mut String) {
+        match self {
+            Self::Plain(text) => yaml.push_str(text),
+            Self::Text(text) => yaml.push_str(&serde_json::to_string(text).unwrap()),
+            Self::List(entries) => {
+                yaml.push('[');
+                for value in entries {
+                    value.write_flow(yaml);
+                    yaml.push_str(", ");
+                }
+                yaml.push(']');
+            }
+            Self::Map(entries) => {
+                yaml.push('{');
+                for (key, value) in entries {
+                    write!(yaml, "{}: ", serde_json::to_string(key).unwrap()).unwrap();
+                    value.write_flow(yaml);
+                    yaml.push_str(", ");
+                }
+                yaml.push('}');
+            }
+        }
+    }
+
+    /// With the keys of all mappings the other way round.
+    pub(super) fn reversed(&self) -> Self {
+        match self {
+            Self::Plain(_) | Self::Text(_) => self.clone(),
+            Self::List(entries) => Self::List(entries.iter().map(Self::reversed).collect()),
+            Self::Map(entries) => {
+                Self::Map(entries.iter().rev().map(|(key, value)| (key.clone(), value.reversed())).collect())
+            }
+        }
+    }
+
     fn write(&self, indent: usize, yaml: &mut String) {
         match self {
             Self::Map(entries) if !entries.is_empty() => {
