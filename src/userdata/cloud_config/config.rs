@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use crate::userdata::{
     finding::Finding,
     network_config,
-    schema::{Rules, Schema, Terms, judge},
+    schema::{Rules, Schema, Terms, Unknown, judge},
     yaml::{Tree, check_mapping},
 };
 
@@ -25,7 +25,11 @@ pub(super) fn check(text: &str, rules: &Rules, findings: &mut Vec<Finding>) {
 /// Checks the keys and values of a cloud-config.
 pub(super) fn check_tree(tree: &Tree<'_>, rules: &Rules, findings: &mut Vec<Finding>) {
     let schema = rules.schema.as_deref().unwrap_or_else(|| &SCHEMA);
-    judge(tree, Terms { schema, version: rules.cloud_init, top_is_open: true }, findings);
+    judge(
+        tree,
+        Terms { schema, version: rules.cloud_init, unknown: Unknown::Refused, top_is_open: true },
+        findings,
+    );
     if let Some(network) = tree.get(tree.root(), "network") {
         network_config::check_node(tree, network, "network", findings);
     }

@@ -26,7 +26,9 @@ use super::{
     yaml::{NodeId, Tree},
 };
 pub(in crate::userdata) use nearest::nearest;
+pub(in crate::userdata) use report::push_key;
 pub use version::Version;
+pub(in crate::userdata) use words::quoted;
 
 /// The largest schema that is read, in bytes.
 pub const SCHEMA_BYTES_MAX: usize = 4 << 20;
@@ -87,12 +89,22 @@ pub struct Rules {
     pub cloud_init: Option<Version>,
 }
 
+/// What an unknown key below the top is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::userdata) enum Unknown {
+    /// An error.
+    Refused,
+    /// An error if it is like a known one; else a warning, as others may know it.
+    Doubtful,
+}
+
 /// How a document is judged.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::userdata) struct Terms<'s> {
     pub(in crate::userdata) schema: &'s Schema,
     /// The version of cloud-init that reads the document, if one is given.
     pub(in crate::userdata) version: Option<Version>,
+    pub(in crate::userdata) unknown: Unknown,
     /// Whether an unknown key at the top is a warning only, as cloud-init reads the rest.
     pub(in crate::userdata) top_is_open: bool,
 }

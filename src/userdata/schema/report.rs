@@ -5,7 +5,7 @@ use std::{collections::HashSet, ops::Range, rc::Rc, sync::Arc};
 use serde_json::Value as Json;
 
 use super::{
-    Terms, Version,
+    Terms, Unknown, Version,
     fault::{Expected, Fault, Note, Outcome, Step},
     nearest::nearest,
     words::{LISTED_MAX, candidates, counted, expected, found, listed, plain, quoted},
@@ -155,12 +155,20 @@ impl Reporter<'_, '_> {
     fn fault(&mut self, fault: &Fault<'_>, place: Place) {
         let tree = self.tree;
         let text = tree.text(place.node).unwrap_or_default();
-        let differs = |all: &[_]| format!("expected {}, found {}", expected(all), found(tree, place.node));
+        let differs = |all: &[Expected<'_>]| {
+            let found = match all {
+                [Expected::Least(..) | Expected::Most(..)] => counted(tree, place.node),
+                _ => found(tree, place.node),
+            };
+            format!("expected {}, found {found}", expected(all))
+        };
         match fault {
             Fault::Type(all) => {
                 let is_string = tree.string(place.node).is_some();
                 let words = candidates(all);
-                let hint = if is_string && words.contains(&text) {
+                let wants_number = all.iter().any(|it| matches!(it, Expected::Type("integer" | "number")));
+                let is_number = wants_number && text.parse::<i64>().is_ok();
+                let hint = if is_string && (is_number || words.contains(&text)) {
                     Some("remove the quotes".to_owned())
                 } else if is_string {
                     self.nearest(text, words).map(did_you_mean)
@@ -227,7 +235,12 @@ impl Reporter<'_, '_> {
             .filter(|(_, schema)| schema.get("deprecated") != Some(&Json::Bool(true)))
             .map(|(key, _)| key.as_str())
             .collect();
-        let hint = match self.nearest(text, known.iter().copied()) {
+        let nearest = self.nearest(text, known.iter().copied());
+        let code = match self.terms.unknown {
+            Unknown::Doubtful if nearest.is_none() => Code::UnknownKey,
+            _ => Code::UnexpectedKey,
+        };
+        let hint = match nearest {
             _ if tree.string(key).is_none() && known.contains(&text) => {
                 Some(format!("put it in quotes: \"{text}\""))
             }
@@ -238,7 +251,7 @@ impl Reporter<'_, '_> {
                 Some(format!("known here: {}", listed(&names, "and")))
             }
         };
-        self.push_at_key(Code::UnexpectedKey, key, "this key is not known here".to_owned(), hint);
+        self.push_at_key(code, key, "this key is not known here".to_owned(), hint);
     }
 
     fn note(&mut self, note: &Note<'_>, place: Place) {
@@ -275,7 +288,7 @@ impl Reporter<'_, '_> {
 }
 
 /// Adds a key to a path.
-pub(super) fn push_key(path: &mut String, key: &str) {
+pub(in crate::userdata) fn push_key(path: &mut String, key: &str) {
     if !path.is_empty() {
         path.push('.');
     }

@@ -15,7 +15,7 @@ const SHOWN_BYTES: usize = 60;
 pub(super) const LISTED_MAX: usize = 12;
 
 /// A text in quotes, cut to a length that a message has room for.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::userdata) fn quoted(text: &str) -> String {
     let end = floor_char_boundary(text, SHOWN_BYTES);
     if end < text.len() { format!("{:?}…", &text[..end]) } else { format!("{text:?}") }
 }

@@ -1,0 +1,81 @@
+use super::*;
+use crate::userdata::finding::Lines;
+
+fn lines(text: &str) -> Vec<String> {
+    let mut findings = Vec::new();
+    check(text, &mut findings);
+    let lines = Lines::of(text);
+    findings
+        .iter()
+        .map(|it| {
+            let hint = it.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            it.in_one_line("f", &lines) + &hint
+        })
+        .collect()
+}
+
+#[test]
+fn valid_configurations_pass() {
+    for text in [
+        "network: {config: disabled}\n",
+        "version: 1\nconfig:\n- type: physical\n  name: eth0\n  mac_address: '52:54:00:12:34:00'\n  mtu: 9000\n  subnets:\n\
+         \x20 - type: dhcp4\n  - type: static\n    address: 10.0.0.5/24\n    gateway: 10.0.0.1\n    dns_nameservers: [10.0.0.2]\n\
+         \x20   routes:\n    - destination: 10.1.0.0\n      netmask: 255.255.0.0\n      gateway: 10.0.0.3\n\
+         - type: nameserver\n  address: [1.1.1.1, '2606:4700:4700::1111']\n  search: [a.example]\n\
+         - type: route\n  destination: 10.2.0.0/16\n  gateway: 10.0.0.1\n  metric: 3\n",
+        "version: 1\nconfig:\n- {type: physical, name: a}\n- {type: physical, name: b}\n\
+         - {type: bond, name: bond0, bond_interfaces: [a, b], params: {bond-mode: active-backup}, subnets: [{type: manual}]}\n\
+         - {type: vlan, name: bond0.5, vlan_link: bond0, vlan_id: 5, subnets: [{type: static, address: 'fd00::5', netmask: 64}]}\n\
+         - {type: bridge, name: br0, bridge_interfaces: [bond0.5], params: {bridge_stp: 'off'}}\n",
+        "network:\n  version: 2\n  renderer: networkd\n  ethernets:\n    lan:\n      match: {macaddress: '52:54:00:ab:cd:ef', name: en*}\n\
+         \x20     set-name: eth0\n      dhcp4: yes\n      dhcp4-overrides: {route-metric: 200, use-dns: false}\n      addresses:\n\
+         \x20     - 10.0.0.5/24\n      - 'fd00::5/64': {label: x}\n      routes:\n      - {to: default, via: 10.0.0.1}\n\
+         \x20     - {to: 10.3.0.0/16, via: 192.0.2.1, on-link: true}\n      nameservers: {addresses: [1.1.1.1], search: [x]}\n",
+        "version: 2\nethernets: {a: {addresses: [203.0.113.7/32], routes: [{to: default, via: 172.31.1.1}]}, b: {}}\n\
+         bonds: {bond0: {interfaces: [a, b], parameters: {mode: 802.3ad, mii-monitor-interval: 100}}}\n\
+         vlans: {v5: {id: 5, link: bond0}}\nbridges: {br0: {interfaces: [v5], parameters: {stp: false}}}\n",
+        "version: 2\nethernets:\n  a:\n    addresses: ['2001:db8::2/64']\n    routes: [{to: '::/0', via: 'fe80::1'}]\n",
+        "version: 2\nwifis: {w: {dhcp4: true, access-points: {home: {password: x}}}}\ntunnels: {t: {mode: gre, local: 1.1.1.1}}\n",
+    ] {
+        assert_eq!(lines(text), [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn mistakes_in_version_2_are_found() {
+    let text = "version: 2\nrenderer: netwrokd\nethernets:\n  eth0:\n    dhcp4: treu\n    dhpc6: true\n    addresses:\n    \
+         - 10.0.0.300/24\n    - 10.0.0.5\n    - 10.0.1.5/33\n    - 10.0.2.5/24\n    gateway4: 10.9.9.9\n    macaddress: 52:54:00:12:34:56\n    \
+         mtu: '1500'\n    routes: [{via: 10.0.2.1}, {to: x, via: 10.0.2.256}]\n    nameservers: {addresses: [dns]}\n    \
+         set-name: lan\n    colour: red\n  eth1:\n    match: {macaddress: 52-54}\n    addresses: [10.0.2.5/24]\n\
+         bonds:\n  bond0: {interfaces: [eth1, eth2], parameters: {mode: active-backupp}}\nvlans:\n  eth1: {id: 4095, link: bnod0}\n";
+    let found = lines(text).join("\n");
+    let expected = include_str!("../../../testdata/userdata/network/version2.findings");
+    assert_eq!(found, expected.trim_end(), "{found}");
+}
+
+#[test]
+fn mistakes_in_version_1_are_found() {
+    let text = "version: 1\nconfig:\n- type: physical\n  name: eth0\n  mac_adress: x\n  mac_address: 52:54:00:12:34\n  subnets:\n  \
+         - type: static\n    address: 10.0.0.5\n    netmask: 255.0.255.0\n    gateway: 10.0.0.257\n  - type: statick\n  - type: static\n    \
+         address: 10.1.0.5/24\n    gateway: 10.2.0.1\n  - {type: static, address: 10.1.0.5/24}\n- type: physical\n  name: eth0\n- type: bond\n  name: bond0\n  \
+         bond_interfaces: [eth0, eht1]\n- type: vlan\n  name: v\n  vlan_link: bond1\n- type: nameserver\n  address: 300.1.1.1\n- type: phys\n";
+    let found = lines(text).join("\n");
+    let expected = include_str!("../../../testdata/userdata/network/version1.findings");
+    assert_eq!(found, expected.trim_end(), "{found}");
+}
+
+#[test]
+fn what_is_no_configuration_is_found() {
+    let all = ["", "[]", "network: 1", "ethernets: {}", "version: 3", "network: {version: '2'}"].map(lines);
+    let expected: [&[&str]; 6] = [
+        &[
+            "f:1:1: the network configuration is empty; some versions of cloud-init fail on it [empty-network-config] (leave the file out)",
+        ],
+        &["f:1:1: network configuration must be a mapping of keys to values [no-mapping]"],
+        &[],
+        &["f:1:1: the key \"version\" is missing [missing-key] (add \"version: 1\" or \"version: 2\")"],
+        &["f:1:10: \"version\": expected the number 1 or 2 [bad-value]"],
+        &["f:1:20: \"network.version\": expected the number 1 or 2 [bad-value]"],
+    ];
+    assert_eq!(all.to_vec(), expected.to_vec());
+}
