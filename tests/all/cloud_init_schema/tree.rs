@@ -49,7 +49,7 @@ impl Tree {
     fn write_flow(&self, yaml: &mut String) {
         match self {
             Self::Plain(text) => yaml.push_str(text),
-            Self::Text(text) => yaml.push_str(&serde_json::to_string(text).unwrap()),
+            Self::Text(text) => yaml.push_str(&quoted(text)),
             Self::List(entries) => {
                 yaml.push('[');
                 for value in entries {
@@ -61,7 +61,7 @@ impl Tree {
             Self::Map(entries) => {
                 yaml.push('{');
                 for (key, value) in entries {
-                    write!(yaml, "{}: ", serde_json::to_string(key).unwrap()).unwrap();
+                    write!(yaml, "{}: ", quoted(key)).unwrap();
                     value.write_flow(yaml);
                     yaml.push_str(", ");
                 }
@@ -85,7 +85,7 @@ impl Tree {
         match self {
             Self::Map(entries) if !entries.is_empty() => {
                 for (key, value) in entries {
-                    let key = serde_json::to_string(key).unwrap();
+                    let key = quoted(key);
                     write!(yaml, "{:indent$}{key}:", "").unwrap();
                     value.write_behind(indent, yaml);
                 }
@@ -104,7 +104,7 @@ impl Tree {
     fn write_behind(&self, indent: usize, yaml: &mut String) {
         match self {
             Self::Plain(text) => writeln!(yaml, " {text}").unwrap(),
-            Self::Text(text) => writeln!(yaml, " {}", serde_json::to_string(text).unwrap()).unwrap(),
+            Self::Text(text) => writeln!(yaml, " {}", quoted(text)).unwrap(),
             Self::List(entries) if entries.is_empty() => yaml.push_str(" []\n"),
             Self::Map(entries) if entries.is_empty() => yaml.push_str(" {}\n"),
             Self::List(_) | Self::Map(_) => {
@@ -144,4 +144,14 @@ impl Tree {
             Self::Plain(_) | Self::Text(_) => unreachable!("no node is below a scalar"),
         })
     }
+}
+
+/// In double quotes. YAML wants some characters escaped that JSON does not.
+fn quoted(text: &str) -> String {
+    let json = serde_json::to_string(text).unwrap();
+    let escaped = |letter: char| match letter {
+        '\x7f'..='\u{9f}' => format!("\\x{:02x}", u32::from(letter)),
+        _ => letter.to_string(),
+    };
+    json.chars().map(escaped).collect()
 }
