@@ -1,24 +1,27 @@
 //! `metadata check`.
 
 use std::{
-    io,
+    fs::File,
+    io::{self, Read},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use clap::{
     ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use metadata_image::{
-    check::{CheckedText, PLATFORMS, Platform, Subject, check, check_image},
+    check::{CheckedText, PLATFORMS, Platform, Subject, check_by, check_image},
     datasource::layout::Layout,
     image::Image,
-    userdata::schema::Rules,
+    userdata::schema::{Rules, SCHEMA_BYTES_MAX, Schema, Version},
 };
 
 use super::{
     input::ImageOrData,
+    machine_formats::{github_lines, sarif},
     print,
     render::{Count, json_lines, paragraphs},
 };
@@ -50,9 +53,36 @@ pub(crate) struct Args {
     #[arg(long)]
     strict: bool,
 
-    /// Print every finding as a JSON object on a line
-    #[arg(long)]
+    /// Judge cloud-config by this JSON Schema, such as the
+    /// schema-cloud-config-v1.json of an installed cloud-init
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+
+    /// The version of cloud-init that reads the data: nothing is deprecated
+    /// before its time, and what is newer is found
+    #[arg(long, value_name = "VERSION")]
+    cloud_init: Option<Version>,
+
+    /// How findings are printed
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    /// Print every finding as a JSON object on a line: --format json
+    #[arg(long, conflicts_with = "format")]
     json: bool,
+}
+
+/// How findings are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Paragraphs with the line in question
+    Text,
+    /// A JSON object on a line for each
+    Json,
+    /// SARIF 2.1.0, one document
+    Sarif,
+    /// Annotations of GitHub Actions
+    Github,
 }
 
 const EXAMPLES: &str = "\
@@ -60,6 +90,7 @@ Examples:
   metadata check config.json
   metadata check --target aws user-data.yaml
   metadata check --strict seed.iso
+  metadata check --format github --cloud-init 22.4 user-data
   metadata pack config | metadata check --json -";
 
 /// The kind of a text.
@@ -97,18 +128,23 @@ impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let (checked, what) = self.check()?;
         let name = self.path.display().to_string();
+        let format = if self.json { Format::Json } else { self.format };
+        if format == Format::Sarif {
+            print_all(std::iter::once(sarif(&name, &checked)))?;
+        }
         for checked in &checked {
-            if self.json {
-                print_all(json_lines(&name, checked))?;
-            } else {
-                print_all(paragraphs(&name, checked, &io::stdout()))?;
+            match format {
+                Format::Text => print_all(paragraphs(&name, checked, &io::stdout()))?,
+                Format::Json => print_all(json_lines(&name, checked))?,
+                Format::Github => print_all(github_lines(&name, checked))?,
+                Format::Sarif => {}
             }
         }
         let count = Count::of(&checked);
         if count.errors > 0 || self.strict && count.warnings > 0 {
             return Err(anyhow!("checking {:?}: {count}", self.path));
         }
-        if !self.json {
+        if format == Format::Text {
             super::say(&format!("{name}: checked as {what}: {count}"));
         }
         Ok(())
@@ -116,15 +152,30 @@ impl Args {
 
     /// The findings, and the kind that the file was checked as.
     fn check(&self) -> Result<(Vec<CheckedText>, String)> {
+        let rules = self.rules()?;
         let data = match ImageOrData::read(&self.path, self.kind.is_some())? {
             ImageOrData::Image(file) => {
                 let mut image = Image::in_file(file, &self.path)?;
-                return Ok((check_image(&mut image, self.target, &Rules::default())?, "image".to_owned()));
+                return Ok((check_image(&mut image, self.target, &rules)?, "image".to_owned()));
             }
             ImageOrData::Data(data) => data,
         };
         let subject = self.subject(&self.path);
-        Ok((vec![check(&data, subject, self.target)], subject.to_string()))
+        Ok((vec![check_by(&data, subject, self.target, &rules)], subject.to_string()))
+    }
+
+    fn rules(&self) -> Result<Rules> {
+        let read = |path: &PathBuf| -> Result<_> {
+            let reading = || format!("reading the schema {path:?}");
+            let mut text = Vec::new();
+            let limit = SCHEMA_BYTES_MAX as u64 + 1;
+            File::open(path)
+                .and_then(|file| file.take(limit).read_to_end(&mut text))
+                .with_context(reading)?;
+            let schema = Schema::parse(&text).map_err(|why| anyhow!("{why}")).with_context(reading)?;
+            Ok(Arc::new(schema))
+        };
+        Ok(Rules { schema: self.schema.as_ref().map(read).transpose()?, cloud_init: self.cloud_init })
     }
 
     fn subject(&self, path: &Path) -> Subject {

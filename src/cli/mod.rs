@@ -19,6 +19,8 @@ mod extract;
 #[cfg(feature = "cli")]
 mod input;
 #[cfg(feature = "cli")]
+mod machine_formats;
+#[cfg(feature = "cli")]
 mod overwrite;
 #[cfg(feature = "cli")]
 mod pack;

@@ -119,7 +119,7 @@ pub(super) fn json_lines<'a>(file: &str, checked: &'a CheckedText) -> impl Itera
     })
 }
 
-fn full_name(file: &str, checked: &CheckedText) -> String {
+pub(super) fn full_name(file: &str, checked: &CheckedText) -> String {
     match &checked.name {
         Some(name) => format!("{file}/{name}"),
         None => file.to_owned(),
