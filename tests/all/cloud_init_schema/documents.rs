@@ -9,6 +9,12 @@ use super::opinion::Found;
 /// How a comment begins that says what older versions of cloud-init accept.
 const FORMERLY: &str = "deprecated before 25.1: ";
 
+/// The first line of a cloud-config.
+pub(super) const CLOUD_CONFIG: &str = "#cloud-config";
+
+/// The first line of a network configuration, by which these tests know it. It is nothing but a comment elsewhere.
+pub(super) const NETWORK_CONFIG: &str = "#network-config";
+
 /// What a document says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -38,6 +44,7 @@ pub(super) fn documents() -> impl Iterator<Item = Document> {
     paths.sort();
     paths.into_iter().flat_map(|path| {
         let file = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let header = if file.starts_with("network_") { NETWORK_CONFIG } else { CLOUD_CONFIG };
         let text = fs::read_to_string(&path).unwrap();
         let texts: Vec<_> = text.split("\n---\n").map(str::to_owned).collect();
         texts.into_iter().enumerate().map(move |(at, text)| {
@@ -45,7 +52,7 @@ pub(super) fn documents() -> impl Iterator<Item = Document> {
             let verdict = verdict(&text).unwrap_or_else(|| panic!("{name} does not say what it is"));
             let expected =
                 text.lines().map_while(|line| line.strip_prefix("# ")).filter_map(expectation).collect();
-            Document { name, text: format!("#cloud-config\n{text}\n"), verdict, expected }
+            Document { name, text: format!("{header}\n{text}\n"), verdict, expected }
         })
     })
 }
@@ -92,6 +99,11 @@ fn kind(code: Code) -> &'static str {
 }
 
 impl Document {
+    /// Its first line.
+    pub(super) fn header(&self) -> &str {
+        self.text.lines().next().unwrap()
+    }
+
     /// What should have been found and was not, and what was found besides.
     pub(super) fn differences(&self, findings: &[Found]) -> Vec<String> {
         let found: BTreeSet<_> =

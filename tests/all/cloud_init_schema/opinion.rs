@@ -8,6 +8,8 @@ use metadata_image::{
 };
 use serde_json::Value;
 
+use super::documents::NETWORK_CONFIG;
+
 pub(super) const SCHEMA: &str = include_str!("../../../src/userdata/cloud_config/schema.json");
 
 /// What a document that does not fit the schema may be told.
@@ -20,6 +22,9 @@ const BY_SCHEMA: &[Code] = &[
     Code::BadValue,
     Code::Unquoted,
 ];
+
+/// Errors that no schema finds.
+const BEYOND_SCHEMA: &[Code] = &[Code::BadAddress, Code::UnknownName, Code::DuplicateName];
 
 /// A finding about a document.
 #[derive(Debug)]
@@ -38,7 +43,12 @@ pub(super) struct Opinion {
 impl Opinion {
     /// What the library finds. Each finding is about something in the text.
     pub(super) fn of(text: &str) -> Self {
-        let checked = check(text.as_bytes(), Subject::UserData(Some(Layout::NoCloud)), None);
+        let subject = if text.starts_with(NETWORK_CONFIG) {
+            Subject::NetworkConfig
+        } else {
+            Subject::UserData(Some(Layout::NoCloud))
+        };
+        let checked = check(text.as_bytes(), subject, None);
         let findings = checked.findings.into_iter().map(|finding| {
             assert!(checked.text.get(finding.span.clone()).is_some(), "{finding:?} about\n{text}");
             Found { code: finding.code, path: finding.path.to_string(), message: finding.message }
@@ -46,13 +56,12 @@ impl Opinion {
         Self { findings: findings.collect() }
     }
 
+    /// Whether there are errors that cloud-init's schema should know of.
     pub(super) fn has_errors(&self) -> bool {
-        self.has_errors_besides(&[])
-    }
-
-    pub(super) fn has_errors_besides(&self, exceptions: &[(&str, &str)]) -> bool {
-        let mut errors = self.findings.iter().filter(|found| found.code.severity() == Severity::Error);
-        errors.any(|found| !exceptions.iter().any(|(start, _)| found.to_string().starts_with(start)))
+        self.findings
+            .iter()
+            .map(|found| found.code)
+            .any(|code| code.severity() == Severity::Error && !BEYOND_SCHEMA.contains(&code))
     }
 
     /// Whether the document does not fit the schema.

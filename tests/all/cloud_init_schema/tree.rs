@@ -31,16 +31,16 @@ impl From<&Value> for Tree {
 pub(super) type Path = Vec<usize>;
 
 impl Tree {
-    /// In block style.
-    pub(super) fn to_yaml(&self) -> String {
-        let mut yaml = "#cloud-config\n".to_owned();
+    /// In block style, below a line.
+    pub(super) fn to_yaml(&self, header: &str) -> String {
+        let mut yaml = format!("{header}\n");
         self.write(0, &mut yaml);
         yaml
     }
 
-    /// In flow style.
-    pub(super) fn to_flow_yaml(&self) -> String {
-        let mut yaml = "#cloud-config\n".to_owned();
+    /// In flow style, below a line.
+    pub(super) fn to_flow_yaml(&self, header: &str) -> String {
+        let mut yaml = format!("{header}\n");
         self.write_flow(&mut yaml);
         yaml.push('\n');
         yaml
