@@ -46,8 +46,11 @@ fn documents_are_what_cloud_init_says() {
         let judged = judge.ask(&text);
         let accepted = matches!(verdict, Verdict::Valid | Verdict::Deprecated);
         assert_eq!(judged.accepted, accepted, "{name}: {:?}", judged.errors);
+        if text.starts_with(NETWORK_CONFIG) {
+            continue;
+        }
         assert_eq!(verdict == Verdict::Deprecated, !judged.deprecations.is_empty(), "{name}: deprecations");
-        if let Some(value) = judged.value.filter(|_| text.starts_with(CLOUD_CONFIG)) {
+        if let Some(value) = judged.value {
             assert_eq!(verdict == Verdict::Invalid, !second.is_valid(&value), "{name}: second opinion");
         }
     }

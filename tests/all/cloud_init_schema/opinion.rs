@@ -23,8 +23,27 @@ const BY_SCHEMA: &[Code] = &[
     Code::Unquoted,
 ];
 
-/// Errors that no schema finds.
-const BEYOND_SCHEMA: &[Code] = &[Code::BadAddress, Code::UnknownName, Code::DuplicateName];
+/// Errors that stay where cloud-init's schema accepts a network configuration: the code, a part of the path, and why.
+const EXCEPTIONS: &[(Code, &str, &str)] = &[
+    (Code::BadAddress, "", "no schema looks at addresses"),
+    (Code::BadMac, "", "no schema looks at hardware addresses"),
+    (Code::UnknownName, "", "no schema looks at names"),
+    (Code::DuplicateName, "", "no schema looks at names"),
+    (Code::UnexpectedKey, "ethernets.", "netplan refuses keys that it does not know"),
+    (Code::UnexpectedKey, "bonds.", "netplan refuses keys that it does not know"),
+    (Code::UnexpectedKey, "bridges.", "netplan refuses keys that it does not know"),
+    (Code::UnexpectedKey, "vlans.", "netplan refuses keys that it does not know"),
+    (Code::MissingKey, "vlans.", "netplan requires \"id\" and \"link\""),
+    (Code::MissingKey, ".set-name", "netplan requires \"match\" beside it"),
+    (Code::ValueType, ".accept-ra", "netplan requires a boolean"),
+    (Code::ValueType, ".macaddress", "netplan requires a string"),
+    (
+        Code::MissingKey,
+        "config[",
+        "cloud-init requires the keys of a bond, and \"type\" of a subnet, when it runs",
+    ),
+    (Code::ValueType, ".params", "cloud-init requires a mapping when it runs"),
+];
 
 /// A finding about a document.
 #[derive(Debug)]
@@ -58,10 +77,11 @@ impl Opinion {
 
     /// Whether there are errors that cloud-init's schema should know of.
     pub(super) fn has_errors(&self) -> bool {
-        self.findings
-            .iter()
-            .map(|found| found.code)
-            .any(|code| code.severity() == Severity::Error && !BEYOND_SCHEMA.contains(&code))
+        self.findings.iter().any(|found| {
+            let excused =
+                |(code, part, _): &(Code, &str, &str)| found.code == *code && found.path.contains(part);
+            found.code.severity() == Severity::Error && !EXCEPTIONS.iter().any(excused)
+        })
     }
 
     /// Whether the document does not fit the schema.
