@@ -44,7 +44,7 @@ fn documents_are_what_cloud_init_says() {
     let second = SecondOpinion::new();
     for Document { name, text, verdict, .. } in documents() {
         let judged = judge.ask(&text);
-        let accepted = matches!(verdict, Verdict::Valid | Verdict::Deprecated);
+        let accepted = matches!(verdict, Verdict::Valid | Verdict::Deprecated | Verdict::Unseen);
         assert_eq!(judged.accepted, accepted, "{name}: {:?}", judged.errors);
         if text.starts_with(NETWORK_CONFIG) {
             continue;

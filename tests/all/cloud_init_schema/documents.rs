@@ -15,6 +15,9 @@ pub(super) const CLOUD_CONFIG: &str = "#cloud-config";
 /// The first line of a network configuration, by which these tests know it. It is nothing but a comment elsewhere.
 pub(super) const NETWORK_CONFIG: &str = "#network-config";
 
+/// How a comment begins that says what netplan refuses and cloud-init's schema accepts.
+const NETPLAN: &str = "invalid for netplan ";
+
 /// What a document says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -26,6 +29,8 @@ pub(super) enum Verdict {
     Deprecated,
     /// Something is wrong.
     Invalid,
+    /// Something is wrong, but cloud-init's schema does not look at it.
+    Unseen,
 }
 
 pub(super) struct Document {
@@ -62,6 +67,7 @@ fn verdict(text: &str) -> Option<Verdict> {
         "valid" => Some(Verdict::Valid),
         line if line.starts_with("valid ") || line.starts_with(FORMERLY) => Some(Verdict::BeyondCloudInit),
         line if line.starts_with("deprecated ") => Some(Verdict::Deprecated),
+        line if line.starts_with(NETPLAN) => Some(Verdict::Unseen),
         line if line.starts_with("invalid ") && line.contains(": ") => Some(Verdict::Invalid),
         _ => None,
     }
@@ -72,6 +78,7 @@ fn expectation(comment: &str) -> Option<(String, String)> {
     if let Some(path) = comment.strip_prefix(FORMERLY) {
         return Some(("deprecated".to_owned(), path.to_owned()));
     }
+    let comment = comment.replace(NETPLAN, "invalid ");
     let (verdict, rest) = comment.split_once(' ')?;
     let (kind, path) = match verdict {
         "deprecated" => ("deprecated", rest),
