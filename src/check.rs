@@ -35,6 +35,8 @@ pub enum Subject {
     MetaData(Layout),
     /// A network configuration of NoCloud.
     NetworkConfig,
+    /// The networks of a config drive.
+    NetworkData,
 }
 
 impl fmt::Display for Subject {
@@ -45,6 +47,7 @@ impl fmt::Display for Subject {
             Self::UserData(Some(Layout::NoCloud | Layout::ConfigDrive)) => "user data for cloud-init",
             Self::MetaData(_) => "meta-data",
             Self::NetworkConfig => "network configuration",
+            Self::NetworkData => "networks of a config drive",
         })
     }
 }
@@ -58,6 +61,7 @@ impl Subject {
             "meta-data" => Self::MetaData(Layout::NoCloud),
             "meta_data.json" => Self::MetaData(Layout::ConfigDrive),
             "network-config" => Self::NetworkConfig,
+            "network_data.json" => Self::NetworkData,
             "user-data" => Self::UserData(Some(Layout::NoCloud)),
             "user_data" => Self::UserData(Some(Layout::ConfigDrive)),
             _ => Self::UserData(None),
@@ -133,10 +137,9 @@ pub fn check(data: &[u8], subject: Subject, target: Option<Platform>) -> Checked
 pub fn check_by(data: &[u8], subject: Subject, target: Option<Platform>, rules: &Rules) -> CheckedText {
     let mut checked = match subject {
         Subject::UserData(layout) => check_userdata(data, layout, rules),
-        Subject::MetaData(layout) => {
-            let id = if layout == Layout::ConfigDrive { "uuid" } else { "instance-id" };
-            check_text(data, |text, findings| drop(meta_data::parse(text, id, findings)))
-        }
+        Subject::MetaData(Layout::ConfigDrive) => check_text(data, meta_data::check_config_drive),
+        Subject::MetaData(_) => check_text(data, meta_data::check_nocloud),
+        Subject::NetworkData => check_text(data, meta_data::check_network_data),
         Subject::NetworkConfig => check_text(data, network_config::check),
     };
     if let (Some(target), Subject::UserData(_)) = (target, subject)
@@ -229,7 +232,7 @@ impl Prepared {
         let subjects = [
             (Some(layout.userdata_name()), Subject::UserData(Some(layout))),
             (layout.metadata_name().filter(|_| recipe.meta_data.is_some()), Subject::MetaData(layout)),
-            (layout.network_config_name().filter(|_| layout == Layout::NoCloud), Subject::NetworkConfig),
+            (layout.network_config_name(), network_subject(layout)),
         ];
         let subjects = subjects.into_iter().filter_map(|(name, subject)| Some((name?, subject))).collect();
         let draft = recipe.draft_with_cache(cache)?;
@@ -311,6 +314,11 @@ pub fn check_image(image: &mut Image, target: Option<Platform>, rules: &Rules) -
     Ok(all)
 }
 
+/// The kind of the file that describes networks.
+fn network_subject(layout: Layout) -> Subject {
+    if layout == Layout::ConfigDrive { Subject::NetworkData } else { Subject::NetworkConfig }
+}
+
 /// The kind of a file on an image, if an agent reads it.
 fn subject_of(record: &Record, layout: Option<Layout>) -> Option<Subject> {
     let layouts = match layout {
@@ -323,8 +331,8 @@ fn subject_of(record: &Record, layout: Option<Layout>) -> Option<Subject> {
             Some(Subject::UserData(Some(layout)))
         } else if is(layout.metadata_name()) {
             Some(Subject::MetaData(layout))
-        } else if layout == Layout::NoCloud && is(layout.network_config_name()) {
-            Some(Subject::NetworkConfig)
+        } else if is(layout.network_config_name()) {
+            Some(network_subject(layout))
         } else {
             None
         }

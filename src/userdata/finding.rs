@@ -54,7 +54,7 @@ macro_rules! codes {
 }
 
 codes! {
-    JsonSyntax "json-syntax" Error "The data starts like JSON, but is not valid; a guest stores it as plain text."
+    JsonSyntax "json-syntax" Error "The data is meant as JSON, but is not valid."
     Comment "comment" Error "The data contains a comment, which JSON does not allow; a guest stores it as plain text."
     TrailingComma "trailing-comma" Error "There is a comma before a closing bracket; a guest stores the data as plain text."
     TrailingText "trailing-text" Error "There is text after the JSON; a guest stores all of the data as plain text."

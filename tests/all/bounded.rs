@@ -181,6 +181,7 @@ fn work(text: &str) {
         Subject::MetaData(Layout::NoCloud),
         Subject::MetaData(Layout::ConfigDrive),
         Subject::NetworkConfig,
+        Subject::NetworkData,
     ];
     let mut shown = 0;
     for subject in subjects {

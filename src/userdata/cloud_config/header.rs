@@ -148,7 +148,7 @@ mod tests {
             "Content-Type: multipart/mixed\n",
             "#cloud-config-archive\n- type: x\n",
             "#cloud-config-jsonp\n[{\"op\": \"add\"}]\n",
-            "#cloud-config\nx: &x {a: 1}\ny: &y {b: 1}\nz:\n  <<: *x\n  <<: *y\n",
+            "#cloud-config\nwrite_files: [&x {path: /a}, &y {path: /b}, {<<: *x, <<: *y}]\n",
             "#cloud-config\nruncmd: ['{{ x }}', \"a {{ b }}\"]\n",
             "",
         ] {
@@ -165,10 +165,10 @@ mod tests {
         assert_eq!(codes("hello", false), [""; 0]);
         assert_eq!(codes("#cloud-config\n- a\n", true), ["no-mapping"]);
         assert_eq!(codes("#cloud-config\na: 1\n---\nb: 2\n", true), ["no-mapping"]);
-        assert_eq!(codes("#cloud-config\r\na: 1\r\n", true), ["crlf"]);
+        assert_eq!(codes("#cloud-config\r\nhostname: a\r\n", true), ["crlf"]);
         assert_eq!(codes("#!/bin/sh\r\n", true), ["script-crlf"]);
         assert_eq!(codes("#cloud-config\na: [1\n", true), ["yaml-syntax"]);
-        assert_eq!(codes("#cloud-config\na: 1\na: 2\n", true), ["duplicate-key"]);
+        assert_eq!(codes("#cloud-config\nfqdn: a\nfqdn: b\n", true), ["duplicate-key"]);
         assert_eq!(codes("#cloud-config\nruncmd:\n- {{ v1.x }}\n", true)[0], "template");
         assert_eq!(codes("## template: jinja\n#cloud-confg\na: {{ x }}\n", false), ["no-header"]);
         assert_eq!(codes("## template:jinja\n#cloud-config\n", false), ["no-header"]);

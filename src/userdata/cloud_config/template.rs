@@ -41,10 +41,13 @@ fn masked(text: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find(['{']) {
         let end_of = |end: &str| rest[at + 2..].find(end).map(|found| at + 2 + found + 2);
-        let (end, is_comment) = match &rest[at..rest.len().min(at + 2)] {
-            "{{" => (end_of("}}"), false),
-            "{#" => (end_of("#}"), true),
-            _ => (None, false),
+        let is_comment = rest[at..].starts_with("{#");
+        let end = if is_comment {
+            end_of("#}")
+        } else if rest[at..].starts_with("{{") {
+            end_of("}}")
+        } else {
+            None
         };
         masked.push_str(&rest[..at]);
         let Some(end) = end else {

@@ -4,7 +4,7 @@ use std::{ops::Range, rc::Rc};
 
 use crate::userdata::{
     finding::{Code, Finding, push_bounded, shortened},
-    schema::{nearest, push_key, quoted},
+    schema::{nearest, push_item, push_key, quoted},
     yaml::{NodeId, Tree},
 };
 
@@ -81,7 +81,7 @@ impl Place {
             match &**link {
                 Link::Root(root) => path.push_str(root),
                 Link::Key(_, key) => push_key(&mut path, tree.text(*key).unwrap_or("~")),
-                Link::Item(_, number) => path += &format!("[{number}]"),
+                Link::Item(_, number) => push_item(&mut path, *number),
             }
         }
         path

@@ -1,6 +1,6 @@
 //! Version 1: a list of devices.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::{
     address::Network,
@@ -9,11 +9,11 @@ use super::{
 use crate::userdata::finding::Code;
 
 /// Checks a configuration of version 1 beyond its structure.
-pub(super) fn check<'t>(root: &Place, report: &mut Report<'_, 't>) {
+pub(super) fn check(root: &Place, report: &mut Report<'_, '_>) {
     let tree = report.tree;
     let Some(config) = root.get(tree, "config") else { return };
     let text = |place: &Place, key| place.get(tree, key).and_then(|it| tree.string(it.node));
-    let mut names = HashSet::new();
+    let mut names = BTreeSet::new();
     let mut addresses = HashSet::new();
     for device in config.items(tree) {
         if matches!(text(&device, "type"), Some("nameserver" | "route")) {

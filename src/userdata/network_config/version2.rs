@@ -1,6 +1,6 @@
 //! Version 2: devices by kind and name, as netplan has them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use super::place::{Place, Report};
 use crate::userdata::finding::Code;
@@ -21,9 +21,9 @@ const KINDS: [&str; 11] = [
 ];
 
 /// Checks a configuration of version 2 beyond its structure.
-pub(super) fn check<'t>(root: &Place, report: &mut Report<'_, 't>) {
+pub(super) fn check(root: &Place, report: &mut Report<'_, '_>) {
     let tree = report.tree;
-    let mut names = HashMap::new();
+    let mut names = BTreeMap::new();
     let kinds = || KINDS.iter().filter_map(|kind| Some((*kind, root.get(tree, kind)?)));
     for (kind, devices) in kinds() {
         for device in devices.members(tree) {

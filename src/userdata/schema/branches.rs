@@ -21,9 +21,9 @@ impl<'s> Walk<'s, '_> {
     ) {
         let outcomes: Vec<_> = branches.iter().map(|branch| self.judge(branch, node)).collect();
         let fitting = outcomes.iter().filter(|it| it.is_valid());
-        if let Some(chosen) = fitting.clone().min_by_key(|it| it.note_count) {
+        if let Some(chosen) = fitting.clone().min_by_key(|it| it.deprecations) {
             // cloud-init does not count a deprecated form as a second one.
-            if exclusive && fitting.filter(|it| it.note_count == 0).count() > 1 {
+            if exclusive && fitting.filter(|it| it.deprecations == 0).count() > 1 {
                 outcome.add(Fault::Ambiguous);
             }
             outcome.include(Step::Branch, Rc::clone(chosen));

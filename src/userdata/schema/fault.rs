@@ -62,7 +62,7 @@ impl<'s> Fault<'s> {
     /// Whether a value is not the only one that is allowed.
     fn is_of_constant(&self) -> bool {
         let (Self::Type(all) | Self::Value(all)) = self else { return false };
-        matches!(all.as_slice(), [Expected::Constant(_)] | [Expected::OneOf([_])])
+        matches!(all.as_slice(), [Expected::Constant(_) | Expected::OneOf([_])])
     }
 
     /// Whether a value is refused for its type.
@@ -95,6 +95,7 @@ pub(super) enum Step {
 }
 
 /// How a node fits a schema.
+#[expect(clippy::struct_excessive_bools, reason = "each says something else of the faults")]
 #[derive(Debug, Default)]
 pub(super) struct Outcome<'s> {
     pub(super) faults: Vec<Fault<'s>>,
@@ -104,7 +105,9 @@ pub(super) struct Outcome<'s> {
     /// How many faults there are, here and below.
     pub(super) fault_count: usize,
     /// How many deprecations there are, here and below.
-    pub(super) note_count: usize,
+    pub(super) deprecations: usize,
+    /// Whether there are notes, here or below.
+    has_notes: bool,
     /// How deep below the node the deepest fault is.
     pub(super) depth: usize,
     /// Whether the node itself has the wrong type.
@@ -129,13 +132,14 @@ impl<'s> Outcome<'s> {
     }
 
     pub(super) fn note(&mut self, note: Note<'s>) {
-        self.note_count = self.note_count.saturating_add(1);
+        self.deprecations = self.deprecations.saturating_add(matches!(note, Note::Deprecated { .. }).into());
+        self.has_notes = true;
         self.notes.push(note);
     }
 
     /// Adds an outcome, if it says something.
     pub(super) fn include(&mut self, step: Step, outcome: Rc<Self>) {
-        if outcome.fault_count == 0 && outcome.note_count == 0 {
+        if outcome.fault_count == 0 && !outcome.has_notes {
             return;
         }
         let is_here = matches!(step, Step::Same | Step::Branch);
@@ -150,7 +154,8 @@ impl<'s> Outcome<'s> {
             };
         }
         self.fault_count = self.fault_count.saturating_add(outcome.fault_count);
-        self.note_count = self.note_count.saturating_add(outcome.note_count);
+        self.deprecations = self.deprecations.saturating_add(outcome.deprecations);
+        self.has_notes |= outcome.has_notes;
         self.below.push((step, outcome));
     }
 }

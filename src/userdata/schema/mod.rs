@@ -26,7 +26,7 @@ use super::{
     yaml::{NodeId, Tree},
 };
 pub(in crate::userdata) use nearest::nearest;
-pub(in crate::userdata) use report::push_key;
+pub(in crate::userdata) use report::{push_item, push_key};
 pub use version::Version;
 pub(in crate::userdata) use words::quoted;
 

@@ -38,11 +38,11 @@ fn distance(from: &[char], to: &[char]) -> usize {
         let mut line = vec![row + 1];
         for (column, b) in to.iter().enumerate() {
             let replaced = last[column] + usize::from(a != b);
-            let mut least = replaced.min(last[column + 1] + 1).min(line[column] + 1);
+            let mut cheapest = replaced.min(last[column + 1] + 1).min(line[column] + 1);
             if row > 0 && column > 0 && *a == to[column - 1] && from[row - 1] == *b {
-                least = least.min(before_last[column - 1] + 1);
+                cheapest = cheapest.min(before_last[column - 1] + 1);
             }
-            line.push(least);
+            line.push(cheapest);
         }
         before_last = std::mem::replace(&mut last, line);
     }

@@ -90,7 +90,7 @@ impl Reporter<'_, '_> {
             }
             Step::Item(number, node) => {
                 *place = Place { node, key: None, is_branch: false, path: 0 };
-                self.path += &format!("[{number}]");
+                push_item(&mut self.path, number);
             }
         }
         place.path = self.path.len();
@@ -197,7 +197,7 @@ impl Reporter<'_, '_> {
                     names => format!("one of the keys {} is missing", listed(names, "or")),
                 };
                 if let Some(key) = needed_by {
-                    message += &format!(", which {} needs", quoted(key));
+                    message = format!("{message}, which {} needs", quoted(key));
                 }
                 self.push(Code::MissingKey, self.key_span(place), message, None);
             }
@@ -296,8 +296,15 @@ pub(in crate::userdata) fn push_key(path: &mut String, key: &str) {
     if !key.is_empty() && key.chars().all(is_plain) {
         path.push_str(key);
     } else {
-        *path += &format!("{key:?}");
+        path.push_str(&format!("{key:?}"));
     }
+}
+
+/// Adds the number of an item to a path.
+pub(in crate::userdata) fn push_item(path: &mut String, number: usize) {
+    path.push('[');
+    path.push_str(&number.to_string());
+    path.push(']');
 }
 
 fn did_you_mean(word: &str) -> String {

@@ -19,10 +19,10 @@ use crate::userdata::yaml::{Member, NodeId, Tree, Value};
 const DEPTH_MAX: usize = 200;
 
 /// How many steps a walk takes, besides those that grow with the document.
-const STEPS_FLOOR: usize = 200_000;
+const STEPS_FLOOR: usize = 50_000;
 
 /// How many steps a walk takes for each node of the document.
-const STEPS_PER_NODE: usize = 256;
+const STEPS_PER_NODE: usize = 64;
 
 /// A walk over a document.
 pub(super) struct Walk<'s, 't> {
@@ -323,6 +323,6 @@ fn note<'s>(schema: &'s Json, outcome: &mut Outcome<'s>) {
     }
     let since = text("x-new-since").or_else(|| text("new_version").filter(|_| is("new")));
     if let Some(since) = since {
-        outcome.notes.push(Note::NewSince(since));
+        outcome.note(Note::NewSince(since));
     }
 }

@@ -1,6 +1,6 @@
 //! The members of a mapping: merge keys, and keys that occur twice after they have been resolved.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
     compose::Composer,
@@ -40,14 +40,14 @@ impl<'t> Key<'t> {
 impl Composer<'_, '_> {
     /// The members of a mapping from its keys and values as written.
     pub(super) fn members(&mut self, written: Vec<Member>) -> Result<Vec<Member>, Finding> {
-        let (merges, own): (Vec<_>, Vec<_>) =
+        let (sources, own): (Vec<_>, Vec<_>) =
             written.into_iter().partition(|member| self.is_merge_key(member.key));
         let own = self.without_duplicates(own);
-        if merges.is_empty() {
+        if sources.is_empty() {
             return Ok(own);
         }
         let mut merged = Vec::new();
-        for Member { key, value } in merges {
+        for Member { key, value } in sources {
             self.merge(key, value, &mut merged)?;
         }
         merged.extend(own);
@@ -85,12 +85,12 @@ impl Composer<'_, '_> {
         if last.len() == members.len() {
             return members;
         }
-        let mut seen = HashMap::new();
+        let mut seen = HashSet::new();
         let mut twice = Vec::new();
         for member in &members {
             let Value::Scalar(scalar) = &self.nodes[member.key].value else { continue };
             let Some(key) = Key::of(scalar) else { continue };
-            if seen.insert(key, ()).is_some() {
+            if !seen.insert(key) {
                 twice.push(self.nodes[member.key].span.clone());
             }
         }

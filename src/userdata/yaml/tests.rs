@@ -89,7 +89,7 @@ fn what_py_yaml_refuses_is_found_at_its_place() {
         ("a: {[b]: c}", "["),
         ("<<: x", "<<"),
         ("a: !!int x", "!!int x"),
-        ("a: !!seq {b: c}", "{"),
+        ("a: !!seq {b: c}", "!"),
         ("a: {{ b }}", "{{"),
     ] {
         let mut findings = Vec::new();
@@ -187,7 +187,7 @@ fn text_is_empty(tree: &Tree<'_>) -> bool {
         && tree.span(tree.root()) == (0..0)
 }
 
-/// Numbers from a seed (SplitMix64).
+/// Numbers from a seed (`SplitMix64`).
 struct Random(u64);
 
 impl Random {

@@ -2,12 +2,18 @@
 //!
 //! Source: cloud-init's documentation of the data sources NoCloud and ConfigDrive.
 
+#[cfg(feature = "check")]
+mod shape;
+
 use super::{
     finding::{Code, Finding, push_bounded},
     hostname,
     line_ends::check_line_ends,
     yaml::{Kind, Member, NodeId, Tree, Value, check_mapping},
 };
+
+#[cfg(feature = "check")]
+pub use shape::{check_config_drive, check_network_data, check_nocloud};
 
 /// The part of the meta-data that an agent applies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
