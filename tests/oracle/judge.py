@@ -40,11 +40,11 @@ class Judge:
             return [["", "not a mapping"]], [], None
         kind = cloudinit.SchemaType.CLOUD_CONFIG
         if text.startswith("#network-config"):
+            if not isinstance(document.get("network", document), dict):
+                return [["network", "not a mapping"]], [], None
             version = cloudinit.network_schema_version(document)
-            kinds = {1: cloudinit.SchemaType.NETWORK_CONFIG_V1, 2: cloudinit.SchemaType.NETWORK_CONFIG_V2}
-            if version not in kinds:
-                return [["version", f"version {version}"]], [], None
-            kind = kinds[version]
+            kinds = cloudinit.SchemaType
+            kind = kinds.NETWORK_CONFIG_V1 if version == 1 else kinds.NETWORK_CONFIG_V2
         try:
             value = plain(document)
         except ValueError:

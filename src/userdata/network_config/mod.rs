@@ -44,6 +44,18 @@ pub fn check(text: &str, findings: &mut Vec<Finding>) {
 
 /// Checks a network configuration in a document. `path`: that of the node.
 pub(super) fn check_node(tree: &Tree<'_>, node: NodeId, path: &str, findings: &mut Vec<Finding>) {
+    // cloud-init takes an empty value for no configuration.
+    let is_other = match tree.value(node) {
+        Value::Mapping(_) => false,
+        Value::Sequence(items) => !items.is_empty(),
+        Value::Scalar(scalar) => scalar.kind != Kind::Null && !scalar.text.is_empty(),
+        Value::Unknown => false,
+    };
+    if is_other {
+        let message = "expected a mapping with the key \"version\"";
+        findings
+            .push(Finding { path: path.into(), ..Finding::new(Code::ValueType, tree.span(node), message) });
+    }
     if !matches!(tree.value(node), Value::Mapping(_)) {
         return;
     }
@@ -74,7 +86,7 @@ pub(super) fn check_node(tree: &Tree<'_>, node: NodeId, path: &str, findings: &m
             judge(&VERSION_2, findings);
             version2::check(&root, &mut Report::new(tree, findings));
         }
-        Some(kind) if kind != Kind::Null => {
+        kind if kind != Some(Kind::Null) && !matches!(tree.value(version.value), Value::Unknown) => {
             let mut report = Report::new(tree, findings);
             if let Some(place) = root.get(tree, "version") {
                 report.push(Code::BadValue, &place, "expected the number 1 or 2".to_owned(), None);

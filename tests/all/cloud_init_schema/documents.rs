@@ -6,6 +6,18 @@ use metadata_image::userdata::finding::Code;
 
 use super::opinion::Found;
 
+/// How a comment begins that says what older versions of cloud-init accept.
+const FORMERLY: &str = "deprecated before 25.1: ";
+
+/// The first line of a cloud-config.
+pub(super) const CLOUD_CONFIG: &str = "#cloud-config";
+
+/// The first line of a network configuration, by which these tests know it. It is nothing but a comment elsewhere.
+pub(super) const NETWORK_CONFIG: &str = "#network-config";
+
+/// How a comment begins that says what netplan refuses and cloud-init's schema accepts.
+const NETPLAN: &str = "invalid for netplan ";
+
 /// What a document says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -17,6 +29,8 @@ pub(super) enum Verdict {
     Deprecated,
     /// Something is wrong.
     Invalid,
+    /// Something is wrong, but cloud-init's schema does not look at it.
+    Unseen,
 }
 
 pub(super) struct Document {
@@ -35,6 +49,7 @@ pub(super) fn documents() -> impl Iterator<Item = Document> {
     paths.sort();
     paths.into_iter().flat_map(|path| {
         let file = path.file_name().unwrap().to_str().unwrap().to_owned();
+        let header = if file.starts_with("network_") { NETWORK_CONFIG } else { CLOUD_CONFIG };
         let text = fs::read_to_string(&path).unwrap();
         let texts: Vec<_> = text.split("\n---\n").map(str::to_owned).collect();
         texts.into_iter().enumerate().map(move |(at, text)| {
@@ -42,7 +57,7 @@ pub(super) fn documents() -> impl Iterator<Item = Document> {
             let verdict = verdict(&text).unwrap_or_else(|| panic!("{name} does not say what it is"));
             let expected =
                 text.lines().map_while(|line| line.strip_prefix("# ")).filter_map(expectation).collect();
-            Document { name, text: format!("#cloud-config\n{text}\n"), verdict, expected }
+            Document { name, text: format!("{header}\n{text}\n"), verdict, expected }
         })
     })
 }
@@ -50,8 +65,9 @@ pub(super) fn documents() -> impl Iterator<Item = Document> {
 fn verdict(text: &str) -> Option<Verdict> {
     match text.lines().next()?.strip_prefix("# ")? {
         "valid" => Some(Verdict::Valid),
-        line if line.starts_with("valid ") => Some(Verdict::BeyondCloudInit),
+        line if line.starts_with("valid ") || line.starts_with(FORMERLY) => Some(Verdict::BeyondCloudInit),
         line if line.starts_with("deprecated ") => Some(Verdict::Deprecated),
+        line if line.starts_with(NETPLAN) => Some(Verdict::Unseen),
         line if line.starts_with("invalid ") && line.contains(": ") => Some(Verdict::Invalid),
         _ => None,
     }
@@ -59,6 +75,10 @@ fn verdict(text: &str) -> Option<Verdict> {
 
 /// Kind and path that a comment announces.
 fn expectation(comment: &str) -> Option<(String, String)> {
+    if let Some(path) = comment.strip_prefix(FORMERLY) {
+        return Some(("deprecated".to_owned(), path.to_owned()));
+    }
+    let comment = comment.replace(NETPLAN, "invalid ");
     let (verdict, rest) = comment.split_once(' ')?;
     let (kind, path) = match verdict {
         "deprecated" => ("deprecated", rest),
@@ -86,6 +106,11 @@ fn kind(code: Code) -> &'static str {
 }
 
 impl Document {
+    /// Its first line.
+    pub(super) fn header(&self) -> &str {
+        self.text.lines().next().unwrap()
+    }
+
     /// What should have been found and was not, and what was found besides.
     pub(super) fn differences(&self, findings: &[Found]) -> Vec<String> {
         let found: BTreeSet<_> =

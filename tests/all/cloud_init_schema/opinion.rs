@@ -8,6 +8,8 @@ use metadata_image::{
 };
 use serde_json::Value;
 
+use super::documents::NETWORK_CONFIG;
+
 pub(super) const SCHEMA: &str = include_str!("../../../src/userdata/cloud_config/schema.json");
 
 /// What a document that does not fit the schema may be told.
@@ -19,6 +21,28 @@ const BY_SCHEMA: &[Code] = &[
     Code::ValueType,
     Code::BadValue,
     Code::Unquoted,
+];
+
+/// Errors that stay where cloud-init's schema accepts a network configuration: the code, a part of the path, and why.
+const EXCEPTIONS: &[(Code, &str, &str)] = &[
+    (Code::BadAddress, "", "no schema looks at addresses"),
+    (Code::BadMac, "", "no schema looks at hardware addresses"),
+    (Code::UnknownName, "", "no schema looks at names"),
+    (Code::DuplicateName, "", "no schema looks at names"),
+    (Code::UnexpectedKey, "ethernets.", "netplan refuses keys that it does not know"),
+    (Code::UnexpectedKey, "bonds.", "netplan refuses keys that it does not know"),
+    (Code::UnexpectedKey, "bridges.", "netplan refuses keys that it does not know"),
+    (Code::UnexpectedKey, "vlans.", "netplan refuses keys that it does not know"),
+    (Code::MissingKey, "vlans.", "netplan requires \"id\" and \"link\""),
+    (Code::MissingKey, ".set-name", "netplan requires \"match\" beside it"),
+    (Code::ValueType, ".accept-ra", "netplan requires a boolean"),
+    (Code::ValueType, ".macaddress", "netplan requires a string"),
+    (
+        Code::MissingKey,
+        "config[",
+        "cloud-init requires the keys of a bond, and \"type\" of a subnet, when it runs",
+    ),
+    (Code::ValueType, ".params", "cloud-init requires a mapping when it runs"),
 ];
 
 /// A finding about a document.
@@ -38,7 +62,12 @@ pub(super) struct Opinion {
 impl Opinion {
     /// What the library finds. Each finding is about something in the text.
     pub(super) fn of(text: &str) -> Self {
-        let checked = check(text.as_bytes(), Subject::UserData(Some(Layout::NoCloud)), None);
+        let subject = if text.starts_with(NETWORK_CONFIG) {
+            Subject::NetworkConfig
+        } else {
+            Subject::UserData(Some(Layout::NoCloud))
+        };
+        let checked = check(text.as_bytes(), subject, None);
         let findings = checked.findings.into_iter().map(|finding| {
             assert!(checked.text.get(finding.span.clone()).is_some(), "{finding:?} about\n{text}");
             Found { code: finding.code, path: finding.path.to_string(), message: finding.message }
@@ -46,13 +75,13 @@ impl Opinion {
         Self { findings: findings.collect() }
     }
 
+    /// Whether there are errors that cloud-init's schema should know of.
     pub(super) fn has_errors(&self) -> bool {
-        self.has_errors_besides(&[])
-    }
-
-    pub(super) fn has_errors_besides(&self, exceptions: &[(&str, &str)]) -> bool {
-        let mut errors = self.findings.iter().filter(|found| found.code.severity() == Severity::Error);
-        errors.any(|found| !exceptions.iter().any(|(start, _)| found.to_string().starts_with(start)))
+        self.findings.iter().any(|found| {
+            let excused =
+                |(code, part, _): &(Code, &str, &str)| found.code == *code && found.path.contains(part);
+            found.code.severity() == Severity::Error && !EXCEPTIONS.iter().any(excused)
+        })
     }
 
     /// Whether the document does not fit the schema.

@@ -31,18 +31,61 @@ impl From<&Value> for Tree {
 pub(super) type Path = Vec<usize>;
 
 impl Tree {
-    /// In block style.
-    pub(super) fn to_yaml(&self) -> String {
-        let mut yaml = "#cloud-config\n".to_owned();
+    /// In block style, below a line.
+    pub(super) fn to_yaml(&self, header: &str) -> String {
+        let mut yaml = format!("{header}\n");
         self.write(0, &mut yaml);
         yaml
+    }
+
+    /// In flow style, below a line.
+    pub(super) fn to_flow_yaml(&self, header: &str) -> String {
+        let mut yaml = format!("{header}\n");
+        self.write_flow(&mut yaml);
+        yaml.push('\n');
+        yaml
+    }
+
+    fn write_flow(&self, yaml: &mut String) {
+        match self {
+            Self::Plain(text) => yaml.push_str(text),
+            Self::Text(text) => yaml.push_str(&quoted(text)),
+            Self::List(entries) => {
+                yaml.push('[');
+                for value in entries {
+                    value.write_flow(yaml);
+                    yaml.push_str(", ");
+                }
+                yaml.push(']');
+            }
+            Self::Map(entries) => {
+                yaml.push('{');
+                for (key, value) in entries {
+                    write!(yaml, "{}: ", quoted(key)).unwrap();
+                    value.write_flow(yaml);
+                    yaml.push_str(", ");
+                }
+                yaml.push('}');
+            }
+        }
+    }
+
+    /// With the keys of all mappings the other way round.
+    pub(super) fn reversed(&self) -> Self {
+        match self {
+            Self::Plain(_) | Self::Text(_) => self.clone(),
+            Self::List(entries) => Self::List(entries.iter().map(Self::reversed).collect()),
+            Self::Map(entries) => {
+                Self::Map(entries.iter().rev().map(|(key, value)| (key.clone(), value.reversed())).collect())
+            }
+        }
     }
 
     fn write(&self, indent: usize, yaml: &mut String) {
         match self {
             Self::Map(entries) if !entries.is_empty() => {
                 for (key, value) in entries {
-                    let key = serde_json::to_string(key).unwrap();
+                    let key = quoted(key);
                     write!(yaml, "{:indent$}{key}:", "").unwrap();
                     value.write_behind(indent, yaml);
                 }
@@ -61,7 +104,7 @@ impl Tree {
     fn write_behind(&self, indent: usize, yaml: &mut String) {
         match self {
             Self::Plain(text) => writeln!(yaml, " {text}").unwrap(),
-            Self::Text(text) => writeln!(yaml, " {}", serde_json::to_string(text).unwrap()).unwrap(),
+            Self::Text(text) => writeln!(yaml, " {}", quoted(text)).unwrap(),
             Self::List(entries) if entries.is_empty() => yaml.push_str(" []\n"),
             Self::Map(entries) if entries.is_empty() => yaml.push_str(" {}\n"),
             Self::List(_) | Self::Map(_) => {
@@ -101,4 +144,14 @@ impl Tree {
             Self::Plain(_) | Self::Text(_) => unreachable!("no node is below a scalar"),
         })
     }
+}
+
+/// In double quotes. YAML wants some characters escaped that JSON does not.
+fn quoted(text: &str) -> String {
+    let json = serde_json::to_string(text).unwrap();
+    let escaped = |letter: char| match letter {
+        '\x7f'..='\u{9f}' => format!("\\x{:02x}", u32::from(letter)),
+        _ => letter.to_string(),
+    };
+    json.chars().map(escaped).collect()
 }
