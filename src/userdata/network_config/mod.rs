@@ -46,10 +46,9 @@ pub fn check(text: &str, findings: &mut Vec<Finding>) {
 pub(super) fn check_node(tree: &Tree<'_>, node: NodeId, path: &str, findings: &mut Vec<Finding>) {
     // cloud-init takes an empty value for no configuration.
     let is_other = match tree.value(node) {
-        Value::Mapping(_) => false,
+        Value::Mapping(_) | Value::Unknown => false,
         Value::Sequence(items) => !items.is_empty(),
         Value::Scalar(scalar) => scalar.kind != Kind::Null && !scalar.text.is_empty(),
-        Value::Unknown => false,
     };
     if is_other {
         let message = "expected a mapping with the key \"version\"";
