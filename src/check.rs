@@ -20,6 +20,7 @@ use crate::{
         binary::{self, Consumer, NotUnpacked, Verdict},
         cloud_config::{
             header,
+            part_type::PartType,
             parts::{self, DecodedPart},
         },
         config_tree::parse,
@@ -64,6 +65,23 @@ impl fmt::Display for Subject {
 }
 
 impl Subject {
+    /// The kind of a file by its name, or, if that says nothing, by the keys of its YAML: a network configuration has `network`
+    /// alone, or `version` and the networks.
+    #[must_use]
+    pub fn of_file(name: &str, data: &[u8]) -> Self {
+        const NETWORKS: [&str; 7] = ["config", "ethernets", "bonds", "bridges", "vlans", "wifis", "renderer"];
+        let by_name = Self::of_name(name);
+        if by_name != Self::UserData(None) || data.starts_with(b"#cloud-config") {
+            return by_name;
+        }
+        let text = String::from_utf8_lossy(data);
+        let top = text.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_alphabetic()));
+        let keys: HashSet<_> = top.filter_map(|line| Some(line.split_once(':')?.0)).collect();
+        let is_network = keys == HashSet::from(["network"])
+            || keys.contains("version") && NETWORKS.iter().any(|key| keys.contains(key));
+        if is_network { Self::NetworkConfig } else { by_name }
+    }
+
     /// The kind of a file by its name, in any directory. Files with other names are user data.
     #[must_use]
     pub fn of_name(name: &str) -> Self {
@@ -251,10 +269,22 @@ fn check_userdata(data: &[u8], layout: Option<Layout>, rules: &Rules) -> Vec<Che
     }
 }
 
+/// Whether text is data that only cloud-init knows; scripts are for any agent.
+fn is_for_cloud_init(text: &str) -> bool {
+    let kind = PartType::of_content(text.as_bytes());
+    kind.is_some_and(|kind| kind.mime.starts_with("text/cloud-config") || kind.mime == "text/jinja2")
+}
+
 /// Checks text that is not a config tree, and the parts that it consists of.
 fn check_documents(data: &[u8], reader: Consumer, rules: &Rules) -> Vec<CheckedText> {
     let mut decoded = Vec::new();
     let whole = check_text(data, |text, findings| {
+        if reader == Consumer::LinuxKit && is_for_cloud_init(text) {
+            let first = text.lines().next().unwrap_or_default().len();
+            let message = "the data is for cloud-init, which does not look for the file config";
+            let finding = Finding::new(Code::OtherAgent, 0..first, message);
+            findings.push(finding.with_hint("for cloud-init, build the image with --layout nocloud"));
+        }
         header::check_userdata(text, reader == Consumer::CloudInit, rules, findings);
         decoded = parts::check_parts(text, rules, findings);
     });
@@ -465,6 +495,15 @@ pub fn check_image_by(
             continue;
         }
         let data = image.read(record, CHECKED_BYTES_MAX)?;
+        if matches!(subject, Subject::UserData(_))
+            && let Some(why) = Agent::CloudInit.compatibility(&volume, &records).because
+            && Agent::CloudInit.compatibility(&volume, &records).takes.is_none()
+            && is_for_cloud_init(&String::from_utf8_lossy(&data[..data.len().min(64)]))
+            && layout != Some(Layout::LinuxKit)
+        {
+            let message = format!("cloud-init does not find the user data: {why}");
+            all[0].findings.push(Finding::new(Code::Unread, 0..0, message));
+        }
         let name = record.display_path();
         all.extend(check_whole(&data, subject, target, rules).into_iter().map(|text| text.below(&name)));
     }

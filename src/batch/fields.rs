@@ -15,6 +15,7 @@ enum Shape {
     Layout,
     Boolean,
     List,
+    TextOrList,
     Files,
 }
 
@@ -23,6 +24,8 @@ const FIELDS: &[(&str, Shape)] = &[
     ("image", Shape::Text),
     ("data", Shape::Text),
     ("data_file", Shape::Text),
+    ("user_data", Shape::TextOrList),
+    ("from", Shape::Text),
     ("data_dir", Shape::Text),
     ("follow", Shape::Boolean),
     ("layout", Shape::Layout),
@@ -37,7 +40,9 @@ const FIELDS: &[(&str, Shape)] = &[
     ("run_metadata", Shape::List),
     ("run_id", Shape::Text),
     ("mode", Shape::Text),
+    ("admin_pass_file", Shape::Text),
     ("strict", Shape::Boolean),
+    ("lenient", Shape::Boolean),
 ];
 
 /// What serde found wrong with a line.
@@ -84,13 +89,15 @@ impl Shape {
     fn fault(self, value: &Value) -> Option<String> {
         let texts = |values: &[Value]| values.iter().all(Value::is_string);
         let fits = match (self, value) {
-            (_, Value::Null) | (Self::Text, Value::String(_)) | (Self::Boolean, Value::Bool(_)) => true,
+            (_, Value::Null)
+            | (Self::Text | Self::TextOrList, Value::String(_))
+            | (Self::Boolean, Value::Bool(_)) => true,
             (Self::Layout, Value::String(name)) => match name.parse::<Layout>() {
                 Ok(_) => true,
                 Err(_) => return Some("must be linuxkit, nocloud or configdrive".to_owned()),
             },
             // A string in the list of files has its own message.
-            (Self::List | Self::Files, Value::Array(values)) => texts(values),
+            (Self::List | Self::TextOrList | Self::Files, Value::Array(values)) => texts(values),
             (Self::Files, Value::Object(files)) => files.values().all(Value::is_string),
             _ => false,
         };
@@ -103,6 +110,7 @@ impl Shape {
             Self::Layout => "the name of a layout",
             Self::Boolean => "true or false",
             Self::List => "a list of strings",
+            Self::TextOrList => "a string or a list of strings",
             Self::Files => "an object of names and paths, or a list of \"NAME=PATH\"",
         }
     }

@@ -117,6 +117,7 @@ enum TextKind {
     /// Meta-data of cloud-init
     MetaData,
     /// A network configuration of cloud-init
+    #[value(aliases = ["network", "netplan", "network_config"])]
     NetworkConfig,
 }
 
@@ -251,14 +252,14 @@ impl Args {
             }
             ImageOrData::Data(data) => data,
         };
-        let subject = self.subject(path);
+        let subject = self.subject(path, &data);
         let empty = if data.is_empty() { ", which is empty" } else { "" };
         Ok((check_whole(&data, subject, self.target, rules), format!("{subject}{empty}")))
     }
 
-    fn subject(&self, path: &Path) -> Subject {
+    fn subject(&self, path: &Path, data: &[u8]) -> Subject {
         match self.kind {
-            None => Subject::of_name(&path.to_string_lossy()),
+            None => Subject::of_file(&path.to_string_lossy(), data),
             Some(TextKind::UserData) => Subject::UserData(None),
             Some(TextKind::LinuxKit) => Subject::UserData(Some(Layout::LinuxKit)),
             Some(TextKind::CloudInit) => Subject::UserData(Some(Layout::NoCloud)),

@@ -113,7 +113,7 @@ fn data(text: &str) -> String {
 
 /// A property of a workflow command.
 fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+    data(&escape::printable(text)).replace(':', "%3A").replace(',', "%2C")
 }
 
 /// A path as a relative reference.

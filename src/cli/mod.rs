@@ -176,9 +176,10 @@ impl Cli {
     pub(crate) fn explain(error: &clap::Error, arguments: impl Iterator<Item = OsString>) -> String {
         let mut command = Self::command();
         command.build();
-        let name = arguments
-            .skip(1)
-            .find_map(|name| command.find_subcommand(&name).map(|known| known.get_name().to_owned()));
+        let mut words = arguments.skip(1);
+        let name = words.next().filter(|word| word != "help");
+        let name =
+            name.and_then(|name| command.find_subcommand(&name)).map(|known| known.get_name().to_owned());
         in_one_line(error, &command, name.as_deref())
     }
 

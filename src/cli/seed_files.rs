@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
-use metadata_image::datasource::layout::Layout;
+use anyhow::{Context, Result, bail};
+use metadata_image::{datasource::layout::Layout, recipe::seed::has_file};
 
 use super::is_dash;
 
@@ -16,7 +16,12 @@ pub(super) fn files_of(path: &Path) -> Result<Vec<PathBuf>> {
         return Ok(vec![path.to_owned()]);
     }
     let names = [Layout::NoCloud, Layout::ConfigDrive].into_iter().flat_map(Layout::file_names);
-    let files: Vec<_> = names.map(|name| path.join(name)).filter(|file| file.is_file()).collect();
+    let mut files = Vec::new();
+    for file in names.map(|name| path.join(name)) {
+        if has_file(&file).with_context(|| format!("reading seed directory {path:?}"))? {
+            files.push(file);
+        }
+    }
     if files.is_empty() {
         bail!(
             "reading {path:?}: the directory is not a seed: it has neither user-data nor meta-data nor \

@@ -7,51 +7,82 @@ use clap::{
     builder::Arg,
     error::{ContextKind, ContextValue, ErrorKind},
 };
+use metadata_image::similar::nearest;
 
 /// Options that `linuxkit` spells with one dash.
 const ONE_DASH: [&str; 2] = ["data", "data-file"];
 
-/// Options of other programs, and what to write.
-const OF_OTHERS: [(&str, &str); 21] = [
-    ("V", "--volume-id ID sets the volume identifier, and --vendor-data PATH is cloud-localds' -V"),
-    ("f", "--force replaces a file that is not an image, and --file NAME=PATH adds a file"),
-    ("i", "--instance-id ID sets the instance ID"),
-    ("k", "--ssh-key PATH adds public keys"),
-    ("m", "--meta-data PATH is the meta-data file"),
-    ("d", "an image is always raw; qemu-img convert makes other formats"),
-    ("J", "every image has Joliet and Rock Ridge names"),
-    ("R", "every image has Joliet and Rock Ridge names"),
-    ("r", "every image has Joliet and Rock Ridge names"),
-    ("JR", "every image has Joliet and Rock Ridge names"),
-    ("joliet", "every image has Joliet and Rock Ridge names"),
-    ("rock", "every image has Joliet and Rock Ridge names"),
-    ("rational-rock", "every image has Joliet and Rock Ridge names"),
-    ("volid", "--volume-id ID sets the volume identifier"),
-    ("label", "--volume-id ID sets the volume identifier"),
-    ("disk-format", "an image is always raw; qemu-img convert makes other formats"),
-    ("filesystem", "every image is ISO 9660"),
-    ("ssh-keys", "--ssh-key PATH adds public keys"),
-    ("public-key", "--ssh-key PATH adds public keys"),
-    ("host-name", "--hostname NAME sets the host name"),
-    ("format", "--layout NAME says where the guest looks for the data"),
+/// What every image has, for those who ask for it.
+const NAMES: &str = "every image has Joliet and Rock Ridge names";
+
+/// What `--layout` is for.
+const LAYOUT: &str = "--layout NAME says where the guest looks for the data";
+
+/// Options of other programs, the command that they are given to, and what to write.
+const OF_OTHERS: &[(&str, &[&str], &str)] = &[
+    (
+        "create",
+        &["V"],
+        "--volume-id ID sets the volume identifier, and --vendor-data PATH is cloud-localds' -V",
+    ),
+    ("create", &["f"], "--force replaces a file that is not an image, and --file NAME=PATH adds a file"),
+    ("create", &["i"], "--instance-id ID sets the instance ID"),
+    ("create", &["k", "ssh-keys", "sshkey", "public-key"], "--ssh-key PATH adds public keys"),
+    ("create", &["m"], "--meta-data PATH is the meta-data file"),
+    ("create", &["d", "disk-format"], "an image is always raw; qemu-img convert makes other formats"),
+    ("create", &["J", "R", "r", "JR", "RJ", "joliet", "rock", "rational-rock"], NAMES),
+    ("create", &["volid", "label", "volume", "volume-label"], "--volume-id ID sets the volume identifier"),
+    ("create", &["filesystem"], "every image is ISO 9660"),
+    ("create", &["host-name", "host", "name"], "--hostname NAME sets the host name"),
+    ("create", &["format", "type", "nocloud", "cloud-init"], LAYOUT),
+    (
+        "create",
+        &["u", "a", "cloud-config", "stdin"],
+        "--user-data PATH is the user data; '-' is standard input",
+    ),
+    ("create", &["network", "network-data"], "--network-config PATH is the network configuration"),
+    ("create", &["vendor"], "--vendor-data PATH is the vendor data"),
+    (
+        "create",
+        &["dir", "directory"],
+        "--from DIR takes the files of a seed, --data-dir DIR makes JSON for LinuxKit",
+    ),
+    (
+        "create",
+        &["password", "admin-pass", "password-file", "admin-password-file"],
+        "--admin-pass-file PATH has the password",
+    ),
+    ("create", &["graft-points"], "--file NAME=PATH adds a file"),
+    ("create", &["overwrite", "y"], "--force replaces a file that is not an image"),
+    ("create", &["sign"], "metadata sign IMAGE --key PATH signs an image"),
+    (
+        "set",
+        &["user-data", "meta-data", "network-config", "vendor-data", "file", "add"],
+        "a file is set by NAME=PATH, such as user-data=PATH",
+    ),
+    ("set", &["delete", "rm"], "--remove NAME removes a file"),
+    ("set", &["H", "name", "host-name"], "--hostname NAME sets the host name"),
+    ("extract", &["o", "d", "C", "to", "output", "dir", "all"], "--into DIR writes files to a directory"),
+    ("batch", &["o", "output", "dir"], "--into DIR is the directory for the images"),
+    ("batch", &["j", "parallel", "threads"], "--jobs N builds N images at the same time"),
+    ("check", &["sarif", "o", "output-format"], "--format NAME chooses text, json, sarif or github"),
+    ("check", &["network-config", "config-file", "type"], "--as KIND says what a file is"),
+    ("diff", &["u", "unified", "content"], "--text shows the lines of text files"),
+    ("verify", &["key", "k", "signer", "signers", "I"], "--allowed-signers PATH has the keys that may sign"),
 ];
 
 /// Subcommands of other programs, and what to write.
-const COMMANDS_OF_OTHERS: [(&str, &str); 10] = [
-    ("version", "--version prints the version"),
-    ("build", "create builds an image"),
-    ("make", "create builds an image"),
-    ("new", "create builds an image"),
-    ("inspect", "show describes an image"),
-    ("list", "show lists the files of an image"),
-    ("validate", "check finds mistakes"),
-    ("lint", "check finds mistakes"),
-    ("schema", "check finds mistakes"),
-    ("unpack", "extract --into DIR writes the files of an image, and apply those of user data"),
+const COMMANDS_OF_OTHERS: &[(&[&str], &str)] = &[
+    (&["version"], "--version prints the version"),
+    (&["build", "make", "new", "generate", "init", "cloud-localds"], "create builds an image"),
+    (&["inspect", "list", "tree", "view", "dump", "print", "read"], "show describes an image"),
+    (&["get", "copy", "cp"], "extract copies files from an image"),
+    (&["edit", "update", "modify", "change", "replace", "add"], "set changes files of an image"),
+    (&["rm", "remove", "delete"], "set --remove NAME removes a file of an image"),
+    (&["compare", "cmp"], "diff compares two images"),
+    (&["validate", "lint", "schema", "test"], "check finds mistakes"),
+    (&["unpack"], "extract --into DIR writes the files of an image, and apply those of user data"),
 ];
-
-/// How many letters of a word may be wrong for it to be taken for another one.
-const LETTERS_WRONG_MAX: usize = 2;
 
 /// Gives `-data` and `-data-file`, alone or with `=` and a value, the second dash that clap needs.
 ///
@@ -104,7 +135,8 @@ pub(super) fn check_dashes(command: &Command, arguments: &[OsString]) -> Result<
 
 /// Whether `name`, after one dash, is short options of `command`, the last one with or without its value.
 fn is_bundle(command: &Command, name: &str) -> bool {
-    if command.get_arguments().any(|argument| has_name(argument, name)) || of_others(name).is_some() {
+    if command.get_arguments().any(|argument| has_name(argument, name)) || of_others(command, name).is_some()
+    {
         return false;
     }
     for letter in name.chars() {
@@ -128,8 +160,9 @@ fn option_named<'a>(command: &'a Command, word: &str) -> Option<&'a Arg> {
     command.get_arguments().find(|argument| has_name(argument, name))
 }
 
-fn of_others(name: &str) -> Option<&'static str> {
-    OF_OTHERS.iter().find(|(known, _)| *known == name).map(|(_, words)| *words)
+fn of_others(command: &Command, name: &str) -> Option<&'static str> {
+    let is = |(to, names, _): &&(&str, &[&str], &str)| *to == command.get_name() && names.contains(&name);
+    OF_OTHERS.iter().find(is).map(|(.., words)| *words)
 }
 
 /// What is wrong with an option that the command does not have. `word`: the option with its dashes.
@@ -139,23 +172,16 @@ fn unknown_option(command: &Command, word: &str) -> String {
     let names: Vec<_> = names.filter_map(Arg::get_long_and_visible_aliases).flatten().collect();
     let instead = if names.contains(&name) {
         format!("write --{name}, with two dashes")
-    } else if let Some(words) = of_others(name).filter(|_| command.get_name() == "create") {
+    } else if let Some(words) = of_others(command, name) {
         words.to_owned()
-    } else if let Some(near) = nearest(name, &names) {
+    } else if let Some(near) = nearest(name, names.iter().copied()) {
         format!("did you mean --{near}?")
-    } else if command.get_name() == "create" {
+    } else if command.get_name() == "create" && !name.chars().all(|c| c.is_ascii_alphabetic() || c == '-') {
         "write -- before data that begins with a dash".to_owned()
     } else {
         return format!("unknown option {word} (--help shows the usage)");
     };
     format!("unknown option {word}; {instead} (--help shows the usage)")
-}
-
-/// The word that `word` was probably meant to be.
-fn nearest<'a>(word: &str, words: &[&'a str]) -> Option<&'a str> {
-    let letters = |known: &&&str| strsim::osa_distance(word, known);
-    let near = words.iter().min_by_key(letters)?;
-    (letters(&near) <= LETTERS_WRONG_MAX.min(near.len() / 3)).then_some(near)
 }
 
 /// A clap error on one line, like our other errors. `program`: all commands, with their arguments; `name`: the one that was
@@ -175,9 +201,15 @@ pub(crate) fn in_one_line(error: &clap::Error, program: &Command, name: Option<&
                 "unexpected argument {word:?}: the command is {} (--help shows more)",
                 operands_of(command)
             ),
-            None => format!("unknown option {word} (--help shows the usage)"),
+            None => format!(
+                "unknown option {word}; options come after the command, as in metadata show --json (--help lists the commands)"
+            ),
         },
         (ErrorKind::InvalidSubcommand, _, Some(word)) => unknown_command(program, word),
+        (ErrorKind::ValueValidation, Some("[NAME=PATH]..."), _) => {
+            "the image comes first, and then NAME=PATH: metadata set IMAGE NAME=PATH (--help shows more)"
+                .to_owned()
+        }
         (ErrorKind::MissingRequiredArgument, ..) if command.is_some() => {
             missing(command.unwrap_or(program), error)
         }
@@ -188,8 +220,8 @@ pub(crate) fn in_one_line(error: &clap::Error, program: &Command, name: Option<&
 fn unknown_command(program: &Command, word: &str) -> String {
     let names = program.get_subcommands().filter(|command| !command.is_hide_set());
     let names: Vec<_> = names.flat_map(Command::get_name_and_visible_aliases).collect();
-    let other = COMMANDS_OF_OTHERS.iter().find(|(known, _)| *known == word);
-    match (other, nearest(word, &names)) {
+    let other = COMMANDS_OF_OTHERS.iter().find(|(known, _)| known.contains(&word));
+    match (other, nearest(word, names)) {
         (Some((_, words)), _) => format!("unknown command {word:?}; {words}"),
         (None, Some(near)) => format!("unknown command {word:?}; did you mean {near}?"),
         (None, None) => format!("unknown command {word:?} (--help lists the commands)"),
@@ -266,22 +298,5 @@ mod tests {
         assert_eq!(spell(&["--data-file", "-data", "-data=x"]), ["--data-file", "-data", "--data=x"]);
         assert_eq!(spell(&["--", "-data"]), ["--", "-data"]);
         assert_eq!(spell(&["-database", "-data-files", "-d"]), ["-database", "-data-files", "-d"]);
-    }
-
-    #[test]
-    fn only_a_word_that_is_nearly_right_is_suggested() {
-        let words = ["vendor-data", "force", "hostname", "verify", "show", "ssh-key"];
-        for (word, expected) in [
-            ("user-data", None),
-            ("format", None),
-            ("version", None),
-            ("hostnmae", Some("hostname")),
-            ("host-name", Some("hostname")),
-            ("verfy", Some("verify")),
-            ("shw", Some("show")),
-            ("x", None),
-        ] {
-            assert_eq!(nearest(word, &words), expected, "{word}");
-        }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use super::Recipe;
 use crate::{
     datasource::layout::Layout,
-    error::{Context, Result, bail},
+    error::{Context, Result, bail, ensure},
     image::source::Source,
 };
 
@@ -22,7 +22,7 @@ const SEEDS: [Layout; 2] = [Layout::NoCloud, Layout::ConfigDrive];
 pub fn seed_layout(path: &Path) -> Result<Option<Layout>> {
     for layout in SEEDS {
         for name in [Some(layout.userdata_name()), layout.metadata_name()].into_iter().flatten() {
-            if exists(&path.join(name)).with_context(|| format!("looking for {name} in {path:?}"))? {
+            if has_file(&path.join(name))? {
                 return Ok(Some(layout));
             }
         }
@@ -44,7 +44,7 @@ impl Recipe {
             let part = |name: Option<&str>, role| -> Result<Option<Source>> {
                 let Some(name) = name else { return Ok(None) };
                 let file: PathBuf = path.join(name);
-                Ok(exists(&file)?.then(|| Source::file(file, role)))
+                Ok(has_file(&file)?.then(|| Source::file(file, role)))
             };
             Ok(Self {
                 layout,
@@ -83,13 +83,19 @@ impl Recipe {
     }
 }
 
-/// Whether there is a file, or anything else that can be read, at `path`.
-fn exists(path: &Path) -> Result<bool> {
-    match fs::metadata(path) {
-        Ok(_) => Ok(true),
+/// Whether there is a regular file, or a link to one, at `path`.
+///
+/// # Errors
+/// Fails if there is anything else, or it cannot be told.
+pub fn has_file(path: &Path) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => {}
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Ok(false)
+            return Ok(false);
         }
-        Err(error) => Err(error).with_context(|| format!("looking for {path:?}")),
+        Err(error) => return Err(error).with_context(|| format!("looking for {path:?}")),
     }
+    let found = fs::metadata(path).with_context(|| format!("following the link {path:?}"))?;
+    ensure!(found.is_file(), "{path:?} is not a regular file");
+    Ok(true)
 }

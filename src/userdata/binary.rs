@@ -96,11 +96,13 @@ pub fn classify(data: &[u8], reader: Consumer) -> Verdict {
 }
 
 /// Whether data begins like gzip data.
+#[cfg(feature = "check")]
 pub(crate) fn is_gzip(data: &[u8]) -> bool {
     format_of(data) == Some(GZIP)
 }
 
 /// Why compressed data was not unpacked.
+#[cfg(feature = "check")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NotUnpacked {
     /// It has more bytes than wanted.
@@ -110,6 +112,7 @@ pub(crate) enum NotUnpacked {
 }
 
 /// The text in gzip data of at most `limit` bytes.
+#[cfg(feature = "check")]
 pub(crate) fn unpack(data: &[u8], limit: usize) -> Result<String, NotUnpacked> {
     let mut text = Vec::new();
     let most = (limit as u64).saturating_add(1);

@@ -102,6 +102,7 @@ codes! {
     Gateway "gateway" Warning "A gateway is not in any network of its interface."
     ScriptCrlf "script-crlf" Error "A script has lines that end with a carriage return and a newline; its first line names an interpreter that does not exist."
     NoObject "no-object" Error "A JSON file of a config drive does not contain an object."
+    OtherAgent "other-agent" Warning "The data is for cloud-init, but the file is one that only LinuxKit's agent reads."
     NoHeader "no-header" Error "cloud-init does not recognize the first line and ignores the data."
     MimeSyntax "mime-syntax" Error "cloud-init does not find the parts of the MIME document."
     MimeType "mime-type" Error "cloud-init does not know the type of a part, and ignores the part."

@@ -28,7 +28,7 @@ use super::{
     escape::pretty_json,
     overwrite::check_replaceable,
     progress::Bar,
-    render::{LENIENT, show_findings},
+    render::{Count, LENIENT, show_findings},
     signals::clean_up_on_signals,
     streams::{is_dash, print, say},
 };
@@ -74,7 +74,8 @@ impl Args {
         let recipe = self.recipe(operands.data)?;
         recipe.check()?;
         let layout = recipe.layout;
-        let run = Run { args: &self, image: operands.image, layout, warnings: Vec::new() };
+        let run =
+            Run { args: &self, image: operands.image, layout, warnings: Vec::new(), count: Count::default() };
         run.build(&operands, recipe)
     }
 }
@@ -86,6 +87,8 @@ struct Run<'a> {
     layout: Layout,
     /// What was warned of.
     warnings: Vec<String>,
+    /// How many findings there are.
+    count: Count,
 }
 
 impl Run<'_> {
@@ -189,6 +192,7 @@ impl Run<'_> {
         // All findings of all files are shown before the first that is refused ends the run.
         let mut refused = Ok(());
         prepared.check(|checked| {
+            self.count += Count::of(std::slice::from_ref(&checked));
             match show_findings(image, &checked, layout, tolerance) {
                 Ok(shown) => self.warnings.extend(shown),
                 Err(error) if refused.is_ok() => refused = Err(error),
@@ -229,7 +233,11 @@ impl Run<'_> {
             } else {
                 &*self.image.to_string_lossy()
             };
-            say(&format!("{image}: {bytes} bytes, layout {}", self.layout));
+            let found = match self.count {
+                Count { errors: 0, .. } => String::new(),
+                count => format!("; {count} in the data (--strict refuses it)"),
+            };
+            say(&format!("{image}: {bytes} bytes, layout {}{found}", self.layout));
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::userdata::{
 };
 
 /// The header of YAML.
+#[cfg(feature = "check")]
 const CLOUD_CONFIG: &str = "#cloud-config";
 
 /// The header of a list of parts.
@@ -21,14 +22,13 @@ const ARCHIVE: &str = "#cloud-config-archive";
 
 /// Common first keys of cloud-config, by which YAML without its header is recognized.
 #[cfg(feature = "check")]
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 13] = [
     "apt",
     "bootcmd",
     "chpasswd",
     "fqdn",
     "growpart",
     "hostname",
-    "network",
     "ntp",
     "package_update",
     "packages",
@@ -39,6 +39,7 @@ const KEYS: [&str; 14] = [
 ];
 
 /// The header of a template, which another header follows.
+#[cfg(feature = "check")]
 const TEMPLATE: &str = "## template: jinja";
 
 /// Whether user data starts with a header that cloud-init or cloudbase-init recognizes.
@@ -87,10 +88,10 @@ pub fn check_userdata(text: &str, for_cloud_init: bool, rules: &Rules, findings:
             format!("for a template, write {TEMPLATE:?}")
         } else if meant {
             format!("write {CLOUD_CONFIG:?}")
+        } else if begins.starts_with('{') {
+            format!("write {CLOUD_CONFIG:?} above the JSON; LinuxKit's JSON needs --layout linuxkit")
         } else {
-            let json =
-                if begins.starts_with('{') { "; JSON is for LinuxKit (--layout linuxkit)" } else { "" };
-            format!("start with {CLOUD_CONFIG:?} for YAML, or with \"#!\" for a script{json}")
+            format!("start with {CLOUD_CONFIG:?} for YAML, or with \"#!\" for a script")
         }));
     }
 }

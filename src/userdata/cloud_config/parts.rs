@@ -12,7 +12,7 @@ use super::{
 };
 use crate::userdata::{
     binary,
-    finding::{Code, Finding, push_bounded},
+    finding::{Code, Finding, floor_char_boundary, push_bounded},
     schema::Rules,
 };
 
@@ -33,6 +33,9 @@ const TYPES: [(&str, &str); 13] = [
     ("", "text/x-shellscript-per-once"),
     ("", "text/x-not-multipart"),
 ];
+
+/// The longest name of a part that is shown, in bytes.
+const FILE_NAME_BYTES_MAX: usize = 255;
 
 const ARCHIVE: &str = "text/cloud-config-archive";
 const CLOUD_CONFIG: &str = "text/cloud-config";
@@ -241,7 +244,9 @@ impl Checker<'_> {
         // As cloud-init names its files.
         let given =
             file_name.map(|name| name.rsplit('/').next().unwrap_or(name)).filter(|name| !name.is_empty());
-        given.map_or_else(|| format!("part-{:03}", self.number), str::to_owned)
+        // Every finding repeats it. No file name of Linux is longer.
+        let short = |name: &str| name[..floor_char_boundary(name, FILE_NAME_BYTES_MAX)].to_owned();
+        given.map_or_else(|| format!("part-{:03}", self.number), short)
     }
 
     /// The text of a compressed part. `None`: it is not text or too large, and there is a finding.

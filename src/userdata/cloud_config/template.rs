@@ -17,7 +17,9 @@ pub(super) fn check(text: &str, rules: &Rules, findings: &mut Vec<Finding>) {
     let tree = check_mapping(&masked, "cloud-config", findings);
     let is_wrong = findings[before..].iter().any(|it| it.code.severity() == Severity::Error);
     // What a statement, or an expression on a line of its own, makes of the text may be right.
-    if (is_wrong || tree.is_none()) && (masked.contains("{%") || has_lines_of_expressions(&masked)) {
+    // The blanks in place of a comment may be an indentation that the text does not have.
+    let is_open = masked.contains("{%") || text.contains("{#") || has_lines_of_expressions(&masked);
+    if (is_wrong || tree.is_none()) && is_open {
         findings.truncate(before);
         return;
     }

@@ -96,6 +96,7 @@ impl<'a> Tree<'a> {
     }
 
     /// How many nodes there are.
+    #[cfg(feature = "check")]
     pub(in crate::userdata) fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -126,6 +127,7 @@ impl<'a> Tree<'a> {
     }
 
     /// The items of a sequence; none if it is not a sequence.
+    #[cfg(feature = "check")]
     pub(in crate::userdata) fn items(&self, node: NodeId) -> &[NodeId] {
         if let Value::Sequence(items) = self.value(node) { items } else { &[] }
     }
@@ -146,11 +148,13 @@ impl<'a> Tree<'a> {
     }
 
     /// The member of a mapping whose key is the string `key`.
+    #[cfg(feature = "check")]
     pub(in crate::userdata) fn member(&self, node: NodeId, key: &str) -> Option<Member> {
         self.members(node).iter().copied().find(|member| self.string(member.key) == Some(key))
     }
 
     /// The value of the key `key` of a mapping.
+    #[cfg(feature = "check")]
     pub(in crate::userdata) fn get(&self, node: NodeId, key: &str) -> Option<NodeId> {
         self.member(node, key).map(|member| member.value)
     }

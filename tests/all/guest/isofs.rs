@@ -84,7 +84,7 @@ fn every_layout(guest: &Guest) -> [Volume; 3] {
     guest.sandbox.write("large", noise(300_000));
     guest.sandbox.write("network", "version: 2\n");
     guest.sandbox.write("openstack", "{\"uuid\": \"i-1\"}\n");
-    let create = |arguments: &[&str]| guest.sandbox.succeed([&["create"], arguments].concat());
+    let create = |arguments: &[&str]| guest.sandbox.succeed([&["create", "--lenient"], arguments].concat());
     create(&["linuxkit.iso", "hello", "--file", "models/large=large"]);
     create(&[
         "nocloud.iso",
