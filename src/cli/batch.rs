@@ -98,10 +98,11 @@ Examples:
       metadata batch --into images
   metadata batch --shard 0/4 fleet.jsonl --into images
 
-A line has 'image', one of 'data', 'data_file' and 'data_dir', and optionally
-'follow', 'layout', 'files', 'meta_data', 'network_config', 'vendor_data',
-'hostname', 'ssh_keys', 'instance_id', 'volume_id', 'mode', 'run_metadata',
-'run_id' and 'strict'. Paths are relative to the working directory:
+A line has 'image', one of 'data', 'user_data', 'from' and 'data_dir', and any
+of 'follow', 'layout', 'files', 'meta_data', 'network_config', 'vendor_data',
+'hostname', 'ssh_keys', 'instance_id', 'volume_id', 'admin_pass_file', 'mode',
+'run_metadata', 'run_id', 'strict' and 'lenient'. Paths are relative to the
+working directory:
   {\"image\": \"web-1/seed.iso\", \"layout\": \"nocloud\", \"hostname\": \"web-1\",
    \"data_file\": \"web.yaml\", \"files\": {\"keys/ca.pem\": \"ca.pem\"}}";
 

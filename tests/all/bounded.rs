@@ -440,8 +440,8 @@ fn the_program_takes_no_more_for_what_it_prints() {
             &["check", "--as", "meta-data", "input"],
             &["apply", "input", "out"],
             &["agent", "--root", "out", "--json", "file=input"],
-            &["create", "--layout", "nocloud", "--data-file", "input", "--force", "out.iso"],
-            &["create", "x", "--layout", "nocloud", "--meta-data", "input", "--force", "out.iso"],
+            &["create", "--lenient", "-l", "nocloud", "--data-file", "input", "--force", "out.iso"],
+            &["create", "--lenient", "out.iso", "x", "-l", "nocloud", "--meta-data", "input", "--force"],
             &["agent", "--root", "out", "--json", "file=out.iso"],
         ] {
             let program = assert_cmd::cargo::cargo_bin!("metadata").to_str().unwrap();

@@ -5,6 +5,7 @@ mod judge;
 mod keywords;
 mod mutation;
 mod opinion;
+mod parts;
 mod tree;
 
 use std::{collections::BTreeMap, env, fs};

@@ -73,6 +73,7 @@ fn every_reader_finds_the_files_of_every_layout() {
     ] {
         sandbox.succeed([
             "create",
+            "--lenient",
             "meta.iso",
             "--data-file",
             "f",

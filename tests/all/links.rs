@@ -26,7 +26,7 @@ use metadata_image::{
 };
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use crate::support::{Ran, Sandbox, done, failed};
+use crate::support::{Ran, Sandbox, failed};
 
 const PROC: &str = "the path leads through a link in /proc (give the path that it leads to)";
 
@@ -269,7 +269,7 @@ fn run(command: &mut Command, sandbox: &Sandbox) -> Output {
 fn what_is_left_when_killed_before_a_rename_is_removed_by_the_next_run() {
     let sandbox = Sandbox::new();
     for (arguments, directory) in replacing(&sandbox) {
-        assert_eq!(sandbox.run(arguments), done(""));
+        assert_eq!(sandbox.run(arguments).status, Some(0), "{arguments:?}");
         let expected = names(&directory);
         for is_gone in [false, true] {
             let mut strace = Command::new("strace");
@@ -283,7 +283,7 @@ fn what_is_left_when_killed_before_a_rename_is_removed_by_the_next_run() {
                     fs::remove_file(directory.join(name)).unwrap();
                 }
             }
-            assert_eq!(sandbox.run(arguments), done(""));
+            assert_eq!(sandbox.run(arguments).status, Some(0), "{arguments:?}");
             assert_eq!(names(&directory), expected, "{arguments:?}");
         }
     }
@@ -517,12 +517,12 @@ mod as_root {
     fn a_temporary_of_a_killed_run_is_removed_by_the_next_one() {
         let sandbox = Sandbox::new();
         for (arguments, directory) in replacing(&sandbox) {
-            assert_eq!(sandbox.run(arguments), done(""));
+            assert_eq!(sandbox.run(arguments).status, Some(0), "{arguments:?}");
             let before = names(&directory);
             for has_proc in [true, false] {
                 let child = stopped_at_a_temporary(&sandbox, arguments, &directory);
                 // Another run meanwhile leaves it alone.
-                assert_eq!(sandbox.run(arguments), done(""));
+                assert_eq!(sandbox.run(arguments).status, Some(0), "{arguments:?}");
                 assert_eq!(temporaries(&directory).len(), 1, "{arguments:?}");
                 assert_eq!(end(child, "-KILL"), Some(9), "{arguments:?}");
                 assert_eq!(temporaries(&directory).len(), 1, "{arguments:?}");
@@ -531,7 +531,7 @@ mod as_root {
                 } else {
                     Ran::from(without_proc(&sandbox, &[], arguments).output().unwrap())
                 };
-                assert_eq!(next, done(""));
+                assert_eq!(next.status, Some(0), "{next:?}");
                 assert_eq!(names(&directory), before, "{arguments:?}");
             }
         }

@@ -36,20 +36,22 @@ pub(super) struct Judgement {
 
 impl Judge {
     pub(super) fn new() -> Self {
-        let packages = |package: &str| Self::unpacked(package).join("usr/lib/python3/dist-packages");
-        let path = env::join_paths([packages("cloud-init"), packages("python")]).unwrap();
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/judge.py");
-        // Debian's, for which the packages are made.
-        let mut process = Command::new("/usr/bin/python3")
-            .arg(script)
-            .env("PYTHONPATH", path)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut process =
+            Self::python("judge.py").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let questions = process.stdin.take();
         let answers = BufReader::new(process.stdout.take().unwrap());
         Self { process, questions, answers }
+    }
+
+    /// Python with cloud-init, to run a script of tests/oracle.
+    pub(super) fn python(script: &str) -> Command {
+        let packages = |package: &str| Self::unpacked(package).join("usr/lib/python3/dist-packages");
+        let path = env::join_paths([packages("cloud-init"), packages("python")]).unwrap();
+        // Debian's, for which the packages are made.
+        let mut python = Command::new("/usr/bin/python3");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle").join(script);
+        python.arg(script).env("PYTHONPATH", path);
+        python
     }
 
     /// The documents for people in cloud-init's package.
