@@ -813,7 +813,7 @@ fn keys_that_cannot_sign_here_sign_with_ssh_keygen() {
         signing(&format!("key \"key\": the key is encrypted; {way}"))
     );
     let Ran { stderr, .. } = sandbox.run(["sign", "meta.iso", "--key", "key.pub"]);
-    assert!(stderr.contains("key \"key.pub\": a public key; ssh-keygen can"), "{stderr}");
+    assert!(stderr.contains("key \"key.pub\": this is a public key; give the private key"), "{stderr}");
     sandbox.write("signature", "x");
     assert_eq!(
         sandbox.run(["sign", "meta.iso", "--signature", "signature"]),
