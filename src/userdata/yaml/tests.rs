@@ -205,10 +205,9 @@ impl Random {
 }
 
 fn seed() -> u64 {
-    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        now.as_secs()
-    });
+    // The same in every run, as in the other comparisons with foreign programs.
+    const SEED: u64 = 20_261_125;
+    let seed = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(SEED);
     println!("SEED={seed}");
     seed
 }
@@ -411,7 +410,7 @@ fn documents_mean_what_they_mean_in_py_yaml() {
     let differences = Differences::of(&documents);
     assert!(differences.both_accept > 5000);
     // Known: a literal block without a line end at the end of the text; question marks and anchors between brackets.
-    assert!(differences.meaning.len() < documents.len() / 150);
-    assert!(differences.refused.len() < documents.len() / 250);
+    assert!(differences.meaning.len() < documents.len() / 400);
+    assert!(differences.refused.len() < documents.len() / 500);
     assert!(differences.accepted.len() < documents.len() / 20);
 }
