@@ -241,6 +241,9 @@ fn windows_gets_its_headers_and_its_password() {
         let ran = sandbox.run(["create", "-q", "-l", "configdrive", "seed.iso", "--data", data]);
         assert_eq!(ran, done(""), "{data:?}");
     }
+    sandbox.write("setup.ps1", "#ps1_sysnative\nGet-Date\n");
+    let parts = ["create", "-q", "-l", "configdrive", "--user-data", "setup.ps1", "--user-data", "a.yaml"];
+    assert_eq!(sandbox.run([&parts[..], &["seed.iso"]].concat()), done(""), "as a part, too");
     sandbox.write("password", "s3cret\n");
     let create = ["create", "-q", "-l", "configdrive", "--admin-pass-file", "password", "seed.iso"];
     let mode = |bits| {

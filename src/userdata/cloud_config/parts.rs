@@ -8,6 +8,7 @@ use std::ops::Range;
 use super::{
     header,
     multipart::{self, Part},
+    part_type::{self, PART_TYPES, PartType},
     transfer_encoding::Encoding,
 };
 use crate::userdata::{
@@ -16,23 +17,8 @@ use crate::userdata::{
     schema::Rules,
 };
 
-/// The types that cloud-init has handlers for, and their first line. It takes a type from the longest one that fits.
-const TYPES: [(&str, &str); 13] = [
-    ("#cloud-config-archive", ARCHIVE),
-    ("#cloud-config-jsonp", "text/cloud-config-jsonp"),
-    ("## template: jinja", TEMPLATE),
-    ("#cloud-boothook", "text/cloud-boothook"),
-    ("#include-once", "text/x-include-once-url"),
-    ("#part-handler", PART_HANDLER),
-    ("#cloud-config", CLOUD_CONFIG),
-    ("#include", "text/x-include-url"),
-    ("#!", SCRIPT),
-    // They have no first line of their own.
-    ("", "text/x-shellscript-per-boot"),
-    ("", "text/x-shellscript-per-instance"),
-    ("", "text/x-shellscript-per-once"),
-    ("", "text/x-not-multipart"),
-];
+/// The type that cloud-init gives to text without a known first line.
+const NOT_MULTIPART: &str = "text/x-not-multipart";
 
 /// The longest name of a part that is shown, in bytes.
 const FILE_NAME_BYTES_MAX: usize = 255;
@@ -61,9 +47,6 @@ const VERSION_WITHIN_BYTES: usize = 4096;
 
 /// What makes data a MIME document for cloud-init, in lower case.
 const VERSION: &[u8] = b"mime-version:";
-
-/// The first lines of MIME documents, in lower case.
-const MIME_HEADERS: [&str; 3] = ["content-type:", "mime-version:", "from "];
 
 /// The most bytes that compressed data is unpacked to.
 const UNPACKED_BYTES_MAX: usize = 64 << 20;
@@ -120,13 +103,11 @@ pub fn check_parts(text: &str, rules: &Rules, findings: &mut Vec<Finding>) -> Ve
 
 /// Whether cloud-init takes `text` for a MIME document. A document that it does not recognize is a finding.
 fn is_mime(text: &str, findings: &mut Vec<Finding>) -> bool {
-    let begins: String = text.chars().take(32).collect::<String>().to_ascii_lowercase();
-    let starts = |text: &str| MIME_HEADERS.iter().any(|header| text.starts_with(header));
-    if !starts(begins.trim_start()) {
+    if !part_type::is_mime(text.trim_start().as_bytes()) {
         return false;
     }
     let first_line = 0..text.lines().next().map_or(0, str::len);
-    if !starts(&begins) {
+    if !part_type::is_mime(text.as_bytes()) {
         let message = "cloud-init finds no headers, because the document begins with white space";
         let finding = Finding::new(Code::NoHeader, first_line, message);
         findings.push(finding.with_hint("remove the white space before the first header"));
@@ -144,9 +125,7 @@ fn is_mime(text: &str, findings: &mut Vec<Finding>) -> bool {
 
 /// The type that cloud-init takes from the beginning of a text.
 fn type_of_header(text: &str) -> Option<&'static str> {
-    let begins: String = text.trim_start().chars().take(32).collect::<String>().to_lowercase();
-    let mut known = TYPES.iter().filter(|(header, _)| !header.is_empty());
-    known.find(|(header, _)| begins.starts_with(header)).map(|(_, content_type)| *content_type)
+    PartType::of_content(text.trim_start().as_bytes()).map(|kind| kind.mime)
 }
 
 /// The text of a part that is not compressed. `None`: it is not text, and there is a finding if that is a mistake.
@@ -289,7 +268,7 @@ impl Checker<'_> {
             }
             _ if content_type.starts_with(SCRIPT) => {
                 header::check_part(text, Some(content_type), self.rules, findings);
-                if !text.starts_with("#!") {
+                if PartType::of_content(text.as_bytes()).is_none_or(|kind| kind.mime != SCRIPT) {
                     let first_line = 0..text.lines().next().map_or(0, str::len);
                     let message =
                         format!("the script {name:?} does not begin with \"#!\", so the guest cannot run it");
@@ -300,7 +279,8 @@ impl Checker<'_> {
                     );
                 }
             }
-            _ if TYPES.iter().any(|(_, known)| *known == content_type) => {}
+            _ if content_type == NOT_MULTIPART || PART_TYPES.iter().any(|kind| kind.mime == content_type) => {
+            }
             _ => {
                 let message =
                     format!("cloud-init does not know the type {content_type:?} and ignores part {name:?}");
