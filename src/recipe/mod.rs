@@ -20,7 +20,10 @@ use crate::{
     },
     image::{
         JOLIET_IDENTIFIER_CHARACTERS,
-        iso9660::writer::{DerivedFile, Draft, LayoutCache, VolumeSpec},
+        iso9660::{
+            volume_format::VolumeFormat,
+            writer::{DerivedFile, Draft, LayoutCache, VolumeSpec},
+        },
         source::Source,
     },
     manifest::{self, ManifestFile, Statement, VolumeInfo, timestamp::Timestamp},
@@ -289,7 +292,16 @@ impl Recipe {
             let volume = VolumeInfo { identifier: identifier.clone(), layout, created_at };
             derived.push((manifest::NAME, Arc::new(ManifestFile { volume, statement })));
         }
-        Draft::with_cache(VolumeSpec { identifier, seconds, files: files.collect(), derived }, cache)
+        Draft::with_cache(
+            VolumeSpec {
+                identifier,
+                seconds,
+                files: files.collect(),
+                derived,
+                format: VolumeFormat::default(),
+            },
+            cache,
+        )
     }
 }
 

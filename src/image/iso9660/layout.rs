@@ -1,21 +1,26 @@
 //! The head of an image, laid out by hadris in memory: descriptors, directories, small files and path tables. Large files
 //! follow it; the head only says where they are.
 //!
-//! Every image has Rock Ridge and Joliet, is of interchange level 3 (files over 4 GiB), and has no Enhanced Volume
-//! Descriptor, which some readers reject.
+//! Every image is of interchange level 3 (files over 4 GiB). Unless its format says otherwise it has Rock Ridge and Joliet, and no
+//! Enhanced Volume Descriptor, which some readers reject.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use crate::error::{Error, Result, ensure};
 use hadris_fs::{
-    DateTime, Extent as HadrisExtent, MountError, Node, Permissions, Report, SetAttr, Tree, Warning,
+    DateTime, DeviceNumber, Extent as HadrisExtent, FileType, MountError, Node, Owner, Permissions, Report,
+    SetAttr, Tree, Warning,
 };
 use hadris_iso::{
     IsoId, IsoLevel, IsoOptions, SessionMode,
     sync::{Session, write},
 };
 
-use super::{device::HeadDevice, records::PARTS_MAX};
+use super::{
+    device::HeadDevice,
+    records::PARTS_MAX,
+    volume_format::{Attributes, OtherNode, VolumeFormat},
+};
 use crate::image::{Extent, SECTOR_BYTES};
 
 /// Bytes that can be cloned without copying.
@@ -27,8 +32,11 @@ const FILE_MODE: u32 = 0o400;
 /// Permission bits of directories on an image.
 const DIRECTORY_MODE: u32 = 0o500;
 
-/// The program that made the image, in its descriptors. Without a version, so that images do not change with each one.
-const APPLICATION: &str = "METADATA-IMAGE";
+/// Permission bits of symbolic links, which nothing looks at.
+const LINK_MODE: u32 = 0o777;
+
+/// Times that a directory record can hold: its year is a byte, counted from 1900 (ECMA-119, 9.1.5).
+const RECORDED_SECONDS: Range<i64> = -2_208_988_800..5_869_584_000;
 
 /// The largest extent in bytes: a record gives its length in 32 bits, and all extents of a file but the last are whole sectors
 /// (ECMA-119, 6.4.2).
@@ -48,8 +56,9 @@ const USUAL_BYTES: usize = 64 << 10;
 pub(super) struct VolumeAttributes {
     /// The volume identifier, at most 32 bytes.
     identifier: String,
-    /// The date of the volume and of everything on it.
+    /// The date of the volume, and of everything on it that has no other.
     time: DateTime,
+    format: Arc<VolumeFormat>,
 }
 
 /// Where a file's bytes are.
@@ -76,19 +85,41 @@ pub(super) struct ImageHead {
 
 impl VolumeAttributes {
     /// `identifier`: the volume identifier, at most 32 bytes; `seconds`: the date of everything, in seconds since 1970.
-    pub(super) fn new(identifier: &str, seconds: u64) -> Result<Self> {
+    pub(super) fn new(identifier: &str, seconds: u64, format: VolumeFormat) -> Result<Self> {
         let time = DateTime::from_unix_seconds(i64::try_from(seconds)?).map_err(Error::of)?;
-        Ok(Self { identifier: identifier.to_owned(), time })
+        Ok(Self { identifier: identifier.to_owned(), time, format: Arc::new(format) })
+    }
+
+    /// The size of the image is a multiple of this many bytes.
+    pub(super) fn size_unit(&self) -> u64 {
+        self.format.size_unit
     }
 
     fn options(&self) -> IsoOptions {
-        IsoOptions::new()
+        let VolumeFormat { joliet, rock_ridge, identifiers, .. } = &*self.format;
+        let mut options = IsoOptions::new()
             .with_id(IsoId::Volume, &self.identifier)
-            .with_id(IsoId::Application, APPLICATION)
             .with_level(IsoLevel::L3)
-            .with_rock_ridge()
-            .with_joliet()
-            .with_time(self.time)
+            .with_time(self.time);
+        for (id, text) in [
+            (IsoId::System, &identifiers.system),
+            (IsoId::VolumeSet, &identifiers.volume_set),
+            (IsoId::Publisher, &identifiers.publisher),
+            (IsoId::Preparer, &identifiers.preparer),
+            (IsoId::Application, &identifiers.application),
+            (IsoId::CopyrightFile, &identifiers.copyright_file),
+            (IsoId::AbstractFile, &identifiers.abstract_file),
+            (IsoId::BibliographicFile, &identifiers.bibliographic_file),
+        ] {
+            options = options.with_id(id, text);
+        }
+        if *joliet {
+            options = options.with_joliet();
+        }
+        if *rock_ridge {
+            options = options.with_rock_ridge();
+        }
+        options
     }
 
     /// Lays out a head for `files`, in an image of at least `sectors` sectors.
@@ -99,16 +130,11 @@ impl VolumeAttributes {
     ) -> Result<ImageHead> {
         let options = self.options().with_min_image_blocks(sectors);
         let mut tree = Tree::new();
-        tree.replace("", directory()).map_err(Error::of)?;
+        tree.replace("", self.directory(b"")).map_err(Error::of)?;
         let mut behind = false;
         let mut names = Vec::with_capacity(files.size_hint().0);
         for (name, place) in files {
             names.push(name);
-            for (end, _) in name.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
-                if tree.get(&name[..end]).is_none() {
-                    tree.insert(&name[..end], directory()).map_err(Error::of)?;
-                }
-            }
             let data = match place {
                 FilePlace::Head(data) => data,
                 FilePlace::Behind(extent) => {
@@ -121,8 +147,10 @@ impl VolumeAttributes {
                     Data::stored(pieces(extent)).map_err(Error::of)?
                 }
             };
-            tree.insert(name, Node::file(data).with_attrs(mode(FILE_MODE))).map_err(Error::of)?;
+            let node = Node::file(data).with_attrs(self.attributes(name, FILE_MODE));
+            self.insert(&mut tree, name, node)?;
         }
+        self.insert_others(&mut tree)?;
         let (bytes, report) =
             if behind { lay_out_around_stored(tree, &options)? } else { lay_out(&tree, &options)? };
         Ok(ImageHead {
@@ -132,20 +160,78 @@ impl VolumeAttributes {
             warnings: first_of(report.warnings().iter().filter_map(describe)),
         })
     }
+
+    /// Adds a node, and the directories above it that are not there yet.
+    fn insert(&self, tree: &mut Tree, name: &[u8], node: Node) -> Result<()> {
+        self.insert_directories(tree, name)?;
+        tree.insert(name, node).map_err(Error::of)
+    }
+
+    /// Adds the directories above a path that are not there yet.
+    fn insert_directories(&self, tree: &mut Tree, name: &[u8]) -> Result<()> {
+        for (end, _) in name.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+            if tree.get(&name[..end]).is_none() {
+                tree.insert(&name[..end], self.directory(&name[..end])).map_err(Error::of)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what has no contents.
+    fn insert_others(&self, tree: &mut Tree) -> Result<()> {
+        for (name, other) in &self.format.others {
+            let device =
+                |kind, major: u32, minor: u32| Node::special(kind, Some(DeviceNumber::new(major, minor)));
+            let node =
+                match other {
+                    OtherNode::HardLink(_) => continue,
+                    // The directory of a file that was added before is there already.
+                    OtherNode::Directory if tree.get(name).is_some() => continue,
+                    OtherNode::Directory => self.directory(name),
+                    OtherNode::SymbolicLink(target) => {
+                        Node::symlink(target).with_attrs(self.attributes(name, LINK_MODE))
+                    }
+                    OtherNode::CharacterDevice(major, minor) => device(FileType::CharDevice, *major, *minor)
+                        .with_attrs(self.attributes(name, FILE_MODE)),
+                    OtherNode::BlockDevice(major, minor) => device(FileType::BlockDevice, *major, *minor)
+                        .with_attrs(self.attributes(name, FILE_MODE)),
+                };
+            self.insert(tree, name, node)?;
+        }
+        // What they are names of is there now.
+        for (name, other) in &self.format.others {
+            if let OtherNode::HardLink(existing) = other {
+                self.insert_directories(tree, name)?;
+                tree.link(existing, name).map_err(Error::of)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn directory(&self, path: &[u8]) -> Node {
+        Node::dir().with_attrs(self.attributes(path, DIRECTORY_MODE))
+    }
+
+    /// The attributes of the node at `path`; `mode`: its permission bits, if nothing is said about it.
+    fn attributes(&self, path: &[u8], mode: u32) -> SetAttr {
+        let Some(Attributes { mode, uid, gid, modified }) = self.format.attributes.get(path) else {
+            return SetAttr::new().with_permissions(Permissions::new(mode));
+        };
+        let attributes =
+            SetAttr::new().with_permissions(Permissions::new(*mode)).with_owner(Owner::new(*uid, *gid));
+        let modified =
+            RECORDED_SECONDS.contains(modified).then(|| DateTime::from_unix_seconds(*modified).ok());
+        match modified.flatten() {
+            Some(modified) => attributes.with_modified(modified),
+            None => attributes,
+        }
+    }
 }
 
 fn extent_of(report: &Report, name: &[u8]) -> Extent {
     let extents = report.extents(name).unwrap_or_default();
     let offset = extents.first().map_or(0, HadrisExtent::offset);
     Extent { offset, len: extents.iter().map(HadrisExtent::len).sum() }
-}
-
-fn directory() -> Node {
-    Node::dir().with_attrs(mode(DIRECTORY_MODE))
-}
-
-fn mode(bits: u32) -> SetAttr {
-    SetAttr::new().with_permissions(Permissions::new(bits))
 }
 
 /// The extents that make up a large file.
@@ -238,7 +324,7 @@ mod tests {
     fn a_file_that_begins_with_zeros_is_not_padding() -> Result<()> {
         let mut data = vec![0; 300 << 10];
         data.extend(*b"the end");
-        let volume = VolumeAttributes::new("X", 0)?;
+        let volume = VolumeAttributes::new("X", 0, VolumeFormat::default())?;
         let head =
             volume.lay_out([(&b"file"[..], FilePlace::Head(Data::bytes(data.clone())))].into_iter(), 0)?;
         let Extent { offset, len } = head.extents[0];
@@ -248,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_file_has_no_more_extents_than_linux_reads() -> Result<()> {
-        let volume = VolumeAttributes::new("X", 0)?;
+        let volume = VolumeAttributes::new("X", 0, VolumeFormat::default())?;
         let lay_out = |len| {
             let place = FilePlace::Behind(Extent { offset: 1 << 20, len });
             volume.lay_out([(&b"file"[..], place)].into_iter(), FILE_BYTES_MAX / SECTOR_BYTES + 1024)

@@ -15,5 +15,6 @@ mod rock_ridge;
 mod roots;
 mod shown;
 mod staging;
+pub mod volume_format;
 mod walk;
 pub mod writer;

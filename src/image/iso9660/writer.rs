@@ -19,6 +19,7 @@ use super::{
     layout::{FilePlace, ImageHead, VolumeAttributes},
     layout_cache::{self, SECTORS_MIN},
     staging::{FoundDigests, StagedFiles},
+    volume_format::VolumeFormat,
 };
 use crate::image::{
     ALIGNMENT_BYTES, Extent, LONG_ALIGNMENT_BYTES, LONG_BYTES, Progress, SECTOR_BYTES, SYSTEM_AREA_BYTES,
@@ -42,13 +43,15 @@ const PADDING_SECTORS: u64 = 150;
 pub struct VolumeSpec {
     /// The volume identifier, at most 32 bytes.
     pub identifier: String,
-    /// The date of the volume and of everything on it, in seconds since 1970, before the year 2156.
+    /// The date of the volume, and of everything on it that has no other, in seconds since 1970, before the year 2156.
     pub seconds: u64,
     /// Paths and contents. A path is its components joined by `/`.
     pub files: Vec<(Vec<u8>, Source)>,
     /// Paths of files that are derived from those. No other file is derived from one that is itself derived from
     /// [`DerivedFrom::Files`].
     pub derived: Vec<(&'static str, Arc<dyn DerivedFile>)>,
+    /// Its trees, its names, and what it says about each file.
+    pub format: VolumeFormat,
 }
 
 /// An image whose files have been opened and whose head has been laid out. Errors that can be found before writing have been
@@ -97,9 +100,9 @@ impl Draft {
     /// # Errors
     /// Fails as [`Draft::new`] does.
     pub fn with_cache(spec: VolumeSpec, cache: Option<&mut LayoutCache>) -> Result<Self> {
-        let VolumeSpec { identifier, seconds, files, derived } = spec;
+        let VolumeSpec { identifier, seconds, files, derived, format } = spec;
         let mut files = StagedFiles::open(files, derived)?;
-        let volume = VolumeAttributes::new(&identifier, seconds)?;
+        let volume = VolumeAttributes::new(&identifier, seconds, format)?;
         let has_large = files.has_large();
         if !has_large {
             let found = files.digest(&[], |_, _| Ok(()))?;
@@ -256,7 +259,7 @@ impl Draft {
             Some(last) => (last.offset + last.len).div_ceil(SECTOR_BYTES) + PADDING_SECTORS,
             None => self.first.image_bytes / SECTOR_BYTES,
         };
-        let sectors = end.next_multiple_of(ALIGNMENT_BYTES / SECTOR_BYTES);
+        let sectors = end.next_multiple_of(self.volume.size_unit() / SECTOR_BYTES);
         let mut head = std::mem::take(&mut self.first);
         if !places.is_empty() {
             drop(head);
