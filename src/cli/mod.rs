@@ -19,11 +19,17 @@ mod extract;
 #[cfg(feature = "cli")]
 mod input;
 #[cfg(feature = "cli")]
+mod install_names;
+#[cfg(feature = "cli")]
+mod mkisofs;
+#[cfg(feature = "cli")]
 mod overwrite;
 #[cfg(feature = "cli")]
 mod pack;
 #[cfg(feature = "policy")]
 mod policy;
+#[cfg(feature = "cli")]
+pub(crate) mod programs;
 #[cfg(feature = "cli")]
 mod progress;
 #[cfg(feature = "cli")]
@@ -112,6 +118,10 @@ enum Command {
     Sign(sign::Args),
     #[cfg(feature = "cli")]
     Verify(verify::Args),
+    #[cfg(feature = "cli")]
+    Mkisofs(mkisofs::Args),
+    #[cfg(feature = "cli")]
+    InstallNames(install_names::Args),
     #[cfg(feature = "policy")]
     Policy(policy::Args),
     #[cfg(feature = "policy")]
@@ -162,6 +172,10 @@ impl Cli {
             Command::Sign(args) => args.run(),
             #[cfg(feature = "cli")]
             Command::Verify(args) => args.run(),
+            #[cfg(feature = "cli")]
+            Command::Mkisofs(args) => args.run(),
+            #[cfg(feature = "cli")]
+            Command::InstallNames(args) => args.run(),
             #[cfg(feature = "policy")]
             Command::Policy(args) => args.run(),
             #[cfg(feature = "policy")]

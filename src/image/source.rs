@@ -29,6 +29,14 @@ pub enum Source {
         /// Its purpose, for errors: `data file`.
         role: &'static str,
     },
+    /// A regular file on the host that somebody may write to meanwhile: what it holds when it is read, as many bytes as it has when
+    /// it is opened. If it becomes shorter, that is an error.
+    Growing {
+        /// Its path.
+        path: PathBuf,
+        /// Its purpose, for errors: `file`.
+        role: &'static str,
+    },
     /// Standard input, to its end.
     StandardInput,
     /// A file on an existing image.
@@ -45,7 +53,7 @@ impl Source {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::File { path, .. } => Some(path),
+            Self::File { path, .. } | Self::Growing { path, .. } => Some(path),
             Self::Bytes(_) | Self::StandardInput | Self::Stored(_) => None,
         }
     }

@@ -40,7 +40,7 @@ const VOLUME_IDENTIFIER_BYTES: usize = 32;
 const SSH_KEYS_BYTES: u64 = 1 << 20;
 
 /// The default date of an image: 1980-01-01, the first that all file systems of a CD-ROM can store.
-const DEFAULT_SECONDS: u64 = 315_532_800;
+pub const DEFAULT_SECONDS: u64 = 315_532_800;
 
 /// The first second that a directory record cannot store: 2156-01-01 (ECMA-119, 9.1.5).
 const SECONDS_END: u64 = 5_869_584_000;

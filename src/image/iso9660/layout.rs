@@ -18,10 +18,12 @@ use hadris_iso::{
 
 use super::{
     device::HeadDevice,
+    primary_names::Length,
     records::PARTS_MAX,
+    repacking::repack,
     volume_format::{Attributes, OtherNode, VolumeFormat},
 };
-use crate::image::{Extent, SECTOR_BYTES};
+use crate::image::{Extent, SECTOR_BYTES, SYSTEM_AREA_BYTES};
 
 /// Bytes that can be cloned without copying.
 pub(super) use hadris_fs::Content as Data;
@@ -35,6 +37,12 @@ const DIRECTORY_MODE: u32 = 0o500;
 /// Permission bits of symbolic links, which nothing looks at.
 const LINK_MODE: u32 = 0o777;
 
+/// The size of the volume in a descriptor, in both byte orders (ECMA-119, 8.4.8). The primary one is the first.
+const VOLUME_SPACE_SIZE: Range<usize> = 80..88;
+
+/// Bytes in a sector, to count in memory.
+const SECTOR: usize = 2048;
+
 /// Times that a directory record can hold: its year is a byte, counted from 1900 (ECMA-119, 9.1.5).
 const RECORDED_SECONDS: Range<i64> = -2_208_988_800..5_869_584_000;
 
@@ -44,6 +52,10 @@ const EXTENT_BYTES_MAX: u64 = u32::MAX as u64 / SECTOR_BYTES * SECTOR_BYTES;
 
 /// The largest file in bytes.
 const FILE_BYTES_MAX: u64 = EXTENT_BYTES_MAX * PARTS_MAX as u64;
+
+/// How many empty sectors follow the last file, as `mkisofs -pad` writes them: readers that read ahead fail without them
+/// (isoinfo). hadris writes as many after the head.
+pub(super) const PADDING_SECTORS: u64 = 150;
 
 /// How many warnings are kept: each has the whole path of a file.
 const WARNINGS_MAX: usize = 64;
@@ -96,7 +108,7 @@ impl VolumeAttributes {
     }
 
     fn options(&self) -> IsoOptions {
-        let VolumeFormat { joliet, rock_ridge, identifiers, .. } = &*self.format;
+        let VolumeFormat { joliet, rock_ridge, identifiers, primary_names, .. } = &*self.format;
         let mut options = IsoOptions::new()
             .with_id(IsoId::Volume, &self.identifier)
             .with_level(IsoLevel::L3)
@@ -116,8 +128,12 @@ impl VolumeAttributes {
         if *joliet {
             options = options.with_joliet();
         }
-        if *rock_ridge {
+        // Packing again finds the names by it, and removes it where it is not wanted.
+        if *rock_ridge || primary_names.is_some() {
             options = options.with_rock_ridge();
+        }
+        if primary_names.is_some_and(|names| names.length == Length::Unlimited) {
+            options = options.with_iso1999();
         }
         options
     }
@@ -151,11 +167,19 @@ impl VolumeAttributes {
             self.insert(&mut tree, name, node)?;
         }
         self.insert_others(&mut tree)?;
-        let (bytes, report) =
+        let (mut bytes, report) =
             if behind { lay_out_around_stored(tree, &options)? } else { lay_out(&tree, &options)? };
+        let mut image_bytes = report.size();
+        if let Some(names) = &self.format.primary_names {
+            let laid_out = bytes.len();
+            repack(&mut bytes, names, self.format.rock_ridge)?;
+            if bytes.len() > laid_out.next_multiple_of(SECTOR) {
+                image_bytes = image_bytes.max(grow_volume(&mut bytes, image_bytes));
+            }
+        }
         Ok(ImageHead {
             bytes,
-            image_bytes: report.size(),
+            image_bytes,
             extents: names.into_iter().map(|name| extent_of(&report, name)).collect(),
             warnings: first_of(report.warnings().iter().filter_map(describe)),
         })
@@ -253,9 +277,6 @@ fn lay_out(tree: &Tree, options: &IsoOptions) -> Result<(Vec<u8>, Report)> {
 /// image that claims to have no sectors, and rebuilds all of it from the first sector after the descriptors. The test
 /// `hadris_still_refuses_stored_files_in_a_new_image` fails when this is no longer needed.
 fn lay_out_around_stored(tree: Tree, options: &IsoOptions) -> Result<(Vec<u8>, Report)> {
-    /// The size of the volume in the primary volume descriptor, which is the first, in both byte orders (ECMA-119, 8.4.8).
-    const VOLUME_SPACE_SIZE: Range<usize> = 80..88;
-
     let (mut empty, _) = lay_out(&Tree::new(), &IsoOptions::new())?;
     empty[VOLUME_SPACE_SIZE].fill(0);
     let mut session =
@@ -263,6 +284,19 @@ fn lay_out_around_stored(tree: Tree, options: &IsoOptions) -> Result<(Vec<u8>, R
     *session.tree_mut() = tree;
     let report = session.write(options, SessionMode::Rewrite).map_err(Error::of)?;
     Ok((session.into_inner().into_bytes(), report))
+}
+
+/// A volume whose head has grown ends as many sectors after it as others do. Returns its size in bytes.
+fn grow_volume(head: &mut [u8], image_bytes: u64) -> u64 {
+    const TERMINATOR: u8 = 255;
+    let sectors = ((SYSTEM_AREA_BYTES + head.len()) / SECTOR) as u64 + PADDING_SECTORS;
+    let sectors = sectors.max(image_bytes / SECTOR_BYTES);
+    let size = u32::try_from(sectors).unwrap_or(u32::MAX);
+    for descriptor in head.chunks_exact_mut(SECTOR).take_while(|descriptor| descriptor[0] != TERMINATOR) {
+        let [little, big] = [size.to_le_bytes(), size.to_be_bytes()];
+        descriptor[VOLUME_SPACE_SIZE].copy_from_slice(&[little, big].concat());
+    }
+    sectors * SECTOR_BYTES
 }
 
 /// The first warnings, and a sentence about the others.
@@ -294,7 +328,6 @@ fn describe(warning: &Warning) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::SYSTEM_AREA_BYTES;
 
     #[test]
     fn hadris_still_refuses_stored_files_in_a_new_image() {

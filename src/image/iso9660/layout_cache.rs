@@ -227,7 +227,7 @@ mod tests {
         names.iter().zip(lens).map(|(name, len)| (name.as_bytes(), data(*len))).collect()
     }
 
-    fn volume(identifier: &str, seconds: u64) -> Result<VolumeAttributes> {
+    fn attributes(identifier: &str, seconds: u64) -> Result<VolumeAttributes> {
         VolumeAttributes::new(identifier, seconds, VolumeFormat::default())
     }
 
@@ -253,7 +253,7 @@ mod tests {
             lens in vec(vec(prop_oneof![Just(0_usize), 1..6000_usize, Just(2048)], NAMES.len()), 1..12),
             count in 1..=NAMES.len(),
         ) {
-            let volume = volume("CIDATA", 0).unwrap();
+            let volume = attributes("CIDATA", 0).unwrap();
             let mut cache = LayoutCache::default();
             for (lens, fill) in lens.iter().zip(0..) {
                 let files = files(&NAMES[..count], lens, fill);
@@ -264,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_template_is_used_again_for_other_lengths() -> Result<()> {
-        let volume = volume("CIDATA", 0)?;
+        let volume = attributes("CIDATA", 0)?;
         let mut cache = LayoutCache::default();
         for lens in [[1, 2000], [2048, 5], [7, 2047]] {
             cache.lay_out(&volume, &files(&["meta-data", "user-data"], &lens, 0))?;
@@ -273,8 +273,8 @@ mod tests {
         for lens in [[0, 5], [1, 2049]] {
             cache.lay_out(&volume, &files(&["meta-data", "user-data"], &lens, 0))?;
         }
-        cache.lay_out(&volume("cidata", 0)?, &files(&["meta-data", "user-data"], &[1, 1], 0))?;
-        cache.lay_out(&volume("CIDATA", 1)?, &files(&["meta-data", "user-data"], &[1, 1], 0))?;
+        cache.lay_out(&attributes("cidata", 0)?, &files(&["meta-data", "user-data"], &[1, 1], 0))?;
+        cache.lay_out(&attributes("CIDATA", 1)?, &files(&["meta-data", "user-data"], &[1, 1], 0))?;
         assert_eq!(cache.templates.len(), 5, "one for each shape");
         for number in 0..20 {
             cache.lay_out(&volume, &files(&["x"], &[number * 2048 + 1], 0))?;

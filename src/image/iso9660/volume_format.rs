@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use super::primary_names::PrimaryNames;
+
 /// The program that made the image, in its descriptors. Without a version, so that images do not change with each one.
 pub const APPLICATION: &str = "METADATA-IMAGE";
 
@@ -13,6 +15,8 @@ pub struct VolumeFormat {
     pub rock_ridge: bool,
     /// Whether there is a Joliet tree.
     pub joliet: bool,
+    /// The rules for the names of the primary tree. `None`: those of level 3, as hadris makes them, and Rock Ridge.
+    pub primary_names: Option<PrimaryNames>,
     /// What the descriptors say, besides the volume identifier.
     pub identifiers: Identifiers,
     /// The size of the image is a multiple of this many bytes, which are a multiple of
@@ -30,6 +34,7 @@ impl Default for VolumeFormat {
         Self {
             rock_ridge: true,
             joliet: true,
+            primary_names: None,
             identifiers: Identifiers::default(),
             size_unit: crate::image::ALIGNMENT_BYTES,
             others: Vec::new(),

@@ -12,12 +12,13 @@ use std::{
     sync::Arc,
 };
 
-use crate::error::{Context, Result, ensure};
+use crate::error::{Context, Error, Result, ensure};
 use rustix::io::Errno;
 
 use super::{
-    layout::{FilePlace, ImageHead, VolumeAttributes},
+    layout::{FilePlace, ImageHead, PADDING_SECTORS, VolumeAttributes},
     layout_cache::{self, SECTORS_MIN},
+    renaming,
     staging::{FoundDigests, StagedFiles},
     volume_format::VolumeFormat,
 };
@@ -34,9 +35,8 @@ pub use super::{
     staging::{DerivedFile, DerivedFrom, DerivedInput, DescribedFile},
 };
 
-/// How many empty sectors follow the last file, as `mkisofs -pad` writes them: readers that read ahead fail without them
-/// (isoinfo). hadris writes as many after the head.
-const PADDING_SECTORS: u64 = 150;
+/// Bytes in a sector, to count in memory.
+const SECTOR: usize = 2048;
 
 /// A volume to write.
 #[derive(Clone, Debug)]
@@ -101,6 +101,12 @@ impl Draft {
     /// Fails as [`Draft::new`] does.
     pub fn with_cache(spec: VolumeSpec, cache: Option<&mut LayoutCache>) -> Result<Self> {
         let VolumeSpec { identifier, seconds, files, derived, format } = spec;
+        if format.primary_names.is_some() {
+            // A recipe has been checked before.
+            let others = format.others.iter().map(|(path, _)| path.as_slice());
+            renaming::check(files.iter().map(|(path, _)| path.as_slice()).chain(others))
+                .map_err(Error::new)?;
+        }
         let mut files = StagedFiles::open(files, derived)?;
         let volume = VolumeAttributes::new(&identifier, seconds, format)?;
         let has_large = files.has_large();
@@ -147,7 +153,39 @@ impl Draft {
     ///
     /// # Errors
     /// Fails if a source cannot be read or changed meanwhile, or `out` cannot be written.
-    pub fn write_to_file(mut self, mut out: &File, progress: &mut dyn Progress) -> Result<WrittenImage> {
+    pub fn write_to_file(self, out: &File, progress: &mut dyn Progress) -> Result<WrittenImage> {
+        self.write_with(out, progress, |out, head, bytes| {
+            // The system area stays a hole.
+            write_at(out, SYSTEM_AREA_BYTES as u64, head)?;
+            out.set_len(bytes)
+        })
+    }
+
+    /// As [`Draft::write_to_file`], for a file that others may open meanwhile: the descriptors, by which it is an image, are written
+    /// when everything else is there.
+    ///
+    /// # Errors
+    /// Fails as [`Draft::write_to_file`] does. What is in `out` is then not an image.
+    pub fn write_in_place(self, out: &File, progress: &mut dyn Progress) -> Result<WrittenImage> {
+        self.write_with(out, progress, |out, head, bytes| {
+            const TERMINATOR: u8 = 255;
+            let sectors = head.chunks(SECTOR);
+            let before = sectors.take_while(|sector| sector[0] != TERMINATOR).count();
+            let (descriptors, rest) = head.split_at(before * SECTOR);
+            write_at(out, (SYSTEM_AREA_BYTES + descriptors.len()) as u64, rest)?;
+            out.set_len(bytes)?;
+            write_at(out, SYSTEM_AREA_BYTES as u64, descriptors)
+        })
+    }
+
+    /// Writes the large files to `out`, then the head by `write_head`, which gets the bytes after the system area, and the size of the
+    /// image.
+    fn write_with(
+        mut self,
+        mut out: &File,
+        progress: &mut dyn Progress,
+        write_head: impl FnOnce(&File, &[u8], u64) -> io::Result<()>,
+    ) -> Result<WrittenImage> {
         let mut at = self.payload_start();
         let mut places = Vec::new();
         self.files.announce(progress);
@@ -170,12 +208,7 @@ impl Draft {
             // The system often has it in memory, where an image that shares its blocks would be read from the disk.
             payload => payload.read_at(at, bytes),
         })?;
-        (|| {
-            // The system area stays a hole.
-            write_at(out, SYSTEM_AREA_BYTES as u64, &head)?;
-            out.set_len(written.bytes)
-        })()
-        .context("writing the image")?;
+        write_head(out, &head, written.bytes).context("writing the image")?;
         Ok(written)
     }
 

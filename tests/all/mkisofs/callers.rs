@@ -1,0 +1,1 @@
+//! Programs that call mkisofs, unmodified, with ours first in `PATH`.
