@@ -307,13 +307,13 @@ impl PrimaryNames {
         for (_, group) in same {
             let mut number = 0_usize;
             for &index in &group {
-                debug_assert!(index < names.len());
-                let plain = parts[index].clone();
+                let is_directory = names[index].1;
+                let plain = Parts::split(&parts[index].joined());
                 loop {
                     let width = group.len().to_string().len();
                     let digits = format!("{number:0width$}");
                     number += 1;
-                    let numbered = self.with_digits(&plain, digits.as_bytes());
+                    let numbered = self.with_digits(&plain, is_directory, digits.as_bytes());
                     if taken.insert(numbered.joined()) {
                         parts[index] = numbered;
                         break;
@@ -326,11 +326,12 @@ impl PrimaryNames {
 
     /// The name with these digits at the end of its first part. Of what is too long, an extension of more than three characters
     /// loses some first.
-    fn with_digits(&self, plain: &Parts, digits: &[u8]) -> Parts {
+    fn with_digits(&self, plain: &Parts, is_directory: bool, digits: &[u8]) -> Parts {
         let mut extension = plain.extension.clone();
         let after = extension.as_ref().map_or(0, Vec::len);
         let room = if self.length == Length::Short {
-            LEVEL_1.0
+            // Without a dot, a file has room where its extension would be.
+            if extension.is_none() && !is_directory { LEVEL_1.0 + LEVEL_1.1 } else { LEVEL_1.0 }
         } else {
             let longest = self.longest() - 1;
             let over = (plain.name.len() + digits.len() + after).saturating_sub(longest);
@@ -357,6 +358,16 @@ struct Parts {
 }
 
 impl Parts {
+    /// The parts of a name that has been made, at its last dot.
+    fn split(joined: &[u8]) -> Self {
+        match joined.iter().rposition(|byte| *byte == b'.') {
+            Some(dot) => {
+                Self { name: joined[..dot].to_vec(), extension: Some(joined[dot + 1..].to_vec()), rank: 0 }
+            }
+            None => Self { name: joined.to_vec(), extension: None, rank: 0 },
+        }
+    }
+
     fn joined(&self) -> Vec<u8> {
         match &self.extension {
             Some(extension) => [&self.name[..], b".", extension].concat(),

@@ -169,12 +169,14 @@ impl Packing<'_> {
         let mut end = self.head.len();
         for directory in directories {
             let len = self.packed_len(directory);
-            let has_room = len <= directory.old.1.next_multiple_of(SECTOR);
-            let sector = if has_room { directory.old.0 } else { sector_of(end) };
-            if !has_room {
+            directory.new = if len <= directory.old.1 {
+                // It keeps its length, with empty sectors at its end: bsdtar 3.6 loses all names of Rock Ridge if there is a gap
+                // between a directory and the continuation areas of its records.
+                directory.old
+            } else {
                 end += len;
-            }
-            directory.new = (sector, len);
+                (sector_of(end - len), len)
+            };
         }
     }
 

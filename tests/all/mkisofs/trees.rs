@@ -4,7 +4,9 @@ use std::fs;
 
 use super::{Programs, primary_names, write};
 
+/// Without optimization it takes minutes.
 #[test]
+#[ignore = "takes minutes"]
 fn a_hundred_thousand_files() {
     let programs = Programs::new();
     for directory in 0..100 {
