@@ -34,8 +34,11 @@ fn names_of_255_bytes_and_directories_that_outgrow_their_place() {
     {
         programs.succeed("genisoimage", [options, &["-o", "image", "seed"]].concat());
         assert_eq!(primary_names(&programs.sandbox.read("image")).len(), 400);
-        let found = programs.sandbox.tool("isovfy", ["image"]);
-        assert!(String::from_utf8(found).unwrap().contains("No errors found"), "{options:?}");
+        // isovfy knows no names of level 4.
+        if !options.contains(&"4") {
+            let found = programs.sandbox.tool("isovfy", ["image"]);
+            assert!(String::from_utf8(found).unwrap().contains("No errors found"), "{options:?}");
+        }
         let listing = programs.sandbox.tool("bsdtar", ["-tf", "image"]);
         assert_eq!(listing.split(|byte| *byte == b'\n').filter(|line| line.len() > 100).count(), 400);
     }
