@@ -23,9 +23,12 @@ use std::{
     process::ExitCode,
 };
 
-use metadata_image::image::iso9660::writer::Draft;
+use metadata_image::{
+    check::check_image,
+    image::{Image, iso9660::writer::Draft},
+};
 
-use super::{create::source_date_epoch, escape::printable};
+use super::{create::source_date_epoch, escape::printable, render::paragraphs};
 use dialect::{Dialect, Failure};
 use settings::{Settings, Wanted};
 
@@ -164,7 +167,26 @@ fn try_run(dialect: Dialect, arguments: Vec<OsString>, log: &mut Log) -> Result<
     let draft = Draft::new(volume).map_err(|error| Trouble::new(Failure::Source, format!("{error:#}")))?;
     output::write(draft, settings.output.as_deref())?;
     if settings.check || env::var_os("METADATA_CHECK").is_some_and(|value| value == "1") {
-        output::print_findings(settings.output.as_deref());
+        print_findings(settings.output.as_deref(), log);
     }
     Ok(())
+}
+
+/// Prints what `metadata check` finds in the image to standard error.
+fn print_findings(output: Option<&Path>, log: &mut Log) {
+    let Some(path) = output else {
+        return log.say("the image is not checked: it went to standard output (use -o)");
+    };
+    let checked = Image::open(path).map_err(Into::into).and_then(|mut image| check_image(&mut image, None));
+    match checked {
+        Ok(checked) => {
+            let name = path.display().to_string();
+            let errors = io::stderr();
+            for paragraph in checked.iter().flat_map(|text| paragraphs(&name, text, &errors)) {
+                // There is nowhere left to report a failure.
+                drop(writeln!(&errors, "{paragraph}"));
+            }
+        }
+        Err(error) => log.say(&format!("checking {path:?}: {error:#}")),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io,
     os::{
         fd::AsFd,
         unix::fs::{FileTypeExt, MetadataExt},
@@ -11,13 +11,11 @@ use std::{
 };
 
 use metadata_image::{
-    check::check_image,
-    image::{Image, iso9660::writer::Draft},
+    image::iso9660::writer::Draft,
     output::{atomic_file::standard_output, in_place::InPlace},
 };
 
 use super::{Trouble, dialect::Failure, sources::Identity};
-use crate::cli::{render::paragraphs, say};
 
 /// What the output is now, if it is there: the image must not contain itself.
 pub(super) fn identity(output: Option<&Path>) -> Option<Identity> {
@@ -67,23 +65,4 @@ fn open_special(path: &Path) -> io::Result<Option<File>> {
 
 fn failed(what: &str, error: &str) -> Trouble {
     Trouble::new(Failure::Output, format!("writing image {what}: {error}"))
-}
-
-/// Prints what `metadata check` finds in the image to standard error.
-pub(super) fn print_findings(output: Option<&Path>) {
-    let Some(path) = output else {
-        return say("the image is not checked: it went to standard output (use -o)");
-    };
-    let checked = Image::open(path).map_err(Into::into).and_then(|mut image| check_image(&mut image, None));
-    match checked {
-        Ok(checked) => {
-            let name = path.display().to_string();
-            let errors = io::stderr();
-            for paragraph in checked.iter().flat_map(|text| paragraphs(&name, text, &errors)) {
-                // There is nowhere left to report a failure.
-                drop(writeln!(&errors, "{paragraph}"));
-            }
-        }
-        Err(error) => say(&format!("checking {path:?}: {error:#}")),
-    }
 }

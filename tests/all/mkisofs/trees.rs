@@ -22,7 +22,7 @@ fn a_hundred_thousand_files() {
 }
 
 #[test]
-#[ignore = "needs isovfy and bsdtar"]
+#[ignore = "needs isovfy, bsdtar and xorriso"]
 fn names_of_255_bytes_and_directories_that_outgrow_their_place() {
     let programs = Programs::new();
     for number in 0..200 {
@@ -39,7 +39,12 @@ fn names_of_255_bytes_and_directories_that_outgrow_their_place() {
             let found = programs.sandbox.tool("isovfy", ["image"]);
             assert!(String::from_utf8(found).unwrap().contains("No errors found"), "{options:?}");
         }
-        let listing = programs.sandbox.tool("bsdtar", ["-tf", "image"]);
+        // bsdtar reads no names that continue in front of their directory, as they do where it had to be moved.
+        let listing = if options.contains(&"4") {
+            programs.sandbox.tool("xorriso", ["-indev", "image", "-find", "/"])
+        } else {
+            programs.sandbox.tool("bsdtar", ["-tf", "image"])
+        };
         assert_eq!(listing.split(|byte| *byte == b'\n').filter(|line| line.len() > 100).count(), 400);
     }
 }
