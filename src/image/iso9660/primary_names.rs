@@ -98,7 +98,7 @@ impl PrimaryNames {
     fn parts(&self, name: &[u8], is_directory: bool) -> Parts {
         match self.dialect {
             Dialect::Genisoimage if self.length == Length::Unlimited => {
-                Parts { name: name[..name.len().min(LEVEL_4_BYTES_MAX)].to_vec(), extension: None, rank: 0 }
+                Parts { name: name[..name.len().min(LEVEL_4_BYTES_MAX)].to_vec(), extension: None }
             }
             Dialect::Genisoimage => self.parts_of_genisoimage(name, is_directory),
             Dialect::Xorrisofs => self.parts_of_xorrisofs(name, is_directory),
@@ -141,7 +141,6 @@ impl PrimaryNames {
             }
             _ => name,
         };
-        let rank = u8::from(!name.iter().any(|byte| matches!(byte, b'~' | b'#')));
         // A dot at the end, or before a '~', is the one that counts only if there is no other.
         let dot = last_dot(name).map(|dot| match name.get(dot + 1) {
             None | Some(b'~') => last_dot(&name[..dot]).unwrap_or(dot),
@@ -192,11 +191,10 @@ impl PrimaryNames {
             }
         }
         let extension = extension.or_else(|| (!is_directory && !self.omit_dot).then(Vec::new));
-        Parts { name: base, extension, rank }
+        Parts { name: base, extension }
     }
 
-    /// Gives numbers to names that are there twice: of two, the one that comes first in the order of bytes keeps its name, unless
-    /// only the other has neither `~` nor `#`.
+    /// Gives numbers to names that are there twice: the one that comes first in the order of bytes keeps its name.
     fn number_as_genisoimage(&self, mut parts: Vec<Parts>) -> Vec<Parts> {
         let plain = parts.clone();
         let mut owners: HashMap<Vec<u8>, usize> = HashMap::new();
@@ -205,10 +203,8 @@ impl PrimaryNames {
             let mut identifier = parts[moved].joined();
             while let Some(owner) = owners.get(&identifier).copied() {
                 // The one that is there gives way to the later one.
-                if parts[owner].rank <= parts[moved].rank {
-                    owners.insert(identifier, moved);
-                    moved = owner;
-                }
+                owners.insert(identifier, moved);
+                moved = owner;
                 parts[moved] = self.numbered(&plain[moved], &mut next, &owners);
                 identifier = parts[moved].joined();
             }
@@ -292,7 +288,7 @@ impl PrimaryNames {
         }
         let extension: Vec<_> = after.iter().map(convert).take(after_max).collect();
         let has_dot = !extension.is_empty() || !is_directory && !self.omit_dot;
-        Parts { name: base, extension: has_dot.then_some(extension), rank: 0 }
+        Parts { name: base, extension: has_dot.then_some(extension) }
     }
 
     /// Gives numbers to all names that are there twice, in the order of their bytes.
@@ -343,7 +339,7 @@ impl PrimaryNames {
         };
         let mut name = plain.name[..plain.name.len().min(room.saturating_sub(digits.len()))].to_vec();
         name.extend(digits);
-        Parts { name, extension, rank: 0 }
+        Parts { name, extension }
     }
 }
 
@@ -353,18 +349,14 @@ struct Parts {
     name: Vec<u8>,
     /// What follows the dot. `None`: there is no dot.
     extension: Option<Vec<u8>>,
-    /// Of two that are the same, the one of the higher rank keeps its name.
-    rank: u8,
 }
 
 impl Parts {
     /// The parts of a name that has been made, at its last dot.
     fn split(joined: &[u8]) -> Self {
         match joined.iter().rposition(|byte| *byte == b'.') {
-            Some(dot) => {
-                Self { name: joined[..dot].to_vec(), extension: Some(joined[dot + 1..].to_vec()), rank: 0 }
-            }
-            None => Self { name: joined.to_vec(), extension: None, rank: 0 },
+            Some(dot) => Self { name: joined[..dot].to_vec(), extension: Some(joined[dot + 1..].to_vec()) },
+            None => Self { name: joined.to_vec(), extension: None },
         }
     }
 

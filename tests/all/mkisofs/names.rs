@@ -52,7 +52,7 @@ impl Random {
     /// A name of few characters, so that many become the same, or of many.
     fn name(&mut self, is_short: bool) -> String {
         loop {
-            let (parts, most) = if is_short { (&PARTS[..8], 4) } else { (&PARTS[..], 14) };
+            let (parts, most) = if is_short { (&PARTS[..11], 4) } else { (&PARTS[..], 14) };
             let count = 1 + self.below(most);
             let name: String = (0..count).map(|_| parts[self.below(parts.len())]).collect();
             if ![".", ".."].contains(&name.as_str()) && name.len() < 100 {
