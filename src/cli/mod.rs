@@ -307,7 +307,7 @@ mod tests {
         for arguments in [&["metadata"] as &[_], &["metadata", "--help"], &["metadata", "help"]] {
             let error = Cli::parse_from(arguments.iter().map(OsString::from)).expect_err("help is requested");
             let help = error.render().to_string();
-            assert!(help.contains("\n  create   Build an image from a string"), "{help}");
+            assert!(help.contains("\n  create         Build an image from a string"), "{help}");
             assert!(!help.contains("policy-worker"), "{help}");
         }
     }

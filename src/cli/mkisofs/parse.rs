@@ -193,11 +193,11 @@ mod tests {
         assert_read(genisoimage, &["-lRJox", "d"], &["l", "R", "J", "o=x"], &["d"]);
         assert_read(genisoimage, &["--output=x", "-volid=v", "d"], &["output=x", "volid=v"], &["d"]);
         assert_read(genisoimage, &["-frobnicate", "d"], &["f", "r", "o=bnicate"], &["d"]);
-        assert_read(genisoimage, &["-joli", "-rati", "d"], &["joliet", "rational-rock"], &["d"]);
+        assert_read(genisoimage, &["-foll", "-rati", "d"], &["follow-links", "rational-rock"], &["d"]);
         assert_read(genisoimage, &["-J", "d", "-R"], &["J"], &["d", "-R"]);
         assert_read(genisoimage, &["-J", "--", "-R"], &["J"], &["-R"]);
         assert_read(genisoimage, &["-o", "-", "-J", "-"], &["o=-", "J"], &["-"]);
-        for wrong in ["-nonsense", "--frobnicate", "-vol", "-o", "--J=x", "-JK"] {
+        for wrong in ["-nonsense", "--frobnicate", "-vol", "-joli", "-o", "--J=x", "-JK"] {
             assert!(read(genisoimage, &[wrong]).is_err(), "{wrong}");
         }
     }
