@@ -42,6 +42,7 @@ const GCP_HOST: &str = "GCE_METADATA_HOST";
 /// nothing is not a failure. With --allowed-signers or --policy,
 /// applies only metadata that is verified or allowed.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The providers to ask: cdrom (or hyperkit), file=PATH, aws, gcp; local ones

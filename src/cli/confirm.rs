@@ -58,7 +58,7 @@ impl Args {
         let mut statement = rebuild.manifest.as_ref().map_or_else(Statement::default, Manifest::statement);
         statement.user_provided_metadata.extend(self.run_metadata);
         let manifest = rebuild.describe(statement);
-        let rebuilt = rebuild.write(&manifest, None, self.quiet || self.json, &mut progress)?;
-        if self.json { print(&pretty_json(&rebuilt)?) } else { Ok(()) }
+        let written = rebuild.write(&manifest, None, self.quiet || self.json, &mut progress)?;
+        if self.json { print(&pretty_json(&written)?) } else { Ok(()) }
     }
 }

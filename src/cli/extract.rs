@@ -78,7 +78,7 @@ impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let mut image = match Image::open(&self.image) {
             Err(_) if self.is_swapped() => {
-                let name = self.name.as_deref().map(Path::new).unwrap_or(Path::new(""));
+                let name = self.name.as_deref().map_or(Path::new(""), Path::new);
                 let (image, name) = (word(name), word(&self.image));
                 return Err(Usage(format!("the image comes first: metadata extract {image} {name}")).into());
             }

@@ -71,11 +71,7 @@ mod written;
 use std::{ffi::OsString, process::ExitCode};
 
 use anyhow::Result;
-#[cfg(feature = "cli")]
-use clap::builder::PossibleValue;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-#[cfg(feature = "cli")]
-use metadata_image::datasource::layout::Layout;
 
 use errors::to_library_error;
 use streams::{colours_are_wanted, is_dash, log, print, read_bounded};
@@ -241,12 +237,6 @@ impl Cli {
         };
         done.map(|()| ExitCode::SUCCESS)
     }
-}
-
-/// The names of the layouts, for an option. Aliases are accepted and not shown.
-#[cfg(feature = "cli")]
-fn layout_values() -> [PossibleValue; 3] {
-    Layout::ALL.map(|layout| PossibleValue::new(layout.name()).aliases(layout.aliases()))
 }
 
 #[cfg(test)]

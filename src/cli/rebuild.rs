@@ -114,7 +114,7 @@ impl<'a> Rebuild<'a> {
             layout: manifest.layout.to_string(),
             run_id: manifest.run_id.clone(),
             user_provided_metadata: manifest.user_provided_metadata.clone(),
-            key: key.map(|key| key.to_string()),
+            key,
             warnings,
         })
     }

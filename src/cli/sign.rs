@@ -123,8 +123,8 @@ impl Args {
                 self.image.display()
             ));
         }
-        let rebuilt = rebuild.write(&manifest, signature, self.quiet || self.json, &mut progress)?;
-        if self.json { print(&pretty_json(&rebuilt)?) } else { Ok(()) }
+        let written = rebuild.write(&manifest, signature, self.quiet || self.json, &mut progress)?;
+        if self.json { print(&pretty_json(&written)?) } else { Ok(()) }
     }
 
     /// Checks that the image and the key are in their places.

@@ -32,9 +32,10 @@ pub(super) fn in_one_line(directory: &Path, written: &[Written]) -> String {
     let directories = written.len() - files;
     let some =
         |number: usize, one: &str, many: &str| format!("{number} {}", if number == 1 { one } else { many });
-    let mut text = format!("{}: {}", directory.display(), some(files, "file", "files"));
-    if directories > 0 {
-        text += &format!(" and {}", some(directories, "directory", "directories"));
-    }
-    text + " written"
+    let and = if directories > 0 {
+        format!(" and {}", some(directories, "directory", "directories"))
+    } else {
+        String::new()
+    };
+    format!("{}: {}{and} written", directory.display(), some(files, "file", "files"))
 }

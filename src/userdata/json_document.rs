@@ -17,7 +17,7 @@ pub fn check_object(text: &str, what: &str, findings: &mut Vec<Finding>) -> bool
     let is_object = text.trim_start().starts_with('{');
     if is_valid && !is_object {
         let message = format!("{what} must be a JSON object; {LOST}");
-        findings.push(Finding::new(Code::NoMapping, first_character(text), message));
+        findings.push(Finding::new(Code::NoObject, first_character(text), message));
     }
     is_valid && is_object
 }
@@ -26,7 +26,7 @@ pub fn check_object(text: &str, what: &str, findings: &mut Vec<Finding>) -> bool
 pub fn check_vendor_data(text: &str, findings: &mut Vec<Finding>) {
     if check(text, findings) && !text.trim_start().starts_with(['{', '[', '"', 'n']) {
         let message = format!("vendor_data.json must be a JSON object, a list or a string; {LOST}");
-        findings.push(Finding::new(Code::NoMapping, first_character(text), message));
+        findings.push(Finding::new(Code::NoObject, first_character(text), message));
     }
 }
 
@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(said(" {\"uuid\": \"1\"}\n"), "");
         assert_eq!(
             said("[]"),
-            "no-mapping: meta_data.json must be a JSON object; cloud-init ignores the config drive"
+            "no-object: meta_data.json must be a JSON object; cloud-init ignores the config drive"
         );
         assert_eq!(
             said("uuid: 1\n"),
@@ -88,7 +88,7 @@ mod tests {
         for text in ["{}", "[]", "\"#cloud-config\"", "null"] {
             assert_eq!(codes(text), [""; 0], "{text}");
         }
-        assert_eq!(codes("1"), ["no-mapping"]);
+        assert_eq!(codes("1"), ["no-object"]);
         assert_eq!(codes("#cloud-config"), ["comment"]);
     }
 }

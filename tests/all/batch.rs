@@ -40,6 +40,7 @@ fn lines(ran: &Ran) -> Vec<&str> {
     ran.stderr.lines().collect()
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 #[test]
 fn every_option_makes_the_image_that_create_makes() {
     let sandbox = Sandbox::new();

@@ -187,7 +187,7 @@ fn parts_are_checked_on_an_image_too() {
         "mime",
         format!("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n{part}--b--\n"),
     );
-    sandbox.run(["create", "-q", "seed.iso", "--data-file", "mime", "--layout", "nocloud"]);
+    sandbox.run(["create", "-q", "--lenient", "seed.iso", "--data-file", "mime", "--layout", "nocloud"]);
     let expected = "\
 error[yaml-syntax]: not valid YAML: while parsing a node, did not find expected node content
  --> seed.iso/user-data/part-001:2:1
@@ -225,7 +225,9 @@ fn json_files_of_a_config_drive_are_checked_on_images() {
     sandbox.write("network", "[]");
     sandbox.write("vendor", "{");
     let files = ["--meta-data", "meta", "--network-config", "network", "--vendor-data", "vendor"];
-    sandbox
-        .run([&["create", "-q", "x.iso", "#cloud-config\n", "--layout", "configdrive"], &files[..]].concat());
-    assert_eq!(codes(&sandbox.run(["check", "x.iso"])), ["json-syntax", "no-mapping", "json-syntax"]);
+    sandbox.run(
+        [&["create", "-q", "--lenient", "x.iso", "#cloud-config\n", "-l", "configdrive"], &files[..]]
+            .concat(),
+    );
+    assert_eq!(codes(&sandbox.run(["check", "x.iso"])), ["json-syntax", "no-object", "json-syntax"]);
 }

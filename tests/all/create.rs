@@ -100,7 +100,8 @@ public-keys:
 "#;
     assert_eq!(String::from_utf8(sandbox.succeed(["extract", "meta.iso", "meta-data"])).unwrap(), expected);
 
-    let arguments = ["create", "meta.iso", "#!data", "--layout", "configdrive", "--instance-id", "i-1"];
+    let arguments =
+        ["create", "--lenient", "meta.iso", "#!data", "-l", "configdrive", "--instance-id", "i-1"];
     sandbox.succeed([&arguments[..], &options].concat());
     assert_eq!(sandbox.succeed(["extract", "meta.iso", "openstack/latest/user_data"]), b"#!data");
     assert_eq!(

@@ -13,7 +13,7 @@ fn with_images() -> Sandbox {
     sandbox.write("b/user-data", "#cloud-config\npackages: [vim]");
     sandbox.write("x", "same length");
     sandbox.write("y", "SAME LENGTH");
-    let create = ["create", "--layout", "nocloud", "--instance-id", "i"];
+    let create = ["create", "--lenient", "--layout", "nocloud", "--instance-id", "i"];
     sandbox.succeed(
         [&create[..], &["--data-file", "a/user-data", "a.iso", "--file", "x=x", "--file", "d/a=x"]].concat(),
     );

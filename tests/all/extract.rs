@@ -113,12 +113,12 @@ fn what_is_not_there_is_named() {
         (
             &["config", "--force"],
             2,
-            "--into DIR (the directory to write to) is missing: the command is metadata extract <IMAGE> <NAME> (--help shows more)",
+            "--into DIR (the directory to write to) is missing: the command is metadata extract IMAGE NAME (--help shows more)",
         ),
         (
             &[],
             2,
-            "NAME|--into DIR is missing: the command is metadata extract <IMAGE> <NAME> (--help shows more)",
+            "NAME|--into DIR is missing: the command is metadata extract IMAGE NAME (--help shows more)",
         ),
     ] {
         let ran = sandbox.run([&["extract", "meta.iso"], arguments].concat());

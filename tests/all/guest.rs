@@ -148,7 +148,7 @@ fn user_data_goes_before_meta_data() {
     let data =
         r#"{"hostname": {"content": "mine"}, "ssh": {"entries": {"authorized_keys": {"content": "mine"}}}}"#;
     guest.sandbox.write("key.pub", KEY);
-    let arguments = ["create", "seed.iso", data, "--layout", "nocloud"];
+    let arguments = ["create", "--lenient", "seed.iso", data, "--layout", "nocloud"];
     guest.sandbox.succeed([&arguments[..], &["--hostname", "web-1", "--ssh-key", "key.pub"]].concat());
     guest.cdrom("seed.iso");
     let report = guest.boot("run agent metadata agent cdrom");

@@ -172,7 +172,7 @@ fn a_directory_is_a_seed_by_its_files() {
             let content = match *file {
                 "user-data" | "openstack/latest/user_data" => CONFIG,
                 "meta-data" => "instance-id: i-1\n",
-                file if file.ends_with(".json") => "{\"uuid\": \"i-1\"}",
+                file if file.contains("_data.json") => "{\"uuid\": \"i-1\"}",
                 _ => "version: 2\n",
             };
             sandbox.write(&format!("seed/{file}"), content);

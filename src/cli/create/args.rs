@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::{
     ArgGroup,
-    builder::{OsStringValueParser, PossibleValuesParser, TypedValueParser},
+    builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
 };
 use metadata_image::{
     check::Tolerance,
@@ -24,7 +24,7 @@ use metadata_image::{
 };
 
 use super::{
-    super::{errors::Usage, layout_values, pack::pack_directory, streams::is_dash},
+    super::{errors::Usage, pack::pack_directory, streams::is_dash},
     operands::Operands,
 };
 
@@ -206,6 +206,11 @@ Examples:
 
 SOURCE_DATE_EPOCH sets the date of the image, in seconds since 1970. The default
 is 1980-01-01.";
+
+/// The names of the layouts, for an option. Aliases are accepted and not shown.
+fn layout_values() -> [PossibleValue; 3] {
+    Layout::ALL.map(|layout| PossibleValue::new(layout.name()).aliases(layout.aliases()))
+}
 
 pub(crate) fn split(argument: &OsStr) -> Result<(Vec<u8>, PathBuf)> {
     let bytes = argument.as_bytes();

@@ -72,7 +72,7 @@ fn what_is_no_configuration_is_found() {
             "f:1:1: the network configuration is empty; some versions of cloud-init fail on it [empty-network-config] (leave the file out)",
         ],
         &["f:1:1: network configuration must be a mapping of keys to values [no-mapping]"],
-        &[],
+        &["f:1:10: \"network\": expected a mapping with the key \"version\" [value-type]"],
         &["f:1:1: the key \"version\" is missing [missing-key] (add \"version: 1\" or \"version: 2\")"],
         &["f:1:10: \"version\": expected the number 1 or 2 [bad-value]"],
         &["f:1:20: \"network.version\": expected the number 1 or 2 [bad-value]"],

@@ -269,8 +269,7 @@ fn random_image(sandbox: &Sandbox, number: u64, state: &mut u64) -> Option<Strin
     if program == ["ours"] {
         let files = paths.iter().map(|path| format!("--file={path}={directory}/{path}"));
         // The layout whose own files have none of these names.
-        let arguments =
-            ["create", "--quiet", "random.iso", "hello", "--layout=configdrive"].map(str::to_owned);
+        let arguments = ["create", "--quiet", "random.iso", "#!", "--layout=configdrive"].map(str::to_owned);
         sandbox.succeed(arguments.into_iter().chain(files));
     } else {
         let mut command = Command::new(program[0]);
