@@ -1,7 +1,8 @@
 //! `metadata mkisofs`, and the program under the names mkisofs, genisoimage, xorrisofs and `xorriso -as mkisofs`.
 //!
-//! Callers do not know that it is another program. It says nothing that the original would not say, and leaves with the same status.
-//! What it leaves out of the originals is an error where the image would be another one.
+//! Callers do not know that it is another program. It leaves with the same status, and says no more than the original but for
+//! warnings about what it cannot do, unless `-quiet` is given. What it leaves out of the originals is an error where the image
+//! would be another one.
 
 mod charset;
 mod dialect;
@@ -13,6 +14,7 @@ mod parse;
 mod settings;
 mod sources;
 mod volume;
+mod warnings;
 
 use std::{
     env,
@@ -156,12 +158,7 @@ fn try_run(dialect: Dialect, arguments: Vec<OsString>, log: &mut Log) -> Result<
     let epoch = source_date_epoch().map_err(|error| Trouble::new(Failure::Value, error.to_string()))?;
     let identity = output::identity(settings.output.as_deref());
     let tree = sources::find(&settings, identity, &mut |line| log.say(line))?;
-    if settings.joliet
-        && !settings.names_are_utf8
-        && tree.keys().any(|path| std::str::from_utf8(path).is_err())
-    {
-        log.say("Warning: Joliet names are made of UTF-8; other characters are replaced");
-    }
+    warnings::warn(&settings, &tree, &mut |line| log.say(line));
     let volume = volume::volume_of(&settings, tree, epoch);
     // From here on all files are open or measured.
     let draft = Draft::new(volume).map_err(|error| Trouble::new(Failure::Source, format!("{error:#}")))?;

@@ -57,6 +57,10 @@ pub(super) struct Settings {
     /// Names are characters of UTF-8.
     pub(super) names_are_utf8: bool,
     pub(super) log_file: Option<PathBuf>,
+    /// Whether warnings about the image are unwanted.
+    pub(super) quiet: bool,
+    /// Whether deep directories should stay where they are, which is not supported.
+    pub(super) no_relocation: bool,
     /// Whether findings are wanted.
     pub(super) check: bool,
     pub(super) operands: Vec<OsString>,
@@ -95,6 +99,8 @@ impl Settings {
             size_unit: ALIGNMENT_BYTES,
             names_are_utf8: true,
             log_file: None,
+            quiet: false,
+            no_relocation: false,
             check: false,
             operands: Vec::new(),
         }
@@ -182,6 +188,8 @@ impl Settings {
                 let is_on = matches!(value.as_bytes(), b"on" | b"all");
                 self.size_unit = if is_on { CYLINDER_BYTES } else { ALIGNMENT_BYTES };
             }
+            Meaning::Quiet => self.quiet = true,
+            Meaning::NoRelocation => self.no_relocation = true,
             Meaning::Check => self.check = true,
             _ => self.set_names(meaning, value)?,
         }

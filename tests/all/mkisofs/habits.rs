@@ -204,6 +204,41 @@ fn a_file_that_grows_has_the_bytes_that_it_had() {
 }
 
 #[test]
+fn what_cannot_be_done_is_a_warning_unless_quiet_is_given() {
+    let programs = with_seed();
+    for number in 0..2 {
+        write(&programs.path(&format!("seed/{}{number}", "n".repeat(64))), "");
+    }
+    write(&programs.path(&format!("seed/{}", "\u{e9}".repeat(64))), "");
+    let errors = |name, options: &[&str]| {
+        let output = programs.run("ours", name, [options, &["-o", "image", "seed"]].concat());
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for name in ["genisoimage", "xorrisofs"] {
+        let long = "Warning: Joliet names have at most 64 characters; longer ones are cut";
+        assert_eq!(errors(name, &["-J", "-r"]), format!("{name}: {long}\n"));
+        let deep = "Warning: -D has no effect; directories deeper than 8 levels are moved to rr_moved";
+        assert_eq!(errors(name, &["-D", "-D", "-r"]), format!("{name}: {deep}\n"));
+        assert_eq!(errors(name, &["-quiet", "-J", "-D", "-r"]), "");
+    }
+}
+
+#[test]
+fn names_of_control_characters_are_stored() {
+    let programs = Programs::new();
+    for name in ["\u{1}", "\n", "\u{1}\u{2}", "\u{7f}", "\u{1b}.\u{1}"] {
+        write(&programs.path(&format!("seed/{name}")), "");
+        write(&programs.path(&format!("seed/d{name}/{name}")), "");
+    }
+    for name in ["genisoimage", "xorrisofs"] {
+        for options in [&["-J", "-r"][..], &["-J"], &["-r"], &[], &["-l", "-J"], &["-U", "-J"]] {
+            programs.succeed(name, [options, &["-quiet", "-o", "image", "seed"]].concat());
+        }
+    }
+}
+
+#[test]
 fn findings_are_printed_if_they_are_wanted() {
     let programs = Programs::new();
     write(&programs.path("seed/user-data"), "# cloud-config\npackages: [nginx]\n");
