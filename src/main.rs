@@ -19,6 +19,10 @@ const EXIT_FAILED: u8 = 1;
 const EXIT_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "cli")]
+    if let Some(status) = cli::programs::run_as_another(env::args_os()) {
+        return status;
+    }
     let cli = match Cli::parse_from(env::args_os()) {
         Ok(cli) => cli,
         Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {

@@ -28,15 +28,21 @@ mod extract;
 #[cfg(feature = "cli")]
 mod input;
 #[cfg(feature = "cli")]
+mod install_names;
+#[cfg(feature = "cli")]
 mod machine_formats;
 #[cfg(all(test, feature = "cli"))]
 mod man;
+#[cfg(feature = "cli")]
+mod mkisofs;
 #[cfg(feature = "cli")]
 mod overwrite;
 #[cfg(feature = "cli")]
 mod pack;
 #[cfg(feature = "policy")]
 mod policy;
+#[cfg(feature = "cli")]
+pub(crate) mod programs;
 #[cfg(feature = "cli")]
 mod progress;
 #[cfg(feature = "cli")]
@@ -136,6 +142,10 @@ enum Command {
     Sign(sign::Args),
     #[cfg(feature = "cli")]
     Verify(verify::Args),
+    #[cfg(feature = "cli")]
+    Mkisofs(mkisofs::Args),
+    #[cfg(feature = "cli")]
+    InstallNames(install_names::Args),
     #[cfg(feature = "policy")]
     Policy(policy::Args),
     #[cfg(feature = "cli")]
@@ -213,6 +223,10 @@ impl Cli {
             Command::Sign(args) => args.run(),
             #[cfg(feature = "cli")]
             Command::Verify(args) => args.run(),
+            #[cfg(feature = "cli")]
+            Command::Mkisofs(args) => args.run(),
+            #[cfg(feature = "cli")]
+            Command::InstallNames(args) => args.run(),
             #[cfg(feature = "policy")]
             Command::Policy(args) => args.run(),
             #[cfg(feature = "cli")]
@@ -240,7 +254,7 @@ mod tests {
         for arguments in [&["metadata"] as &[_], &["metadata", "--help"], &["metadata", "help"]] {
             let error = Cli::parse_from(arguments.iter().map(OsString::from)).expect_err("help is requested");
             let help = error.render().to_string();
-            assert!(help.contains("\n  create       Build an image from a string"), "{help}");
+            assert!(help.contains("\n  create         Build an image from a string"), "{help}");
             assert!(!help.contains("policy-worker"), "{help}");
         }
     }

@@ -29,6 +29,14 @@ impl FileStamp {
         }
     }
 
+    /// Fails if `file` is another one, or has become shorter.
+    pub(super) fn check_still_there(self, file: &File) -> Result<()> {
+        let now = Self::of(&file.metadata()?);
+        let is_there = (now.device, now.inode) == (self.device, self.inode) && now.len >= self.len;
+        ensure!(Changed: is_there, CHANGED);
+        Ok(())
+    }
+
     /// Fails if `file` has changed.
     pub(super) fn check(self, file: &File) -> Result<()> {
         ensure!(Changed: Self::of(&file.metadata()?) == self, CHANGED);

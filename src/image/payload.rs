@@ -45,7 +45,11 @@ impl Content {
             }
             Source::File { path, role } => {
                 let label = format!("{role} {path:?}");
-                open_file(path, role, room).with_context(|| format!("reading {label}"))
+                open_file(path, role, false, room).with_context(|| format!("reading {label}"))
+            }
+            Source::Growing { path, role } => {
+                let label = format!("{role} {path:?}");
+                open_file(path, role, true, room).with_context(|| format!("reading {label}"))
             }
             Source::Stored(stored) if room.takes(stored.len()) => Ok(Self::Bytes(stored.bytes()?)),
             Source::Stored(stored) => Ok(Self::Large(Payload::Stored(stored))),
@@ -56,7 +60,8 @@ impl Content {
 /// The bytes of a large file, before they are on the image.
 pub(super) enum Payload {
     /// A regular file, opened when it is copied.
-    File { path: PathBuf, role: &'static str, stamp: FileStamp },
+    /// `may_grow`: it is no error if somebody writes to it meanwhile.
+    File { path: PathBuf, role: &'static str, stamp: FileStamp, may_grow: bool },
     /// Something that can be read once: its beginning and the rest.
     Stream { label: String, start: Vec<u8>, rest: Box<dyn Read> },
     /// A stream that was copied to a file without a name, since it is needed more than once.
@@ -132,12 +137,12 @@ impl Payload {
     /// Copies it to byte `offset` of `out`, where `out` holds nothing yet, and returns its length. Nothing is left of a stream.
     pub(super) fn copy_to(&mut self, out: &File, offset: u64, progress: &mut dyn Progress) -> Result<u64> {
         match self {
-            Self::File { path, role, stamp } => {
+            Self::File { path, role, stamp, may_grow } => {
                 let mut copy = || -> Result<u64> {
                     let file = File::open(&*path)?;
-                    stamp.check(&file)?;
+                    check(*stamp, &file, *may_grow)?;
                     copy_file(&file, stamp.len, out, offset, progress)?;
-                    stamp.check(&file)?;
+                    check(*stamp, &file, *may_grow)?;
                     Ok(stamp.len)
                 };
                 copy().with_context(|| format!("copying {role} {path:?} to the image"))
@@ -183,13 +188,13 @@ impl Payload {
         progress: &mut dyn Progress,
     ) -> Result<()> {
         match self {
-            Self::File { path, role, stamp } => {
+            Self::File { path, role, stamp, may_grow } => {
                 let mut copy = || -> Result<()> {
                     let mut file = File::open(path)?;
-                    stamp.check(&file)?;
+                    check(*stamp, &file, *may_grow)?;
                     let read = read_pieces(&mut (&mut file).take(stamp.len), each, progress)?;
                     ensure!(Changed: read == stamp.len, CHANGED);
-                    stamp.check(&file)
+                    check(*stamp, &file, *may_grow)
                 };
                 copy().with_context(|| format!("copying {role} {path:?} to the image"))
             }
@@ -238,7 +243,12 @@ impl SmallFileRoom {
     }
 }
 
-fn open_file(path: PathBuf, role: &'static str, room: &mut SmallFileRoom) -> Result<Content> {
+/// Fails if a file has changed in a way that it must not.
+fn check(stamp: FileStamp, file: &File, may_grow: bool) -> Result<()> {
+    if may_grow { stamp.check_still_there(file) } else { stamp.check(file) }
+}
+
+fn open_file(path: PathBuf, role: &'static str, may_grow: bool, room: &mut SmallFileRoom) -> Result<Content> {
     let mut file = File::open(&path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
@@ -251,14 +261,14 @@ fn open_file(path: PathBuf, role: &'static str, room: &mut SmallFileRoom) -> Res
     }
     let stamp = FileStamp::of(&metadata);
     if !room.takes(stamp.len) {
-        return Ok(Content::Large(Payload::File { path, role, stamp }));
+        return Ok(Content::Large(Payload::File { path, role, stamp, may_grow }));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(stamp.len)?);
     (&mut file).take(stamp.len).read_to_end(&mut bytes)?;
     if bytes.len() as u64 != stamp.len {
         bail!(Changed: CHANGED);
     }
-    stamp.check(&file)?;
+    check(stamp, &file, may_grow)?;
     Ok(Content::Bytes(bytes))
 }
 

@@ -29,6 +29,14 @@ pub enum Source {
         /// Its purpose, for errors: `data file`.
         role: &'static str,
     },
+    /// A regular file on the host that somebody may write to meanwhile: what it holds when it is read, as many bytes as it has when
+    /// it is opened. If it becomes shorter, that is an error.
+    Growing {
+        /// Its path.
+        path: PathBuf,
+        /// Its purpose, for errors: `file`.
+        role: &'static str,
+    },
     /// Standard input, to its end.
     StandardInput,
     /// A file on an existing image.
@@ -70,6 +78,13 @@ impl Source {
                 Ok(bytes)
             })()
             .with_context(|| format!("reading {role} {path:?}")),
+            Self::Growing { path, role } => (|| {
+                let file = File::open(path)?;
+                let metadata = file.metadata()?;
+                let bytes = bounded(&mut (&file).take(metadata.len()))?;
+                FileStamp::of(&metadata).check_still_there(&file).map(|()| bytes)
+            })()
+            .with_context(|| format!("reading {role} {path:?}")),
         }
     }
 
@@ -77,7 +92,7 @@ impl Source {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::File { path, .. } => Some(path),
+            Self::File { path, .. } | Self::Growing { path, .. } => Some(path),
             Self::Bytes(_) | Self::StandardInput | Self::Stored(_) => None,
         }
     }

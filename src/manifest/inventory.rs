@@ -12,6 +12,7 @@ use crate::{
         Image, Kind, Progress, Record, Volume,
         iso9660::{
             renaming,
+            volume_format::VolumeFormat,
             writer::{self, DerivedFile, DerivedFrom, DerivedInput, Draft},
         },
     },
@@ -116,6 +117,7 @@ impl Contents {
             seconds: Timestamp::parse(created)?.seconds(),
             files: files.collect::<Result<_>>()?,
             derived: vec![(manifest::NAME, Arc::new(ExistingManifest(manifest)))],
+            format: VolumeFormat::default(),
         })
     }
 

@@ -5,6 +5,7 @@ pub mod confined_dir;
 mod file_lock;
 pub mod group_commit;
 mod handle;
+pub mod in_place;
 mod leftover;
 mod listing;
 pub mod names;

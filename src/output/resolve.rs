@@ -31,7 +31,7 @@ const LINKS_MAX: usize = 40;
 pub(super) const WHILE_FILLED: u32 = 0o700;
 
 /// Permission bits of a directory in which another user's link may be a trap: sticky, and everybody may write.
-const STICKY_AND_WRITABLE: u32 = 0o1002;
+pub(super) const STICKY_AND_WRITABLE: u32 = 0o1002;
 
 /// Where a file is, or would be.
 #[derive(Debug)]

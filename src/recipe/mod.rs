@@ -24,7 +24,10 @@ use crate::{
     },
     image::{
         JOLIET_IDENTIFIER_CHARACTERS,
-        iso9660::writer::{DerivedFile, Draft, LayoutCache, VolumeSpec},
+        iso9660::{
+            volume_format::VolumeFormat,
+            writer::{DerivedFile, Draft, LayoutCache, VolumeSpec},
+        },
         source::Source,
     },
     manifest::{self, ManifestFile, Statement, VolumeInfo, timestamp::Timestamp},
@@ -42,7 +45,7 @@ const VOLUME_IDENTIFIER_BYTES: usize = 32;
 const SSH_KEYS_BYTES: u64 = 1 << 20;
 
 /// The default date of an image: 1980-01-01, the first that all file systems of a CD-ROM can store.
-const DEFAULT_SECONDS: u64 = 315_532_800;
+pub const DEFAULT_SECONDS: u64 = 315_532_800;
 
 /// The first second that a directory record cannot store: 2156-01-01 (ECMA-119, 9.1.5).
 const SECONDS_END: u64 = 5_869_584_000;
@@ -318,7 +321,16 @@ impl Recipe {
             let volume = VolumeInfo { identifier: identifier.clone(), layout, created_at };
             derived.push((manifest::NAME, Arc::new(ManifestFile { volume, statement })));
         }
-        Draft::with_cache(VolumeSpec { identifier, seconds, files: files.collect(), derived }, cache)
+        Draft::with_cache(
+            VolumeSpec {
+                identifier,
+                seconds,
+                files: files.collect(),
+                derived,
+                format: VolumeFormat::default(),
+            },
+            cache,
+        )
     }
 }
 

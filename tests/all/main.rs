@@ -29,6 +29,7 @@ mod links;
 mod manifest;
 mod manuals;
 mod memory;
+mod mkisofs;
 mod mutants;
 mod oddities;
 #[cfg(feature = "policy")]

@@ -1,22 +1,29 @@
 //! The head of an image, laid out by hadris in memory: descriptors, directories, small files and path tables. Large files
 //! follow it; the head only says where they are.
 //!
-//! Every image has Rock Ridge and Joliet, is of interchange level 3 (files over 4 GiB), and has no Enhanced Volume
-//! Descriptor, which some readers reject.
+//! Every image is of interchange level 3 (files over 4 GiB). Unless its format says otherwise it has Rock Ridge and Joliet, and no
+//! Enhanced Volume Descriptor, which some readers reject.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{ops::Range, sync::Arc};
 
 use crate::error::{Error, Result, ensure};
 use hadris_fs::{
-    DateTime, Extent as HadrisExtent, MountError, Node, Owner, Permissions, Report, SetAttr, Tree, Warning,
+    DateTime, DeviceNumber, Extent as HadrisExtent, FileType, MountError, Node, Owner, Permissions, Report,
+    SetAttr, Tree, Warning,
 };
 use hadris_iso::{
     IsoId, IsoLevel, IsoOptions, SessionMode,
     sync::{Session, write},
 };
 
-use super::{device::HeadDevice, records::PARTS_MAX};
-use crate::image::{AttributesByPath, Extent, SECTOR_BYTES};
+use super::{
+    device::HeadDevice,
+    primary_names::Length,
+    records::PARTS_MAX,
+    repacking::repack,
+    volume_format::{OtherNode, VolumeFormat},
+};
+use crate::image::{Extent, SECTOR_BYTES, SYSTEM_AREA_BYTES};
 
 /// Bytes that can be cloned without copying.
 pub(super) use hadris_fs::Content as Data;
@@ -27,8 +34,17 @@ const FILE_MODE: u32 = 0o400;
 /// Permission bits of directories on an image.
 const DIRECTORY_MODE: u32 = 0o500;
 
-/// The program that made the image, in its descriptors. Without a version, so that images do not change with each one.
-const APPLICATION: &str = "METADATA-IMAGE";
+/// Permission bits of symbolic links, which nothing looks at.
+const LINK_MODE: u32 = 0o777;
+
+/// The size of the volume in a descriptor, in both byte orders (ECMA-119, 8.4.8). The primary one is the first.
+const VOLUME_SPACE_SIZE: Range<usize> = 80..88;
+
+/// Bytes in a sector, to count in memory.
+const SECTOR: usize = 2048;
+
+/// Times that a directory record can hold: its year is a byte, counted from 1900 (ECMA-119, 9.1.5).
+const RECORDED_SECONDS: Range<i64> = -2_208_988_800..5_869_584_000;
 
 /// The largest extent in bytes: a record gives its length in 32 bits, and all extents of a file but the last are whole sectors
 /// (ECMA-119, 6.4.2).
@@ -36,6 +52,10 @@ const EXTENT_BYTES_MAX: u64 = u32::MAX as u64 / SECTOR_BYTES * SECTOR_BYTES;
 
 /// The largest file in bytes.
 const FILE_BYTES_MAX: u64 = EXTENT_BYTES_MAX * PARTS_MAX as u64;
+
+/// How many empty sectors follow the last file, as `mkisofs -pad` writes them: readers that read ahead fail without them
+/// (isoinfo). hadris writes as many after the head.
+pub(super) const PADDING_SECTORS: u64 = 150;
 
 /// How many warnings are kept: each has the whole path of a file.
 const WARNINGS_MAX: usize = 64;
@@ -48,34 +68,9 @@ const USUAL_BYTES: usize = 64 << 10;
 pub(super) struct VolumeAttributes {
     /// The volume identifier, at most 32 bytes.
     identifier: String,
-    /// The date of the volume, and of everything on it that has no date of its own.
+    /// The date of the volume, and of everything on it that has no other.
     time: DateTime,
-    /// Files and directories with other attributes than usual.
-    kept: KeptAttributes,
-}
-
-/// Attributes that come from another image.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeptAttributes {
-    /// Those of files and directories. For the others, and where one is `None`, the usual ones are written.
-    pub attributes: AttributesByPath,
-    /// Directories that are on the volume even if they have no files.
-    pub directories: BTreeSet<Vec<u8>>,
-}
-
-impl KeptAttributes {
-    /// The attributes of a file or directory, whose usual permission bits are `mode`.
-    fn of(&self, path: &[u8], mode: u32) -> SetAttr {
-        let kept = self.attributes.get(path).copied().unwrap_or_default();
-        let mut attributes = SetAttr::new().with_permissions(Permissions::new(kept.mode.unwrap_or(mode)));
-        if let Some((user, group)) = kept.owner {
-            attributes = attributes.with_owner(Owner::new(user, group));
-        }
-        match kept.modified.and_then(|seconds| DateTime::from_unix_seconds(seconds).ok()) {
-            Some(time) => attributes.with_modified(time),
-            None => attributes,
-        }
-    }
+    format: Arc<VolumeFormat>,
 }
 
 /// Where a file's bytes are.
@@ -102,24 +97,45 @@ pub(super) struct ImageHead {
 
 impl VolumeAttributes {
     /// `identifier`: the volume identifier, at most 32 bytes; `seconds`: the date of everything, in seconds since 1970.
-    pub(super) fn new(identifier: &str, seconds: u64) -> Result<Self> {
+    pub(super) fn new(identifier: &str, seconds: u64, format: VolumeFormat) -> Result<Self> {
         let time = DateTime::from_unix_seconds(i64::try_from(seconds)?).map_err(Error::of)?;
-        Ok(Self { identifier: identifier.to_owned(), time, kept: KeptAttributes::default() })
+        Ok(Self { identifier: identifier.to_owned(), time, format: Arc::new(format) })
     }
 
-    /// The same with these attributes of files and directories.
-    pub(super) fn keeping(self, kept: KeptAttributes) -> Self {
-        Self { kept, ..self }
+    /// The size of the image is a multiple of this many bytes.
+    pub(super) fn size_unit(&self) -> u64 {
+        self.format.size_unit
     }
 
     fn options(&self) -> IsoOptions {
-        IsoOptions::new()
+        let VolumeFormat { joliet, rock_ridge, identifiers, primary_names, .. } = &*self.format;
+        let mut options = IsoOptions::new()
             .with_id(IsoId::Volume, &self.identifier)
-            .with_id(IsoId::Application, APPLICATION)
             .with_level(IsoLevel::L3)
-            .with_rock_ridge()
-            .with_joliet()
-            .with_time(self.time)
+            .with_time(self.time);
+        for (id, text) in [
+            (IsoId::System, &identifiers.system),
+            (IsoId::VolumeSet, &identifiers.volume_set),
+            (IsoId::Publisher, &identifiers.publisher),
+            (IsoId::Preparer, &identifiers.preparer),
+            (IsoId::Application, &identifiers.application),
+            (IsoId::CopyrightFile, &identifiers.copyright_file),
+            (IsoId::AbstractFile, &identifiers.abstract_file),
+            (IsoId::BibliographicFile, &identifiers.bibliographic_file),
+        ] {
+            options = options.with_id(id, text);
+        }
+        if *joliet {
+            options = options.with_joliet();
+        }
+        // Packing again finds the names by it, and removes it where it is not wanted.
+        if *rock_ridge || primary_names.is_some() {
+            options = options.with_rock_ridge();
+        }
+        if primary_names.is_some_and(|names| names.length == Length::Unlimited) {
+            options = options.with_iso1999();
+        }
+        options
     }
 
     /// Lays out a head for `files`, in an image of at least `sectors` sectors.
@@ -131,15 +147,10 @@ impl VolumeAttributes {
         let options = self.options().with_min_image_blocks(sectors);
         let mut tree = Tree::new();
         tree.replace("", self.directory(b"")).map_err(Error::of)?;
-        // In the order of their paths, so each after those above it.
-        for path in &self.kept.directories {
-            self.add_directories(&mut tree, path, true)?;
-        }
         let mut behind = false;
         let mut names = Vec::with_capacity(files.size_hint().0);
         for (name, place) in files {
             names.push(name);
-            self.add_directories(&mut tree, name, false)?;
             let data = match place {
                 FilePlace::Head(data) => data,
                 FilePlace::Behind(extent) => {
@@ -152,34 +163,91 @@ impl VolumeAttributes {
                     Data::stored(pieces(extent)).map_err(Error::of)?
                 }
             };
-            tree.insert(name, Node::file(data).with_attrs(self.kept.of(name, FILE_MODE)))
-                .map_err(Error::of)?;
+            let node = Node::file(data).with_attrs(self.attributes(name, FILE_MODE));
+            self.insert(&mut tree, name, node)?;
         }
-        let (bytes, report) =
+        self.insert_others(&mut tree)?;
+        let (mut bytes, report) =
             if behind { lay_out_around_stored(tree, &options)? } else { lay_out(&tree, &options)? };
+        let mut image_bytes = report.size();
+        if let Some(names) = &self.format.primary_names {
+            let laid_out = bytes.len();
+            repack(&mut bytes, names, self.format.rock_ridge)?;
+            if bytes.len() > laid_out.next_multiple_of(SECTOR) {
+                image_bytes = image_bytes.max(grow_volume(&mut bytes, image_bytes));
+            }
+        }
         Ok(ImageHead {
             bytes,
-            image_bytes: report.size(),
+            image_bytes,
             extents: names.into_iter().map(|name| extent_of(&report, name)).collect(),
             warnings: first_of(report.warnings().iter().filter_map(describe)),
         })
     }
-}
 
-impl VolumeAttributes {
-    /// Adds the directories above `path` to `tree`; with `itself`, `path` as well.
-    fn add_directories(&self, tree: &mut Tree, path: &[u8], itself: bool) -> Result<()> {
-        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
-        for end in ends.chain(itself.then_some(path.len())) {
-            if tree.get(&path[..end]).is_none() {
-                tree.insert(&path[..end], self.directory(&path[..end])).map_err(Error::of)?;
+    /// Adds a node, and the directories above it that are not there yet.
+    fn insert(&self, tree: &mut Tree, name: &[u8], node: Node) -> Result<()> {
+        self.insert_directories(tree, name)?;
+        tree.insert(name, node).map_err(Error::of)
+    }
+
+    /// Adds the directories above a path that are not there yet.
+    fn insert_directories(&self, tree: &mut Tree, name: &[u8]) -> Result<()> {
+        for (end, _) in name.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+            if tree.get(&name[..end]).is_none() {
+                tree.insert(&name[..end], self.directory(&name[..end])).map_err(Error::of)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what has no contents.
+    fn insert_others(&self, tree: &mut Tree) -> Result<()> {
+        for (name, other) in &self.format.others {
+            let device =
+                |kind, major: u32, minor: u32| Node::special(kind, Some(DeviceNumber::new(major, minor)));
+            let node =
+                match other {
+                    OtherNode::HardLink(_) => continue,
+                    // The directory of a file that was added before is there already.
+                    OtherNode::Directory if tree.get(name).is_some() => continue,
+                    OtherNode::Directory => self.directory(name),
+                    OtherNode::SymbolicLink(target) => {
+                        Node::symlink(target).with_attrs(self.attributes(name, LINK_MODE))
+                    }
+                    OtherNode::CharacterDevice(major, minor) => device(FileType::CharDevice, *major, *minor)
+                        .with_attrs(self.attributes(name, FILE_MODE)),
+                    OtherNode::BlockDevice(major, minor) => device(FileType::BlockDevice, *major, *minor)
+                        .with_attrs(self.attributes(name, FILE_MODE)),
+                };
+            self.insert(tree, name, node)?;
+        }
+        // What they are names of is there now.
+        for (name, other) in &self.format.others {
+            if let OtherNode::HardLink(existing) = other {
+                self.insert_directories(tree, name)?;
+                tree.link(existing, name).map_err(Error::of)?;
             }
         }
         Ok(())
     }
 
     fn directory(&self, path: &[u8]) -> Node {
-        Node::dir().with_attrs(self.kept.of(path, DIRECTORY_MODE))
+        Node::dir().with_attrs(self.attributes(path, DIRECTORY_MODE))
+    }
+
+    /// The attributes of the node at `path`; `mode`: its permission bits, if nothing is said about it.
+    fn attributes(&self, path: &[u8], mode: u32) -> SetAttr {
+        let stated = self.format.attributes.get(path).copied().unwrap_or_default();
+        let mut attributes = SetAttr::new().with_permissions(Permissions::new(stated.mode.unwrap_or(mode)));
+        if let Some((user, group)) = stated.owner {
+            attributes = attributes.with_owner(Owner::new(user, group));
+        }
+        let recorded = stated.modified.filter(|seconds| RECORDED_SECONDS.contains(seconds));
+        match recorded.and_then(|seconds| DateTime::from_unix_seconds(seconds).ok()) {
+            Some(time) => attributes.with_modified(time),
+            None => attributes,
+        }
     }
 }
 
@@ -208,9 +276,6 @@ fn lay_out(tree: &Tree, options: &IsoOptions) -> Result<(Vec<u8>, Report)> {
 /// image that claims to have no sectors, and rebuilds all of it from the first sector after the descriptors. The test
 /// `hadris_still_refuses_stored_files_in_a_new_image` fails when this is no longer needed.
 fn lay_out_around_stored(tree: Tree, options: &IsoOptions) -> Result<(Vec<u8>, Report)> {
-    /// The size of the volume in the primary volume descriptor, which is the first, in both byte orders (ECMA-119, 8.4.8).
-    const VOLUME_SPACE_SIZE: Range<usize> = 80..88;
-
     let (mut empty, _) = lay_out(&Tree::new(), &IsoOptions::new())?;
     empty[VOLUME_SPACE_SIZE].fill(0);
     let mut session =
@@ -218,6 +283,19 @@ fn lay_out_around_stored(tree: Tree, options: &IsoOptions) -> Result<(Vec<u8>, R
     *session.tree_mut() = tree;
     let report = session.write(options, SessionMode::Rewrite).map_err(Error::of)?;
     Ok((session.into_inner().into_bytes(), report))
+}
+
+/// A volume whose head has grown ends as many sectors after it as others do. Returns its size in bytes.
+fn grow_volume(head: &mut [u8], image_bytes: u64) -> u64 {
+    const TERMINATOR: u8 = 255;
+    let sectors = ((SYSTEM_AREA_BYTES + head.len()) / SECTOR) as u64 + PADDING_SECTORS;
+    let sectors = sectors.max(image_bytes / SECTOR_BYTES);
+    let size = u32::try_from(sectors).unwrap_or(u32::MAX);
+    for descriptor in head.chunks_exact_mut(SECTOR).take_while(|descriptor| descriptor[0] != TERMINATOR) {
+        let [little, big] = [size.to_le_bytes(), size.to_be_bytes()];
+        descriptor[VOLUME_SPACE_SIZE].copy_from_slice(&[little, big].concat());
+    }
+    sectors * SECTOR_BYTES
 }
 
 /// The first warnings, and a sentence about the others.
@@ -249,7 +327,6 @@ fn describe(warning: &Warning) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::SYSTEM_AREA_BYTES;
 
     #[test]
     fn hadris_still_refuses_stored_files_in_a_new_image() {
@@ -279,7 +356,7 @@ mod tests {
     fn a_file_that_begins_with_zeros_is_not_padding() -> Result<()> {
         let mut data = vec![0; 300 << 10];
         data.extend(*b"the end");
-        let volume = VolumeAttributes::new("X", 0)?;
+        let volume = VolumeAttributes::new("X", 0, VolumeFormat::default())?;
         let head =
             volume.lay_out([(&b"file"[..], FilePlace::Head(Data::bytes(data.clone())))].into_iter(), 0)?;
         let Extent { offset, len } = head.extents[0];
@@ -289,7 +366,7 @@ mod tests {
 
     #[test]
     fn a_file_has_no_more_extents_than_linux_reads() -> Result<()> {
-        let volume = VolumeAttributes::new("X", 0)?;
+        let volume = VolumeAttributes::new("X", 0, VolumeFormat::default())?;
         let lay_out = |len| {
             let place = FilePlace::Behind(Extent { offset: 1 << 20, len });
             volume.lay_out([(&b"file"[..], place)].into_iter(), FILE_BYTES_MAX / SECTOR_BYTES + 1024)

@@ -11,13 +11,13 @@ use super::{
     layout::{Data, FilePlace, ImageHead, VolumeAttributes},
     records::DirectoryRecord,
 };
-use crate::image::{ALIGNMENT_BYTES, Extent, SECTOR_BYTES, SYSTEM_AREA_BYTES};
+use crate::image::{Extent, SECTOR_BYTES, SYSTEM_AREA_BYTES};
 
 /// Bytes in a sector, to count in memory.
 const SECTOR: usize = 2048;
 
 /// The smallest image in sectors: what a few small files need with the padding. So most images are laid out only once, with a
-/// size that is a multiple of [`ALIGNMENT_BYTES`].
+/// size that is a multiple of the unit of the volume.
 pub(super) const SECTORS_MIN: u64 = 182;
 
 /// How many templates are kept.
@@ -60,14 +60,14 @@ impl LayoutCache {
     }
 }
 
-/// The head of an image of these small files, whose size is a multiple of [`ALIGNMENT_BYTES`].
+/// The head of an image of these small files, whose size is a multiple of the unit of the volume.
 pub(super) fn lay_out(volume: &VolumeAttributes, files: &[(&[u8], Data)]) -> Result<ImageHead> {
     let places = || files.iter().map(|(name, data)| (*name, FilePlace::Head(data.clone())));
     let head = volume.lay_out(places(), SECTORS_MIN)?;
-    if head.image_bytes.is_multiple_of(ALIGNMENT_BYTES) {
+    if head.image_bytes.is_multiple_of(volume.size_unit()) {
         return Ok(head);
     }
-    volume.lay_out(places(), head.image_bytes.next_multiple_of(ALIGNMENT_BYTES) / SECTOR_BYTES)
+    volume.lay_out(places(), head.image_bytes.next_multiple_of(volume.size_unit()) / SECTOR_BYTES)
 }
 
 #[derive(Debug)]
@@ -218,13 +218,17 @@ fn records(head: &[u8], (sector, len): (u64, u64)) -> Option<Vec<(usize, Directo
 mod tests {
     use proptest::{collection::vec, prelude::*};
 
-    use super::*;
+    use super::{super::volume_format::VolumeFormat, *};
 
     fn files<'a>(names: &[&'a str], lens: &[usize], fill: u8) -> Vec<(&'a [u8], Data)> {
         let data = |len: usize| {
             Data::bytes((0..=250).cycle().take(len).map(|byte: u8| byte ^ fill).collect::<Vec<_>>())
         };
         names.iter().zip(lens).map(|(name, len)| (name.as_bytes(), data(*len))).collect()
+    }
+
+    fn attributes(identifier: &str, seconds: u64) -> Result<VolumeAttributes> {
+        VolumeAttributes::new(identifier, seconds, VolumeFormat::default())
     }
 
     #[track_caller]
@@ -249,7 +253,7 @@ mod tests {
             lens in vec(vec(prop_oneof![Just(0_usize), 1..6000_usize, Just(2048)], NAMES.len()), 1..12),
             count in 1..=NAMES.len(),
         ) {
-            let volume = VolumeAttributes::new("CIDATA", 0).unwrap();
+            let volume = attributes("CIDATA", 0).unwrap();
             let mut cache = LayoutCache::default();
             for (lens, fill) in lens.iter().zip(0..) {
                 let files = files(&NAMES[..count], lens, fill);
@@ -260,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_template_is_used_again_for_other_lengths() -> Result<()> {
-        let volume = VolumeAttributes::new("CIDATA", 0)?;
+        let volume = attributes("CIDATA", 0)?;
         let mut cache = LayoutCache::default();
         for lens in [[1, 2000], [2048, 5], [7, 2047]] {
             cache.lay_out(&volume, &files(&["meta-data", "user-data"], &lens, 0))?;
@@ -269,10 +273,8 @@ mod tests {
         for lens in [[0, 5], [1, 2049]] {
             cache.lay_out(&volume, &files(&["meta-data", "user-data"], &lens, 0))?;
         }
-        cache
-            .lay_out(&VolumeAttributes::new("cidata", 0)?, &files(&["meta-data", "user-data"], &[1, 1], 0))?;
-        cache
-            .lay_out(&VolumeAttributes::new("CIDATA", 1)?, &files(&["meta-data", "user-data"], &[1, 1], 0))?;
+        cache.lay_out(&attributes("cidata", 0)?, &files(&["meta-data", "user-data"], &[1, 1], 0))?;
+        cache.lay_out(&attributes("CIDATA", 1)?, &files(&["meta-data", "user-data"], &[1, 1], 0))?;
         assert_eq!(cache.templates.len(), 5, "one for each shape");
         for number in 0..20 {
             cache.lay_out(&volume, &files(&["x"], &[number * 2048 + 1], 0))?;

@@ -139,7 +139,10 @@ mod tests {
     use proptest::{collection::vec, prelude::*, sample::select};
 
     use super::*;
-    use crate::image::{iso9660::writer, source::Source};
+    use crate::image::{
+        iso9660::{volume_format::VolumeFormat, writer},
+        source::Source,
+    };
 
     const CHARACTERS: [char; 20] = [
         'a', 'B', '1', '_', '-', '.', '.', ' ', ';', '*', ':', '?', '\\', '+', 'ä', 'Ä', '日', '😀', '\u{1}',
@@ -165,6 +168,7 @@ mod tests {
                 seconds: 0,
                 files: vec![(path.clone(), Source::Bytes(b"x".to_vec()))],
                 derived: Vec::new(),
+                format: VolumeFormat::default(),
             });
             let file = crate::output::atomic_file::unnamed_temporary().unwrap();
             draft.unwrap().write_to_file(&file, &mut ()).unwrap();

@@ -174,11 +174,14 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::image::iso9660::layout::{Data, FilePlace, ImageHead, VolumeAttributes};
+    use crate::image::iso9660::{
+        layout::{Data, FilePlace, ImageHead, VolumeAttributes},
+        volume_format::VolumeFormat,
+    };
 
     fn lay_out(names: &[String]) -> ImageHead {
         let files = names.iter().map(|name| (name.as_bytes(), FilePlace::Head(Data::bytes(*b""))));
-        VolumeAttributes::new("X", 0).unwrap().lay_out(files, 0).unwrap()
+        VolumeAttributes::new("X", 0, VolumeFormat::default()).unwrap().lay_out(files, 0).unwrap()
     }
 
     fn check(names: impl Iterator<Item = String>) -> Result<(), String> {

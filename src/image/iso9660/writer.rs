@@ -12,13 +12,15 @@ use std::{
     sync::Arc,
 };
 
-use crate::error::{Context, Result, ensure};
+use crate::error::{Context, Error, Result, ensure};
 use rustix::io::Errno;
 
 use super::{
-    layout::{FilePlace, ImageHead, VolumeAttributes},
+    layout::{FilePlace, ImageHead, PADDING_SECTORS, VolumeAttributes},
     layout_cache::{self, SECTORS_MIN},
+    renaming,
     staging::{FoundDigests, StagedFiles},
+    volume_format::VolumeFormat,
 };
 use crate::image::{
     ALIGNMENT_BYTES, DIGEST_BYTES, Extent, LONG_ALIGNMENT_BYTES, LONG_BYTES, Progress, SECTOR_BYTES,
@@ -30,27 +32,27 @@ use crate::image::{
 };
 
 pub use super::{
-    layout::KeptAttributes,
     layout_cache::LayoutCache,
     staging::{DerivedFile, DerivedFrom, DerivedInput, DescribedFile},
 };
 
-/// How many empty sectors follow the last file, as `mkisofs -pad` writes them: readers that read ahead fail without them
-/// (isoinfo). hadris writes as many after the head.
-const PADDING_SECTORS: u64 = 150;
+/// Bytes in a sector, to count in memory.
+const SECTOR: usize = 2048;
 
 /// A volume to write.
 #[derive(Clone, Debug)]
 pub struct VolumeSpec {
     /// The volume identifier, at most 32 bytes.
     pub identifier: String,
-    /// The date of the volume and of everything on it, in seconds since 1970, before the year 2156.
+    /// The date of the volume, and of everything on it that has no other, in seconds since 1970, before the year 2156.
     pub seconds: u64,
     /// Paths and contents. A path is its components joined by `/`.
     pub files: Vec<(Vec<u8>, Source)>,
     /// Paths of files that are derived from those. No other file is derived from one that is itself derived from
     /// [`DerivedFrom::Files`].
     pub derived: Vec<(&'static str, Arc<dyn DerivedFile>)>,
+    /// Its trees, its names, and what it says about each file.
+    pub format: VolumeFormat,
 }
 
 /// An image whose files have been opened and whose head has been laid out. Errors that can be found before writing have been
@@ -99,21 +101,15 @@ impl Draft {
     /// # Errors
     /// Fails as [`Draft::new`] does.
     pub fn with_cache(spec: VolumeSpec, cache: Option<&mut LayoutCache>) -> Result<Self> {
-        Self::open(spec, KeptAttributes::default(), cache)
-    }
-
-    /// As [`Draft::new`], for files and directories that keep their attributes.
-    ///
-    /// # Errors
-    /// Fails as [`Draft::new`] does.
-    pub fn keeping(spec: VolumeSpec, kept: KeptAttributes) -> Result<Self> {
-        Self::open(spec, kept, None)
-    }
-
-    fn open(spec: VolumeSpec, kept: KeptAttributes, cache: Option<&mut LayoutCache>) -> Result<Self> {
-        let VolumeSpec { identifier, seconds, files, derived } = spec;
+        let VolumeSpec { identifier, seconds, files, derived, format } = spec;
+        if format.primary_names.is_some() {
+            // A recipe has been checked before.
+            let others = format.others.iter().map(|(path, _)| path.as_slice());
+            renaming::check(files.iter().map(|(path, _)| path.as_slice()).chain(others))
+                .map_err(Error::new)?;
+        }
         let mut files = StagedFiles::open(files, derived)?;
-        let volume = VolumeAttributes::new(&identifier, seconds)?.keeping(kept);
+        let volume = VolumeAttributes::new(&identifier, seconds, format)?;
         let has_large = files.has_large();
         if !has_large {
             let found = files.digest(&[], |_, _| Ok(()))?;
@@ -158,7 +154,39 @@ impl Draft {
     ///
     /// # Errors
     /// Fails if a source cannot be read or changed meanwhile, or `out` cannot be written.
-    pub fn write_to_file(mut self, mut out: &File, progress: &mut dyn Progress) -> Result<WrittenImage> {
+    pub fn write_to_file(self, out: &File, progress: &mut dyn Progress) -> Result<WrittenImage> {
+        self.write_with(out, progress, |out, head, bytes| {
+            // The system area stays a hole.
+            write_at(out, SYSTEM_AREA_BYTES as u64, head)?;
+            out.set_len(bytes)
+        })
+    }
+
+    /// As [`Draft::write_to_file`], for a file that others may open meanwhile: the descriptors, by which it is an image, are written
+    /// when everything else is there.
+    ///
+    /// # Errors
+    /// Fails as [`Draft::write_to_file`] does. What is in `out` is then not an image.
+    pub fn write_in_place(self, out: &File, progress: &mut dyn Progress) -> Result<WrittenImage> {
+        self.write_with(out, progress, |out, head, bytes| {
+            const TERMINATOR: u8 = 255;
+            let sectors = head.chunks(SECTOR);
+            let before = sectors.take_while(|sector| sector[0] != TERMINATOR).count();
+            let (descriptors, rest) = head.split_at(before * SECTOR);
+            write_at(out, (SYSTEM_AREA_BYTES + descriptors.len()) as u64, rest)?;
+            out.set_len(bytes)?;
+            write_at(out, SYSTEM_AREA_BYTES as u64, descriptors)
+        })
+    }
+
+    /// Writes the large files to `out`, then the head by `write_head`, which gets the bytes after the system area, and the size of the
+    /// image.
+    fn write_with(
+        mut self,
+        mut out: &File,
+        progress: &mut dyn Progress,
+        write_head: impl FnOnce(&File, &[u8], u64) -> io::Result<()>,
+    ) -> Result<WrittenImage> {
         let mut at = self.payload_start();
         let mut places = Vec::new();
         self.files.announce(progress);
@@ -181,12 +209,7 @@ impl Draft {
             // The system often has it in memory, where an image that shares its blocks would be read from the disk.
             payload => payload.read_at(at, bytes),
         })?;
-        (|| {
-            // The system area stays a hole.
-            write_at(out, SYSTEM_AREA_BYTES as u64, &head)?;
-            out.set_len(written.bytes)
-        })()
-        .context("writing the image")?;
+        write_head(out, &head, written.bytes).context("writing the image")?;
         Ok(written)
     }
 
@@ -270,7 +293,7 @@ impl Draft {
             Some(last) => (last.offset + last.len).div_ceil(SECTOR_BYTES) + PADDING_SECTORS,
             None => self.first.image_bytes / SECTOR_BYTES,
         };
-        let sectors = end.next_multiple_of(ALIGNMENT_BYTES / SECTOR_BYTES);
+        let sectors = end.next_multiple_of(self.volume.size_unit() / SECTOR_BYTES);
         let mut head = std::mem::take(&mut self.first);
         if !places.is_empty() {
             drop(head);

@@ -14,7 +14,10 @@ use crate::{
     error::{Context, Result, ensure},
     image::{
         Image, Kind, Progress, Record,
-        iso9660::writer::{DerivedFile, DerivedInput, VolumeSpec, content_digest},
+        iso9660::{
+            volume_format::VolumeFormat,
+            writer::{DerivedFile, DerivedInput, VolumeSpec, content_digest},
+        },
     },
     manifest,
     userdata::meta_data_edit::{member, with_member},
@@ -125,6 +128,7 @@ fn is_of_content(
         seconds: 0,
         files: files.collect::<Result<_>>()?,
         derived: vec![(name, Arc::new(file))],
+        format: VolumeFormat::default(),
     };
     let content = content_digest(spec, progress)?;
     let file = MetaDataFile { layout, instance: instance.clone() };

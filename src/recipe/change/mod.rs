@@ -22,7 +22,8 @@ use crate::{
         iso9660::{
             clashes::Clashes,
             renaming,
-            writer::{Draft, KeptAttributes, VolumeSpec},
+            volume_format::{OtherNode, VolumeFormat},
+            writer::{Draft, VolumeSpec},
         },
         source::Source,
     },
@@ -130,6 +131,7 @@ impl ImageChange {
             seconds,
             files: files.into_iter().collect(),
             derived,
+            format: VolumeFormat::default(),
         };
         let (draft, doubts) = draft(spec, image, &records, &changed)?;
         let warnings = meta_data.warning.into_iter().chain(doubts).collect();
@@ -167,7 +169,7 @@ impl ImageChange {
 
 /// The image of `spec`, which keeps the attributes of `image`, and sentences about what may be a mistake.
 fn draft(
-    spec: VolumeSpec,
+    mut spec: VolumeSpec,
     image: &mut Image,
     records: &[Record],
     changed: &BTreeSet<Vec<u8>>,
@@ -183,8 +185,8 @@ fn draft(
     check_names(&names)?;
     let clashes = Clashes::of(names.iter().copied(), &LOOKED_FOR, &manifest::OWN_NAMES);
     let clashes = clashes.on_volume(identifier, &LOOKED_FOR);
-    let kept = kept_attributes(image, records, &names, changed)?;
-    let draft = Draft::keeping(spec, kept)?;
+    spec.format = kept_format(image, records, &names, changed)?;
+    let draft = Draft::new(spec)?;
     let mut warnings = draft.warnings().to_vec();
     warnings.extend(clashes.refused.into_iter().chain(clashes.doubtful));
     Ok((draft, warnings))
@@ -215,14 +217,14 @@ fn not_usage(contradiction: Contradiction) -> Error {
     Error::new(contradiction.0)
 }
 
-/// The attributes of what stays, and the directories that had no files before. `names`: the files of the new image; `changed`: those
+/// The usual format, with the attributes of what stays, and the directories that had no files before. `names`: the files of the new image; `changed`: those
 /// with new content, which keep their permission bits and their owner, and have the date of the volume.
-fn kept_attributes(
+fn kept_format(
     image: &mut Image,
     records: &[Record],
     names: &BTreeSet<&[u8]>,
     changed: &BTreeSet<Vec<u8>>,
-) -> Result<KeptAttributes> {
+) -> Result<VolumeFormat> {
     let mut attributes = image.attributes()?;
     let (directories, others): (Vec<_>, Vec<_>) =
         records.iter().partition(|record| record.kind == Kind::Directory);
@@ -241,9 +243,9 @@ fn kept_attributes(
         // The writer makes its own directory for what is too deep for plain ISO 9660.
         *path != RELOCATED && !filled.contains(path)
     });
-    let directories = empty.map(<[u8]>::to_vec).collect();
+    let others = empty.map(|path| (path.to_vec(), OtherNode::Directory)).collect();
     attributes.remove(RELOCATED);
-    Ok(KeptAttributes { attributes, directories })
+    Ok(VolumeFormat { others, attributes, ..VolumeFormat::default() })
 }
 
 /// The directory in which writers put directories that are too deep for plain ISO 9660.

@@ -1,0 +1,68 @@
+//! Writes the image: into the file that is there, or to standard output.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io,
+    os::{
+        fd::AsFd,
+        unix::fs::{FileTypeExt, MetadataExt},
+    },
+    path::Path,
+};
+
+use metadata_image::{
+    image::iso9660::writer::Draft,
+    output::{atomic_file::standard_output, in_place::InPlace},
+};
+
+use super::{Trouble, dialect::Failure, sources::Identity};
+
+/// What the output is now, if it is there: the image must not contain itself.
+pub(super) fn identity(output: Option<&Path>) -> Option<Identity> {
+    let metadata = match output {
+        Some(path) => fs::metadata(path),
+        None => io::stdout().as_fd().try_clone_to_owned().and_then(|handle| File::from(handle).metadata()),
+    };
+    let metadata = metadata.ok().filter(fs::Metadata::is_file)?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// Writes the image.
+///
+/// # Errors
+/// Fails if it cannot be written. What is there then is not an image.
+pub(super) fn write(draft: Draft, output: Option<&Path>) -> Result<(), Trouble> {
+    let Some(path) = output else {
+        let out = standard_output().map_err(|error| failed("standard output", &error.to_string()))?;
+        let written = draft.write_to_output(&out, &mut ());
+        return written.map(drop).map_err(|error| failed("standard output", &format!("{error:#}")));
+    };
+    let name = format!("{path:?}");
+    let failed = |error: &dyn std::fmt::Display| failed(&name, &format!("{error:#}"));
+    if let Some(mut device) = open_special(path).map_err(|error| failed(&error))? {
+        return draft.write_forward(&mut device, &mut ()).map(drop).map_err(|error| failed(&error));
+    }
+    let file = InPlace::open(path).map_err(|error| failed(&error))?;
+    file.truncate().map_err(|error| failed(&error))?;
+    match draft.write_in_place(file.file(), &mut ()) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            file.abandon();
+            Err(failed(&error))
+        }
+    }
+}
+
+/// Opens a device or a FIFO, which is written from its first byte to its last.
+fn open_special(path: &Path) -> io::Result<Option<File>> {
+    let Ok(metadata) = fs::metadata(path) else { return Ok(None) };
+    let kind = metadata.file_type();
+    if !kind.is_char_device() && !kind.is_block_device() && !kind.is_fifo() {
+        return Ok(None);
+    }
+    OpenOptions::new().write(true).open(path).map(Some)
+}
+
+fn failed(what: &str, error: &str) -> Trouble {
+    Trouble::new(Failure::Output, format!("writing image {what}: {error}"))
+}
