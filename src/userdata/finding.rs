@@ -169,6 +169,17 @@ impl Finding {
         format!("{file}:{}:{}: {path}{} [{}]", at.line, at.column, self.message, self.code.name())
     }
 
+    /// The findings of a text, each on one line with its hint.
+    #[cfg(test)]
+    pub(super) fn lines(findings: &[Self], text: &str) -> Vec<String> {
+        let lines = Lines::of(text);
+        let line = |it: &Self| {
+            let hint = it.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            it.in_one_line("f", &lines) + &hint
+        };
+        findings.iter().map(line).collect()
+    }
+
     /// The finding with a hint.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

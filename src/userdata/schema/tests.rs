@@ -1,7 +1,7 @@
 //! Small schemas and documents, with all that is said of them.
 
 use super::*;
-use crate::userdata::{finding::Lines, yaml::check_mapping};
+use crate::userdata::yaml::check_mapping;
 
 fn said(schema: &str, text: &str) -> Vec<String> {
     let schema = Schema::parse(schema.as_bytes()).unwrap();
@@ -13,14 +13,7 @@ fn said(schema: &str, text: &str) -> Vec<String> {
         Terms { schema: &schema, version, unknown: Unknown::Refused, top_is_open: false },
         &mut findings,
     );
-    let lines = Lines::of(text);
-    findings
-        .iter()
-        .map(|it| {
-            let hint = it.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-            it.in_one_line("f", &lines) + &hint
-        })
-        .collect()
+    Finding::lines(&findings, text)
 }
 
 #[test]

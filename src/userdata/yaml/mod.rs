@@ -6,8 +6,8 @@
 //!
 //! Source: PyYAML 6.0 (`resolver.py`, `constructor.py`, `reader.py`, `scanner.py`).
 
-mod base64;
 mod compose;
+mod composer;
 mod members;
 mod numbers;
 mod offsets;
@@ -66,5 +66,7 @@ pub(in crate::userdata) fn check_document<'a>(
     Some(composed.tree)
 }
 
+#[cfg(test)]
+mod py_yaml;
 #[cfg(test)]
 mod tests;
