@@ -3,7 +3,8 @@
 use std::{borrow::Cow, ops::Range};
 
 use super::{
-    composer::Composer,
+    composer::{Composer, Failure},
+    normal::Normal,
     repair::{self, REPAIRS_MAX, Strictness},
     tree::{Node, Tree},
 };
@@ -27,23 +28,30 @@ impl Composed<'_> {
     }
 }
 
-/// Why there is no document.
-#[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) finding: Finding,
-    /// What PyYAML accepts, and where, in bytes.
-    pub(super) strictness: Option<(Strictness, usize)>,
-}
-
-impl From<Finding> for Failure {
-    fn from(finding: Finding) -> Self {
-        Self { finding, strictness: None }
-    }
-}
-
 /// The documents in `text`. What only PyYAML refuses is a finding, and the tree has [`Value::Unknown`] there. `None`: the text
 /// is not YAML at all, and there is a finding; or it cannot be told, and there is none.
 pub(super) fn compose<'a>(text: &'a str, findings: &mut Vec<Finding>) -> Option<Composed<'a>> {
+    let normal = Normal::of(text);
+    if let Cow::Borrowed(text) = normal.text {
+        return compose_normal(text, findings);
+    }
+    let before = findings.len();
+    let composed = compose_normal(&normal.text, findings).map(Composed::into_owned);
+    for finding in &mut findings[before..] {
+        finding.span = normal.original(&finding.span);
+    }
+    let mut composed = composed?;
+    for node in &mut composed.tree.nodes {
+        node.span = normal.original(&node.span);
+    }
+    for span in composed.second.iter_mut().chain(&mut composed.literal) {
+        *span = normal.original(span);
+    }
+    Some(composed)
+}
+
+/// The same of a text in which every character means the same for both.
+fn compose_normal<'a>(text: &'a str, findings: &mut Vec<Finding>) -> Option<Composed<'a>> {
     let before = findings.len();
     let mut failure = match compose_once(text, findings) {
         Ok(composed) => return Some(composed),
@@ -57,6 +65,8 @@ pub(super) fn compose<'a>(text: &'a str, findings: &mut Vec<Finding>) -> Option<
             if strictness == Strictness::Quotes {
                 let message = "not valid YAML: the quotes are not closed";
                 findings.push(Finding::new(Code::YamlSyntax, failure.finding.span, message));
+            } else if strictness == Strictness::Surrogates {
+                findings.push(failure.finding);
             }
             return None;
         };

@@ -3,12 +3,15 @@
 //! The loader of the crate saphyr (0.3.3) nests without limit, copies every node that has an anchor, and does not count the
 //! keys that aliases repeat. Here the depth is checked before a node is built, and an alias shares its node.
 
-use std::{borrow::Cow, collections::HashMap, ops::Range};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError, Span, Tag};
 
 use super::{
-    compose::Failure,
     offsets::Offsets,
     repair::Strictness,
     scalar, syntax_error, tag,
@@ -25,24 +28,38 @@ const ALIAS_FACTOR: usize = 16;
 /// Bytes and nodes that aliases may expand to in addition, whatever the length of the text.
 const ALIAS_FLOOR: usize = 64 << 10;
 
+/// Why there is no document.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) finding: Finding,
+    /// What PyYAML accepts, and where, in bytes.
+    pub(super) strictness: Option<(Strictness, usize)>,
+}
+
+impl From<Finding> for Failure {
+    fn from(finding: Finding) -> Self {
+        Self { finding, strictness: None }
+    }
+}
+
 fn too_deep(span: Range<usize>) -> Finding {
     Finding::new(Code::TooDeep, span, format!("the YAML is nested in more than {DEPTH_MAX} levels"))
 }
 
 /// A collection that has not ended.
-struct OpenCollection {
+pub(super) struct OpenCollection {
     collection: Collection,
     anchor: usize,
     /// The name of its tag.
     tag: Option<String>,
     /// Where it begins, in characters.
-    start: usize,
+    pub(super) start: usize,
     weight: usize,
     /// Whether it can be a key. Python has no such keys.
     is_known: bool,
 }
 
-enum Collection {
+pub(super) enum Collection {
     Sequence(Vec<NodeId>),
     /// The members, and the key whose value comes next.
     Mapping(Vec<Member>, Option<NodeId>),
@@ -50,15 +67,17 @@ enum Collection {
 
 /// Builds documents from events.
 pub(super) struct Composer<'a, 'f> {
-    text: &'a str,
-    offsets: Offsets<'a>,
+    pub(super) text: &'a str,
+    pub(super) offsets: Offsets<'a>,
     pub(super) nodes: Vec<Node<'a>>,
     /// The roots, and their first characters.
     pub(super) documents: Vec<(NodeId, Range<usize>)>,
     /// The collections that the next node is in, outermost first.
-    open: Vec<OpenCollection>,
+    pub(super) open: Vec<OpenCollection>,
     /// The nodes with an anchor, and their weights: the number of nodes and the bytes of scalars, with aliases expanded.
     anchors: HashMap<usize, (NodeId, usize)>,
+    /// The names of the anchors of the document.
+    pub(super) names: HashSet<&'a str>,
     /// Bytes and nodes that further aliases may expand to.
     room: usize,
     pub(super) literal: Vec<Range<usize>>,
@@ -74,6 +93,7 @@ impl<'a, 'f> Composer<'a, 'f> {
             documents: Vec::new(),
             open: Vec::new(),
             anchors: HashMap::new(),
+            names: HashSet::new(),
             room: text.len().saturating_mul(ALIAS_FACTOR).saturating_add(ALIAS_FLOOR),
             literal: Vec::new(),
             findings,
@@ -115,11 +135,11 @@ impl<'a, 'f> Composer<'a, 'f> {
                 Ok(())
             }
             Event::Alias(anchor) => self.alias(anchor, span),
-            Event::Nothing
-            | Event::StreamStart
-            | Event::StreamEnd
-            | Event::DocumentStart(_)
-            | Event::DocumentEnd => Ok(()),
+            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
+            Event::DocumentStart(_) => {
+                self.names.clear();
+                Ok(())
+            }
         }
     }
 
@@ -150,6 +170,9 @@ impl<'a, 'f> Composer<'a, 'f> {
         let start = span.start.index();
         if self.open.len() == DEPTH_MAX {
             return Err(too_deep(self.offsets.character(start)));
+        }
+        if anchor > 0 {
+            self.check_anchor(self.offsets.byte(start));
         }
         let name = self.tag(tag, span);
         let is_fitting = |name: &str| match collection {
@@ -184,8 +207,12 @@ impl<'a, 'f> Composer<'a, 'f> {
             Collection::Mapping(members, _) => Value::Mapping(self.members(members)?),
         };
         let span = self.offsets.character(start);
-        let node = self.push(if is_known { value } else { Value::Unknown }, span.clone());
+        let is_set = tag.as_deref() == Some("set");
+        let node = self.push(if is_known || is_set { value } else { Value::Unknown }, span.clone());
         self.insert(node, weight, anchor, span);
+        if is_set {
+            self.nodes[node].value = Value::Unknown;
+        }
         Ok(())
     }
 
@@ -217,6 +244,9 @@ impl<'a, 'f> Composer<'a, 'f> {
         if !is_plain {
             self.literal.push(range.clone());
         }
+        if anchor > 0 {
+            self.check_anchor(start);
+        }
         let name = self.tag(tag, span);
         let meaning = match name {
             // There is a finding.
@@ -230,8 +260,8 @@ impl<'a, 'f> Composer<'a, 'f> {
             Some(OpenCollection { collection: Collection::Mapping(_, key), .. }) => key.is_none(),
             _ => false,
         };
-        if is_key && range.is_empty() && self.is_missing_key(range.start) {
-            self.refuse_at(self.offsets.character_at(range.start), "there is no key before the colon");
+        if is_key {
+            self.check_key(&range);
         }
         let weight = 1 + text.len();
         let value = match meaning {
@@ -250,14 +280,10 @@ impl<'a, 'f> Composer<'a, 'f> {
         self.insert(node, weight, anchor, range);
     }
 
-    /// Whether the empty key at a byte is one that is simply missing. An empty key behind a question mark is allowed.
-    fn is_missing_key(&self, at: usize) -> bool {
-        self.text[at..].starts_with(':') && !self.text[..at].trim_end().ends_with('?')
-    }
-
     /// Adds the node of an alias.
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Finding> {
         let span = self.offsets.byte(span.start.index())..self.offsets.byte(span.end.index());
+        self.check_alias(span.clone());
         let Some(&(node, weight)) = self.anchors.get(&anchor) else {
             // An alias inside its own node has no node yet.
             let node = self.push(Value::Unknown, span.clone());
@@ -312,20 +338,6 @@ impl<'a, 'f> Composer<'a, 'f> {
         }
     }
 
-    /// A list or a mapping as a key, which Python does not have. Two braces are the usual reason.
-    fn refuse_key(&mut self, node: NodeId, at: usize) {
-        let is_template = self.text[..at].ends_with('{') && self.text[at..].starts_with('{');
-        self.nodes[node].value = Value::Unknown;
-        if is_template {
-            let message = "the value starts with {{, which YAML takes for a mapping";
-            let finding = Finding::new(Code::Template, at - 1..at + 1, message);
-            let hint = "make \"## template: jinja\" the first line, or quote the value";
-            push_bounded(self.findings, finding.with_hint(hint));
-        } else {
-            self.refuse(node, "a list or a mapping cannot be a key");
-        }
-    }
-
     /// Whether a node is the key `<<` without quotes.
     pub(super) fn is_merge_key(&self, key: NodeId) -> bool {
         matches!(&self.nodes[key].value, Value::Scalar(scalar) if scalar.is_plain && scalar.text == "<<")
@@ -336,7 +348,7 @@ impl<'a, 'f> Composer<'a, 'f> {
         self.refuse_at(self.nodes[node].span.clone(), why);
     }
 
-    fn refuse_at(&mut self, span: Range<usize>, why: &str) {
+    pub(super) fn refuse_at(&mut self, span: Range<usize>, why: &str) {
         let finding = Finding::new(Code::YamlSyntax, span, format!("not valid YAML 1.1: {why}"));
         push_bounded(self.findings, finding);
     }
