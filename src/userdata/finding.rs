@@ -189,15 +189,15 @@ impl Finding {
 }
 
 /// The most findings that are listed for a text.
-const LISTED_MAX: usize = 10_000;
+pub(super) const FINDINGS_MAX: usize = 10_000;
 
 /// Adds a finding, unless the list is full. The last finding of a full list says so.
 pub(super) fn push_bounded(findings: &mut Vec<Finding>, finding: Finding) {
-    if findings.len() < LISTED_MAX {
+    if findings.len() < FINDINGS_MAX {
         findings.push(finding);
-    } else if findings.len() == LISTED_MAX {
+    } else if findings.len() == FINDINGS_MAX {
         let message =
-            format!("there are more than {LISTED_MAX} findings; the ones from here on are not listed");
+            format!("there are more than {FINDINGS_MAX} findings; the ones from here on are not listed");
         findings.push(Finding::new(Code::TooMany, finding.span, message));
     }
 }
