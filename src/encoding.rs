@@ -1,4 +1,4 @@
-//! Encodes bytes as text: hexadecimal digits, UUIDs and base64.
+//! Bytes as text: hexadecimal digits, UUIDs and base64.
 
 /// `bytes` as lower-case hexadecimal digits.
 #[must_use]
@@ -50,15 +50,7 @@ pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let (mut bits, mut count) = (0_u32, 0);
     for digit in digits.bytes() {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
+        bits = bits << 6 | base64_digit(digit)?;
         count += 6;
         if count >= 8 {
             count -= 8;
@@ -67,6 +59,65 @@ pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
         }
     }
     (bits == 0).then_some(bytes)
+}
+
+/// The bytes of base64 in lines (RFC 2045, 6.8). The padding may be missing.
+///
+/// # Errors
+/// Fails if there are other characters, or if the text is cut off. The error is the first byte that is wrong.
+pub fn decode_base64_lines(text: &str) -> Result<Vec<u8>, usize> {
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut count) = (0_u32, 0);
+    let mut is_padded = false;
+    for (at, byte) in text.bytes().enumerate() {
+        if byte == b'=' {
+            is_padded = true;
+        } else if let Some(value) = base64_digit(byte).filter(|_| !is_padded) {
+            bits = bits << 6 | value;
+            count += 6;
+            if count >= 8 {
+                count -= 8;
+                bytes.push((bits >> count).to_le_bytes()[0]);
+            }
+        } else if !byte.is_ascii_whitespace() {
+            return Err(at);
+        }
+    }
+    // One digit is not a byte.
+    if count == 6 { Err(text.len()) } else { Ok(bytes) }
+}
+
+/// Whether Python's `base64.decodebytes` accepts the text. It skips characters that are not in the alphabet.
+#[must_use]
+pub fn is_base64_of_python(text: &str) -> bool {
+    let mut digits = 0_usize;
+    let mut padding = 0_usize;
+    for byte in text.bytes() {
+        if byte == b'=' && digits % 4 >= 2 {
+            padding += 1;
+            if digits % 4 + padding >= 4 {
+                // The end: what follows is ignored.
+                return true;
+            }
+        } else if base64_digit(byte).is_some() {
+            digits += 1;
+            padding = 0;
+        }
+    }
+    text.is_ascii() && digits.is_multiple_of(4)
+}
+
+/// The value of a digit of base64 (RFC 4648, 4).
+fn base64_digit(digit: u8) -> Option<u32> {
+    let value = match digit {
+        b'A'..=b'Z' => digit - b'A',
+        b'a'..=b'z' => digit - b'a' + 26,
+        b'0'..=b'9' => digit - b'0' + 52,
+        b'+' => 62,
+        b'/' => 63,
+        _ => return None,
+    };
+    Some(value.into())
 }
 
 #[cfg(test)]
@@ -101,6 +152,26 @@ mod tests {
             "Zg", "Zg=", "Zh==", "Zm9=", "Z===", "====", "=", "Zm9v\n", " Zm9v", "Zm9vZg", "Zg==Zg==", "-_-_",
         ] {
             assert_eq!(decode_base64(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn base64_in_lines_may_have_no_padding() {
+        for text in ["aGVsbG8=", "aGVs\r\nbG8=\n", "aGVsbG8", " aGVsbG8=\n\n"] {
+            assert_eq!(decode_base64_lines(text).as_deref(), Ok(&b"hello"[..]), "{text:?}");
+        }
+        for (text, at) in [("aGV*", 3), ("aGVsbG8=aGVs", 8), ("aGVsb", 5), ("aGVs=*", 5)] {
+            assert_eq!(decode_base64_lines(text), Err(at), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn base64_of_python_skips_other_characters() {
+        for text in ["", "aGVsbG8=", "a-G_V s bG8= and more", "Zg==", "*"] {
+            assert!(is_base64_of_python(text), "{text:?}");
+        }
+        for text in ["Zg", "Zg=", "a", "aGVsbG8", "é"] {
+            assert!(!is_base64_of_python(text), "{text:?}");
         }
     }
 

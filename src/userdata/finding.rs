@@ -169,6 +169,17 @@ impl Finding {
         format!("{file}:{}:{}: {path}{} [{}]", at.line, at.column, self.message, self.code.name())
     }
 
+    /// The findings of a text, each on one line with its hint.
+    #[cfg(test)]
+    pub(super) fn lines(findings: &[Self], text: &str) -> Vec<String> {
+        let lines = Lines::of(text);
+        let line = |it: &Self| {
+            let hint = it.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            it.in_one_line("f", &lines) + &hint
+        };
+        findings.iter().map(line).collect()
+    }
+
     /// The finding with a hint.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -178,15 +189,15 @@ impl Finding {
 }
 
 /// The most findings that are listed for a text.
-const LISTED_MAX: usize = 10_000;
+pub(super) const FINDINGS_MAX: usize = 10_000;
 
 /// Adds a finding, unless the list is full. The last finding of a full list says so.
 pub(super) fn push_bounded(findings: &mut Vec<Finding>, finding: Finding) {
-    if findings.len() < LISTED_MAX {
+    if findings.len() < FINDINGS_MAX {
         findings.push(finding);
-    } else if findings.len() == LISTED_MAX {
+    } else if findings.len() == FINDINGS_MAX {
         let message =
-            format!("there are more than {LISTED_MAX} findings; the ones from here on are not listed");
+            format!("there are more than {FINDINGS_MAX} findings; the ones from here on are not listed");
         findings.push(Finding::new(Code::TooMany, finding.span, message));
     }
 }

@@ -6,10 +6,15 @@
 use super::{
     config_tree::check_syntax,
     finding::{Code, Finding},
+    yaml::check_mapping,
 };
 
 /// What a broken file of a config drive leads to.
 const LOST: &str = "cloud-init ignores the config drive";
+
+/// What to do about YAML in the place of JSON.
+const YAML_HINT: &str =
+    "this is YAML; a config drive needs JSON in the form of OpenStack, and --layout nocloud accepts YAML";
 
 /// Checks that `text` is a JSON object; findings call it `what`. Returns whether it is.
 pub fn check_object(text: &str, what: &str, findings: &mut Vec<Finding>) -> bool {
@@ -40,8 +45,19 @@ fn check(text: &str, findings: &mut Vec<Finding>) -> bool {
     } else {
         format!("{said}; {LOST}")
     };
+    if is_yaml(text) {
+        finding.hint = Some(YAML_HINT.to_owned());
+    }
     findings.push(finding);
     false
+}
+
+/// Whether a text that is not JSON is a mapping in YAML.
+fn is_yaml(text: &str) -> bool {
+    let mut findings = Vec::new();
+    let is_mapping = !text.trim_start().starts_with(['{', '[', '"'])
+        && check_mapping(text, "it", &mut findings).is_some_and(|tree| !tree.members(tree.root()).is_empty());
+    is_mapping && findings.is_empty()
 }
 
 fn first_character(text: &str) -> std::ops::Range<usize> {
@@ -74,6 +90,11 @@ mod tests {
             said("uuid: 1\n"),
             "json-syntax: not valid JSON: expected value; cloud-init ignores the config drive"
         );
+        for (text, hint) in [("uuid: 1\n", Some(YAML_HINT)), ("uuid", None), ("", None)] {
+            let mut findings = Vec::new();
+            check_object(text, "meta_data.json", &mut findings);
+            assert_eq!(findings[0].hint.as_deref(), hint, "{text}");
+        }
         assert!(said("{\"a\": 1,}").starts_with("trailing-comma: "));
         assert!(said("").starts_with("json-syntax: "));
     }

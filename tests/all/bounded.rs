@@ -10,6 +10,7 @@ use std::{
     io::Cursor,
     num::NonZero,
     process::{Command, Stdio},
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -26,8 +27,11 @@ use metadata_image::{
         signature::Signature,
     },
     userdata::{
-        config_tree::ConfigTree, finding::Lines, install_plan::InstallPlan, meta_data_edit::with_member,
-        schema::Rules,
+        config_tree::ConfigTree,
+        finding::Lines,
+        install_plan::InstallPlan,
+        meta_data_edit::with_member,
+        schema::{Rules, Schema},
     },
 };
 use peak_alloc::PeakAlloc;
@@ -43,6 +47,9 @@ type Generator = (&'static str, fn(usize) -> String);
 
 /// The head of a MIME document.
 const MIME: &str = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n";
+
+/// What divides a schema from the document that is judged by it.
+const SCHEMA_END: &str = "\n---\n";
 
 /// How deep a config tree may be.
 const LEVELS: usize = 127;
@@ -248,6 +255,83 @@ const GENERATORS: &[Generator] = &[
     ("an image in many directories and another fault", |size| {
         format!("{{\"image\":\"{}a\",\"unknown\":\"\"}}", "a/".repeat(size / 2))
     }),
+    // Every value was compared with all that the schema names, and all of those were told of each.
+    ("a schema of many values", |size| {
+        let values = list("\"some value\"", size / 2);
+        schema(&format!("{{\"items\":{{\"enum\":[{values}]}}}}"), &format!("[{}]", list("any", size / 2)))
+    }),
+    ("a schema of many values of another type", |size| {
+        let values = list("\"some value\"", size / 2);
+        schema(
+            &format!("{{\"items\":{{\"type\":\"string\",\"enum\":[{values}]}}}}"),
+            &format!("[{}]", list("12345", size / 2)),
+        )
+    }),
+    ("a schema of many branches", |size| {
+        let branches = list("{\"required\":[\"a\"]},{\"enum\":[\"b\"]}", size / 2);
+        schema(&format!("{{\"items\":{{\"anyOf\":[{branches}]}}}}"), &format!("[{}]", list("{}", size / 2)))
+    }),
+    ("a schema of many keys", |size| {
+        let mut keys = "\"\":{}".to_owned();
+        for number in 0..size / 2 / 20 {
+            write!(keys, ",\"k{number:x}ey\":{{\"a\":1}}").unwrap();
+        }
+        let unknown: String = (0..size / 2 / 11).map(|number| format!("k{number:04x}ex: 1,")).collect();
+        let one = format!("{{\"properties\":{{{keys}}},\"additionalProperties\":false}}");
+        schema(&one, &format!("{{{unknown}}}"))
+    }),
+    ("a schema of many keys that must be there", |size| {
+        let keys = list("\"a key\"", size / 2);
+        schema(&format!("{{\"items\":{{\"required\":[{keys}]}}}}"), &format!("[{}]", list("{}", size / 2)))
+    }),
+    ("a schema of many keys that need others", |size| {
+        let mut keys = "\"\":[]".to_owned();
+        for number in 0..size / 2 / 13 {
+            write!(keys, ",\"{number:04x}\":[\"a\"]").unwrap();
+        }
+        schema(
+            &format!("{{\"items\":{{\"dependencies\":{{{keys}}}}}}}"),
+            &format!("[{}]", list("{}", size / 2)),
+        )
+    }),
+    // Every finding had all of it.
+    ("a schema with a long description", |size| {
+        let words = "long ".repeat(size / 4 / 5);
+        let one = format!(
+            "{{\"items\":{{\"type\":\"string\",\"x-expected\":\"{words}\",\"deprecated\":true,\"deprecated_description\":\"{words}\"}}}}"
+        );
+        schema(&one, &format!("[{}]", list("{},a", size / 2)))
+    }),
+    ("a schema of many patterns", |size| {
+        let mut patterns = "\"^a\":{}".to_owned();
+        for number in 0..size / 2 / 20 {
+            write!(patterns, ",\"(a|b)*{number:04x}\":true").unwrap();
+        }
+        let keys: String = (0..size / 2 / 11).map(|number| format!("b{number:04x}ab: 1,")).collect();
+        schema(&format!("{{\"patternProperties\":{{{patterns}}}}}"), &format!("{{{keys}}}"))
+    }),
+    ("a schema with patterns that repeat repetitions", |size| {
+        let pattern = |length: usize| format!("{{\"pattern\":\"((a{{1,{length}}}b?){{1,9}}c?){{1,9}}d\"}}");
+        let patterns: Vec<_> = (1..size / 2 / 40).map(|number| pattern(number % 90 + 1)).collect();
+        let text = format!("\"{}\"", "a".repeat(1000));
+        schema(
+            &format!("{{\"items\":{{\"allOf\":[{}]}}}}", patterns.join(",")),
+            &format!("[{}]", list(&text, size / 2)),
+        )
+    }),
+    ("line ends of YAML 1.1", |size| {
+        format!("#cloud-config\na: x\n{}", "- é\u{2028}\u{85}".repeat(size / 9))
+    }),
+    ("halves of characters", |size| format!("#cloud-config\na: \"{}\"\n", "\\ud83d".repeat(size / 6))),
+    ("many anchors", |size| {
+        let mut text = "#cloud-config\n".to_owned();
+        for number in 0..size / 20 {
+            writeln!(text, "k{number:04x}: !!str &a{number:04x} x").unwrap();
+        }
+        text
+    }),
+    ("anchors of one name", |size| format!("#cloud-config\na:\n{}", "- &a x\n".repeat(size / 7))),
+    ("keys over two lines", |size| format!("#cloud-config\na: {{{}}}\n", "a\n b: 1,".repeat(size / 8))),
     ("a manifest of strings", |size| {
         format!("{{\"user_provided_metadata\":[{}],\"version\":1}}", list("\"\"", size))
     }),
@@ -275,8 +359,20 @@ fn nested(name: &str, inner: &str) -> String {
     format!("{}{inner}{}", format!("{{\"{name}\":{{\"entries\":").repeat(LEVELS), "}}".repeat(LEVELS))
 }
 
+/// A schema of the key `a`, and a value of it.
+fn schema(of_a: &str, value: &str) -> String {
+    format!("{{\"properties\":{{\"a\":{of_a}}}}}{SCHEMA_END}a: {value}\n")
+}
+
 /// Does all that a guest or a host does with text of others, and shows every finding in one line.
 fn work(text: &str) {
+    let mut rules = vec![(text.to_owned(), Rules::default())];
+    if let Some((schema, document)) = text.split_once(SCHEMA_END)
+        && let Ok(schema) = Schema::parse(schema.as_bytes())
+    {
+        let schema = Some(Arc::new(schema));
+        rules.push((format!("#cloud-config\n{document}"), Rules { schema, ..Rules::default() }));
+    }
     let subjects = [
         Subject::UserData(None),
         Subject::UserData(Some(Layout::LinuxKit)),
@@ -288,11 +384,13 @@ fn work(text: &str) {
         Subject::VendorData(Layout::ConfigDrive),
     ];
     let mut shown = 0;
-    for subject in subjects {
-        for checked in check_whole(text.as_bytes(), subject, None, &Rules::default()) {
-            let lines = Lines::of(&checked.text);
-            let said = checked.findings.iter().map(|finding| finding.in_one_line("f", &lines).len());
-            shown += said.sum::<usize>();
+    for (text, rules) in rules {
+        for subject in subjects {
+            for checked in check_whole(text.as_bytes(), subject, None, &rules) {
+                let lines = Lines::of(&checked.text);
+                let said = checked.findings.iter().map(|finding| finding.in_one_line("f", &lines).len());
+                shown += said.sum::<usize>();
+            }
         }
     }
     for key in ["local-hostname", "a"] {

@@ -10,6 +10,7 @@ mod attach;
 mod batch;
 mod bounded;
 mod check;
+mod check_formats;
 mod cloud_init_schema;
 mod completions;
 mod create;

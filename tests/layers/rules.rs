@@ -14,7 +14,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     &["main.rs"],
     &["cli/"],
     &["batch/"],
-    &["check.rs", "agent/"],
+    &["check/", "agent/"],
     &["recipe/", "provider/", "policy/"],
     &["trust/"],
     &["manifest/"],

@@ -18,7 +18,10 @@ pub(super) fn check(text: &str, rules: &Rules, findings: &mut Vec<Finding>) {
     let is_wrong = findings[before..].iter().any(|it| it.code.severity() == Severity::Error);
     // What a statement, or an expression on a line of its own, makes of the text may be right.
     // The blanks in place of a comment may be an indentation that the text does not have.
-    let is_open = masked.contains("{%") || text.contains("{#") || has_lines_of_expressions(&masked);
+    let is_open = masked.contains("{%")
+        || text.contains("{#")
+        || has_lines_of_expressions(&masked)
+        || has_written_line_ends(text);
     if (is_wrong || tree.is_none()) && is_open {
         findings.truncate(before);
         return;
@@ -78,6 +81,12 @@ fn has_lines_of_expressions(masked: &str) -> bool {
         .any(|line| line.trim().strip_prefix(MARK).is_some_and(|rest| rest.bytes().all(|byte| byte == b'x')))
 }
 
+/// Whether an expression contains the escape of a line end, so that it may become several lines.
+fn has_written_line_ends(text: &str) -> bool {
+    let mut behind = text.split("{{").skip(1);
+    behind.any(|text| text.split("}}").next().is_some_and(|expression| expression.contains("\\n")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,6 +110,8 @@ mod tests {
         ] {
             assert_eq!(codes(body), [""; 0], "{body}");
         }
+        assert_eq!(codes("hostname: a{{ \"\\n\" }}locale: c\n"), [""; 0]);
+        assert_eq!(codes("hostname: a{{ b }}locale: c\n"), ["yaml-syntax"]);
         assert_eq!(codes("hostname: {{ v1.x }}\npackages: 1\n"), ["value-type"]);
         assert_eq!(codes("a{{ x }}: 1\npackage: [x]\n"), ["unknown-key"]);
         assert_eq!(codes("hostname: [{{ x }}\n"), ["yaml-syntax"]);

@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use crate::encoding::decode_base64_lines;
+
 /// How the body of a part is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
@@ -31,43 +33,10 @@ impl Encoding {
     pub(super) fn decode(self, body: &str) -> Result<Cow<'_, [u8]>, usize> {
         match self {
             Self::Identity => Ok(body.as_bytes().into()),
-            Self::Base64 => base64(body).map(Cow::Owned),
+            Self::Base64 => decode_base64_lines(body).map(Cow::Owned),
             Self::QuotedPrintable => Ok(quoted_printable(body).into()),
         }
     }
-}
-
-/// The bytes of base64 in lines (RFC 2045, 6.8). The padding may be missing.
-fn base64(body: &str) -> Result<Vec<u8>, usize> {
-    let mut bytes = Vec::with_capacity(body.len() / 4 * 3);
-    let (mut bits, mut count) = (0_u32, 0);
-    let mut is_padded = false;
-    for (at, byte) in body.bytes().enumerate() {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' => {
-                is_padded = true;
-                continue;
-            }
-            _ if byte.is_ascii_whitespace() => continue,
-            _ => return Err(at),
-        };
-        if is_padded {
-            return Err(at);
-        }
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count).to_le_bytes()[0]);
-        }
-    }
-    // One digit is not a byte.
-    if count == 6 { Err(body.len()) } else { Ok(bytes) }
 }
 
 /// The bytes of quoted-printable text (RFC 2045, 6.7). What is no escape stays as it is.
@@ -99,18 +68,6 @@ fn hex(digits: &[u8]) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_may_have_lines_and_no_padding() {
-        let decoded =
-            |text| Encoding::Base64.decode(text).map(|bytes| String::from_utf8(bytes.into()).unwrap());
-        for text in ["aGVsbG8=", "aGVs\r\nbG8=\n", "aGVsbG8", " aGVsbG8=\n\n"] {
-            assert_eq!(decoded(text).as_deref(), Ok("hello"), "{text:?}");
-        }
-        assert_eq!(decoded("aGV*"), Err(3));
-        assert_eq!(decoded("aGVsbG8=aGVs"), Err(8));
-        assert_eq!(decoded("aGVsb"), Err(5));
-    }
 
     #[test]
     fn quoted_printable_is_decoded_leniently() {

@@ -3,6 +3,8 @@
 //! The document is an object of entries by name. An entry with `content` is a file, one with `entries` is a directory. `perm`
 //! is its mode as an octal string.
 
+mod entry_checks;
+mod fields;
 mod json;
 pub mod parse;
 

@@ -9,14 +9,12 @@
 use std::{borrow::Cow, collections::BTreeMap, ops::Range, sync::Arc};
 
 use super::{
-    ConfigTree, DEPTH_MAX, Entry, Mode, Node, RESERVED,
+    ConfigTree, Entry, Node,
     json::{Cursor, check_syntax, short_span, type_of},
 };
-use crate::output::names::NAME_BYTES;
 use crate::userdata::{
     cloud_config::header::has_header,
     finding::{Code, Finding, push_bounded, shown_path},
-    hostname,
     line_ends::check_line_ends,
 };
 
@@ -60,10 +58,6 @@ fn skip_comments(mut data: &[u8]) -> &[u8] {
         data = &data[end..];
     }
 }
-
-/// The longest path below `/run/config/`, in bytes: Linux opens no path longer than `PATH_MAX` (`limits.h`), which counts
-/// the NUL at its end.
-const PATH_BYTES_MAX: usize = 4096 - 1 - 12;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -121,23 +115,23 @@ fn parse_text(text: &str, findings: &mut Vec<Finding>) -> Option<ConfigTree> {
 }
 
 /// The state of parsing a document.
-struct Parser<'a, 'f> {
-    cursor: Cursor<'a>,
+pub(super) struct Parser<'a, 'f> {
+    pub(super) cursor: Cursor<'a>,
     /// The names down to the current entry.
-    path: Vec<String>,
+    pub(super) path: Vec<String>,
     /// Bytes in that path, with a slash after every name.
-    path_bytes: usize,
+    pub(super) path_bytes: usize,
     /// That path as findings show it, once one needs it.
     shown_path: Option<Arc<str>>,
     findings: &'f mut Vec<Finding>,
 }
 
 impl Parser<'_, '_> {
-    fn find(&mut self, code: Code, span: Range<usize>, message: impl Into<String>) {
+    pub(super) fn find(&mut self, code: Code, span: Range<usize>, message: impl Into<String>) {
         self.find_with_hint(code, span, message, None);
     }
 
-    fn find_with_hint(
+    pub(super) fn find_with_hint(
         &mut self,
         code: Code,
         span: Range<usize>,
@@ -163,7 +157,7 @@ impl Parser<'_, '_> {
         name
     }
 
-    fn decode(&mut self, span: Range<usize>) -> Option<String> {
+    pub(super) fn decode(&mut self, span: Range<usize>) -> Option<String> {
         let decoded = serde_json::from_str(&self.cursor.text[span.clone()]).ok();
         if decoded.is_none() {
             self.find(
@@ -176,7 +170,7 @@ impl Parser<'_, '_> {
     }
 
     /// Parses the object at the cursor as entries.
-    fn entries(&mut self) -> BTreeMap<String, Entry> {
+    pub(super) fn entries(&mut self) -> BTreeMap<String, Entry> {
         let mut entries = BTreeMap::new();
         self.cursor.enter();
         while let Some(key) = self.cursor.next_key() {
@@ -248,187 +242,11 @@ impl Parser<'_, '_> {
         self.check_content(&entry, key);
         Some(entry)
     }
-
-    fn fields(&mut self) -> EntryFields {
-        let mut fields = EntryFields::default();
-        let mut seen = [false; FIELDS.len()];
-        self.cursor.enter();
-        while let Some(key) = self.cursor.next_key() {
-            let Some(name) = self.decode(key.clone()) else {
-                self.cursor.skip_value();
-                continue;
-            };
-            let Some(index) = FIELDS.iter().position(|field| field.eq_ignore_ascii_case(&name)) else {
-                let is_object = self.cursor.peek() == b'{';
-                self.cursor.skip_value();
-                let hint = match suggestion(&name) {
-                    Some(field) => Some(format!("did you mean {field:?}?")),
-                    None if is_object => {
-                        Some(format!("for an entry in this directory, write \"entries\": {{{name:?}: …}}"))
-                    }
-                    None => None,
-                };
-                let message = format!("no agent reads the field {name:?}");
-                self.find_with_hint(Code::UnknownField, key, message, hint);
-                continue;
-            };
-            let field = FIELDS[index];
-            if field != name {
-                let message =
-                    format!("the field is called {field:?}; LinuxKit's agent accepts {name:?} by accident");
-                self.find(Code::FieldCase, key.clone(), message);
-            }
-            if std::mem::replace(&mut seen[index], true) {
-                let which = if field == "entries" { "they are merged" } else { "the last one counts" };
-                self.find(Code::DuplicateKey, key, format!("{field:?} occurs twice; {which}"));
-            }
-            fields.parse(self, field);
-        }
-        fields
-    }
-
-    /// The mode of an entry. `Err`: it is not valid, and the entry is skipped with everything below it.
-    fn perm(&mut self, perm: Option<(String, Range<usize>)>) -> Result<Option<Mode>, ()> {
-        let Some((text, span)) = perm.filter(|(text, _)| !text.is_empty()) else { return Ok(None) };
-        let Ok(mode) = text.parse::<Mode>() else {
-            let message = format!(
-                "perm {text:?} is not an octal number up to 07777; the entry and everything below it is skipped"
-            );
-            let hint = Some("for example \"0600\" or \"0755\"".to_owned());
-            self.find_with_hint(Code::BadPermission, span, message, hint);
-            return Err(());
-        };
-        if mode.bits() & 0o7000 != 0 {
-            let message =
-                format!("perm {text:?} has the setuid, setgid or sticky bit, which the guest drops");
-            self.find(Code::SpecialBits, span.clone(), message);
-        }
-        if mode.bits() & 0o002 != 0 {
-            self.find(
-                Code::WorldWritable,
-                span,
-                format!("perm {text:?} lets every user of the guest write to it"),
-            );
-        }
-        Ok(Some(mode))
-    }
-
-    /// Whether the current entry can have its name.
-    fn check_name(&mut self, key: &Range<usize>) -> bool {
-        let Some(name) = self.path.last() else { return true };
-        let why = match name.as_str() {
-            "" => "the name is empty",
-            "." | ".." => "the name stands for an existing directory",
-            _ if name.contains('/') => "the name contains '/', which would lead to another directory",
-            _ if name.contains('\0') => "the name contains a NUL character",
-            _ if name.len() > NAME_BYTES => "the name is longer than 255 bytes",
-            _ if self.path_bytes > PATH_BYTES_MAX + 1 => {
-                let message = format!("the path is longer than {PATH_BYTES_MAX} bytes; the entry is skipped");
-                self.find(Code::TooDeep, key.clone(), message);
-                return false;
-            }
-            reserved if self.path.len() == 1 && RESERVED.contains(&reserved) => {
-                let message = format!("the name {reserved:?} belongs to the agent; the entry is skipped");
-                self.find(Code::ReservedName, key.clone(), message);
-                return false;
-            }
-            _ => return true,
-        };
-        let nested = name.contains('/') && !name.split('/').any(|part| matches!(part, "" | "." | ".."));
-        let hint = nested.then(|| {
-            "for a file in a directory, nest the entries: {\"a\": {\"entries\": {\"b\": …}}}".to_owned()
-        });
-        self.find_with_hint(Code::BadName, key.clone(), format!("{why}; the entry is skipped"), hint);
-        false
-    }
-
-    fn check_content(&mut self, entry: &Entry, key: Range<usize>) {
-        let Node::File(content) = &entry.node else { return };
-        if entry.permissions() & 0o044 != 0 && content.contains("PRIVATE KEY-----") {
-            let message =
-                format!("other users can read this private key, which has mode {:04o}", entry.permissions());
-            let hint = Some("set \"perm\": \"0600\"".to_owned());
-            self.find_with_hint(Code::ReadableKey, key.clone(), message, hint);
-        }
-        if self.path.len() == 1 && self.path[0] == "hostname" {
-            let name = content.strip_suffix('\n').unwrap_or(content);
-            if let Err(why) = hostname::check(name) {
-                self.find(Code::HostName, key, format!("the host name {why}"));
-            } else if name != content {
-                let message =
-                    "the host name ends with a newline, which LinuxKit's agent makes part of the name";
-                self.find(Code::HostNameNewline, key, message);
-            }
-        }
-    }
-}
-
-/// The fields of an entry.
-const FIELDS: [&str; 3] = ["perm", "content", "entries"];
-
-#[derive(Default)]
-struct EntryFields {
-    perm: Option<(String, Range<usize>)>,
-    content: Option<String>,
-    entries: Option<BTreeMap<String, Entry>>,
-    /// Whether one of them is not valid.
-    broken: bool,
-}
-
-impl EntryFields {
-    /// Parses the value of `field`, at the cursor of `parser`. A null means that the field is not given.
-    fn parse(&mut self, parser: &mut Parser<'_, '_>, field: &str) {
-        match (field, parser.cursor.peek()) {
-            (_, b'n') => drop(parser.cursor.skip_value()),
-            ("entries", b'{') if parser.path.len() > DEPTH_MAX => {
-                let span = parser.cursor.skip_value();
-                let message =
-                    format!("directories are nested in more than {DEPTH_MAX} levels; the entry is skipped");
-                parser.find(Code::TooDeep, span.start..span.start + 1, message);
-                self.broken = true;
-            }
-            ("entries", b'{') => {
-                let entries = parser.entries();
-                self.entries.get_or_insert_default().extend(entries);
-            }
-            ("content" | "perm", b'"') => {
-                let span = parser.cursor.skip_string();
-                match parser.decode(span.clone()) {
-                    None => self.broken = true,
-                    Some(text) if field == "perm" => self.perm = Some((text, span)),
-                    Some(text) => self.content = Some(text),
-                }
-            }
-            (_, first) => {
-                let span = parser.cursor.skip_value();
-                let (what, wanted) =
-                    (type_of(first), if field == "entries" { "an object" } else { "a string" });
-                let value = parser.cursor.text[span.clone()].to_owned();
-                let message = format!(
-                    "{field} is {what} instead of {wanted}; LinuxKit's agent rejects the whole document"
-                );
-                let span = short_span(parser.cursor.text, span);
-                let hint = (what == "a number").then(|| format!("put it in quotes: \"{value}\""));
-                parser.find_with_hint(Code::WrongType, span, message, hint);
-                self.broken = true;
-            }
-        }
-    }
-}
-
-/// The field that `name` is most likely meant to be.
-fn suggestion(name: &str) -> Option<&'static str> {
-    match name.to_ascii_lowercase().as_str() {
-        "contents" | "contnet" | "conten" | "data" | "text" | "value" | "body" => Some("content"),
-        "mode" | "perms" | "permission" | "permissions" | "prem" => Some("perm"),
-        "entry" | "entires" | "files" | "children" | "dir" | "directory" => Some("entries"),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::DEPTH_MAX, *};
 
     fn codes(json: &str) -> Vec<&'static str> {
         parse(json.as_bytes()).findings.iter().map(|finding| finding.code.name()).collect()

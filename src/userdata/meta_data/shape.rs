@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 
 use crate::userdata::{
     finding::{Code, Finding, floor_char_boundary, push_bounded},
+    network_config::check_network_data as check_addresses,
     schema::{Schema, Terms, Unknown, judge},
     yaml::{Tree, check_mapping},
 };
@@ -53,6 +54,10 @@ pub fn check_config_drive(text: &str, findings: &mut Vec<Finding>) {
 pub fn check_network_data(text: &str, findings: &mut Vec<Finding>) {
     if check_json(text, "network_data.json", findings) {
         judge_json(text, &NETWORK_DATA, findings);
+        // What is not read as YAML has been said as JSON.
+        if let Some(tree) = check_mapping(text, "JSON", &mut Vec::new()) {
+            check_addresses(&tree, findings);
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod address;
 mod gateways;
+mod network_data;
 mod place;
 mod version1;
 mod version2;
@@ -20,6 +21,7 @@ use super::{
     schema::{Schema, Terms, Unknown, judge_node},
     yaml::{Kind, NodeId, Tree, Value, check_mapping},
 };
+pub(super) use network_data::check_network_data;
 use place::{Place, Report};
 
 static VERSION_1: LazyLock<Schema> =
@@ -37,20 +39,28 @@ pub fn check(text: &str, findings: &mut Vec<Finding>) {
     }
     let Some(tree) = check_mapping(text, "network configuration", findings) else { return };
     match tree.get(tree.root(), "network") {
+        Some(network) if is_empty(&tree, network) => {
+            let message = "the network configuration is empty; some versions of cloud-init fail on it";
+            let finding = Finding::new(Code::EmptyNetworkConfig, tree.first_character(text), message);
+            findings.push(finding.with_hint("leave the file out"));
+        }
         Some(network) => check_node(&tree, network, "network", findings),
         None => check_node(&tree, tree.root(), "", findings),
     }
 }
 
+/// Whether a value is one that cloud-init takes for no configuration.
+fn is_empty(tree: &Tree<'_>, node: NodeId) -> bool {
+    match tree.value(node) {
+        Value::Mapping(_) | Value::Unknown => false,
+        Value::Sequence(items) => items.is_empty(),
+        Value::Scalar(scalar) => scalar.kind == Kind::Null || scalar.text.is_empty(),
+    }
+}
+
 /// Checks a network configuration in a document. `path`: that of the node.
 pub(super) fn check_node(tree: &Tree<'_>, node: NodeId, path: &str, findings: &mut Vec<Finding>) {
-    // cloud-init takes an empty value for no configuration.
-    let is_other = match tree.value(node) {
-        Value::Mapping(_) | Value::Unknown => false,
-        Value::Sequence(items) => !items.is_empty(),
-        Value::Scalar(scalar) => scalar.kind != Kind::Null && !scalar.text.is_empty(),
-    };
-    if is_other {
+    if !is_empty(tree, node) && !matches!(tree.value(node), Value::Mapping(_) | Value::Unknown) {
         let message = "expected a mapping with the key \"version\"";
         findings
             .push(Finding { path: path.into(), ..Finding::new(Code::ValueType, tree.span(node), message) });

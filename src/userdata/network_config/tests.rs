@@ -1,17 +1,9 @@
 use super::*;
-use crate::userdata::finding::Lines;
 
 fn lines(text: &str) -> Vec<String> {
     let mut findings = Vec::new();
     check(text, &mut findings);
-    let lines = Lines::of(text);
-    findings
-        .iter()
-        .map(|it| {
-            let hint = it.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-            it.in_one_line("f", &lines) + &hint
-        })
-        .collect()
+    Finding::lines(&findings, text)
 }
 
 #[test]

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use super::{
     fault::{Expected, Fault, Outcome, Step},
     walk::Walk,
+    words::LISTED_MAX,
 };
 use crate::userdata::yaml::NodeId;
 
@@ -34,6 +35,10 @@ impl<'s> Walk<'s, '_> {
             (fit, it.is_of_another_form, Reverse(it.depth), it.fault_count)
         };
         let Some(chosen) = outcomes.iter().min_by_key(rank) else { return };
+        // A value that no branch knows has been reported, and says that none of them is meant.
+        if chosen.is_of_another_form && !outcome.is_valid() {
+            return;
+        }
         match united(chosen, &outcomes) {
             Some(fault) => outcome.add(fault),
             None => outcome.include(Step::Branch, Rc::clone(chosen)),
@@ -51,6 +56,9 @@ fn united<'s>(chosen: &Outcome<'s>, all: &[Rc<Outcome<'s>>]) -> Option<Fault<'s>
         let mut keys = Vec::new();
         for outcome in all {
             let Some(Fault::MissingKey(more, None)) = only_fault(outcome) else { return None };
+            if keys.len() > LISTED_MAX {
+                continue;
+            }
             keys.extend(more.iter().filter(|key| !keys.contains(*key)).copied().collect::<Vec<_>>());
         }
         return Some(Fault::MissingKey(keys, None));
@@ -59,7 +67,12 @@ fn united<'s>(chosen: &Outcome<'s>, all: &[Rc<Outcome<'s>>]) -> Option<Fault<'s>
     let mut expected: Vec<Expected<'s>> = Vec::new();
     for outcome in all {
         if let Some(Fault::Type(more) | Fault::Unquoted(more) | Fault::Value(more)) = only_fault(outcome) {
-            expected.extend(more.iter().filter(|it| !expected.contains(it)).copied().collect::<Vec<_>>());
+            // More are not listed.
+            if expected.len() > LISTED_MAX {
+                continue;
+            }
+            let is_new = |it: &&Expected<'s>| !expected.iter().any(|other| it.is_same(other));
+            expected.extend(more.iter().filter(is_new).copied().collect::<Vec<_>>());
         } else if !outcome.has_wrong_type {
             // This form has the right type, and something else is wrong.
             return None;

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use crate::userdata::yaml::{Member, NodeId};
 
 /// What a schema expects of a value.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Expected<'s> {
     /// A type of JSON Schema.
     Type(&'s str),
@@ -26,6 +26,20 @@ pub(super) enum Expected<'s> {
     /// So many characters, items or keys at least or at most.
     Least(u64, &'static str),
     Most(u64, &'static str),
+}
+
+impl Expected<'_> {
+    /// Whether both are the same part of a schema, or the same type. Values are not compared, of which there may be many.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Type(a), Self::Type(b)) => a == b,
+            (Self::OneOf(a), Self::OneOf(b)) => std::ptr::eq(*a, *b),
+            (Self::Constant(a), Self::Constant(b)) => std::ptr::eq(*a, *b),
+            (Self::Pattern(a) | Self::Words(a), Self::Pattern(b) | Self::Words(b)) => std::ptr::eq(*a, *b),
+            (Self::Date, Self::Date) => true,
+            _ => false,
+        }
+    }
 }
 
 /// What is wrong at a place.
@@ -119,6 +133,11 @@ pub(super) struct Outcome<'s> {
 }
 
 impl<'s> Outcome<'s> {
+    /// Whether there is nothing to say.
+    pub(super) fn is_silent(&self) -> bool {
+        self.fault_count == 0 && !self.has_notes
+    }
+
     pub(super) fn is_valid(&self) -> bool {
         self.fault_count == 0
     }
@@ -139,7 +158,7 @@ impl<'s> Outcome<'s> {
 
     /// Adds an outcome, if it says something.
     pub(super) fn include(&mut self, step: Step, outcome: Rc<Self>) {
-        if outcome.fault_count == 0 && !outcome.has_notes {
+        if outcome.is_silent() {
             return;
         }
         let is_here = matches!(step, Step::Same | Step::Branch);

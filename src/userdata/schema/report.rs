@@ -11,12 +11,18 @@ use super::{
     words::{LISTED_MAX, candidates, counted, expected, found, listed, plain, quoted},
 };
 use crate::userdata::{
-    finding::{Code, Finding, push_bounded, shortened},
+    finding::{Code, FINDINGS_MAX, Finding, push_bounded, shortened},
     yaml::{Member, NodeId, Tree},
 };
 
 /// How often a word is looked up for a suggestion. Further ones get none.
 const SUGGESTIONS_MAX: usize = 200;
+
+/// How many values are looked at for one that is right without its quotes.
+const LOOKED_AT_MAX: usize = 100;
+
+/// How many words are compared for all suggestions.
+const COMPARISONS_MAX: usize = 40_000;
 
 /// Where an outcome is.
 #[derive(Clone, Copy)]
@@ -35,6 +41,12 @@ struct Reporter<'a, 'r> {
     terms: Terms<'r>,
     known: &'a [&'a str],
     suggestions: usize,
+    comparisons: usize,
+    /// Keys that others were most likely meant to be, by their mapping.
+    meant: HashSet<(NodeId, String)>,
+    /// Findings about keys that are missing, of which one would do, and their mapping. They come last: a key that is misspelt is
+    /// one mistake.
+    missing: Vec<(NodeId, Vec<String>, Finding)>,
     seen: HashSet<(usize, usize, &'static str)>,
     /// The path of the outcome at hand.
     path: String,
@@ -57,6 +69,9 @@ pub(super) fn report(
         terms,
         known,
         suggestions: SUGGESTIONS_MAX,
+        comparisons: COMPARISONS_MAX,
+        meant: HashSet::new(),
+        missing: Vec::new(),
         seen: HashSet::new(),
         path: path.to_owned(),
         root,
@@ -76,6 +91,13 @@ pub(super) fn report(
         }
         reporter.at(&outcome, place);
         left.extend(outcome.below.iter().rev().map(|(step, below)| (Rc::clone(below), place, *step)));
+    }
+    let Reporter { meant, missing, mut seen, findings, .. } = reporter;
+    for (node, keys, finding) in missing {
+        let is_misspelt = keys.into_iter().any(|key| meant.contains(&(node, key)));
+        if !is_misspelt && seen.insert((finding.span.start, finding.span.end, finding.code.name())) {
+            push_bounded(findings, finding);
+        }
     }
 }
 
@@ -113,17 +135,27 @@ impl Reporter<'_, '_> {
 
     fn nearest<'k>(&mut self, word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
         self.suggestions = self.suggestions.checked_sub(1)?;
-        nearest(word, known)
+        let comparisons = &mut self.comparisons;
+        nearest(
+            word,
+            known.into_iter().take_while(|_| {
+                *comparisons = comparisons.saturating_sub(1);
+                *comparisons > 0
+            }),
+        )
     }
 
     /// Finds keys at the top that nothing reads.
     fn unknown_at_top(&mut self) {
+        let known: HashSet<_> = self.known.iter().copied().collect();
         for member in self.tree.members(self.root) {
             let Some(key) = self.tree.text(member.key) else { continue };
-            if self.known.contains(&key) {
+            if known.contains(key) {
                 continue;
             }
-            let hint = self.nearest(key, self.known.iter().copied()).map(did_you_mean);
+            let nearest = self.nearest(key, self.known.iter().copied());
+            self.meant.extend(nearest.map(|nearest| (self.root, nearest.to_owned())));
+            let hint = nearest.map(did_you_mean);
             let message = "cloud-init does not know this key".to_owned();
             self.push_at_key(Code::UnknownKey, member.key, message, hint);
         }
@@ -165,16 +197,16 @@ impl Reporter<'_, '_> {
         match fault {
             Fault::Type(all) => {
                 let is_string = tree.string(place.node).is_some();
-                let words = candidates(all);
                 let wants_number = all.iter().any(|it| matches!(it, Expected::Type("integer" | "number")));
                 let is_number = wants_number && text.parse::<i64>().is_ok();
-                let hint = if is_string && (is_number || words.contains(&text)) {
-                    Some("remove the quotes".to_owned())
-                } else if is_string {
-                    self.nearest(text, words).map(did_you_mean)
-                } else {
-                    None
-                };
+                let hint =
+                    if is_string && (is_number || candidates(all).take(LOOKED_AT_MAX).any(|it| it == text)) {
+                        Some("remove the quotes".to_owned())
+                    } else if is_string {
+                        self.nearest(text, candidates(all)).map(did_you_mean)
+                    } else {
+                        None
+                    };
                 self.push(Code::ValueType, self.value_span(place), differs(all), hint);
             }
             Fault::Unquoted(all) => {
@@ -190,19 +222,9 @@ impl Reporter<'_, '_> {
                 self.push(Code::BadValue, tree.span(*item), message, None);
             }
             Fault::UnknownKey(key, schema) => self.unknown_key(*key, schema, place),
-            Fault::MissingKey(keys, needed_by) => {
-                let names: Vec<_> = keys.iter().map(|key| quoted(key)).collect();
-                let mut message = match &*names {
-                    [name] => format!("the key {name} is missing"),
-                    names => format!("one of the keys {} is missing", listed(names, "or")),
-                };
-                if let Some(key) = needed_by {
-                    message = format!("{message}, which {} needs", quoted(key));
-                }
-                self.push(Code::MissingKey, self.key_span(place), message, None);
-            }
+            Fault::MissingKey(keys, needed_by) => self.missing_key(keys, *needed_by, place),
             Fault::Excluded(keys) => {
-                let names: Vec<_> = keys.iter().map(|key| quoted(key)).collect();
+                let names: Vec<_> = keys.iter().take(LISTED_MAX).map(|key| quoted(key)).collect();
                 let message = match &*names {
                     [name] => format!("the key {name} is not allowed here"),
                     names => format!("the keys {} exclude each other", listed(names, "and")),
@@ -220,6 +242,24 @@ impl Reporter<'_, '_> {
         }
     }
 
+    fn missing_key(&mut self, keys: &[&str], needed_by: Option<&str>, place: Place) {
+        let names: Vec<_> = keys.iter().take(LISTED_MAX).map(|key| quoted(key)).collect();
+        let mut message = match &*names {
+            [name] => format!("the key {name} is missing"),
+            names => format!("one of the keys {} is missing", listed(names, "or")),
+        };
+        if let Some(key) = needed_by {
+            message = format!("{message}, which {} needs", quoted(key));
+        }
+        let span = self.key_span(place);
+        let code = Code::MissingKey;
+        if self.missing.len() <= FINDINGS_MAX {
+            let finding = Finding { code, path: shortened(&self.path), span, message, hint: None };
+            let keys = keys.iter().take(LISTED_MAX).map(|&key| key.to_owned()).collect();
+            self.missing.push((place.node, keys, finding));
+        }
+    }
+
     fn unknown_key(&mut self, key: NodeId, schema: &Json, place: Place) {
         let tree = self.tree;
         let is_top = place.node == self.root && self.terms.top_is_open;
@@ -227,28 +267,24 @@ impl Reporter<'_, '_> {
         if is_top {
             return;
         }
-        let known: Vec<_> = schema
-            .get("properties")
-            .and_then(Json::as_object)
-            .into_iter()
-            .flatten()
-            .filter(|(_, schema)| schema.get("deprecated") != Some(&Json::Bool(true)))
-            .map(|(key, _)| key.as_str())
-            .collect();
-        let nearest = self.nearest(text, known.iter().copied());
+        let properties = schema.get("properties").and_then(Json::as_object);
+        let is_current = |schema: &Json| schema.get("deprecated") != Some(&Json::Bool(true));
+        let mut known =
+            properties.into_iter().flatten().filter(|(_, it)| is_current(it)).map(|(key, _)| &**key);
+        let nearest = self.nearest(text, known.clone());
+        self.meant.extend(nearest.map(|nearest| (place.node, nearest.to_owned())));
         let code = match self.terms.unknown {
             Unknown::Doubtful if nearest.is_none() => Code::UnknownKey,
             _ => Code::UnexpectedKey,
         };
+        let is_known = || properties.and_then(|all| all.get(text)).is_some_and(is_current);
         let hint = match nearest {
-            _ if tree.string(key).is_none() && known.contains(&text) => {
-                Some(format!("put it in quotes: \"{text}\""))
-            }
+            _ if tree.string(key).is_none() && is_known() => Some(format!("put it in quotes: \"{text}\"")),
             Some(nearest) => Some(did_you_mean(nearest)),
-            None if known.is_empty() || known.len() > LISTED_MAX => None,
             None => {
-                let names: Vec<_> = known.iter().map(|key| quoted(key)).collect();
-                Some(format!("known here: {}", listed(&names, "and")))
+                let names: Vec<_> = known.by_ref().take(LISTED_MAX).map(quoted).collect();
+                let is_whole = !names.is_empty() && known.next().is_none();
+                is_whole.then(|| format!("known here: {}", listed(&names, "and")))
             }
         };
         self.push_at_key(code, key, "this key is not known here".to_owned(), hint);
@@ -269,17 +305,17 @@ impl Reporter<'_, '_> {
                 {
                     return;
                 }
-                let since = since.map(|since| format!(" since cloud-init {since}")).unwrap_or_default();
+                let since =
+                    since.map(|since| format!(" since cloud-init {}", plain(since))).unwrap_or_default();
                 let message = format!("{what} is deprecated{since}");
-                let hint = instead.map(|it| format!("use {}", plain(it))).or(sentence.map(str::to_owned));
+                let hint = instead.map(|it| format!("use {}", plain(it))).or(sentence.map(plain));
                 self.push(Code::Deprecated, span, message, hint);
             }
             Note::NewSince(since) => {
                 if let (Some(reader), Some(new)) = (self.terms.version, version(since))
                     && reader < new
                 {
-                    let message =
-                        format!("cloud-init {reader} does not know {what}, which is new in {since}");
+                    let message = format!("cloud-init {reader} does not know {what}, which is new in {new}");
                     self.push(Code::TooNew, span, message, None);
                 }
             }

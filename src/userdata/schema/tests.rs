@@ -1,7 +1,7 @@
 //! Small schemas and documents, with all that is said of them.
 
 use super::*;
-use crate::userdata::{finding::Lines, yaml::check_mapping};
+use crate::userdata::yaml::check_mapping;
 
 fn said(schema: &str, text: &str) -> Vec<String> {
     let schema = Schema::parse(schema.as_bytes()).unwrap();
@@ -13,14 +13,7 @@ fn said(schema: &str, text: &str) -> Vec<String> {
         Terms { schema: &schema, version, unknown: Unknown::Refused, top_is_open: false },
         &mut findings,
     );
-    let lines = Lines::of(text);
-    findings
-        .iter()
-        .map(|it| {
-            let hint = it.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
-            it.in_one_line("f", &lines) + &hint
-        })
-        .collect()
+    Finding::lines(&findings, text)
 }
 
 #[test]
@@ -182,6 +175,51 @@ fn a_path_names_keys_and_items() {
     let paths: Vec<_> = said.iter().map(|it| it.split(": expected").next().unwrap()).collect();
     let expected = [r#"f:3:7: "users[1].a""#, r#"f:3:17: "users[1].\"b.c\"""#, r#"f:3:24: "users[1].\"\"""#];
     assert_eq!(paths, expected);
+}
+
+#[test]
+fn a_key_that_is_misspelt_is_not_missing_as_well() {
+    let schema = r#"{"items": {"required": ["name", "path"], "properties": {"name": {}, "path": {}}, "additionalProperties": false}}"#;
+    let whole = format!(r#"{{"properties": {{"k": {schema}}}}}"#);
+    assert_eq!(
+        said(&whole, "k:\n- nmae: 1\n  path: 2\n- {nmae: 1, name: 2, path: 3}\n- {nmae: 1}\n- {x: 1}\n"),
+        [
+            "f:2:3: \"k[0].nmae\": this key is not known here [unexpected-key] (did you mean \"name\"?)",
+            "f:4:4: \"k[1].nmae\": this key is not known here [unexpected-key] (did you mean \"name\"?)",
+            "f:5:4: \"k[2].nmae\": this key is not known here [unexpected-key] (did you mean \"name\"?)",
+            "f:6:4: \"k[3].x\": this key is not known here [unexpected-key] (known here: \"name\" and \"path\")",
+            "f:5:3: \"k[2]\": the key \"path\" is missing [missing-key]",
+            "f:6:3: \"k[3]\": the key \"name\" is missing [missing-key]",
+        ]
+    );
+    let either = r#"{"properties": {"k": {"anyOf": [{"required": ["name"]}, {"required": ["path"]}], "properties": {"name": {}, "path": {}}, "additionalProperties": false}}}"#;
+    assert_eq!(
+        said(either, "k: {nmae: 1}\n"),
+        ["f:1:5: \"k.nmae\": this key is not known here [unexpected-key] (did you mean \"name\"?)"]
+    );
+}
+
+#[test]
+fn messages_are_short_whatever_a_schema_says() {
+    let long = "x".repeat(10_000);
+    let values = vec![format!("\"{long}\""); 100].join(",");
+    for schema in [
+        format!(r#"{{"enum": [{values}, [{values}]]}}"#),
+        format!(r#"{{"const": [{values}]}}"#),
+        format!(r#"{{"type": "integer", "x-expected": "{long}", "pattern": "{long}"}}"#),
+        format!(
+            r#"{{"deprecated": true, "deprecated_version": "{long}", "deprecated_description": "{long}"}}"#
+        ),
+        format!(r#"{{"required": [{values}]}}"#),
+        format!(r#"{{"not": {{"required": ["{long}"]}}, "minProperties": 2}}"#),
+        format!(r#"{{"properties": {{"{long}": {{}}}}, "additionalProperties": false}}"#),
+    ] {
+        for value in ["a", "{b: 1}"] {
+            for line in said(&format!(r#"{{"properties": {{"k": {schema}}}}}"#), &format!("k: {value}\n")) {
+                assert!(line.len() < 2000, "{} bytes: {line:.100}", line.len());
+            }
+        }
+    }
 }
 
 #[test]

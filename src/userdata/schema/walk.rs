@@ -13,16 +13,16 @@ use super::{
     pattern::Patterns,
     values::{bound, collection_fault, has_type, scalar_fault, types},
 };
-use crate::userdata::yaml::{Member, NodeId, Tree, Value};
+use crate::userdata::yaml::{Member, NodeId, Scalar, Tree, Value};
 
 /// How deep the walk goes, in schemas within schemas. cloud-init's take less than 30.
 const DEPTH_MAX: usize = 200;
 
 /// How many steps a walk takes, besides those that grow with the document.
-const STEPS_FLOOR: usize = 50_000;
+const STEPS_FLOOR: usize = 100_000;
 
 /// How many steps a walk takes for each node of the document.
-const STEPS_PER_NODE: usize = 64;
+const STEPS_PER_NODE: usize = 40;
 
 /// A walk over a document.
 pub(super) struct Walk<'s, 't> {
@@ -30,6 +30,8 @@ pub(super) struct Walk<'s, 't> {
     pub(super) tree: &'t Tree<'t>,
     /// What came of a schema, by its address, and a node. `None`: it is being judged.
     seen: HashMap<(*const Json, NodeId), Option<Rc<Outcome<'s>>>>,
+    /// What comes of a node that fits and of which nothing is to be said, as of most.
+    nothing: Rc<Outcome<'s>>,
     patterns: Patterns<'s>,
     /// Steps that are left. Without any, everything fits.
     steps: usize,
@@ -38,12 +40,14 @@ pub(super) struct Walk<'s, 't> {
 
 impl<'s, 't> Walk<'s, 't> {
     pub(super) fn new(schema: &'s Schema, tree: &'t Tree<'t>) -> Self {
+        let steps = tree.len().saturating_mul(STEPS_PER_NODE).saturating_add(STEPS_FLOOR);
         Self {
             schema,
             tree,
             seen: HashMap::new(),
-            patterns: Patterns::default(),
-            steps: tree.len().saturating_mul(STEPS_PER_NODE).saturating_add(STEPS_FLOOR),
+            nothing: Rc::default(),
+            patterns: Patterns::new(steps),
+            steps,
             depth: 0,
         }
     }
@@ -54,17 +58,23 @@ impl<'s, 't> Walk<'s, 't> {
         self.steps > 0
     }
 
+    /// Takes the steps of comparing a scalar with what a schema says of it.
+    fn spend_on(&mut self, keywords: &Map<String, Json>, scalar: &Scalar<'_>) -> bool {
+        let listed = keywords.get("enum").and_then(Json::as_array).map_or(0, Vec::len);
+        self.spend(1 + listed + scalar.text.len() / 16)
+    }
+
     /// How a node fits a schema.
     pub(super) fn judge(&mut self, schema: &'s Json, node: NodeId) -> Rc<Outcome<'s>> {
         let key = (std::ptr::from_ref(schema), node);
         match self.seen.get(&key) {
             Some(Some(outcome)) => return Rc::clone(outcome),
             // A reference that leads to itself.
-            Some(None) => return Rc::default(),
+            Some(None) => return Rc::clone(&self.nothing),
             None => {}
         }
         if self.depth == DEPTH_MAX || !self.spend(1) {
-            return Rc::default();
+            return Rc::clone(&self.nothing);
         }
         self.seen.insert(key, None);
         self.depth += 1;
@@ -80,7 +90,7 @@ impl<'s, 't> Walk<'s, 't> {
             _ => {}
         }
         self.depth -= 1;
-        let outcome = Rc::new(outcome);
+        let outcome = if outcome.is_silent() { Rc::clone(&self.nothing) } else { Rc::new(outcome) };
         self.seen.insert(key, Some(Rc::clone(&outcome)));
         outcome
     }
@@ -103,15 +113,18 @@ impl<'s, 't> Walk<'s, 't> {
             return;
         }
         let is_collection = matches!(self.tree.value(node), Value::Sequence(_) | Value::Mapping(_));
-        if is_collection && let Some(fault) = collection_fault(schema) {
+        let listed = keywords.get("enum").and_then(Json::as_array).map_or(0, Vec::len);
+        if is_collection
+            && self.spend(listed)
+            && let Some(fault) = collection_fault(schema)
+        {
             outcome.add(fault);
             return;
         }
         match self.tree.value(node) {
             Value::Unknown => return,
             Value::Scalar(scalar) => {
-                let listed = keywords.get("enum").and_then(Json::as_array).map_or(0, Vec::len);
-                if self.spend(1 + listed + scalar.text.len() / 16)
+                if self.spend_on(keywords, scalar)
                     && let Some(fault) = scalar_fault(schema, scalar, false, &mut self.patterns)
                 {
                     outcome.add(fault);
@@ -152,10 +165,12 @@ impl<'s, 't> Walk<'s, 't> {
             Some(Json::Array(values)) => vec![Expected::OneOf(values)],
             _ => types(schema).map(Expected::Type).collect(),
         };
+        let tree = self.tree;
         let as_string = types(schema).any(|name| name == "string")
-            && self.tree.scalar(node).is_some_and(|scalar| {
+            && tree.scalar(node).is_some_and(|scalar| {
                 scalar.is_plain
-                    && !has_type(self.tree, node, "null")
+                    && !has_type(tree, node, "null")
+                    && schema.as_object().is_some_and(|keywords| self.spend_on(keywords, scalar))
                     && scalar_fault(schema, scalar, true, &mut self.patterns).is_none()
             });
         outcome.add(if as_string { Fault::Unquoted(expected) } else { Fault::Type(expected) });
@@ -176,7 +191,7 @@ impl<'s, 't> Walk<'s, 't> {
         if let Some(most) = bound(schema, "maxItems").filter(|&most| count > most) {
             outcome.add(Fault::Value(vec![Expected::Most(most, "item")]));
         }
-        if keywords.get("uniqueItems") == Some(&Json::Bool(true)) {
+        if keywords.get("uniqueItems") == Some(&Json::Bool(true)) && self.spend(items.len()) {
             let mut seen = HashSet::new();
             for &item in items {
                 if let Some(scalar) = self.tree.scalar(item)
@@ -212,6 +227,9 @@ impl<'s, 't> Walk<'s, 't> {
         if let Some(most) = bound(schema, "maxProperties").filter(|&most| count > most) {
             outcome.add(Fault::Value(vec![Expected::Most(most, "key")]));
         }
+        if !self.spend(members.len() / 8) {
+            return;
+        }
         self.check_required(schema, keywords, members, outcome);
         let object = |name: &str| keywords.get(name).and_then(Json::as_object);
         let (properties, patterns) = (object("properties"), object("patternProperties"));
@@ -232,7 +250,10 @@ impl<'s, 't> Walk<'s, 't> {
             }
             for (pattern, schema) in patterns.into_iter().flatten() {
                 let Some(name) = name else { continue };
-                if self.spend(1 + name.len() / 16) && self.patterns.is_match(pattern, name) {
+                if !self.spend(1 + name.len() / 16) {
+                    return;
+                }
+                if self.patterns.is_match(pattern, name) {
                     is_known = true;
                     outcome.include(Step::Member(member), self.judge(schema, member.value));
                 }
@@ -254,20 +275,24 @@ impl<'s, 't> Walk<'s, 't> {
         members: &[Member],
         outcome: &mut Outcome<'s>,
     ) {
-        let required = required(schema);
+        let listed = schema.get("required").and_then(Json::as_array).map_or(0, Vec::len);
         let dependencies = ["dependencies", "dependentRequired"].map(|name| keywords.get(name));
-        let dependencies = dependencies.into_iter().flatten().filter_map(Json::as_object).flatten();
+        let dependencies = dependencies.into_iter().flatten().filter_map(Json::as_object);
+        let needing: usize = dependencies.clone().map(Map::len).sum();
+        if listed + needing == 0 || !self.spend(listed + needing + members.len() / 4) {
+            return;
+        }
         // A key that cannot be judged may be any.
         if members.iter().any(|member| matches!(self.tree.value(member.key), Value::Unknown)) {
             return;
         }
         let names: HashSet<_> = members.iter().filter_map(|member| self.tree.string(member.key)).collect();
-        for key in required {
-            if self.spend(1) && !names.contains(key) {
+        for key in required(schema) {
+            if !names.contains(key) {
                 outcome.add(Fault::MissingKey(vec![key], None));
             }
         }
-        for (key, needed) in dependencies.filter(|(key, _)| names.contains(key.as_str())) {
+        for (key, needed) in dependencies.flatten().filter(|(key, _)| names.contains(key.as_str())) {
             for needed in needed.as_array().into_iter().flatten().filter_map(Json::as_str) {
                 if self.spend(1) && !names.contains(needed) {
                     outcome.add(Fault::MissingKey(vec![needed], Some(key)));

@@ -14,6 +14,12 @@ const SHOWN_BYTES: usize = 60;
 /// How many values or keys a message lists.
 pub(super) const LISTED_MAX: usize = 12;
 
+/// How many values are looked at for a message. The same one may be there twice.
+const COMPARED_MAX: usize = 4 * LISTED_MAX;
+
+/// How much of a schema's own words a message shows, in bytes.
+const WORDS_BYTES: usize = 300;
+
 /// A text in quotes, cut to a length that a message has room for.
 pub(in crate::userdata) fn quoted(text: &str) -> String {
     let end = floor_char_boundary(text, SHOWN_BYTES);
@@ -35,11 +41,9 @@ pub(super) fn expected(all: &[Expected<'_>]) -> String {
         return plain(words);
     }
     let mut words = Vec::new();
-    for expected in all {
-        for word in words_of(*expected) {
-            if !words.contains(&word) {
-                words.push(word);
-            }
+    for word in all.iter().flat_map(|expected| words_of(*expected)).take(COMPARED_MAX) {
+        if words.len() <= LISTED_MAX && !words.contains(&word) {
+            words.push(word);
         }
     }
     if words.len() > LISTED_MAX {
@@ -55,7 +59,7 @@ fn words_of(expected: Expected<'_>) -> Vec<String> {
     };
     match expected {
         Expected::Type(name) => vec![type_words(name).to_owned()],
-        Expected::OneOf(values) => values.iter().map(json_words).collect(),
+        Expected::OneOf(values) => values.iter().take(COMPARED_MAX).map(json_words).collect(),
         Expected::Constant(value) => vec![json_words(value)],
         Expected::Pattern(pattern) => vec![format!("text that matches the pattern {}", quoted(pattern))],
         Expected::Words(words) => vec![plain(words)],
@@ -69,7 +73,9 @@ fn words_of(expected: Expected<'_>) -> Vec<String> {
 
 /// Words of a schema, which has backquotes around names and values.
 pub(super) fn plain(words: &str) -> String {
-    words.replace('`', "\"")
+    let end = floor_char_boundary(words, WORDS_BYTES);
+    let rest = if end < words.len() { "…" } else { "" };
+    words[..end].replace('`', "\"") + rest
 }
 
 fn type_words(name: &str) -> &'static str {
@@ -89,6 +95,8 @@ fn json_words(json: &Json) -> String {
     match json {
         Json::String(text) => quoted(text),
         Json::Null => "nothing".to_owned(),
+        Json::Array(_) => "a certain list".to_owned(),
+        Json::Object(_) => "a certain mapping".to_owned(),
         json => json.to_string(),
     }
 }
@@ -133,20 +141,19 @@ pub(super) fn counted(tree: &Tree<'_>, node: NodeId) -> String {
 }
 
 /// The values that a text could have been meant to be.
-pub(super) fn candidates<'s>(all: &[Expected<'s>]) -> Vec<&'s str> {
-    let mut words = Vec::new();
-    for expected in all {
-        match expected {
-            Expected::OneOf(values) => words.extend(values.iter().filter_map(Json::as_str)),
-            Expected::Constant(value) => words.extend(value.as_str()),
-            Expected::Type("boolean") => words.extend(["true", "false"]),
-            _ => {}
-        }
-        if let Expected::OneOf(values) = expected
-            && values.iter().any(Json::is_boolean)
-        {
-            words.extend(["true", "false"]);
-        }
-    }
-    words
+pub(super) fn candidates<'s>(all: &'s [Expected<'s>]) -> impl Iterator<Item = &'s str> {
+    let word = |value: &'s Json| match value {
+        Json::String(word) => Some(word.as_str()),
+        Json::Bool(value) => Some(if *value { "true" } else { "false" }),
+        _ => None,
+    };
+    all.iter().flat_map(move |expected| {
+        let (values, booleans): (&[Json], &[&str]) = match expected {
+            Expected::OneOf(values) => (values, &[]),
+            Expected::Constant(value) => (std::slice::from_ref(*value), &[]),
+            Expected::Type("boolean") => (&[], &["true", "false"]),
+            _ => (&[], &[]),
+        };
+        values.iter().filter_map(word).chain(booleans.iter().copied())
+    })
 }

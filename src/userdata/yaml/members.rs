@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    compose::Composer,
+    composer::Composer,
     tree::{Kind, Member, NodeId, Scalar, Value},
 };
 use crate::userdata::finding::{Code, Finding, push_bounded};

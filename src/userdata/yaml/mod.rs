@@ -6,9 +6,12 @@
 //!
 //! Source: PyYAML 6.0 (`resolver.py`, `constructor.py`, `reader.py`, `scanner.py`).
 
-mod base64;
+mod anchors;
 mod compose;
+mod composer;
+mod keys;
 mod members;
+mod normal;
 mod numbers;
 mod offsets;
 mod refused;
@@ -38,7 +41,7 @@ pub(in crate::userdata) fn check_mapping<'a>(
     let tree = check_document(text, what, findings)?;
     match tree.value(tree.root()) {
         Value::Mapping(_) => Some(tree),
-        Value::Scalar(scalar) if scalar.kind == Kind::Null => Some(Tree::empty()),
+        Value::Scalar(scalar) if scalar.kind == Kind::Null && scalar.text.is_empty() => Some(Tree::empty()),
         // There is a finding about it already.
         Value::Unknown => None,
         _ => {
@@ -66,5 +69,7 @@ pub(in crate::userdata) fn check_document<'a>(
     Some(composed.tree)
 }
 
+#[cfg(test)]
+mod py_yaml;
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,11 @@ pub(super) fn check(text: &str, literal: &[Range<usize>], findings: &mut Vec<Fin
         findings.push(Finding::new(Code::YamlSyntax, at, message).with_hint("remove the line"));
         return;
     }
+    if let Some(at) = mark(text, literal) {
+        let message = "the line starts with a byte order mark, which cloud-init takes for part of the key";
+        let finding = Finding::new(Code::ByteOrderMark, at..at + MARK.len_utf8(), message);
+        findings.push(finding.with_hint("remove it; it is there although editors do not show it"));
+    }
     if let Some(at) = tab(text, literal) {
         let message = "not valid YAML 1.1: a tab outside of quotes";
         findings.push(Finding::new(Code::YamlSyntax, at..at + 1, message).with_hint("use spaces"));
@@ -30,6 +35,19 @@ fn is_printable(character: char) -> bool {
     matches!(character,
         '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}'
         | '\u{10000}'..)
+}
+
+/// A byte order mark.
+const MARK: char = '\u{feff}';
+
+/// A byte order mark at the start of a line outside of quotes and block scalars. At the start of the text, it is none of YAML's.
+fn mark(text: &str, literal: &[Range<usize>]) -> Option<usize> {
+    let is_first = |at: usize| at > 0 && text[..at].ends_with(['\n', '\r']);
+    let mut marks = text.match_indices(MARK).map(|(at, _)| at).filter(|&at| is_first(at));
+    marks.find(|at| {
+        let next = literal.partition_point(|range| range.end <= *at);
+        literal.get(next).is_none_or(|range| range.start > *at)
+    })
 }
 
 /// A directive for a version other than 1.
@@ -74,7 +92,7 @@ fn tab(text: &str, literal: &[Range<usize>]) -> Option<usize> {
             }
         }
         match character {
-            '\n' | '\r' => in_comment = false,
+            '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}' => in_comment = false,
             '#' if before.is_whitespace() => in_comment = true,
             '\t' if !in_comment => return Some(at),
             _ => {}

@@ -17,6 +17,8 @@ pub(super) enum Strictness {
     Dash,
     /// A comment directly behind a bracket or a quote.
     Comment,
+    /// `"\ud83d\ude00"`: halves of a character as escapes, which Python's strings can have.
+    Surrogates,
     /// Something that is not repaired.
     Other,
 }
@@ -29,6 +31,7 @@ impl Strictness {
             "invalid indentation in flow construct" | "invalid indentation" => Self::Brackets,
             "plain scalar cannot start with '-' followed by ,[]{}" => Self::Dash,
             "comments must be separated from other tokens by whitespace" => Self::Comment,
+            "while parsing a quoted scalar, found invalid Unicode character escape code" => Self::Surrogates,
             "':' may not precede any of `[{` in flow mapping" | "expected whitespace" => Self::Other,
             _ => return None,
         })
@@ -61,9 +64,37 @@ pub(super) fn repaired(text: &str, strictness: Strictness, at: usize) -> Option<
             let end = text[start..].find('\n').map_or(text.len(), |end| start + end);
             bytes[start..end].fill(b' ');
         }
+        Strictness::Surrogates => replace_surrogates(&mut bytes).then_some(())?,
         Strictness::Other => return None,
     }
     String::from_utf8(bytes).ok()
+}
+
+/// Makes U+FFFD of all escapes of half a character. Returns whether there was one.
+fn replace_surrogates(bytes: &mut [u8]) -> bool {
+    let mut found = false;
+    let mut at = 0;
+    while at + 6 <= bytes.len() {
+        let escape = match &bytes[at..] {
+            [b'\\', b'u', ..] => Some(at + 2),
+            [b'\\', b'U', b'0', b'0', b'0', b'0', ..] => Some(at + 6),
+            _ => None,
+        };
+        // Behind a backslash, the next character is part of its escape.
+        let end = if bytes[at] == b'\\' { at + 2 } else { at + 1 };
+        let half = escape.filter(|start| {
+            bytes.get(*start..start + 4).is_some_and(|digits| {
+                matches!(digits, [b'd' | b'D', b'8' | b'9' | b'a'..=b'f' | b'A'..=b'F', ..])
+                    && digits.iter().all(u8::is_ascii_hexdigit)
+            })
+        });
+        if let Some(start) = half {
+            bytes[start..start + 4].copy_from_slice(b"fffd");
+            found = true;
+        }
+        at = end;
+    }
+    found
 }
 
 /// The length of a text in quotes. Two single quotes stand for one, so that a text in them is several in a row.

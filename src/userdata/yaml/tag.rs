@@ -1,10 +1,10 @@
 //! Nodes with a tag (PyYAML's `constructor.py`, `SafeConstructor`).
 
 use super::{
-    base64::is_base64,
     numbers, scalar, timestamp,
     tree::{Kind, Meaning},
 };
+use crate::encoding::is_base64_of_python;
 
 /// The prefix of the tags that PyYAML knows.
 const PREFIX: &str = "tag:yaml.org,2002:";
@@ -54,7 +54,7 @@ pub(super) fn scalar(tag: &str, text: &str) -> Meaning {
             value.map(Kind::Float).ok_or("this is not a number")
         }
         "timestamp" => timestamp::kind(text),
-        "binary" if is_base64(text) => Ok(Kind::Binary),
+        "binary" if is_base64_of_python(text) => Ok(Kind::Binary),
         "binary" => Err("this is not base64"),
         _ => Err("the tag is one of a list or a mapping"),
     }

@@ -116,7 +116,8 @@ impl<'a> Tree<'a> {
         }
     }
 
-    pub(super) fn first_character(&self, text: &str) -> Range<usize> {
+    /// The first character of the document.
+    pub(in crate::userdata) fn first_character(&self, text: &str) -> Range<usize> {
         let start = floor_char_boundary(text, self.nodes[self.root].span.start);
         start..start + text[start..].chars().next().map_or(0, char::len_utf8)
     }

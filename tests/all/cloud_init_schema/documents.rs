@@ -62,6 +62,19 @@ pub(super) fn documents() -> impl Iterator<Item = Document> {
     })
 }
 
+/// Files of testdata/userdata about which nothing is found: name, first line, text.
+pub(super) fn right_files() -> impl Iterator<Item = (String, &'static str, String)> {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("testdata/userdata");
+    let mut paths: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.into_iter().filter_map(|path| {
+        let findings = path.with_extension("yaml.findings");
+        let text = fs::read_to_string(&path).ok()?;
+        let is_cloud_config = text.lines().next() == Some(CLOUD_CONFIG);
+        (!findings.exists() && is_cloud_config).then(|| (path.display().to_string(), CLOUD_CONFIG, text))
+    })
+}
+
 fn verdict(text: &str) -> Option<Verdict> {
     match text.lines().next()?.strip_prefix("# ")? {
         "valid" => Some(Verdict::Valid),

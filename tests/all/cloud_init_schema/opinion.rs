@@ -78,6 +78,10 @@ impl Opinion {
     /// Whether there are errors that cloud-init's schema should know of.
     pub(super) fn has_errors(&self) -> bool {
         self.findings.iter().any(|found| {
+            // cloud-init's schema accepts anything with a key "type", and then ignores what has no version.
+            if found.code == Code::MissingKey && matches!(&*found.path, "" | "network") {
+                return false;
+            }
             let excused =
                 |(code, part, _): &(Code, &str, &str)| found.code == *code && found.path.contains(part);
             found.code.severity() == Severity::Error && !EXCEPTIONS.iter().any(excused)

@@ -1,17 +1,19 @@
 //! Checking a text, and planning what a guest would have of it. The input is the text.
 
 use metadata_image::{
-    check::{self, CheckedText, PLATFORMS, Subject},
+    check::{self, PLATFORMS, Subject},
     datasource::layout::Layout,
     userdata::{
         config_tree::{ConfigTree, parse},
-        finding::{Code, Lines, Severity},
+        finding::{Code, Severity},
         install_plan::InstallPlan,
         meta_data_edit::{member, with_member},
         pack,
         schema::Rules,
     },
 };
+
+use super::places::check_places;
 
 const SUBJECTS: [Subject; 9] = [
     Subject::UserData(None),
@@ -57,26 +59,6 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
     ]
     .map(|text| text.as_bytes().to_vec())
     .into()
-}
-
-/// Every finding is at a place in the text, in order.
-fn check_places(checked: &CheckedText) {
-    let CheckedText { text, findings, .. } = checked;
-    let lines = Lines::of(text);
-    for finding in findings {
-        assert!(finding.span.start <= finding.span.end, "{finding:?}");
-        assert!(text.get(finding.span.clone()).is_some(), "{finding:?} in {} bytes", text.len());
-        let line = finding.in_one_line("x", &lines);
-        assert!(!line.contains('\n'), "{line:?}");
-    }
-    // Errors first; about a config tree all in the order of the text.
-    let places: Vec<_> = findings
-        .iter()
-        .filter(|it| it.code != Code::TooLarge)
-        .map(|it| (it.code.severity() == Severity::Warning, it.span.start))
-        .collect();
-    let is_in_order = places.is_sorted_by_key(|(_, start)| start);
-    assert!(places.is_sorted() || is_in_order, "{places:?}");
 }
 
 /// Meta-data that is changed says what was asked for, and the same again if it is changed back and forth.

@@ -7,7 +7,12 @@ pub(crate) mod batch;
 pub(crate) mod check;
 pub(crate) mod image;
 pub(crate) mod iso;
+pub(crate) mod network;
+pub(crate) mod parts;
+pub(crate) mod places;
+pub(crate) mod schema;
 pub(crate) mod trust;
+pub(crate) mod yaml;
 
 /// A fuzz target.
 pub(crate) struct Target {
@@ -20,9 +25,13 @@ pub(crate) struct Target {
 }
 
 /// All targets.
-pub(crate) const TARGETS: [Target; 4] = [
+pub(crate) const TARGETS: [Target; 8] = [
     Target { name: "batch", run: batch::run, seeds: batch::seeds },
     Target { name: "check", run: check::run, seeds: check::seeds },
     Target { name: "image", run: image::run, seeds: image::seeds },
+    Target { name: "network", run: network::run, seeds: network::seeds },
+    Target { name: "parts", run: parts::run, seeds: parts::seeds },
+    Target { name: "schema", run: schema::run, seeds: schema::seeds },
     Target { name: "trust", run: trust::run, seeds: trust::seeds },
+    Target { name: "yaml", run: yaml::run, seeds: yaml::seeds },
 ];

@@ -1,0 +1,168 @@
+//! Checks of texts: user data, meta-data and network configurations.
+
+use std::{iter, path::PathBuf};
+
+use super::{platform::Platform, subject::Subject};
+use crate::{
+    datasource::layout::Layout,
+    userdata::{
+        binary::{self, Consumer, NotUnpacked, Verdict},
+        cloud_config::{
+            header,
+            part_type::PartType,
+            parts::{self, DecodedPart},
+        },
+        config_tree::parse,
+        finding::{Code, Finding, Severity},
+        json_document, meta_data, network_config,
+        schema::Rules,
+    },
+};
+
+/// A text and the findings about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckedText {
+    /// The name of the file on the image, and of the part in it. `None`: the text itself was given, or the findings are about
+    /// the image.
+    pub name: Option<String>,
+    /// The file on the host that has the text.
+    pub source: Option<PathBuf>,
+    /// The text that the findings refer to; empty if the data is not text.
+    pub text: String,
+    /// The findings: about data for cloud-init errors first, each kind in the order of the text; about a config tree in that
+    /// order.
+    pub findings: Vec<Finding>,
+}
+
+impl CheckedText {
+    /// The same of a file with this name.
+    #[must_use]
+    pub fn below(self, file: &str) -> Self {
+        let name = self.name.map_or_else(|| file.to_owned(), |part| format!("{file}/{part}"));
+        Self { name: Some(name), ..self }
+    }
+}
+
+/// Checks a text. The parts of a MIME document that are encoded are left out ([`check_whole`] has them).
+#[must_use]
+pub fn check(data: &[u8], subject: Subject, target: Option<Platform>) -> CheckedText {
+    check_whole(data, subject, target, &Rules::default()).swap_remove(0)
+}
+
+/// Checks a text and what it consists of. The first one is the text itself, unpacked if it is compressed; the others are parts
+/// that are encoded in it, with their names. `rules`: those for cloud-config.
+#[must_use]
+pub fn check_whole(
+    data: &[u8],
+    subject: Subject,
+    target: Option<Platform>,
+    rules: &Rules,
+) -> Vec<CheckedText> {
+    let mut checked = match subject {
+        Subject::UserData(layout) => check_userdata(data, layout, rules),
+        Subject::VendorData(Layout::ConfigDrive) => vec![check_text(data, json_document::check_vendor_data)],
+        Subject::VendorData(layout) => check_userdata(data, Some(layout), rules),
+        Subject::MetaData(Layout::ConfigDrive) => vec![check_text(data, |text, findings| {
+            if json_document::check_object(text, "meta_data.json", findings) {
+                meta_data::check_config_drive(text, findings);
+            }
+        })],
+        Subject::MetaData(_) => vec![check_text(data, meta_data::check_nocloud)],
+        Subject::NetworkConfig => vec![check_text(data, network_config::check)],
+        Subject::NetworkData => vec![check_text(data, |text, findings| {
+            if json_document::check_object(text, "network_data.json", findings) {
+                meta_data::check_network_data(text, findings);
+            }
+        })],
+    };
+    if let (Some(target), Subject::UserData(_)) = (target, subject)
+        && data.len() > target.bytes_max
+    {
+        let message = format!("the user data has {} bytes; {}", data.len(), target.limit);
+        checked[0].findings.push(Finding::new(Code::TooLarge, 0..0, message));
+    }
+    checked
+}
+
+fn check_userdata(data: &[u8], layout: Option<Layout>, rules: &Rules) -> Vec<CheckedText> {
+    // cloud-init does not know the JSON of LinuxKit.
+    if parse::looks_like_tree(data) && !matches!(layout, Some(Layout::NoCloud | Layout::ConfigDrive)) {
+        let parsed = parse::parse(data);
+        let text = parsed.text.into_owned();
+        return vec![CheckedText { text, findings: parsed.findings, ..CheckedText::default() }];
+    }
+    let reader = match layout {
+        None => Consumer::Unknown,
+        Some(Layout::LinuxKit) => Consumer::LinuxKit,
+        Some(Layout::NoCloud | Layout::ConfigDrive) => Consumer::CloudInit,
+    };
+    let only = |finding| vec![CheckedText { findings: vec![finding], ..CheckedText::default() }];
+    match binary::classify(data, reader) {
+        Verdict::Text => check_documents(data, reader, rules),
+        Verdict::Binary(finding) => only(finding),
+        Verdict::CompressedText => {
+            let limit = parts::unpacked_bytes_max(data.len());
+            match binary::unpack(data, limit) {
+                Ok(text) => check_documents(text.as_bytes(), reader, rules),
+                Err(NotUnpacked::TooLarge) => only(parts::too_large_to_unpack(0..0, limit)),
+                Err(NotUnpacked::Damaged) => {
+                    only(Finding::new(Code::Binary, 0..0, "damaged gzip data; cloud-init ignores it"))
+                }
+            }
+        }
+    }
+}
+
+/// Whether text is data that only cloud-init knows; scripts are for any agent.
+pub(super) fn is_for_cloud_init(text: &str) -> bool {
+    let kind = PartType::of_content(text.as_bytes());
+    kind.is_some_and(|kind| kind.mime.starts_with("text/cloud-config") || kind.mime == "text/jinja2")
+}
+
+/// Checks text that is not a config tree, and the parts that it consists of.
+fn check_documents(data: &[u8], reader: Consumer, rules: &Rules) -> Vec<CheckedText> {
+    let mut decoded = Vec::new();
+    let whole = check_text(data, |text, findings| {
+        if reader == Consumer::LinuxKit && is_for_cloud_init(text) {
+            let first = text.lines().next().unwrap_or_default().len();
+            let message = "the data is for cloud-init, which does not look for the file config";
+            let finding = Finding::new(Code::OtherAgent, 0..first, message);
+            findings.push(finding.with_hint("for cloud-init, build the image with --layout nocloud"));
+        }
+        header::check_userdata(text, reader == Consumer::CloudInit, rules, findings);
+        decoded = parts::check_parts(text, rules, findings);
+    });
+    let part = |DecodedPart { name, text, findings }| CheckedText {
+        name: Some(name),
+        text,
+        findings,
+        ..CheckedText::default()
+    };
+    iter::once(whole).chain(decoded.into_iter().map(part)).collect()
+}
+
+fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> CheckedText {
+    let text = String::from_utf8_lossy(data).into_owned();
+    let mut findings = Vec::new();
+    if let Some(at) = binary::find_nul(data) {
+        let message = format!("byte {at} is a NUL character, which text cannot contain");
+        findings.push(Finding::new(Code::Binary, 0..0, message));
+        return CheckedText { findings, ..CheckedText::default() };
+    }
+    if let Err(error) = str::from_utf8(data) {
+        let at = error.valid_up_to();
+        let end = at + '\u{fffd}'.len_utf8();
+        findings.push(Finding::new(Code::NotUtf8, at..end, format!("byte {at} is not UTF-8")));
+    } else if text.starts_with('\u{feff}') {
+        let message =
+            "the text starts with a byte order mark, which cloud-init takes for part of the first line";
+        findings.push(
+            Finding::new(Code::ByteOrderMark, 0..3, message)
+                .with_hint("save the file as UTF-8 without a byte order mark"),
+        );
+    } else {
+        check(&text, &mut findings);
+    }
+    findings.sort_by_key(|finding| (finding.code.severity() == Severity::Warning, finding.span.start));
+    CheckedText { text, findings, ..CheckedText::default() }
+}
