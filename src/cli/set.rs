@@ -24,7 +24,7 @@ use super::{
     described::NewImage,
     print,
     progress::Bar,
-    rebuild::{check_still, open_locked},
+    rebuild::{check_still, keep_owner, open_locked},
     render::show_findings,
     say,
     signals::clean_up_on_signals,
@@ -136,6 +136,7 @@ impl Args {
         let new = target.create(mode).with_context(changing)?;
         let written = draft.write_to_file(new.file(), &mut progress).with_context(changing)?;
         warnings.extend(written.mistakable.clone());
+        warnings.extend(keep_owner(&new).with_context(changing)?);
         let (layout, lost) = before.compare(new.file(), &self.image).with_context(changing)?;
         warnings.extend(lost);
         if let (true, Some(first)) = (self.strict, warnings.get(losses)) {

@@ -113,7 +113,7 @@ fn the_command_that_is_shown_has_all_options_that_were_given() {
     assert_eq!(with(&words, &[]), failed(2, &text(&command)), "the layout follows from the options");
     sandbox.tool("sh", ["-c", &format!("PATH=\"{}:$PATH\"; {command}", program_directory())]);
     sandbox.succeed(["check", "-q", "seed.iso"]);
-    std::fs::remove_file(sandbox.path("seed.iso")).unwrap();
+    fs::remove_file(sandbox.path("seed.iso")).unwrap();
 
     let line = format!(
         "unexpected operand \"meta-data\": give files with options: metadata create --layout nocloud --user-data user-data \
