@@ -64,13 +64,16 @@ impl Trust {
     }
 }
 
+/// How a line of the log begins that has a reason for a denial.
+pub const DENIED: &str = "denied: ";
+
 /// Logs the reasons for a denial, one line each.
 ///
 /// # Errors
 /// Fails if the boot is denied.
 fn check(decision: &Decision, log: &mut Log) -> Result<()> {
     for denial in &decision.denials {
-        log(LogLevel::Warning, &format!("denied: {denial}"));
+        log(LogLevel::Warning, &format!("{DENIED}{denial}"));
     }
     match &decision.error {
         Some(error) => bail!("the policy failed, which denies the boot: {error}"),

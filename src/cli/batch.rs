@@ -20,7 +20,8 @@ use metadata_image::{
 use serde::Serialize;
 
 use super::{
-    create::{FileOutput, source_date_epoch, tolerance},
+    create::{source_date_epoch, tolerance},
+    described::FileOutput,
     escape::json,
     is_dash,
     progress::Bar,

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use super::{programs::PROGRAMS, streams::print};
+use super::{escape::pretty_json, programs::PROGRAMS, streams::print};
 
 /// Install this program under the names of those that it can replace
 ///
@@ -27,6 +27,14 @@ pub(crate) struct Args {
     /// Also install xorriso, of which only 'xorriso -as mkisofs' works
     #[arg(long)]
     xorriso: bool,
+
+    /// Print the paths as a JSON list
+    #[arg(long)]
+    json: bool,
+
+    /// Do not print the paths
+    #[arg(short, long, conflicts_with = "json")]
+    quiet: bool,
 }
 
 const EXAMPLES: &str = "\
@@ -46,13 +54,19 @@ impl Args {
             );
         }
         let mut from = program;
-        for path in paths {
-            install(&from, &path, self.force).with_context(|| format!("installing {path:?}"))?;
-            print(&format!("{}\n", path.display()))?;
+        for path in &paths {
+            install(&from, path, self.force).with_context(|| format!("installing {path:?}"))?;
+            if !self.quiet && !self.json {
+                print(&format!("{}\n", path.display()))?;
+            }
             // Further names are links to the first, even if that is a copy.
-            from = path;
+            from.clone_from(path);
         }
-        Ok(())
+        if !self.json {
+            return Ok(());
+        }
+        let shown: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+        print(&pretty_json(&shown)?)
     }
 }
 

@@ -16,6 +16,8 @@ mod confirm;
 #[cfg(feature = "cli")]
 mod create;
 #[cfg(feature = "cli")]
+mod described;
+#[cfg(feature = "cli")]
 mod diff;
 #[cfg(feature = "cli")]
 mod diff_side;

@@ -5,27 +5,26 @@ use std::{ffi::OsStr, fs::File, io, path::Path};
 use anyhow::{Result, bail};
 use metadata_image::{error::ErrorKind, image::probe};
 
-/// Checks that the image `image` may replace the existing file. `data`: the data argument, which may be the image if the two
-/// arguments were swapped.
+/// Checks that the image `image` may replace the existing file. `in_order`: the command that was meant if the two arguments look
+/// swapped.
 ///
 /// # Errors
 /// Fails if the existing file is not an image, or cannot be checked.
 pub(super) fn check_replaceable(
     old: io::Result<Option<File>>,
     image: &Path,
-    data: Option<&Path>,
+    in_order: impl FnOnce() -> Option<String>,
 ) -> Result<()> {
     match probe::check_replaceable(old) {
         Ok(()) => return Ok(()),
         Err(error) if error.kind() != ErrorKind::Usage => bail!("{error:#} (--force replaces it)"),
         Err(_) => {}
     }
-    match data.filter(|data| has_image_extension(data)) {
+    match in_order() {
         None => bail!("the existing file is not an image (--force replaces it)"),
-        Some(data) => bail!(
-            "the existing file is not an image, but {data:?} looks like one: name the image first, and the file with \
-             the data with --data-file (--force replaces {image:?})"
-        ),
+        Some(command) => {
+            bail!("the existing file is not an image; was this meant: {command} (--force replaces {image:?})")
+        }
     }
 }
 

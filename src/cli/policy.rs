@@ -7,7 +7,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use metadata_image::{
-    agent::{Trust, admission},
+    agent::{
+        Trust,
+        admission::{self, DENIED},
+    },
     manifest::timestamp::Timestamp,
     policy::{engine, supervisor},
     provider::{
@@ -16,6 +19,7 @@ use metadata_image::{
     },
     trust::verify::verify,
 };
+use serde::Serialize;
 
 use super::{
     escape::pretty_json,
@@ -55,6 +59,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, requires = "allowed_signers")]
     at: Option<Timestamp>,
 
+    /// Print the decision and its reasons as JSON
+    #[arg(long, conflicts_with = "print_input")]
+    json: bool,
+
     /// Print no message if the image is allowed
     #[arg(short, long)]
     quiet: bool,
@@ -66,6 +74,18 @@ Examples:
   metadata policy meta.iso --policy signed.rego \\
       --allowed-signers allowed_signers
   metadata policy meta.iso --print-input | opa eval -I -d signed.rego data";
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct PolicyOutput {
+    path: String,
+    allowed: bool,
+    /// Why the policy denies the boot.
+    denials: Vec<String>,
+    /// What went wrong, or the error that the command ends with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
 
 /// The hidden command that evaluates.
 const EVALUATOR: &str = "policy-evaluator";
@@ -97,12 +117,16 @@ impl EvaluatorArgs {
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let terms = self.trusted.terms(self.at)?;
-        let quiet = self.quiet;
+        let quiet = self.quiet || self.json;
+        let mut denials = Vec::new();
         let mut notify = |level, text: &str| match level {
             LogLevel::Raw => log(text),
             LogLevel::Detail => {}
             LogLevel::Step if quiet => {}
-            LogLevel::Step | LogLevel::Warning => say(text),
+            LogLevel::Step | LogLevel::Warning => {
+                denials.extend(text.strip_prefix(DENIED).map(str::to_owned));
+                say(text);
+            }
         };
         let mut found = cdrom::read_from(&self.image, ReadScope::All, &mut notify)?;
         let Some(contents) = &found.contents else {
@@ -117,7 +141,13 @@ impl Args {
             return print(&pretty_json(&input)?);
         }
         let policy = Some(load_policy(&self.policies, self.allow_exec)?);
-        Trust { terms, policy }.admit(&mut found, &mut notify).with_context(context)?;
+        let admitted = Trust { terms, policy }.admit(&mut found, &mut notify).with_context(context);
+        if self.json {
+            let path = self.image.display().to_string();
+            let error = admitted.as_ref().err().map(|error| format!("{error:#}"));
+            print(&pretty_json(&PolicyOutput { path, allowed: error.is_none(), denials, error })?)?;
+        }
+        admitted?;
         if !quiet {
             say(&format!("{}: allowed", self.image.display()));
         }

@@ -1,6 +1,6 @@
 //! Rebuilds an image from itself with another manifest, for `confirm` and `sign`. Its lock is also that of `set`.
 
-use std::{fs::File, path::Path};
+use std::{fs::File, io, path::Path};
 
 use anyhow::{Context, Result, anyhow, bail};
 use metadata_image::{
@@ -9,7 +9,7 @@ use metadata_image::{
         Manifest, Statement, VolumeInfo,
         inventory::{Contents, check_readers},
     },
-    output::atomic_file::{Target, is_same_file},
+    output::atomic_file::{Replacement, Target, is_same_file},
     recipe::Recipe,
     trust::signature::Signature,
 };
@@ -88,6 +88,7 @@ impl<'a> Rebuild<'a> {
                 .with_context(building)?;
         }
         warnings.extend(written.mistakable);
+        warnings.extend(keep_owner(&file).with_context(building)?);
         file.commit(false, |old| check_still(old, &self.locked).map_err(to_library_error))
             .with_context(building)?;
         if lost {
@@ -153,6 +154,14 @@ pub(super) fn open_locked(path: &Path, context: impl Fn() -> String) -> Result<(
         }
     }
     Err(anyhow!("other processes keep replacing the image")).with_context(context)
+}
+
+/// Gives a new image the owner of the one that it replaces. A sentence if that is not allowed.
+pub(super) fn keep_owner(new: &Replacement) -> io::Result<Option<String>> {
+    let lost = new.keep_owner()?;
+    Ok(lost.map(|(user, group)| {
+        format!("the image belonged to user {user} and group {group}, and now belongs to you")
+    }))
 }
 
 /// Checks that `old`, which has the path of the image now, is the image that was read. `locked`: that image. The lock keeps out

@@ -15,19 +15,16 @@ use clap::{
 use metadata_image::{
     check::Prepared,
     datasource::{compatibility::Agent, layout::Layout},
-    encoding::hex,
-    image::{Image, Record, Volume, digests::digests, iso9660::writer::WrittenImage},
-    output::atomic_file::Replacement,
+    image::{Image, Record, Volume},
     recipe::change::{ChangedImage, ImageChange},
 };
-use serde::Serialize;
 
 use super::{
-    create::{FileOutput, file_or_standard_input, split, tolerance},
-    escape::pretty_json,
+    create::{file_or_standard_input, split, tolerance},
+    described::NewImage,
     print,
     progress::Bar,
-    rebuild::{check_still, open_locked},
+    rebuild::{check_still, keep_owner, open_locked},
     render::show_findings,
     say,
     signals::clean_up_on_signals,
@@ -107,19 +104,6 @@ Examples:
   metadata set seed.iso --hostname web2
   generate-config | metadata set seed.iso user-data=-";
 
-/// What `--json` prints.
-#[derive(Serialize)]
-struct SetOutput<'a> {
-    path: String,
-    size: u64,
-    sha256: String,
-    volume_identifier: &'a str,
-    layout: Option<Layout>,
-    files: Vec<FileOutput>,
-    /// Every warning, and what was lost.
-    warnings: &'a [String],
-}
-
 /// The image as it was.
 struct Before {
     volume: Volume,
@@ -152,13 +136,15 @@ impl Args {
         let new = target.create(mode).with_context(changing)?;
         let written = draft.write_to_file(new.file(), &mut progress).with_context(changing)?;
         warnings.extend(written.mistakable.clone());
+        warnings.extend(keep_owner(&new).with_context(changing)?);
         let (layout, lost) = before.compare(new.file(), &self.image).with_context(changing)?;
         warnings.extend(lost);
         if let (true, Some(first)) = (self.strict, warnings.get(losses)) {
             return Err(anyhow!("{first}")).with_context(changing);
         }
-        let json =
-            self.json.then(|| self.describe(&new, &written, &identifier, layout, &warnings, &mut progress));
+        let image =
+            NewImage { path: &self.image, volume_identifier: &identifier, layout, warnings: &warnings };
+        let json = self.json.then(|| image.describe(new.file(), &written, &mut progress));
         let json = json.transpose().with_context(changing)?;
         drop(progress);
         new.commit(self.sync, |old| check_still(old, &locked).map_err(to_library_error))
@@ -186,28 +172,6 @@ impl Args {
             show_findings(&self.image, &checked, layout, tolerance).map(drop).map_err(to_library_error)
         })?;
         Ok(prepared.draft)
-    }
-
-    fn describe(
-        &self,
-        file: &Replacement,
-        written: &WrittenImage,
-        identifier: &str,
-        layout: Option<Layout>,
-        warnings: &[String],
-        progress: &mut Bar,
-    ) -> Result<String> {
-        let digests = digests(file.file(), written, progress).context("reading the image back")?;
-        let files = written.files.iter().zip(&digests.files);
-        pretty_json(&SetOutput {
-            path: self.image.display().to_string(),
-            size: written.bytes,
-            sha256: hex(&digests.image),
-            volume_identifier: identifier,
-            layout,
-            files: files.map(|(file, digest)| FileOutput::new(file, digest)).collect(),
-            warnings,
-        })
     }
 
     /// Prints the warnings and what was done. The first `losses` warnings are shown even if nothing else is.

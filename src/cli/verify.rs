@@ -53,6 +53,7 @@ Examples:
 /// What `--json` prints.
 #[derive(Serialize)]
 struct VerifyOutput<'a> {
+    path: String,
     identity: &'a str,
     key_fingerprint: &'a str,
     run_id: &'a str,
@@ -87,6 +88,7 @@ impl Args {
         let (manifest, signer) = verified.with_context(|| format!("verifying image {:?}", self.image))?;
         if self.json {
             let verified = VerifyOutput {
+                path: self.image.display().to_string(),
                 identity: &signer.identity,
                 key_fingerprint: &signer.fingerprint,
                 run_id: &manifest.run_id,

@@ -1,6 +1,6 @@
 //! Words of a command line in the wrong place, and names that are not on an image.
 
-use std::path::Path;
+use std::{ffi::OsStr, path::Path};
 
 use metadata_image::{
     image::{
@@ -22,9 +22,14 @@ pub(super) fn is_image(path: &Path) -> bool {
 }
 
 /// A word as a shell reads it.
-pub(super) fn word(path: &Path) -> String {
-    let text = path.to_string_lossy();
+pub(super) fn word(word: impl AsRef<OsStr>) -> String {
+    let text = word.as_ref().to_string_lossy();
     shell_quoted(&text).unwrap_or_else(|_| text.into_owned())
+}
+
+/// A command line as a shell reads it. It begins with `command`, which is not quoted.
+pub(super) fn command_line<W: AsRef<OsStr>>(command: &str, words: impl IntoIterator<Item = W>) -> String {
+    words.into_iter().fold(command.to_owned(), |line, next| line + " " + &word(next))
 }
 
 /// What an image has instead of the file `name`, as the end of an error.

@@ -1,11 +1,15 @@
 //! Which file of an image each agent reads, and how the image must be attached for that.
 //!
-//! Sources: LinuxKit `pkg/metadata`; cloud-init's data sources NoCloud and ConfigDrive.
+//! Sources: LinuxKit `pkg/metadata`; cloud-init's data sources NoCloud and ConfigDrive; cloudbase-init 1.1.9, `conf/default.py`
+//! (`metadata_services`) and `metadata/services/osconfigdrive/windows.py`.
 
 use serde::Serialize;
 
 use super::layout::{Layout, find, is_cidata};
-use crate::image::{Record, Tree, Volume};
+use crate::image::{Record, SECTOR_BYTES, Tree, Volume};
+
+/// The most sectors of a disk that cloudbase-init copies: it reads two bytes of their number.
+const CLOUDBASE_INIT_SECTORS_MAX: u64 = 0xffff;
 
 /// An agent in a guest that looks for user data on images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub enum Agent {
     LinuxKit,
     /// cloud-init with its data sources NoCloud and ConfigDrive.
     CloudInit,
+    /// cloudbase-init on Windows, with the metadata services that it has by default.
+    CloudbaseInit,
 }
 
 /// Whether and how an agent can use an image.
@@ -33,7 +39,7 @@ pub struct Compatibility {
 
 impl Agent {
     /// All agents.
-    pub const ALL: [Self; 3] = [Self::Metadata, Self::LinuxKit, Self::CloudInit];
+    pub const ALL: [Self; 4] = [Self::Metadata, Self::LinuxKit, Self::CloudInit, Self::CloudbaseInit];
 
     /// Its name.
     #[must_use]
@@ -42,6 +48,7 @@ impl Agent {
             Self::Metadata => "metadata",
             Self::LinuxKit => "LinuxKit",
             Self::CloudInit => "cloud-init",
+            Self::CloudbaseInit => "cloudbase-init",
         }
     }
 
@@ -67,12 +74,13 @@ impl Agent {
     /// The record of the file that this agent reads as the user data from a CD-ROM.
     ///
     /// # Errors
-    /// Fails if there is no such file, or it is empty, or cloud-init does not accept the volume identifier. The error says why.
+    /// Fails if there is no such file, or it is empty, or the agent does not accept the volume identifier. The error says why.
     pub fn find_userdata<'a>(self, volume: &Volume, records: &'a [Record]) -> Result<&'a Record, String> {
         match self {
             Self::Metadata => find_in_root(records, false).map_err(str::to_owned),
             Self::LinuxKit => find_in_root(records, true).map_err(str::to_owned),
             Self::CloudInit => find_as_cloud_init(volume, records),
+            Self::CloudbaseInit => find_as_cloudbase_init(volume, records),
         }
     }
 
@@ -81,6 +89,9 @@ impl Agent {
         match self {
             // It checks the identifier in both cases.
             Self::CloudInit => None,
+            // It reads any ISO 9660 disk, whatever its identifier.
+            Self::CloudbaseInit => (volume.bytes / SECTOR_BYTES > CLOUDBASE_INIT_SECTORS_MAX)
+                .then(|| "it reads at most 128 MiB of a disk".to_owned()),
             _ if !is_cidata(&volume.identifier) => {
                 Some(format!("a disk needs the volume identifier CIDATA, not {:?}", volume.identifier))
             }
@@ -122,6 +133,23 @@ fn find_as_cloud_init<'a>(volume: &Volume, records: &'a [Record]) -> Result<&'a 
     }
 }
 
+/// Finds the file as cloudbase-init does with its usual settings: on a config drive, whatever the case of its identifier.
+fn find_as_cloudbase_init<'a>(volume: &Volume, records: &'a [Record]) -> Result<&'a Record, String> {
+    let layout = Layout::ConfigDrive;
+    let identifier = volume.identifier.trim();
+    if !identifier.eq_ignore_ascii_case(layout.volume_identifier()) {
+        return Err(if identifier.eq_ignore_ascii_case(Layout::NoCloud.volume_identifier()) {
+            "NoCloud is not among its default metadata_services".to_owned()
+        } else {
+            format!("the volume identifier must be config-2, not {identifier:?}")
+        });
+    }
+    let wanted = |name: &str| find(records, name).ok_or_else(|| format!("no file {name}"));
+    let metadata = layout.metadata_name().map(wanted).transpose()?;
+    // It needs no user data.
+    wanted(layout.userdata_name()).or_else(|missing| metadata.ok_or(missing))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +157,43 @@ mod tests {
 
     fn file(name: &str, len: u64) -> Record {
         Record { path: name.into(), kind: Kind::File, mode: None, len, extents: Vec::new() }
+    }
+
+    fn volume(identifier: &str, bytes: u64) -> Volume {
+        Volume {
+            identifier: identifier.to_owned(),
+            created: None,
+            modified: None,
+            trees: vec![Tree::Primary],
+            read: Tree::Primary,
+            malformed: false,
+            dates_valid: true,
+            bytes,
+        }
+    }
+
+    #[test]
+    fn cloudbase_init_reads_config_drives_and_128_mib_of_a_disk() {
+        let records =
+            ["openstack/latest/meta_data.json", "openstack/latest/user_data"].map(|name| file(name, 5));
+        let reading = |identifier, sectors, records: &[Record]| {
+            let volume = volume(identifier, sectors * SECTOR_BYTES);
+            let found = Agent::CloudbaseInit.compatibility(&volume, records);
+            (found.takes, found.virtio, found.because)
+        };
+        let taken = |name: &str| Some(name.to_owned());
+        let user_data = taken("openstack/latest/user_data");
+        assert_eq!(reading("Config-2", 0xffff, &records), (user_data.clone(), true, None));
+        let cut = taken("it reads at most 128 MiB of a disk");
+        assert_eq!(reading("config-2", 0x1_0000, &records), (user_data, false, cut));
+        let meta_data = taken("openstack/latest/meta_data.json");
+        assert_eq!(reading("config-2", 1, &records[..1]), (meta_data, true, None));
+        let missing = taken("no file openstack/latest/meta_data.json");
+        assert_eq!(reading("config-2", 1, &records[1..]), (None, false, missing));
+        let other = taken("the volume identifier must be config-2, not \"x\"");
+        assert_eq!(reading("x", 1, &records), (None, false, other));
+        let nocloud = taken("NoCloud is not among its default metadata_services");
+        assert_eq!(reading("cidata", 1, &records), (None, false, nocloud));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use std::{
 
 use crate::error::{Context, Result};
 use rustix::{
-    fs::{AtFlags, Mode, OFlags, Stat, fstat, fsync, openat, statat},
+    fs::{AtFlags, Gid, Mode, OFlags, Stat, Uid, fchown, fstat, fsync, openat, statat},
     io::Errno,
 };
 
@@ -111,7 +111,8 @@ impl Target {
         let context = || format!("creating a file in {:?}", directory_of(&path));
         let unfinished = create(&Arc::new(directory), &name, mode).with_context(context)?;
         unfinished.correct_mode(mode)?;
-        Ok(Replacement { path, replaces: found.is_some(), unfinished })
+        let old_owner = found.map(|old| (old.st_uid, old.st_gid));
+        Ok(Replacement { path, old_owner, unfinished })
     }
 }
 
@@ -130,8 +131,8 @@ pub(super) fn open_regular(directory: impl AsFd, name: &OsStr) -> io::Result<Opt
 #[derive(Debug)]
 pub struct Replacement {
     path: PathBuf,
-    /// Whether there was a file when this one was created.
-    replaces: bool,
+    /// The user and the group of the file that was there when this one was created.
+    old_owner: Option<(u32, u32)>,
     unfinished: Unfinished,
 }
 
@@ -140,6 +141,28 @@ impl Replacement {
     #[must_use]
     pub fn file(&self) -> &File {
         &self.unfinished.file
+    }
+
+    /// Gives the file the user and the group of the file that it replaces, or only the group, as far as the system allows it. Gives
+    /// the user and the group that it should have and has not.
+    ///
+    /// # Errors
+    /// Fails if the system refuses for another reason than who asks for it.
+    pub fn keep_owner(&self) -> io::Result<Option<(u32, u32)>> {
+        let Some(owner @ (user, group)) = self.old_owner else { return Ok(None) };
+        let own = fstat(self.file())?;
+        if (own.st_uid, own.st_gid) == owner {
+            return Ok(None);
+        }
+        let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
+        match fchown(self.file(), Some(user), Some(group)) {
+            Ok(()) => Ok(None),
+            Err(Errno::PERM) => match fchown(self.file(), None, Some(group)) {
+                Ok(()) | Err(Errno::PERM) => Ok(Some(owner)),
+                Err(error) => Err(error.into()),
+            },
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Gives the file its name.
@@ -152,7 +175,7 @@ impl Replacement {
     /// # Errors
     /// Fails if the file cannot be synced or named, or `may_replace` fails. The target is then unchanged.
     pub fn commit(mut self, sync: bool, may_replace: impl FnOnce(Option<File>) -> Result<()>) -> Result<()> {
-        let is_synced = sync || self.replaces;
+        let is_synced = sync || self.old_owner.is_some();
         if is_synced {
             self.file().sync_data().context("writing to disk")?;
         }

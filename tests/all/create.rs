@@ -237,8 +237,8 @@ fn a_file_that_is_not_an_image_is_kept_unless_forced() {
         assert_eq!(sandbox.read("my.yaml"), b"#cloud-config\n");
     };
     sandbox.write("my.yaml", "#cloud-config\n");
-    let swapped = "the existing file is not an image, but \"seed.iso\" looks like one: name the image first, and the file \
-                   with the data with --data-file (--force replaces \"my.yaml\")";
+    let swapped = "the existing file is not an image; was this meant: metadata create --layout nocloud --user-data my.yaml \
+                   seed.iso (--force replaces \"my.yaml\")";
     refused(&["seed.iso"], swapped);
     refused(&["--data-file", "seed.iso"], swapped);
     let plain = "the existing file is not an image (--force replaces it)";
@@ -320,12 +320,14 @@ fn json_describes_the_image() {
     {{
       "name": "a/empty",
       "size": 0,
+      "mode": "0400",
       "offset": 0,
       "sha256": "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     }},
     {{
       "name": "config",
       "size": 5,
+      "mode": "0400",
       "offset": 49152,
       "sha256": "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
     }}
@@ -382,7 +384,7 @@ fn usage_errors_are_one_line_and_touch_nothing() {
         ),
         (
             &["create", "meta.iso", "-data-file=f", "-data", "y"],
-            "the argument '--user-data <PATH[:TYPE]>' cannot be used with '--data <STRING>' (--help shows the usage)",
+            "--data and --user-data both give the data; leave out one of them",
         ),
         (&["create", "meta.iso", "x", "--hostname", "h"], "hostname needs the layout nocloud or configdrive"),
         (&["create", "meta.iso", "x", "--ssh-key", "f"], "ssh-key needs the layout nocloud or configdrive"),

@@ -23,10 +23,11 @@ mode     size  sector  name
 0500        -       -  models/
 0400  3000000     192  models/large
 
-agent       reads    cd-rom  virtio disk
-metadata    config   yes     yes
-LinuxKit    config   yes     yes
-cloud-init  nothing  no      no: no file meta-data
+agent           reads    cd-rom  virtio disk
+metadata        config   yes     yes
+LinuxKit        config   yes     yes
+cloud-init      nothing  no      no: no file meta-data
+cloudbase-init  nothing  no      no: NoCloud is not among its default metadata_services
 ";
     assert_eq!(sandbox.run(["show", "meta.iso"]), printed(expected));
 }
@@ -46,10 +47,11 @@ trees     ISO 9660 (shown); its root directory is malformed
 mode  size  sector  name
 -        5      21  config
 
-agent       reads    cd-rom  virtio disk
-metadata    config   yes     no: a disk needs the volume identifier CIDATA, not "config"
-LinuxKit    config   yes     no: a disk needs the volume identifier CIDATA, not "config"
-cloud-init  nothing  no      no: the volume identifier must be CIDATA or config-2, not "config"
+agent           reads    cd-rom  virtio disk
+metadata        config   yes     no: a disk needs the volume identifier CIDATA, not "config"
+LinuxKit        config   yes     no: a disk needs the volume identifier CIDATA, not "config"
+cloud-init      nothing  no      no: the volume identifier must be CIDATA or config-2, not "config"
+cloudbase-init  nothing  no      no: the volume identifier must be config-2, not "config"
 "#;
     assert_eq!(sandbox.run(["show", "meta.iso"]), printed(expected));
 }
@@ -114,11 +116,33 @@ fn shows_json() {
       "cdrom": true,
       "virtio": true,
       "because": null
+    },
+    {
+      "agent": "cloudbase-init",
+      "takes": null,
+      "cdrom": false,
+      "virtio": false,
+      "because": "NoCloud is not among its default metadata_services"
     }
   ]
 }
 "#;
     assert_eq!(sandbox.run(["show", "--json", "meta.iso"]), printed(expected));
+}
+
+#[test]
+fn shows_who_reads_a_config_drive() {
+    let sandbox = Sandbox::new();
+    sandbox.succeed(["create", "meta.iso", "#cloud-config\n", "--layout", "configdrive"]);
+    let shown = String::from_utf8(sandbox.succeed(["show", "meta.iso"])).unwrap();
+    let expected = "\
+agent           reads                       cd-rom  virtio disk
+metadata        nothing                     no      no: no file user-data or config
+LinuxKit        nothing                     no      no: no file user-data or config
+cloud-init      openstack/latest/user_data  yes     yes
+cloudbase-init  openstack/latest/user_data  yes     yes
+";
+    assert!(shown.ends_with(expected), "{shown}");
 }
 
 #[test]
@@ -128,10 +152,11 @@ fn an_empty_user_data_hides_config_from_linuxkit() {
     sandbox.run(["create", "meta.iso", "", "--layout", "nocloud", "--file", "config=config"]);
     let shown = String::from_utf8(sandbox.succeed(["show", "meta.iso"])).unwrap();
     let expected = "\
-agent       reads      cd-rom  virtio disk
-metadata    config     yes     yes
-LinuxKit    nothing    no      no: user-data is empty and hides config
-cloud-init  user-data  yes     yes
+agent           reads      cd-rom  virtio disk
+metadata        config     yes     yes
+LinuxKit        nothing    no      no: user-data is empty and hides config
+cloud-init      user-data  yes     yes
+cloudbase-init  nothing    no      no: NoCloud is not among its default metadata_services
 ";
     assert!(shown.ends_with(expected), "{shown}");
 }

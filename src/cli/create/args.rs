@@ -8,10 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use clap::{
-    ArgGroup,
-    builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser},
-};
+use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use metadata_image::{
     check::Tolerance,
     datasource::layout::Layout,
@@ -24,7 +21,7 @@ use metadata_image::{
 };
 
 use super::{
-    super::{errors::Usage, pack::pack_directory, streams::is_dash},
+    super::{errors::Usage, pack::pack_directory, streams::is_dash, words::command_line},
     operands::Operands,
 };
 
@@ -36,7 +33,7 @@ use super::{
 /// image. It replaces an old image completely or not at all.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-#[command(after_help = EXAMPLES, override_usage = USAGE, group = ArgGroup::new("source"))]
+#[command(after_help = EXAMPLES, override_usage = USAGE)]
 pub(crate) struct Args {
     /// The image to write; '-' is standard output
     image: Option<OsString>,
@@ -55,35 +52,23 @@ pub(crate) struct Args {
     output: Option<OsString>,
 
     /// The data itself, as DATA
-    #[arg(
-        long = "data",
-        id = "DATA_STRING",
-        value_name = "STRING",
-        group = "source",
-        allow_hyphen_values = true
-    )]
+    #[arg(long = "data", id = "DATA_STRING", value_name = "STRING", allow_hyphen_values = true)]
     data_string: Option<OsString>,
 
     /// A file with the data; '-' is standard input. Several files become one
     /// MIME document for cloud-init (repeatable); TYPE is needed if the first
     /// line does not say it, such as x-shellscript-per-boot
-    #[arg(
-        long,
-        visible_alias = "data-file",
-        value_name = "PATH[:TYPE]",
-        group = "source",
-        allow_hyphen_values = true
-    )]
+    #[arg(long, visible_alias = "data-file", value_name = "PATH[:TYPE]", allow_hyphen_values = true)]
     user_data: Vec<OsString>,
 
     /// A directory with the files of a seed: user-data, meta-data,
     /// network-config and vendor-data, or openstack/latest
-    #[arg(long, value_name = "DIR", group = "source")]
+    #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
 
     /// A directory to make the data from: JSON for LinuxKit, as 'metadata pack'
     /// prints it
-    #[arg(long, value_name = "DIR", group = "source")]
+    #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
     /// With --data-dir: follow symbolic links, and store what they point to
@@ -235,27 +220,80 @@ impl Args {
             })?,
         };
         let data = operands.next().map(OsString::as_os_str);
-        let operands = Operands { image: Path::new(image), data, layout, further: operands.collect() };
-        operands.check_number()?;
-        if data.is_some() && self.has_source() {
-            return Err(operands.too_much_data());
+        let further = operands.collect();
+        let options = self.other_options();
+        let operands = Operands { image: Path::new(image), data, layout, further, options };
+        let sources = self.sources();
+        if let [first, second, ..] = sources[..] {
+            return Err(Usage(match (first, second) {
+                ("--user-data", "--from") => "--from takes all files of a seed from a directory, with the user data, so \
+                    --user-data cannot be given as well; to replace it: copy the directory, or give each file with its \
+                    option (--user-data, --meta-data, --network-config, --vendor-data)"
+                    .to_owned(),
+                _ => format!("{first} and {second} both give the data; leave out one of them"),
+            }));
         }
-        if data.is_none() && !self.has_source() && layout == Layout::LinuxKit {
+        if data.is_some() && !sources.is_empty() {
+            return Err(operands.too_much_data(&self.user_data));
+        }
+        operands.check_number()?;
+        if data.is_none() && sources.is_empty() && layout == Layout::LinuxKit {
             return Err(operands.no_data());
         }
         Ok(operands)
     }
 
-    fn has_source(&self) -> bool {
-        self.data_string.is_some()
-            || !self.user_data.is_empty()
-            || self.from.is_some()
-            || self.data_dir.is_some()
+    /// The options that give the data.
+    fn sources(&self) -> Vec<&'static str> {
+        let options = [
+            (self.data_string.is_some(), "--data"),
+            (!self.user_data.is_empty(), "--user-data"),
+            (self.from.is_some(), "--from"),
+            (self.data_dir.is_some(), "--data-dir"),
+        ];
+        options.into_iter().filter_map(|(given, name)| given.then_some(name)).collect()
     }
 
-    /// The first file that the user data comes from.
-    pub(super) fn data_file(&self) -> Option<&Path> {
-        self.user_data.first().map(Path::new)
+    /// The options that were given, with their values, without those for the data, the image and the layout.
+    fn other_options(&self) -> Vec<OsString> {
+        let mut words: Vec<OsString> = Vec::new();
+        let mut add = |name: &str, value: OsString| words.extend([name.into(), value]);
+        for (name, path) in [
+            ("--meta-data", &self.meta_data),
+            ("--network-config", &self.network_config),
+            ("--vendor-data", &self.vendor_data),
+        ] {
+            path.iter().for_each(|path| add(name, path.into()));
+        }
+        self.hostname.iter().for_each(|name| add("--hostname", name.into()));
+        self.ssh_keys.iter().for_each(|path| add("--ssh-key", path.into()));
+        self.instance_id.iter().for_each(|id| add("--instance-id", id.into()));
+        self.admin_pass_file.iter().for_each(|path| add("--admin-pass-file", path.into()));
+        for (name, path) in &self.files {
+            let joined = [name, &b"="[..], path.as_os_str().as_bytes()].concat();
+            add("--file", OsString::from_vec(joined));
+        }
+        self.volume_id.iter().for_each(|id| add("--volume-id", id.into()));
+        self.run_metadata.iter().for_each(|string| add("--run-metadata", string.into()));
+        self.run_id.iter().for_each(|id| add("--run-id", id.into()));
+        self.mode.iter().for_each(|mode| add("--mode", format!("{mode:04o}").into()));
+        for (given, name) in [
+            (self.sync, "--sync"),
+            (self.force, "--force"),
+            (self.strict, "--strict"),
+            (self.lenient, "--lenient"),
+            (self.json, "--json"),
+            (self.quiet, "--quiet"),
+        ] {
+            words.extend(given.then(|| name.into()));
+        }
+        words
+    }
+
+    /// The command that was meant if the image and the file with the data look swapped.
+    pub(super) fn in_order(&self, operands: &Operands) -> Option<String> {
+        let swapped = Operands { data: self.user_data.first().map(OsString::as_os_str), ..operands.clone() };
+        operands.in_order().or_else(|| swapped.in_order())
     }
 
     /// The directory that LinuxKit's data is made from.
@@ -307,11 +345,24 @@ impl Args {
 
     fn user_data(&self) -> Result<UserData> {
         let part = |argument: &OsString| -> Result<UserDataPart> {
+            check_is_one_file(argument)?;
             let (path, kind) = split_part(argument)?;
             Ok(UserDataPart { source: file_or_standard_input(&path, "data file"), kind })
         };
         Ok(UserData::of_parts(self.user_data.iter().map(part).collect::<Result<_>>()?))
     }
+}
+
+/// Fails if the value of `--user-data` is a list of files with commas between them.
+fn check_is_one_file(argument: &OsStr) -> Result<(), Usage> {
+    let names: Vec<_> = argument.as_bytes().split(|&byte| byte == b',').map(OsStr::from_bytes).collect();
+    if names.len() < 2 || Path::new(argument).exists() || !names.iter().all(|name| Path::new(name).is_file())
+    {
+        return Ok(());
+    }
+    let repeated = names.iter().flat_map(|name| [OsStr::new("--user-data"), name]);
+    let repeated = command_line("", repeated);
+    Err(Usage(format!("--user-data takes one file; repeat it for each:{repeated}")))
 }
 
 pub(crate) fn file_or_standard_input(path: &Path, role: &'static str) -> Source {

@@ -13,19 +13,14 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use metadata_image::{
     check::{Prepared, Tolerance},
     datasource::layout::Layout,
-    encoding::hex,
-    image::{
-        digests::digests,
-        iso9660::writer::{Draft, PlacedFile, WrittenImage},
-    },
+    image::iso9660::writer::{Draft, WrittenImage},
     output::atomic_file::{Replacement, Target, standard_output},
     recipe::{self, Recipe, Warning, seed::seed_layout},
 };
-use serde::Serialize;
 
 use super::{
+    described::NewImage,
     errors::{Usage, to_library_error},
-    escape::pretty_json,
     overwrite::check_replaceable,
     progress::Bar,
     render::{Count, LENIENT, show_findings},
@@ -37,42 +32,14 @@ pub(crate) use args::{Args, file_or_standard_input, source_date_epoch, split, to
 
 use operands::Operands;
 
-/// What `--json` prints.
-#[derive(Serialize)]
-struct CreateOutput<'a> {
-    path: String,
-    size: u64,
-    sha256: String,
-    volume_identifier: &'a str,
-    layout: Layout,
-    files: Vec<FileOutput>,
-    warnings: &'a [String],
-}
-
-#[derive(Serialize)]
-pub(super) struct FileOutput {
-    name: String,
-    size: u64,
-    offset: u64,
-    sha256: String,
-}
-
-impl FileOutput {
-    pub(super) fn new(file: &PlacedFile, digest: &[u8]) -> Self {
-        Self {
-            name: String::from_utf8_lossy(&file.name).into_owned(),
-            size: file.extent.len,
-            offset: file.extent.offset,
-            sha256: hex(digest),
-        }
-    }
-}
-
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let operands = self.operands()?;
         let recipe = self.recipe(operands.data)?;
-        recipe.check()?;
+        if let Err(contradiction) = recipe.check() {
+            // What is probably meant explains more than what is wrong with what is not meant.
+            return Err(operands.mistake().map_or_else(|| contradiction.into(), |meant| Usage(meant).into()));
+        }
         let layout = recipe.layout;
         let run =
             Run { args: &self, image: operands.image, layout, warnings: Vec::new(), count: Count::default() };
@@ -102,9 +69,9 @@ impl Run<'_> {
         if let Some(path) = recipe.paths().find(|path| target.is_same_file(path)) {
             return Err(anyhow!("the image is the same file as {path:?}")).with_context(building);
         }
-        let data = operands.data.map(Path::new).or(self.args.data_file());
         let check_old = |old: io::Result<Option<File>>| {
-            if self.args.force { Ok(()) } else { check_replaceable(old, image, data) }
+            let in_order = || self.args.in_order(operands);
+            if self.args.force { Ok(()) } else { check_replaceable(old, image, in_order) }
         };
         check_old(target.open_old()).with_context(building)?;
         clean_up_on_signals()?;
@@ -211,19 +178,13 @@ impl Run<'_> {
         identifier: &str,
         progress: &mut Bar,
     ) -> Result<String> {
-        let digests = digests(file.file(), written, progress).context("reading the image back")?;
-        let files = written.files.iter().zip(&digests.files);
-        let files = files.map(|(file, digest)| FileOutput::new(file, digest));
-        let made = CreateOutput {
-            path: self.image.display().to_string(),
-            size: written.bytes,
-            sha256: hex(&digests.image),
+        let image = NewImage {
+            path: self.image,
             volume_identifier: identifier,
-            layout: self.layout,
-            files: files.collect(),
+            layout: Some(self.layout),
             warnings: &self.warnings,
         };
-        pretty_json(&made)
+        image.describe(file.file(), written, progress)
     }
 
     fn report(&self, bytes: u64) {

@@ -12,13 +12,13 @@ use metadata_image::{
     datasource::layout::Layout, recipe::seed::seed_layout, userdata::cloud_config::part_type,
 };
 
-use super::super::{errors::Usage, escape::shell_quoted, overwrite::has_image_extension, streams::is_dash};
+use super::super::{errors::Usage, overwrite::has_image_extension, streams::is_dash, words::command_line};
 
 /// The longest string that may be the name of a file, in bytes: `PATH_MAX` of Linux.
 const PATH_BYTES_MAX: usize = 4096;
 
 /// IMAGE and DATA.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Operands<'a> {
     pub(super) image: &'a Path,
     /// DATA, if it is an operand.
@@ -26,6 +26,8 @@ pub(super) struct Operands<'a> {
     pub(super) layout: Layout,
     /// Operands after DATA.
     pub(super) further: Vec<&'a OsString>,
+    /// The other options that were given, with their values.
+    pub(super) options: Vec<OsString>,
 }
 
 impl Operands<'_> {
@@ -39,8 +41,9 @@ impl Operands<'_> {
         let path = Path::new(file);
         if has_image_extension(path) && !has_image_extension(self.image) {
             return Some(format!(
-                "the data is the text {data:?}, which looks like the name of an image; the image comes first: {}",
-                command(self.layout_for(self.image), &[("--user-data", self.image.as_os_str())], file)
+                "the data is the text {data:?}, which looks like the name of an image; to store {:?} in that image: {}",
+                self.image,
+                self.swapped(file)
             ));
         }
         let (option, layout) = match fs::metadata(path) {
@@ -50,10 +53,44 @@ impl Operands<'_> {
             },
             _ => ("--user-data", self.layout_for(path)),
         };
+        let [what, content] = match option {
+            "--user-data" => ["the content of that file", "the content"],
+            "--from" => ["that directory", "the seed in it"],
+            _ => ["that directory", "its files as JSON for LinuxKit"],
+        };
         Some(format!(
-            "the data is the text {data:?}, not the content of that file; to store the content: {} (--data means a string)",
-            command(layout, &[(option, file)], self.image.as_os_str())
+            "the data is the text {data:?}, not {what}; to store {content}: {} (--data means a string)",
+            self.command(layout, &[(option, file)], self.image.as_os_str())
         ))
+    }
+
+    /// The command that stores the first operand in the image that the second one names, if they look swapped.
+    pub(super) fn in_order(&self) -> Option<String> {
+        self.data.filter(|data| has_image_extension(Path::new(data))).map(|data| self.swapped(data))
+    }
+
+    /// The command that stores the first operand in `image`.
+    fn swapped(&self, image: &OsStr) -> String {
+        self.command(self.layout_for(self.image), &[("--user-data", self.image.as_os_str())], image)
+    }
+
+    /// A command line that a shell reads back, with the options that were given.
+    fn command(&self, layout: Layout, data: &[(&str, &OsStr)], image: &OsStr) -> String {
+        let mut words: Vec<OsString> = Vec::new();
+        if layout != Layout::LinuxKit && data.iter().all(|(option, _)| *option != "--from") {
+            words.extend(["--layout".into(), layout.name().into()]);
+        }
+        words.extend(data.iter().flat_map(|(option, value)| [OsString::from(option), value.into()]));
+        words.extend(self.options.iter().cloned());
+        words.push(image.into());
+        command_line("metadata create", &words)
+    }
+
+    /// Whether an option was given that only the files of a seed have a use for.
+    fn has_seed_options(&self) -> bool {
+        const OF_SEEDS: [&str; 6] =
+            ["--meta-data", "--network-config", "--vendor-data", "--hostname", "--ssh-key", "--instance-id"];
+        self.options.iter().any(|word| OF_SEEDS.iter().any(|option| word == option))
     }
 
     /// The layout that a file is for, if none was given: that of cloud-init if the file begins as its data does.
@@ -66,7 +103,8 @@ impl Operands<'_> {
                     .and_then(|mut file| std::io::Read::read(&mut file, &mut beginning))
                     .is_ok_and(|read| part_type::PartType::of_content(&beginning[..read]).is_some())
         };
-        if self.layout == Layout::LinuxKit && for_cloud_init() { Layout::NoCloud } else { self.layout }
+        let is_seed = || self.has_seed_options() || for_cloud_init();
+        if self.layout == Layout::LinuxKit && is_seed() { Layout::NoCloud } else { self.layout }
     }
 
     /// Fails if there are operands after DATA.
@@ -83,13 +121,29 @@ impl Operands<'_> {
         let options: Vec<_> = all.iter().map(|name| (option_of(name), *name)).collect();
         Err(Usage(format!(
             "unexpected operand {first:?}: give files with options: {}",
-            command(layout, &options, self.image.as_os_str())
+            self.command(layout, &options, self.image.as_os_str())
         )))
     }
 
-    /// There is DATA, and an option that gives data as well.
-    pub(super) fn too_much_data(&self) -> Usage {
+    /// There are operands after IMAGE, and an option that gives data as well. `parts`: the files of `--user-data`.
+    pub(super) fn too_much_data(&self, parts: &[OsString]) -> Usage {
         let data = self.data.unwrap_or_default();
+        let operands: Vec<_> = [self.image.as_os_str(), data]
+            .into_iter()
+            .chain(self.further.iter().map(|name| name.as_os_str()))
+            .collect();
+        // `--user-data A B IMAGE`, as a list that goes on.
+        if let Some((image, files)) = operands.split_last()
+            && !parts.is_empty()
+            && has_image_extension(Path::new(image))
+            && files.iter().all(|file| !has_image_extension(Path::new(file)) && Path::new(file).exists())
+        {
+            let files = parts.iter().map(OsString::as_os_str).chain(files.iter().copied());
+            let files: Vec<_> = files.map(|file| ("--user-data", file)).collect();
+            let layout = if self.layout == Layout::LinuxKit { Layout::NoCloud } else { self.layout };
+            let command = self.command(layout, &files, image);
+            return Usage(format!("--user-data takes one file; repeat it for each: {command}"));
+        }
         Usage(format!(
             "the data is given twice: as {data:?} after the image {:?}, and with an option; leave out one of them",
             self.image
@@ -136,19 +190,4 @@ fn file_named(data: &OsStr) -> Option<&OsStr> {
     }
     let path = Path::new(data);
     (path.exists() || has_image_extension(path)).then_some(data)
-}
-
-/// A command line that a shell reads back.
-fn command(layout: Layout, options: &[(&str, &OsStr)], image: &OsStr) -> String {
-    let quoted = |word: &OsStr| {
-        let text = word.to_string_lossy();
-        shell_quoted(&text).unwrap_or_else(|_| format!("{word:?}"))
-    };
-    let mut words = vec!["metadata create".to_owned()];
-    if layout != Layout::LinuxKit && options.iter().all(|(option, _)| *option != "--from") {
-        words.push(format!("--layout {layout}"));
-    }
-    words.extend(options.iter().map(|(option, value)| format!("{option} {}", quoted(value))));
-    words.push(quoted(image));
-    words.join(" ")
 }

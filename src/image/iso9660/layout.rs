@@ -236,6 +236,11 @@ impl VolumeAttributes {
         Node::dir().with_attrs(self.attributes(path, DIRECTORY_MODE))
     }
 
+    /// The permission bits of the file at `path`.
+    pub(super) fn file_mode(&self, path: &[u8]) -> u32 {
+        self.format.attributes.get(path).and_then(|stated| stated.mode).unwrap_or(FILE_MODE)
+    }
+
     /// The attributes of the node at `path`; `mode`: its permission bits, if nothing is said about it.
     fn attributes(&self, path: &[u8], mode: u32) -> SetAttr {
         let stated = self.format.attributes.get(path).copied().unwrap_or_default();

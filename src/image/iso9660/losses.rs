@@ -12,7 +12,7 @@ use hadris_iso::raw;
 use super::{clashes::Reserved, device::broken};
 use crate::{
     error::{Context, Result, bail, ensure},
-    image::{Extent, Image, Kind, Record, SECTOR_BYTES, SYSTEM_AREA_BYTES, Volume, extents::sharing},
+    image::{Extent, Image, Kind, Record, SECTOR_BYTES, SYSTEM_AREA_BYTES, Tree, Volume, extents::sharing},
     os,
 };
 
@@ -39,6 +39,10 @@ impl Image {
         check_kinds(&staying)?;
         check_hard_links(&staying)?;
         self.check_descriptors()?;
+        ensure!(
+            !volume.trees.contains(&Tree::Enhanced),
+            "the image has an Enhanced Volume Descriptor (level 4, ISO 9660:1999), which a new image would not have"
+        );
         if records.iter().all(|record| matches!(record.kind, Kind::File | Kind::Directory)) {
             self.check_readable_trees(records, looked_for)?;
         }

@@ -21,6 +21,7 @@ use hadris_iso::{IsoDate, IsoId, raw, sync::IsoFs};
 use super::{
     device::{Bounded, NOT_AN_IMAGE, broken},
     roots::Roots,
+    volume_format::Identifiers,
     walk::{TreeChoice, walk},
 };
 use crate::image::{
@@ -142,6 +143,36 @@ impl Image {
         let found = list().with_context(|| format!("reading image {:?}", self.path))?;
         let paths = found.records.into_iter().map(|record| record.path);
         Ok(paths.zip(found.attributes).chain([(Vec::new(), found.root)]).collect())
+    }
+
+    /// What the primary descriptor says, besides the volume identifier, and the names of what is not text and is left out.
+    #[must_use]
+    pub fn identifiers(&self) -> (Identifiers, Vec<&'static str>) {
+        let info = self.iso.info();
+        let mut lost = Vec::new();
+        let mut text = |id, name| {
+            // Some programs fill a field with zeros instead of blanks.
+            let bytes = info.id(id).trim_ascii_end();
+            let end = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+            match str::from_utf8(&bytes[..end]) {
+                Ok(text) if !text.contains(char::is_control) => text.to_owned(),
+                _ => {
+                    lost.push(name);
+                    String::new()
+                }
+            }
+        };
+        let identifiers = Identifiers {
+            system: text(IsoId::System, "system"),
+            volume_set: text(IsoId::VolumeSet, "volume set"),
+            publisher: text(IsoId::Publisher, "publisher"),
+            preparer: text(IsoId::Preparer, "preparer"),
+            application: text(IsoId::Application, "application"),
+            copyright_file: text(IsoId::CopyrightFile, "copyright file"),
+            abstract_file: text(IsoId::AbstractFile, "abstract file"),
+            bibliographic_file: text(IsoId::BibliographicFile, "bibliographic file"),
+        };
+        (identifiers, lost)
     }
 
     /// All records of one tree of the volume, as Linux reads it if mount options exclude the others.

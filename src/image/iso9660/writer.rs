@@ -70,6 +70,8 @@ pub struct Draft {
 pub struct PlacedFile {
     /// Its path.
     pub name: Vec<u8>,
+    /// Its permission bits.
+    pub mode: u32,
     /// Its bytes. An empty file has an offset of 0.
     pub extent: Extent,
 }
@@ -306,7 +308,12 @@ impl Draft {
             "laying out the image: the files are too large for one image",
         );
         let files = self.files.into_names().zip(head.extents);
-        let mut files: Vec<_> = files.map(|(name, extent)| PlacedFile { name, extent }).collect();
+        let placed = |(name, extent): (Vec<u8>, Extent)| PlacedFile {
+            mode: self.volume.file_mode(&name),
+            name,
+            extent,
+        };
+        let mut files: Vec<_> = files.map(placed).collect();
         files.sort_by_key(|file| file.extent.offset);
         Ok((head.bytes, WrittenImage { bytes: head.image_bytes, files, mistakable: None }))
     }

@@ -18,7 +18,7 @@ use crate::{
     datasource::{layout::Layout, looked_for::LOOKED_FOR},
     error::{Context, Error, Result, ensure, error},
     image::{
-        Image, Kind, Progress, Record, Volume,
+        Image, Kind, Progress, Record, Tree, Volume,
         iso9660::{
             clashes::Clashes,
             renaming,
@@ -100,6 +100,9 @@ impl ImageChange {
         let manifest = KeptManifest::read(image, &records, &self.removed, progress)?;
         let layout = manifest.layout().or_else(|| names::likely_layout(&volume, &records));
         self.check_against(&records, layout)?;
+        if volume.read == Tree::Primary {
+            self.check_cut_names(&records)?;
+        }
         let touched: BTreeSet<_> =
             self.files.iter().map(|(name, _)| name.clone()).chain(self.removed.iter().cloned()).collect();
         let stays = |record: &Record| !touched.contains(&record.path) && !manifest.drops(&record.path);
@@ -165,6 +168,27 @@ impl ImageChange {
         }
         Ok(())
     }
+    /// Checks that no new name is, for the records of a volume without long names, that of a file which is there. A new image has
+    /// long names, so both files would be on it.
+    fn check_cut_names(&self, records: &[Record]) -> Result<()> {
+        let is_there = |name: &[u8]| records.iter().any(|record| record.path == name);
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        for (name, _) in self.files.iter().filter(|(name, _)| !is_there(name)) {
+            let cut = records.iter().find(|record| {
+                record.kind == Kind::File
+                    && !self.removed.contains(&record.path)
+                    && names::is_cut(&record.path, name)
+            });
+            if let Some(cut) = cut {
+                let (cut, name) = (text(&cut.path), text(name));
+                return Err(error!(
+                    "the image has {cut:?}, which is {name:?} cut to the names of plain ISO 9660; agents do not find it under \
+                     that name; to replace it: {name}=PATH --remove {cut}"
+                ));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The image of `spec`, which keeps the attributes of `image`, and sentences about what may be a mistake.
@@ -186,8 +210,12 @@ fn draft(
     let clashes = Clashes::of(names.iter().copied(), &LOOKED_FOR, &manifest::OWN_NAMES);
     let clashes = clashes.on_volume(identifier, &LOOKED_FOR);
     spec.format = kept_format(image, records, &names, changed)?;
+    let (identifiers, unreadable) = image.identifiers();
+    spec.format.identifiers = identifiers;
     let draft = Draft::new(spec)?;
     let mut warnings = draft.warnings().to_vec();
+    warnings
+        .extend(unreadable.iter().map(|name| format!("the {name} identifier is not text and was left out")));
     warnings.extend(clashes.refused.into_iter().chain(clashes.doubtful));
     Ok((draft, warnings))
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::{Programs, write};
+use crate::support::done;
 
 fn with_seed() -> Programs {
     let programs = Programs::new();
@@ -144,6 +145,10 @@ fn names_are_hard_links_and_replace_nothing_unless_forced() {
     programs.sandbox.succeed(["install-names", "--force", "ours"]);
     assert_eq!(inode("ours/mkisofs"), inode("ours/genisoimage"));
     assert_eq!(fs::read_dir(programs.path("ours")).unwrap().count(), 4, "nothing temporary is left");
+    assert_eq!(programs.sandbox.run(["install-names", "-q", "--force", "ours"]), done(""));
+    let json = programs.sandbox.succeed(["install-names", "--json", "--force", "ours"]);
+    let json = String::from_utf8(json).unwrap();
+    assert_eq!(json, "[\n  \"ours/mkisofs\",\n  \"ours/genisoimage\",\n  \"ours/xorrisofs\"\n]\n");
 }
 
 #[test]

@@ -97,6 +97,26 @@ fn what_a_policy_denies_is_said_a_line_each() {
 }
 
 #[test]
+fn json_has_the_decision_and_its_reasons() {
+    let sandbox = image(&["one"]);
+    let decide = |policy: &str| {
+        sandbox.write("p.rego", policy);
+        sandbox.run(["policy", "--json", "meta.iso", "--policy", "p.rego"])
+    };
+    let allowed = "{\n  \"path\": \"meta.iso\",\n  \"allowed\": true,\n  \"denials\": []\n}\n";
+    let ran = decide("package p\nallow := true");
+    assert_eq!(ran, Ran { status: Some(0), stdout: allowed.to_owned(), stderr: String::new() });
+    let why = "refusing \"meta.iso\": the policy denies the boot";
+    let denied = format!(
+        "{{\n  \"path\": \"meta.iso\",\n  \"allowed\": false,\n  \"denials\": [\n    \"no\"\n  ],\n  \
+         \"error\": {why:?}\n}}\n"
+    );
+    let stderr = format!("metadata: denied: no\nmetadata: {why}\n");
+    let ran = decide("package p\ndeny := \"no\"");
+    assert_eq!(ran, Ran { status: Some(1), stdout: denied, stderr });
+}
+
+#[test]
 fn a_policy_that_fails_denies() {
     let sandbox = image(&["one"]);
     for (policy, why) in [

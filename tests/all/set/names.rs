@@ -1,0 +1,92 @@
+//! Names that cannot be meant.
+
+use super::with_image;
+use crate::support::failed;
+
+#[test]
+fn names_that_cannot_be_meant_are_errors_and_the_image_is_unchanged() {
+    let failing = |layout: &str, arguments: &[&str], status: i32, why: &str| {
+        let sandbox = with_image(layout, &["--file", "d/f=old"]);
+        let before = sandbox.read("seed.iso");
+        let ran = sandbox.run([&["set", "seed.iso"], arguments].concat());
+        assert_eq!(ran, failed(status, why), "{arguments:?}");
+        assert!(sandbox.read("seed.iso") == before, "{arguments:?}");
+        assert_eq!(sandbox.names(), ["new", "old", "seed.iso"]);
+    };
+    let changing = |why: &str| format!("changing image \"seed.iso\": {why}");
+    for (layout, name, right) in [
+        ("configdrive", "user-data", "openstack/latest/user_data"),
+        ("nocloud", "user_data", "user-data"),
+        ("linuxkit", "user-data", "config"),
+    ] {
+        let why =
+            format!("an image of the layout {layout} has no use for a file \"{name}\"; write {right}=PATH");
+        failing(layout, &[&format!("{name}=new")], 1, &changing(&why));
+    }
+    failing("nocloud", &["d=new"], 1, &changing("\"d\" is a directory on the image; name the files in it"));
+    failing(
+        "nocloud",
+        &["--remove", "d"],
+        1,
+        &changing("\"d\" is a directory on the image; name the files in it"),
+    );
+    failing(
+        "nocloud",
+        &["--remove", "D/f"],
+        1,
+        &changing("the image has no file \"D/f\" (there is \"d/f\")"),
+    );
+    failing("nocloud", &["--remove", "x"], 1, &changing("the image has no file \"x\""));
+    failing("nocloud", &["d/f/g=new"], 1, &changing("file name \"d/f\" is also a directory of another file"));
+    failing(
+        "linuxkit",
+        &["--remove", "config", "--remove", "d/f"],
+        1,
+        &changing("no file would be left on the image"),
+    );
+    failing(
+        "linuxkit",
+        &["--hostname", "x"],
+        1,
+        &changing(
+            "--hostname and --instance-id need the layout nocloud or configdrive; the image has the layout linuxkit",
+        ),
+    );
+    failing(
+        "nocloud",
+        &["meta-data=new", "--hostname", "x"],
+        1,
+        &changing(
+            "--hostname and --instance-id change the meta-data on the image, which is itself replaced or removed",
+        ),
+    );
+    failing("nocloud", &["x=seed.iso"], 1, &changing("the image is the same file as \"seed.iso\""));
+    failing("nocloud", &["../x=new"], 2, "file name \"../x\" has a component '.' or '..'");
+    failing("nocloud", &["/x=new"], 2, "file name \"/x\" is not relative");
+    failing("nocloud", &["x=new", "x=old"], 2, "file name \"x\" is given twice");
+    failing(
+        "nocloud",
+        &["user-data=new", "--remove", "user-data"],
+        2,
+        "file name \"user-data\" is given twice",
+    );
+    failing("nocloud", &["x=-", "y=-"], 2, "standard input can be read only once");
+    failing(
+        "nocloud",
+        &["--hostname", "a_b"],
+        2,
+        "host name \"a_b\" has characters other than letters, digits, '-' and '.'",
+    );
+    failing(
+        "nocloud",
+        &["manifest.json=new"],
+        2,
+        "file name \"manifest.json\" is used for the manifest or its signature, which confirm and sign write",
+    );
+    failing(
+        "nocloud",
+        &["x=none"],
+        1,
+        &changing("reading file \"none\": No such file or directory (os error 2)"),
+    );
+}
