@@ -11,6 +11,7 @@ mod batch;
 mod bounded;
 mod check;
 mod cloud_init_schema;
+mod cloud_localds;
 mod completions;
 mod create;
 mod diff;
