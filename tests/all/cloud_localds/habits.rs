@@ -281,7 +281,15 @@ fn links_as_root_a_file_that_the_caller_may_not_read_is_an_error() {
     fs::copy(assert_cmd::cargo::cargo_bin("metadata"), sandbox.path("metadata")).unwrap();
     for form in ["iso", "tar"] {
         let mut command = Command::new("setpriv");
-        command.args(["--reuid=65534", "--clear-groups", "./metadata", "cloud-localds", "-f", form]);
+        command.args([
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+            "./metadata",
+            "cloud-localds",
+            "-f",
+            form,
+        ]);
         let output =
             command.args(["seed", "meta-data", "user-data"]).current_dir(sandbox.path(".")).output().unwrap();
         assert_eq!(output.status.code(), Some(1));

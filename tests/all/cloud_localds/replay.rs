@@ -109,13 +109,14 @@ impl Seen {
             }
             descriptors.sort();
         }
-        let names = entries.iter().filter(|entry| entry.starts_with('-'));
-        let content = |entry: &String| {
-            let name = entry.split(' ').next_back().unwrap().to_owned();
-            let bytes = sandbox.tool("bsdtar", ["-xOf", &image, &name]);
-            (name, String::from_utf8(bytes).unwrap())
+        let names = String::from_utf8(sandbox.tool("bsdtar", ["-tf", &image])).unwrap();
+        let content = |name: &str| {
+            let bytes = sandbox.tool("bsdtar", ["-xOf", &image, name]);
+            (in_short(name).to_owned(), String::from_utf8(bytes).unwrap())
         };
-        let files = names.map(content).collect();
+        let mut files: Vec<_> =
+            names.lines().filter(|name| *name != "." && !name.ends_with('/')).map(content).collect();
+        files.sort();
         Self { exists: true, entries, descriptors, files, mode: metadata.permissions().mode() }
     }
 }
@@ -124,7 +125,12 @@ impl Seen {
 fn entry(line: &str) -> Option<String> {
     let fields: Vec<_> = line.split_whitespace().collect();
     let size = if fields[0].starts_with('d') { "" } else { fields[4] };
-    Some([fields[0], fields[2], fields[3], size, fields.last()?].join(" "))
+    Some([fields[0], fields[2], fields[3], size, in_short(fields.last()?)].join(" "))
+}
+
+/// A name as bsdtar shows it, whether or not the root directory of the image has a name in Rock Ridge.
+fn in_short(name: &str) -> &str {
+    name.strip_prefix("./").unwrap_or(name)
 }
 
 /// Runs a program with standard input of the same bytes every time.
