@@ -248,6 +248,8 @@ const GENERATORS: &[Generator] = &[
     ("an image in many directories and another fault", |size| {
         format!("{{\"image\":\"{}a\",\"unknown\":\"\"}}", "a/".repeat(size / 2))
     }),
+    ("short options in one argument", |size| format!("-{}H", "v".repeat(size))),
+    ("arguments and values", |size| "--net\0x\0-v\0y\0".repeat(size / 13)),
     ("a manifest of strings", |size| {
         format!("{{\"user_provided_metadata\":[{}],\"version\":1}}", list("\"\"", size))
     }),
@@ -306,6 +308,7 @@ fn work(text: &str) {
     drop(admission::input(&found, None));
     drop((Manifest::parse(text.as_bytes()), Signature::parse(text.as_bytes())));
     drop((AllowedSigners::parse("f", text), Revoked::parse(text.as_bytes())));
+    crate::fuzz_targets::localds::run(text.as_bytes());
     assert!(shown < usize::MAX);
 }
 

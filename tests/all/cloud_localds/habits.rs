@@ -111,6 +111,19 @@ fn user_data_may_be_a_pipe_and_large() {
 }
 
 #[test]
+fn the_output_may_be_a_pipe_with_a_name_or_a_device() {
+    let sandbox = with_inputs();
+    sandbox.tool("mkfifo", ["pipe"]);
+    let read = File::create(sandbox.path("read")).unwrap();
+    let mut reader = Command::new("cat").arg(sandbox.path("pipe")).stdout(read).spawn().unwrap();
+    assert_eq!(run(&sandbox, &["pipe", "user-data"], ""), done(""));
+    assert!(reader.wait().unwrap().success());
+    assert_eq!(run(&sandbox, &["seed", "user-data"], ""), done(""));
+    assert!(sandbox.read("read") == sandbox.read("seed"));
+    assert_eq!(run(&sandbox, &["/dev/null", "user-data"], ""), done(""));
+}
+
+#[test]
 fn a_wrong_command_line_prints_the_usage_and_why() {
     let sandbox = with_inputs();
     let usage = run(&sandbox, &["-h"], "");
