@@ -11,9 +11,9 @@ use super::{escape::pretty_json, programs::PROGRAMS, streams::print};
 
 /// Install this program under the names of those that it can replace
 ///
-/// Makes hard links to this program, named mkisofs, genisoimage and xorrisofs.
-/// Programs that call them then run this one. Nothing is replaced without
-/// --force. If DIR is on another file system, the program is copied.
+/// Makes hard links to this program, named mkisofs, genisoimage, xorrisofs and
+/// cloud-localds. Programs that call them then run this one. Nothing is replaced
+/// without --force. If DIR is on another file system, the program is copied.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

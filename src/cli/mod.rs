@@ -10,6 +10,8 @@ mod batch;
 #[cfg(feature = "cli")]
 mod check;
 #[cfg(feature = "cli")]
+mod cloud_localds;
+#[cfg(feature = "cli")]
 mod completions;
 #[cfg(feature = "cli")]
 mod confirm;
@@ -147,6 +149,8 @@ enum Command {
     #[cfg(feature = "cli")]
     Mkisofs(mkisofs::Args),
     #[cfg(feature = "cli")]
+    CloudLocalds(cloud_localds::Args),
+    #[cfg(feature = "cli")]
     InstallNames(install_names::Args),
     #[cfg(feature = "policy")]
     Policy(policy::Args),
@@ -227,6 +231,8 @@ impl Cli {
             Command::Verify(args) => args.run(),
             #[cfg(feature = "cli")]
             Command::Mkisofs(args) => args.run(),
+            #[cfg(feature = "cli")]
+            Command::CloudLocalds(args) => args.run(),
             #[cfg(feature = "cli")]
             Command::InstallNames(args) => args.run(),
             #[cfg(feature = "policy")]

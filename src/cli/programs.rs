@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use super::mkisofs;
+use super::{cloud_localds, mkisofs};
 
 /// A program in whose place this one runs.
 pub(super) struct Program {
@@ -20,10 +20,11 @@ pub(super) struct Program {
 }
 
 /// All of them. xorriso has other uses, so its name is not taken unless somebody asks for it.
-pub(super) const PROGRAMS: [Program; 4] = [
+pub(super) const PROGRAMS: [Program; 5] = [
     Program { name: "mkisofs", is_subcommand: true, is_installed: true, run: mkisofs::run_mkisofs },
     Program { name: "genisoimage", is_subcommand: false, is_installed: true, run: mkisofs::run_genisoimage },
     Program { name: "xorrisofs", is_subcommand: false, is_installed: true, run: mkisofs::run_xorrisofs },
+    Program { name: "cloud-localds", is_subcommand: true, is_installed: true, run: cloud_localds::run },
     Program { name: "xorriso", is_subcommand: false, is_installed: false, run: mkisofs::run_xorriso },
 ];
 

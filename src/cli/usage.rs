@@ -74,7 +74,7 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
 /// Subcommands of other programs, and what to write.
 const COMMANDS_OF_OTHERS: &[(&[&str], &str)] = &[
     (&["version"], "--version prints the version"),
-    (&["build", "make", "new", "generate", "init", "cloud-localds"], "create builds an image"),
+    (&["build", "make", "new", "generate", "init"], "create builds an image"),
     (&["inspect", "list", "tree", "view", "dump", "print", "read"], "show describes an image"),
     (&["get", "copy", "cp"], "extract copies files from an image"),
     (&["edit", "update", "modify", "change", "replace", "add"], "set changes files of an image"),

@@ -10,5 +10,6 @@ mod leftover;
 mod listing;
 pub mod names;
 mod resolve;
+pub mod scratch;
 pub mod temporary;
 mod unfinished;

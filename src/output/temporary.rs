@@ -20,19 +20,31 @@ use super::leftover;
 
 /// Where a temporary file is. The handle leads there even if the directory is moved.
 #[derive(Clone, Debug)]
-struct Location {
+pub(super) struct Location {
     directory: Arc<OwnedFd>,
     name: OsString,
+    /// How it is removed: as a file or as a directory.
+    flags: AtFlags,
 }
 
 impl Location {
+    /// That of a file.
+    pub(super) fn of_file(directory: &Arc<OwnedFd>, name: OsString) -> Self {
+        Self { directory: Arc::clone(directory), name, flags: AtFlags::empty() }
+    }
+
+    /// That of a directory, which is removed if it is empty.
+    pub(super) fn of_directory(directory: &Arc<OwnedFd>, name: OsString) -> Self {
+        Self { flags: AtFlags::REMOVEDIR, ..Self::of_file(directory, name) }
+    }
+
     fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.directory, &other.directory) && self.name == other.name
     }
 
     fn remove(&self) {
         // An error here could not be reported to anybody.
-        let _ = unlinkat(&self.directory, &self.name, AtFlags::empty());
+        let _ = unlinkat(&self.directory, &self.name, self.flags);
     }
 }
 
@@ -67,7 +79,8 @@ pub fn before_first_temporary(prepare: fn() -> io::Result<()>) {
 pub fn remove_temporaries_and(end: impl FnOnce()) {
     let temporaries = temporaries();
     if !FINISHED.load(Ordering::Relaxed) {
-        temporaries.iter().for_each(Location::remove);
+        // What is in a directory was listed after it.
+        temporaries.iter().rev().for_each(Location::remove);
         end();
     }
     drop(temporaries);
@@ -113,7 +126,7 @@ impl Temporary {
         prepare()?;
         let mut temporaries = temporaries();
         let (file, name) = leftover::create(directory, target, mode)?;
-        let location = Location { directory: Arc::clone(directory), name };
+        let location = Location::of_file(directory, name);
         temporaries.push(location.clone());
         Ok((file, Self { location, exists: true }))
     }
@@ -123,7 +136,7 @@ impl Temporary {
     /// # Errors
     /// `AlreadyExists`: something has that name, or the file system cannot tell. Otherwise the system refuses.
     pub(super) fn rename(&mut self, target: &OsStr) -> io::Result<()> {
-        let Location { directory, name } = &self.location;
+        let Location { directory, name, .. } = &self.location;
         uninterrupted(|| {
             renameat_with(directory, name, directory, target, RenameFlags::NOREPLACE).map_err(|error| {
                 match error {
@@ -138,7 +151,7 @@ impl Temporary {
 
     /// Renames it to `target`, and replaces the file of that name. The caller must be within [`uninterrupted`].
     pub(super) fn rename_over(&mut self, target: &OsStr) -> io::Result<()> {
-        let Location { directory, name } = &self.location;
+        let Location { directory, name, .. } = &self.location;
         renameat(directory, name, directory, target)?;
         self.exists = false;
         Ok(())
@@ -152,6 +165,32 @@ impl Drop for Temporary {
             self.location.remove();
         }
         temporaries.retain(|location| !location.is(&self.location));
+    }
+}
+
+/// Places in the list, until this is dropped. That removes nothing.
+#[derive(Debug)]
+pub(super) struct Listed(Vec<Location>);
+
+impl Listed {
+    /// Creates something, and lists where it is.
+    ///
+    /// # Errors
+    /// Fails as `create` does, or if signal handlers cannot be installed.
+    pub(super) fn create<T>(
+        create: impl FnOnce() -> io::Result<(T, Vec<Location>)>,
+    ) -> io::Result<(T, Self)> {
+        prepare()?;
+        let mut temporaries = temporaries();
+        let (created, locations) = create()?;
+        temporaries.extend_from_slice(&locations);
+        Ok((created, Self(locations)))
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        temporaries().retain(|location| !self.0.iter().any(|own| own.is(location)));
     }
 }
 

@@ -332,6 +332,8 @@ const GENERATORS: &[Generator] = &[
     }),
     ("anchors of one name", |size| format!("#cloud-config\na:\n{}", "- &a x\n".repeat(size / 7))),
     ("keys over two lines", |size| format!("#cloud-config\na: {{{}}}\n", "a\n b: 1,".repeat(size / 8))),
+    ("short options in one argument", |size| format!("-{}H", "v".repeat(size))),
+    ("arguments and values", |size| "--net\0x\0-v\0y\0".repeat(size / 13)),
     ("a manifest of strings", |size| {
         format!("{{\"user_provided_metadata\":[{}],\"version\":1}}", list("\"\"", size))
     }),
@@ -404,6 +406,7 @@ fn work(text: &str) {
     drop(admission::input(&found, None));
     drop((Manifest::parse(text.as_bytes()), Signature::parse(text.as_bytes())));
     drop((AllowedSigners::parse("f", text), Revoked::parse(text.as_bytes())));
+    crate::fuzz_targets::localds::run(text.as_bytes());
     assert!(shown < usize::MAX);
 }
 

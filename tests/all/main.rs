@@ -12,6 +12,7 @@ mod bounded;
 mod check;
 mod check_formats;
 mod cloud_init_schema;
+mod cloud_localds;
 mod completions;
 mod create;
 mod diff;

@@ -35,6 +35,7 @@ pub(crate) const CONFINED: &[Confined] = &[
     Confined { path: "annotate_snippets", rooms: &["cli/render.rs"] },
     Confined { path: "similar", rooms: &["cli/diff_text.rs"] },
     Confined { path: "shlex", rooms: &["cli/escape.rs"] },
+    Confined { path: "tar", rooms: &["cli/cloud_localds/tar.rs"] },
     Confined { path: "signal_hook", rooms: &["cli/signals.rs"] },
     Confined { path: "hadris_iso", rooms: &["image/"] },
     Confined { path: "hadris_fs", rooms: &["image/"] },

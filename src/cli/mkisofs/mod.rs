@@ -34,6 +34,8 @@ use super::{create::source_date_epoch, escape::printable, render::paragraphs};
 use dialect::{Dialect, Failure};
 use settings::{Settings, Wanted};
 
+pub(super) use output::open_special;
+
 /// Why there is no image, and how the program ends.
 #[derive(Debug)]
 pub(super) struct Trouble {
