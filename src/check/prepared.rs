@@ -9,10 +9,7 @@ use super::{
 use crate::{
     datasource::layout::Layout,
     error::Result,
-    image::{
-        iso9660::writer::{Draft, LayoutCache},
-        source::Source,
-    },
+    image::{draft::Draft, iso9660::writer::LayoutCache, source::Source},
     recipe::{Recipe, Warning, change::ChangedImage, user_data::UserData},
     userdata::{binary, config_tree::parse, schema::Rules},
 };

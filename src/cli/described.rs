@@ -8,7 +8,7 @@ use metadata_image::{
     encoding::hex,
     image::{
         digests::digests,
-        iso9660::writer::{PlacedFile, WrittenImage},
+        written::{PlacedFile, WrittenImage},
     },
 };
 use serde::Serialize;
@@ -42,7 +42,7 @@ struct ImageOutput<'a> {
 pub(super) struct FileOutput {
     name: String,
     size: u64,
-    mode: String,
+    mode: Option<String>,
     offset: u64,
     sha256: String,
 }
@@ -52,7 +52,7 @@ impl FileOutput {
         Self {
             name: String::from_utf8_lossy(&file.name).into_owned(),
             size: file.extent.len,
-            mode: format!("{:04o}", file.mode),
+            mode: file.mode.map(|mode| format!("{mode:04o}")),
             offset: file.extent.offset,
             sha256: hex(digest),
         }

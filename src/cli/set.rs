@@ -164,7 +164,7 @@ impl Args {
     }
 
     /// Prints the findings about the new files.
-    fn checked(&self, changed: ChangedImage) -> Result<metadata_image::image::iso9660::writer::Draft> {
+    fn checked(&self, changed: ChangedImage) -> Result<Draft> {
         let layout = changed.layout.unwrap_or_default();
         let mut prepared = Prepared::of_change(changed);
         let tolerance = tolerance(self.strict, self.lenient);

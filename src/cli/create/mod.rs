@@ -13,7 +13,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use metadata_image::{
     check::{Prepared, Tolerance},
     datasource::layout::Layout,
-    image::iso9660::writer::{Draft, WrittenImage},
+    image::{draft::Draft, written::WrittenImage},
     output::atomic_file::{Replacement, Target, standard_output},
     recipe::{self, Recipe, Warning, seed::seed_layout},
 };

@@ -19,11 +19,12 @@ use crate::{
     error::{Context, Error, Result, ensure, error},
     image::{
         Image, Kind, Progress, Record, Tree, Volume,
+        draft::Draft,
         iso9660::{
             clashes::Clashes,
             renaming,
             volume_format::{OtherNode, VolumeFormat},
-            writer::{Draft, VolumeSpec},
+            writer::{self, VolumeSpec},
         },
         source::Source,
     },
@@ -212,7 +213,7 @@ fn draft(
     spec.format = kept_format(image, records, &names, changed)?;
     let (identifiers, unreadable) = image.identifiers();
     spec.format.identifiers = identifiers;
-    let draft = Draft::new(spec)?;
+    let draft = Draft::from(writer::Draft::new(spec)?);
     let mut warnings = draft.warnings().to_vec();
     warnings
         .extend(unreadable.iter().map(|name| format!("the {name} identifier is not text and was left out")));
