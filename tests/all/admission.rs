@@ -16,10 +16,7 @@ use metadata_image::{
         Log, LogLevel, Metadata, Provider,
         cdrom::{self, Cdrom, ReadScope},
     },
-    trust::{
-        allowed_signers::{AllowedSigners, Revoked},
-        verify::Terms,
-    },
+    trust::{allowed_signers::AllowedSigners, revoked_keys::Revoked, verify::Terms},
 };
 use serde_json::Value;
 use ssh_key::{LineEnding, PrivateKey, private::Ed25519Keypair};

@@ -21,10 +21,7 @@ use metadata_image::{
     datasource::layout::Layout,
     manifest::Manifest,
     provider::Metadata,
-    trust::{
-        allowed_signers::{AllowedSigners, Revoked},
-        signature::Signature,
-    },
+    trust::{allowed_signers::AllowedSigners, revoked_keys::Revoked, signature::Signature},
     userdata::{
         config_tree::ConfigTree, finding::Lines, install_plan::InstallPlan, meta_data_edit::with_member,
         schema::Rules,
