@@ -134,7 +134,7 @@ fn find_and_apply(
     }
     let admitted = match &mut found {
         None if options.trust.is_none() => Ok(()),
-        None => Err(error!("the metadata must be verified, and none was found")),
+        None => Err(error!("no metadata was found to verify")),
         Some(found) => options.trust.admit(found, log).with_context(|| format!("refusing {}", found.origin)),
     };
     let found = found.filter(|_| admitted.is_ok());

@@ -105,7 +105,7 @@ of 'follow', 'layout', 'files', 'meta_data', 'network_config', 'vendor_data',
 'run_metadata', 'run_id', 'strict' and 'lenient'. Paths are relative to the
 working directory:
   {\"image\": \"web-1/seed.iso\", \"layout\": \"nocloud\", \"hostname\": \"web-1\",
-   \"data_file\": \"web.yaml\", \"files\": {\"keys/ca.pem\": \"ca.pem\"}}";
+   \"user_data\": \"web.yaml\", \"files\": {\"keys/ca.pem\": \"ca.pem\"}}";
 
 /// The most errors that are shown if they are found before the first image is built.
 const ERRORS_SHOWN_MAX: u64 = 20;

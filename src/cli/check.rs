@@ -44,7 +44,7 @@ pub(crate) struct Args {
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
 
-    /// The kind of the file, if its name does not say
+    /// What kind of file it is, if its name does not say so
     #[arg(long = "as", value_enum, value_name = "WHAT")]
     kind: Option<TextKind>,
 
@@ -59,13 +59,13 @@ pub(crate) struct Args {
     #[arg(long)]
     strict: bool,
 
-    /// Judge cloud-config by this JSON Schema, such as the
+    /// Check cloud-config against this JSON Schema, such as the
     /// schema-cloud-config-v1.json of an installed cloud-init
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
 
-    /// The version of cloud-init that reads the data: nothing is deprecated
-    /// before its time, and what is newer is found
+    /// The version of cloud-init that reads the data: reports what that version
+    /// does not know yet, and no later deprecations
     #[arg(long, value_name = "VERSION")]
     cloud_init: Option<Version>,
 
@@ -85,9 +85,9 @@ pub(crate) struct Args {
 /// How findings are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// Paragraphs with the line in question
+    /// Text that shows the line of each finding
     Text,
-    /// A JSON object on a line for each
+    /// One JSON object on a line for each finding
     Json,
     /// SARIF 2.1.0, one document
     Sarif,

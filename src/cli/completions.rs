@@ -11,7 +11,8 @@ use super::Cli;
 
 /// Print a script that completes commands and options in a shell
 ///
-/// The examples show where each shell reads such scripts. A new shell uses them.
+/// The examples show where each shell reads such scripts. Start a new shell to use
+/// them.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -7,7 +7,7 @@ use metadata_image::manifest::{Manifest, Statement};
 
 use super::{Usage, escape::pretty_json, print, progress::Bar, rebuild::Rebuild, words::word};
 
-/// Attach another string about this boot to an image
+/// Add another string about this boot to an image
 ///
 /// The string is added after those of 'create --run-metadata' and of earlier
 /// runs, for a policy in the guest. The image is rebuilt in one step with the

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{escape::pretty_json, programs::PROGRAMS, streams::print};
 
-/// Install this program under the names of those that it can replace
+/// Install this program under the names of the programs that it can replace
 ///
 /// Makes hard links to this program, named mkisofs, genisoimage, xorrisofs and
 /// cloud-localds. Programs that call them then run this one. Nothing is replaced

@@ -8,10 +8,7 @@ use metadata_image::{
     manifest::timestamp::Timestamp,
     policy::{decision::Policy, process::Worker},
     provider::Choice,
-    trust::{
-        allowed_signers::{AllowedSigners, Revoked},
-        verify::Terms,
-    },
+    trust::{allowed_signers::AllowedSigners, revoked_keys::Revoked, verify::Terms},
 };
 
 #[cfg(feature = "policy")]

@@ -6,5 +6,6 @@
 pub mod allowed_signers;
 mod patterns;
 pub mod public_key;
+pub mod revoked_keys;
 pub mod signature;
 pub mod verify;

@@ -3,7 +3,8 @@
 use crate::error::{Context, ErrorKind, Result, VerifyError, bail, ensure};
 
 use super::{
-    allowed_signers::{AllowedSigners, Revoked},
+    allowed_signers::AllowedSigners,
+    revoked_keys::Revoked,
     signature::{NAMESPACE, Signature},
 };
 use crate::image::{Image, Tree};

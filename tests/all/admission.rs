@@ -16,10 +16,7 @@ use metadata_image::{
         Log, LogLevel, Metadata, Provider,
         cdrom::{self, Cdrom, ReadScope},
     },
-    trust::{
-        allowed_signers::{AllowedSigners, Revoked},
-        verify::Terms,
-    },
+    trust::{allowed_signers::AllowedSigners, revoked_keys::Revoked, verify::Terms},
 };
 use serde_json::Value;
 use ssh_key::{LineEnding, PrivateKey, private::Ed25519Keypair};
@@ -172,7 +169,7 @@ fn metadata_that_cannot_be_signed_is_refused() {
     let (ran, _, tree) = guest.run(&[Arc::new(Other(Mutex::new(0)))]);
     let why = "refusing OTHER: the metadata does not come from an image, and only images can be signed";
     assert_eq!((ran, tree.as_str()), (Err(why.to_owned()), ""));
-    guest.refuses("the metadata must be verified, and none was found");
+    guest.refuses("no metadata was found to verify");
     guest.sandbox.write("dev/sr0", crate::support::linuxkit_image(b"hello"));
     guest.sandbox.write("sys/sr0/size", "1000\n");
     guest.refuses("refusing CDROM /dev/sr0: the image is not signed: manifest.json is missing");

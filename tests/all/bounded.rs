@@ -22,10 +22,7 @@ use metadata_image::{
     datasource::layout::Layout,
     manifest::Manifest,
     provider::Metadata,
-    trust::{
-        allowed_signers::{AllowedSigners, Revoked},
-        signature::Signature,
-    },
+    trust::{allowed_signers::AllowedSigners, revoked_keys::Revoked, signature::Signature},
     userdata::{
         config_tree::ConfigTree,
         finding::Lines,

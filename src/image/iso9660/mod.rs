@@ -8,6 +8,7 @@ mod layout;
 mod layout_cache;
 mod losses;
 mod namespaces;
+mod places;
 pub mod primary_names;
 pub mod reader;
 mod records;

@@ -1,6 +1,6 @@
 //! Walks through all directories of one tree of a volume, and lists its records as Linux shows them.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashSet;
 
 use hadris_iso::raw::DirDateTime;
 
@@ -8,6 +8,7 @@ use crate::error::{Context, Result, bail, ensure};
 
 use super::{
     device::Bounded,
+    places::Places,
     records::{DATE_BYTES, Directory, DirectoryRecord},
     rock_ridge::{self, Entries},
     same_files::SameFiles,
@@ -60,10 +61,7 @@ pub(super) fn walk(
         paths_bytes: 0,
         seen: HashSet::from([root]),
         same_files: SameFiles::default(),
-        relocated: HashMap::new(),
-        continuations: BTreeSet::new(),
-        root_continuations: BTreeSet::new(),
-        ends: BTreeSet::new(),
+        places: Places::default(),
         attributes: Vec::new(),
     };
     walk.run(root)
@@ -81,23 +79,7 @@ struct TreeWalk<'a> {
     /// The first sectors of all directories so far, to detect loops.
     seen: HashSet<u64>,
     same_files: SameFiles,
-    /// Directories that belong elsewhere, by sector: their lengths, and whether they were found there.
-    relocated: HashMap<u64, Relocated>,
-    /// The sectors in which entries of Rock Ridge continue.
-    continuations: BTreeSet<u64>,
-    /// The same of the root directory's own record. Nothing in them counts to bsdtar.
-    root_continuations: BTreeSet<u64>,
-    /// The sectors after directories.
-    ends: BTreeSet<u64>,
-}
-
-/// A directory that is stored in one place and belongs to another.
-#[derive(Debug, Default)]
-struct Relocated {
-    /// Its length in bytes by the record where it is stored (`RE`).
-    stored: Option<u64>,
-    /// Its length in bytes by its own record, if another record says that it belongs there (`CL`).
-    belongs: Option<u64>,
+    places: Places,
 }
 
 /// A directory that is being walked through.
@@ -126,7 +108,7 @@ impl TreeWalk<'_> {
         let entries = self.own_entries(&root, true)?;
         let attributes = attributes_of(root.own(), &entries);
         self.same_files.add(entries.serial, Kind::Directory, vec![whole(&root)])?;
-        self.ends.insert(root.end());
+        self.places.add_end(root.end());
         let mut levels = vec![Level::new(root, Vec::new())];
         let mut malformed = false;
         while let Some(level) = levels.last_mut() {
@@ -139,13 +121,13 @@ impl TreeWalk<'_> {
             if self.only.is_none() {
                 ensure!(TooLarge: levels.len() <= DEPTH_MAX, "the directories are more than {DEPTH_MAX} levels deep");
                 self.seen.insert(directory.first_sector());
-                self.ends.insert(directory.end());
+                self.places.add_end(directory.end());
                 levels.push(Level::new(directory, path));
             }
         }
         // The root was the last.
         if self.only.is_none() {
-            self.check_places()?;
+            self.places.check()?;
         }
         Ok(TreeRecords { records: self.records, attributes: self.attributes, root: attributes, malformed })
     }
@@ -159,8 +141,7 @@ impl TreeWalk<'_> {
                 first.is_directory() && entries.child.is_none(),
                 "a file is stored elsewhere, as a directory"
             );
-            let stored = &mut self.relocated.entry(first.first_sector()).or_default().stored;
-            ensure!(stored.replace(first.data_len()).is_none(), "a directory is stored twice");
+            self.places.add_stored(first.first_sector(), first.data_len())?;
             return Ok(None);
         }
         let name = self.name(first, &entries)?;
@@ -202,7 +183,7 @@ impl TreeWalk<'_> {
         match self.choice {
             TreeChoice::Default(Tree::RockRidge) | TreeChoice::ByOption(Tree::RockRidge) => {
                 let entries = rock_ridge::read(self.device, &parts[0])?;
-                self.continuations.extend(&entries.continuations);
+                self.places.add_continuations(&entries.continuations);
                 for part in &parts[1..] {
                     let other = rock_ridge::read(self.device, part)?;
                     ensure!(
@@ -262,7 +243,7 @@ impl TreeWalk<'_> {
                 check_directory(entries)?;
                 ensure!(parts.len() == 1, "a directory has several extents");
                 let (directory, own) = self.directory(sector)?;
-                self.relocated.entry(sector).or_default().belongs = Some(directory.own().data_len());
+                self.places.add_belonging(sector, directory.own().data_len());
                 let mode = mode.map(permissions).or(own.mode);
                 let attributes = Attributes { mode, owner: entries.owner.or(own.owner), ..own };
                 return Ok(Meaning::Directory(directory, attributes));
@@ -302,28 +283,9 @@ impl TreeWalk<'_> {
         let entries = rock_ridge::read_own(self.device, directory, is_root)?;
         ensure!(entries.mode.is_none_or(is_directory), "a directory has the type of something else");
         if is_root {
-            self.root_continuations.extend(&entries.continuations);
+            self.places.add_root_continuations(&entries.continuations);
         }
         Ok(entries)
-    }
-
-    /// Checks what bsdtar shows only if it is where it looks for it, while Linux looks everywhere.
-    fn check_places(&self) -> Result<()> {
-        let belongs = |one: &Relocated| one.stored.is_some() && one.stored == one.belongs;
-        ensure!(
-            self.relocated.values().all(belongs),
-            "a directory is stored elsewhere, or belongs elsewhere, and nothing is there"
-        );
-        let mut next = None;
-        for sector in self.continuations.union(&self.root_continuations) {
-            let is_read = next == Some(*sector) || self.ends.contains(sector);
-            ensure!(
-                is_read || !self.continuations.contains(sector),
-                "entries continue in a sector that does not follow a directory"
-            );
-            next = is_read.then_some(sector + 1);
-        }
-        Ok(())
     }
 }
 

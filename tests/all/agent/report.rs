@@ -54,7 +54,7 @@ fn a_report_of_a_refusal_names_who_was_asked_and_what_is_left() {
     let report: Value = serde_json::from_str(&said.stdout).unwrap();
     assert_eq!(report["probes"][0]["provider"], "cdrom", "{report}");
     assert_eq!(report["left"], serde_json::json!(["userdata"]));
-    assert_eq!(report["error"], "the metadata must be verified, and none was found");
+    assert_eq!(report["error"], "no metadata was found to verify");
     assert!(said.stderr.contains("metadata: left unchanged: \"userdata\"\n"), "{said:?}");
     assert_eq!(said.status, Some(1));
 }

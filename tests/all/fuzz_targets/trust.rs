@@ -7,7 +7,8 @@ use metadata_image::{
     image::{Tree, Volume},
     manifest::{Manifest, inventory::Contents, timestamp::Timestamp},
     trust::{
-        allowed_signers::{AllowedSigners, Revoked},
+        allowed_signers::AllowedSigners,
+        revoked_keys::Revoked,
         signature::Signature,
         verify::{Signer, Terms, verify},
     },
