@@ -124,6 +124,25 @@ fn the_output_may_be_a_pipe_with_a_name_or_a_device() {
 }
 
 #[test]
+fn findings_are_printed_if_they_are_wanted() {
+    let sandbox = with_inputs();
+    sandbox.write("user-data", "# cloud-config\npackages: [nginx]\n");
+    assert_eq!(run(&sandbox, &["seed", "user-data"], ""), done(""));
+    let errors = |arguments: &[&str]| {
+        let mut command = sandbox.command([&["cloud-localds"], arguments].concat());
+        let output = command.env("METADATA_CHECK", "1").output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for output in ["seed", "-"] {
+        let found = errors(&[output, "user-data"]);
+        assert!(found.contains("error[no-header]") && found.contains(&format!("--> {output}")), "{found}");
+    }
+    let said = "cloud-localds: METADATA_CHECK is set, but only ISO 9660 images are checked\n";
+    assert_eq!(errors(&["-dtar", "seed", "user-data"]), said);
+}
+
+#[test]
 fn a_wrong_command_line_prints_the_usage_and_why() {
     let sandbox = with_inputs();
     let usage = run(&sandbox, &["-h"], "");
