@@ -10,11 +10,7 @@ use std::{
 use crate::{
     datasource::{compatibility::Agent, layout::Layout},
     error::Result,
-    image::{
-        Image, Record,
-        iso9660::writer::{Draft, LayoutCache},
-        source::Source,
-    },
+    image::{Image, Record, draft::Draft, iso9660::writer::LayoutCache, source::Source},
     recipe::{Recipe, Warning, change::ChangedImage, user_data::UserData},
     userdata::{
         binary::{self, Consumer, NotUnpacked, Verdict},

@@ -16,7 +16,7 @@ use metadata_image::{
     check::Prepared,
     datasource::{compatibility::Agent, layout::Layout},
     encoding::hex,
-    image::{Image, Record, Volume, digests::digests, iso9660::writer::WrittenImage},
+    image::{Image, Record, Volume, digests::digests, draft::Draft, written::WrittenImage},
     output::atomic_file::Replacement,
     recipe::change::{ChangedImage, ImageChange},
 };
@@ -178,7 +178,7 @@ impl Args {
     }
 
     /// Prints the findings about the new files.
-    fn checked(&self, changed: ChangedImage) -> Result<metadata_image::image::iso9660::writer::Draft> {
+    fn checked(&self, changed: ChangedImage) -> Result<Draft> {
         let layout = changed.layout.unwrap_or_default();
         let mut prepared = Prepared::of_change(changed);
         let tolerance = tolerance(self.strict, self.lenient);

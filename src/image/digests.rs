@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use super::{
     DIGEST_BYTES, Extent, Image, Progress, Record,
-    iso9660::writer::{PlacedFile, WrittenImage},
     sparse_copy::read_pieces,
+    written::{PlacedFile, WrittenImage},
 };
 
 /// The SHA-256 of `bytes`.

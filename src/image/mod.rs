@@ -6,7 +6,9 @@
 //! Sources: ECMA-119 (ISO 9660), the Joliet specification, IEEE P1281 and P1282 (SUSP and Rock Ridge).
 
 pub mod digests;
+pub mod draft;
 pub mod extents;
+pub mod fat;
 mod file_stamp;
 pub mod iso9660;
 mod payload;
@@ -14,7 +16,9 @@ pub mod probe;
 mod progress;
 pub mod source;
 mod sparse_copy;
+mod staging;
 pub mod superblocks;
+pub mod written;
 
 pub use iso9660::reader::Image;
 pub use progress::Progress;

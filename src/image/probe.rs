@@ -7,6 +7,8 @@ use std::{
     path::Path,
 };
 
+use serde::Deserialize;
+
 use rustix::fs::{FileType, Mode, OFlags, fstat};
 
 use super::SECTOR_BYTES;
@@ -41,11 +43,14 @@ const TERMINATOR: u8 = 255;
 const VOLUME_IDENTIFIER: std::ops::Range<usize> = 40..72;
 
 /// A file system that an image may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum FileSystem {
     /// ISO 9660.
+    #[default]
+    #[serde(rename = "iso9660")]
     Iso9660,
     /// FAT, in any of its sizes.
+    #[serde(rename = "vfat")]
     Fat,
 }
 

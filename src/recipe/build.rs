@@ -5,7 +5,7 @@ use std::{io::Write, path::Path};
 use super::{MODE, Recipe};
 use crate::{
     error::{BuildError, Context, Result},
-    image::{iso9660::writer::WrittenImage, probe::check_replaceable},
+    image::{probe::check_replaceable, written::WrittenImage},
     output::atomic_file::Target,
 };
 

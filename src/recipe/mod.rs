@@ -24,10 +24,13 @@ use crate::{
     },
     image::{
         JOLIET_IDENTIFIER_CHARACTERS,
+        draft::Draft,
+        fat,
         iso9660::{
             volume_format::VolumeFormat,
-            writer::{DerivedFile, Draft, LayoutCache, VolumeSpec},
+            writer::{self, DerivedFile, LayoutCache, VolumeSpec},
         },
+        probe::FileSystem,
         source::Source,
     },
     manifest::{self, ManifestFile, Statement, VolumeInfo, timestamp::Timestamp},
@@ -70,7 +73,9 @@ pub struct Recipe {
     pub data: UserData,
     /// The layout.
     pub layout: Layout,
-    /// The volume identifier. `None`: that of the layout.
+    /// The file system.
+    pub file_system: FileSystem,
+    /// The volume identifier, which FAT calls the label. `None`: that of the layout.
     pub volume_id: Option<String>,
     /// Additional files: a path on the image, and its content.
     pub files: Vec<(Vec<u8>, Source)>,
@@ -168,10 +173,17 @@ impl Recipe {
         self.check_parts()?;
         self.check_volume_identifier()?;
         self.hostname.as_deref().map_or(Ok(()), check_hostname)?;
-        if self.seconds.is_some_and(|seconds| seconds >= SECONDS_END) {
-            return Err(Contradiction(
-                "the date is after the year 2155, the last that an image can store".to_owned(),
-            ));
+        let (end, last) = match self.file_system {
+            FileSystem::Iso9660 => (SECONDS_END, 2155),
+            FileSystem::Fat => (fat::date::SECONDS_END, 2107),
+        };
+        if self.seconds.is_some_and(|seconds| seconds >= end) {
+            return Err(Contradiction(format!(
+                "the date is after the year {last}, the last that an image can store"
+            )));
+        }
+        if self.file_system == FileSystem::Fat && self.signature.is_some() {
+            return Err(Contradiction("only ISO 9660 images can be signed, not FAT images".to_owned()));
         }
         if let Some(Err(error)) = self.statement.as_ref().map(Statement::check) {
             return Err(Contradiction(format!("{error:#}")));
@@ -229,6 +241,11 @@ impl Recipe {
 
     fn check_volume_identifier(&self) -> Result<(), Contradiction> {
         let identifier = self.volume_identifier();
+        if self.file_system == FileSystem::Fat {
+            return fat::names::stored_label(identifier)
+                .map(drop)
+                .map_err(|why| Contradiction(format!("volume identifier {identifier:?} {why}")));
+        }
         let why = if identifier.trim().is_empty() {
             "is empty".to_owned()
         } else if identifier.len() > VOLUME_IDENTIFIER_BYTES {
@@ -246,14 +263,15 @@ impl Recipe {
     pub fn warnings(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
         let identifier = self.volume_identifier();
-        if identifier.chars().count() > JOLIET_IDENTIFIER_CHARACTERS {
+        let is_iso9660 = self.file_system == FileSystem::Iso9660;
+        if is_iso9660 && identifier.chars().count() > JOLIET_IDENTIFIER_CHARACTERS {
             let cut: String = identifier.chars().take(JOLIET_IDENTIFIER_CHARACTERS).collect();
             warnings.push(format!("volume identifier {identifier:?}: Windows and macOS show {cut:?}, since Joliet stores 16 characters").into());
         }
         let expected = self.layout.volume_identifier();
         let [lower, upper] = [expected.to_ascii_lowercase(), expected.to_ascii_uppercase()];
         // LinuxKit's agent accepts a CD-ROM with any volume identifier.
-        let any = self.layout == Layout::LinuxKit && !identifier.eq_ignore_ascii_case(expected);
+        let any = is_iso9660 && self.layout == Layout::LinuxKit && !identifier.eq_ignore_ascii_case(expected);
         if !any && identifier != lower && identifier != upper {
             warnings.push(Warning {
                 text: format!("volume identifier {identifier:?}: agents look for {upper:?} or {lower:?}"),
@@ -265,6 +283,9 @@ impl Recipe {
             let text =
                 format!("file {:?} will be read as a manifest, as --run-metadata makes it", manifest::NAME);
             warnings.push(text.into());
+        }
+        if !is_iso9660 {
+            return warnings;
         }
         let clashes = self.clashes();
         warnings.extend(clashes.refused.into_iter().chain(clashes.doubtful).map(Warning::from));
@@ -321,16 +342,16 @@ impl Recipe {
             let volume = VolumeInfo { identifier: identifier.clone(), layout, created_at };
             derived.push((manifest::NAME, Arc::new(ManifestFile { volume, statement })));
         }
-        Draft::with_cache(
-            VolumeSpec {
-                identifier,
-                seconds,
-                files: files.collect(),
-                derived,
-                format: VolumeFormat::default(),
-            },
-            cache,
-        )
+        let files = files.collect();
+        if self.file_system == FileSystem::Fat {
+            let spec =
+                fat::writer::VolumeSpec { label: identifier, seconds, files, derived, ..Default::default() };
+            return Ok(fat::writer::Draft::new(spec)?.into());
+        }
+        let format = VolumeFormat::default();
+        let draft =
+            writer::Draft::with_cache(VolumeSpec { identifier, seconds, files, derived, format }, cache);
+        Ok(draft?.into())
     }
 }
 

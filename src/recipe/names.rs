@@ -5,7 +5,11 @@ use std::collections::BTreeSet;
 use super::{Contradiction, Recipe};
 use crate::{
     datasource::looked_for::LOOKED_FOR,
-    image::iso9660::{clashes::Clashes, folding::ROCK_RIDGE_BYTES_MAX, reader, renaming},
+    image::{
+        fat,
+        iso9660::{clashes::Clashes, folding::ROCK_RIDGE_BYTES_MAX, reader, renaming},
+        probe::FileSystem,
+    },
     manifest,
     output::names::check_path,
 };
@@ -52,7 +56,12 @@ impl Recipe {
             .chain(layout.into_iter().flatten().map(str::as_bytes))
             .collect::<BTreeSet<_>>();
         check_directories(&all)?;
-        renaming::check(all.into_iter()).map_err(Contradiction)
+        match self.file_system {
+            FileSystem::Iso9660 => renaming::check(all.into_iter()).map_err(Contradiction),
+            FileSystem::Fat => {
+                fat::names::check(all.into_iter()).map_or(Ok(()), |why| Err(Contradiction(why)))
+            }
+        }
     }
 
     /// The names that some readers of the image cannot distinguish, with the files that signing adds.

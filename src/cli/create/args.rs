@@ -15,7 +15,7 @@ use clap::{
 use metadata_image::{
     check::Tolerance,
     datasource::layout::Layout,
-    image::source::Source,
+    image::{probe::FileSystem, source::Source},
     manifest::Statement,
     recipe::{
         self, Recipe,
@@ -99,6 +99,14 @@ pub(crate) struct Args {
         value_parser = PossibleValuesParser::new(layout_values()).try_map(|name| name.parse::<Layout>())
     )]
     layout: Option<Layout>,
+
+    /// The file system of the image; vfat for virtual machines that have
+    /// disks only
+    #[arg(
+        long, value_name = "TYPE", default_value = "iso9660",
+        value_parser = PossibleValuesParser::new(["iso9660", "vfat"]).map(|name| file_system(&name))
+    )]
+    filesystem: FileSystem,
 
     /// Another file for the image; NAME may have directories (repeatable)
     #[arg(
@@ -212,6 +220,10 @@ fn layout_values() -> [PossibleValue; 3] {
     Layout::ALL.map(|layout| PossibleValue::new(layout.name()).aliases(layout.aliases()))
 }
 
+fn file_system(name: &str) -> FileSystem {
+    if name == "vfat" { FileSystem::Fat } else { FileSystem::Iso9660 }
+}
+
 pub(crate) fn split(argument: &OsStr) -> Result<(Vec<u8>, PathBuf)> {
     let bytes = argument.as_bytes();
     let middle = bytes.iter().position(|&byte| byte == b'=').context("not in the form NAME=PATH")?;
@@ -287,6 +299,7 @@ impl Args {
         let admin_pass = self.admin_pass_file.as_deref().map(read_admin_pass).transpose()?;
         recipe.files.extend(self.files.iter().map(file));
         Ok(Recipe {
+            file_system: self.filesystem,
             volume_id: self.volume_id.clone(),
             meta_data: part(&self.meta_data, "meta-data file").or(recipe.meta_data),
             network_config: part(&self.network_config, "network-config file").or(recipe.network_config),

@@ -16,7 +16,8 @@ use metadata_image::{
     encoding::hex,
     image::{
         digests::digests,
-        iso9660::writer::{Draft, PlacedFile, WrittenImage},
+        draft::Draft,
+        written::{PlacedFile, WrittenImage},
     },
     output::atomic_file::{Replacement, Target, standard_output},
     recipe::{self, Recipe, Warning, seed::seed_layout},

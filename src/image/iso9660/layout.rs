@@ -23,10 +23,10 @@ use super::{
     repacking::repack,
     volume_format::{OtherNode, VolumeFormat},
 };
-use crate::image::{Extent, SECTOR_BYTES, SYSTEM_AREA_BYTES};
-
-/// Bytes that can be cloned without copying.
-pub(super) use hadris_fs::Content as Data;
+use crate::image::{
+    Extent, SECTOR_BYTES, SYSTEM_AREA_BYTES,
+    staging::{Data, FilePlace},
+};
 
 /// Permission bits of files on an image: only root needs to read them where the image is mounted.
 const FILE_MODE: u32 = 0o400;
@@ -71,14 +71,6 @@ pub(super) struct VolumeAttributes {
     /// The date of the volume, and of everything on it that has no other.
     time: DateTime,
     format: Arc<VolumeFormat>,
-}
-
-/// Where a file's bytes are.
-pub(super) enum FilePlace {
-    /// In the head.
-    Head(Data),
-    /// In this extent, after the head.
-    Behind(Extent),
 }
 
 /// A head that has been laid out.

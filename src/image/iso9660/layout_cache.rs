@@ -8,10 +8,13 @@ use std::{collections::HashMap, ops::Range};
 use crate::error::Result;
 
 use super::{
-    layout::{Data, FilePlace, ImageHead, VolumeAttributes},
+    layout::{ImageHead, VolumeAttributes},
     records::DirectoryRecord,
 };
-use crate::image::{Extent, SECTOR_BYTES, SYSTEM_AREA_BYTES};
+use crate::image::{
+    Extent, SECTOR_BYTES, SYSTEM_AREA_BYTES,
+    staging::{Data, FilePlace},
+};
 
 /// Bytes in a sector, to count in memory.
 const SECTOR: usize = 2048;

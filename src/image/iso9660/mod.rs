@@ -18,7 +18,6 @@ mod rock_ridge;
 mod roots;
 mod same_files;
 mod shown;
-mod staging;
 pub mod volume_format;
 mod walk;
 pub mod writer;

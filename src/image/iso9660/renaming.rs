@@ -174,9 +174,12 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-    use crate::image::iso9660::{
-        layout::{Data, FilePlace, ImageHead, VolumeAttributes},
-        volume_format::VolumeFormat,
+    use crate::image::{
+        iso9660::{
+            layout::{ImageHead, VolumeAttributes},
+            volume_format::VolumeFormat,
+        },
+        staging::{Data, FilePlace},
     };
 
     fn lay_out(names: &[String]) -> ImageHead {

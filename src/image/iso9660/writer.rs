@@ -16,10 +16,9 @@ use crate::error::{Context, Error, Result, ensure};
 use rustix::io::Errno;
 
 use super::{
-    layout::{FilePlace, ImageHead, PADDING_SECTORS, VolumeAttributes},
+    layout::{ImageHead, PADDING_SECTORS, VolumeAttributes},
     layout_cache::{self, SECTORS_MIN},
     renaming,
-    staging::{FoundDigests, StagedFiles},
     volume_format::VolumeFormat,
 };
 use crate::image::{
@@ -28,12 +27,14 @@ use crate::image::{
     payload::Payload,
     source::Source,
     sparse_copy::{read_pieces, takes_holes, write_at},
+    staging::{FilePlace, FoundDigests, StagedFiles},
     superblocks::{self, Window},
 };
 
-pub use super::{
-    layout_cache::LayoutCache,
+pub use super::layout_cache::LayoutCache;
+pub use crate::image::{
     staging::{DerivedFile, DerivedFrom, DerivedInput, DescribedFile},
+    written::{PlacedFile, WrittenImage},
 };
 
 /// Bytes in a sector, to count in memory.
@@ -63,27 +64,6 @@ pub struct Draft {
     files: StagedFiles,
     /// If there are no large files, the head that is written. Otherwise the head without them, and for digests of zeros.
     first: ImageHead,
-}
-
-/// A file of a written image, and where it is.
-#[derive(Clone, Debug)]
-pub struct PlacedFile {
-    /// Its path.
-    pub name: Vec<u8>,
-    /// Its bytes. An empty file has an offset of 0.
-    pub extent: Extent,
-}
-
-/// A written image.
-#[derive(Clone, Debug)]
-pub struct WrittenImage {
-    /// Its size in bytes.
-    pub bytes: u64,
-    /// Its files, by offset.
-    pub files: Vec<PlacedFile>,
-    /// Why other programs may mistake the image for something other than ISO 9660, a sentence. If the image was written to a
-    /// file that cannot be read back, large files from pipes have not been checked.
-    pub mistakable: Option<String>,
 }
 
 impl Draft {

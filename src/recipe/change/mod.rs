@@ -19,11 +19,12 @@ use crate::{
     error::{Context, Error, Result, ensure, error},
     image::{
         Image, Kind, Progress, Record, Volume,
+        draft::Draft,
         iso9660::{
             clashes::Clashes,
             renaming,
             volume_format::{OtherNode, VolumeFormat},
-            writer::{Draft, VolumeSpec},
+            writer::{self, VolumeSpec},
         },
         source::Source,
     },
@@ -186,7 +187,7 @@ fn draft(
     let clashes = Clashes::of(names.iter().copied(), &LOOKED_FOR, &manifest::OWN_NAMES);
     let clashes = clashes.on_volume(identifier, &LOOKED_FOR);
     spec.format = kept_format(image, records, &names, changed)?;
-    let draft = Draft::new(spec)?;
+    let draft = Draft::from(writer::Draft::new(spec)?);
     let mut warnings = draft.warnings().to_vec();
     warnings.extend(clashes.refused.into_iter().chain(clashes.doubtful));
     Ok((draft, warnings))

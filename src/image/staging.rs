@@ -6,12 +6,29 @@ use std::{fmt, io, sync::Arc};
 use crate::error::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use super::layout::{Data, FilePlace};
-use crate::image::{
+use super::{
     DIGEST_BYTES, Extent, Progress,
     payload::{Content, Payload, SmallFileRoom},
     source::Source,
 };
+
+/// Bytes that can be cloned without copying.
+pub(super) use hadris_fs::Content as Data;
+
+/// Where a file's bytes are.
+pub(super) enum FilePlace {
+    /// In the head.
+    Head(Data),
+    /// In this extent, after the head.
+    Behind(Extent),
+}
+
+impl FilePlace {
+    /// Whether it is after the head.
+    pub(super) fn is_behind(&self) -> bool {
+        matches!(self, Self::Behind(_))
+    }
+}
 
 /// How many bytes of a large file decide whether its content is wanted.
 const BEGINNING_BYTES: u64 = 4096;
@@ -143,6 +160,14 @@ impl StagedFiles {
     /// Paths and contents, with empty ones for the large files.
     pub(super) fn without_large(&self) -> Vec<(&[u8], Data)> {
         self.list.iter().map(|(name, body)| (name.as_slice(), body.without_large())).collect()
+    }
+
+    /// The large files.
+    pub(super) fn large(&self) -> impl Iterator<Item = &Payload> {
+        self.list.iter().filter_map(|(_, body)| match body {
+            Body::Large(payload) => Some(payload),
+            _ => None,
+        })
     }
 
     /// Takes the payloads of the large files, and leaves empty ones.

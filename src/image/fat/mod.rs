@@ -1,0 +1,19 @@
+//! FAT12, FAT16 and FAT32 with long names (VFAT), on a whole disk without partitions: the writer, the reader, and the rules for
+//! names.
+//!
+//! A caller that has a label and files writes a volume with
+//! [`Draft::new`](writer::Draft::new)`(`[`VolumeSpec`](writer::VolumeSpec)` { label, seconds, files, derived, attributes })` and then
+//! one of `write_to_file(&File, &mut dyn Progress)`, `write_in_place`, `write_to_output` and `write_forward(&mut dyn Write, ..)`,
+//! the same four as for ISO 9660.
+//!
+//! Source: Microsoft, "FAT: General Overview of On-Disk Format", version 1.03 (FATGEN103), whose clauses the comments cite.
+
+mod boot_sector;
+pub(crate) mod date;
+mod entries;
+mod format;
+mod geometry;
+mod layout;
+pub mod names;
+mod short_names;
+pub mod writer;

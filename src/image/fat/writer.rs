@@ -1,0 +1,206 @@
+//! The writer of FAT volumes: lays out everything but the large files in memory, and copies each of these to its own place.
+
+use std::{
+    fs::File,
+    io::{self, Seek, SeekFrom, Write},
+    sync::Arc,
+};
+
+use super::{
+    date::FatDate,
+    format::{FILE_BYTES_MAX, LABEL_BYTES},
+    layout::{Head, VolumeAttributes, lay_out},
+    names,
+};
+use crate::{
+    error::{Context, Error, Result, ensure},
+    image::{
+        AttributesByPath, Extent, Progress,
+        payload::Payload,
+        source::Source,
+        sparse_copy::{takes_holes, write_at},
+        staging::{DerivedFile, StagedFiles},
+        written::{PlacedFile, WrittenImage},
+    },
+};
+
+/// Bytes in a sector, to count in memory.
+const SECTOR: usize = 512;
+
+/// A volume to write.
+#[derive(Clone, Debug, Default)]
+pub struct VolumeSpec {
+    /// The label, at most 11 bytes of ASCII; it is stored as it is, and not in upper case.
+    pub label: String,
+    /// The date of everything that has no other, in seconds since 1970. What is before 1980 becomes 1980-01-01, what is after 2107
+    /// the end of that year.
+    pub seconds: u64,
+    /// Paths and contents. A path is its components joined by `/`.
+    pub files: Vec<(Vec<u8>, Source)>,
+    /// Paths of files that are derived from those.
+    pub derived: Vec<(&'static str, Arc<dyn DerivedFile>)>,
+    /// Directories that may have no files.
+    pub directories: Vec<Vec<u8>>,
+    /// Dates of files and directories. FAT has no owners and modes.
+    pub attributes: AttributesByPath,
+}
+
+/// An image whose files have been opened. Errors that can be found before writing have been found.
+#[derive(Debug)]
+pub struct Draft {
+    volume: VolumeAttributes,
+    files: StagedFiles,
+}
+
+impl Draft {
+    /// Opens the sources of `spec`, and lays out the volume.
+    ///
+    /// # Errors
+    /// Fails if a source cannot be read or is too large for FAT, or if FAT cannot store the label or a name.
+    pub fn new(spec: VolumeSpec) -> Result<Self> {
+        let VolumeSpec { label, seconds, files, derived, directories, attributes } = spec;
+        let stored: Result<[u8; LABEL_BYTES], _> = names::stored_label(&label);
+        let label = stored.map_err(|why| Error::new(format!("volume label {label:?} {why}")))?;
+        let paths =
+            files.iter().map(|(path, _)| path.as_slice()).chain(directories.iter().map(Vec::as_slice));
+        let paths = paths.chain(derived.iter().map(|(path, _)| path.as_bytes()));
+        names::check(paths).map_or(Ok(()), |why| Err(Error::new(why)))?;
+        let date = FatDate::of(i64::try_from(seconds).unwrap_or(i64::MAX));
+        let draft = Self {
+            volume: VolumeAttributes { label, date, attributes, directories },
+            files: StagedFiles::open(files, derived)?,
+        };
+        let lens = draft.files.large().map(|payload| payload.len().unwrap_or_default());
+        let places: Vec<_> = lens.map(|len| Extent { offset: 0, len }).collect();
+        lay_out(&draft.volume, &draft.files.placed(&places).collect::<Vec<_>>())
+            .context("laying out the image")?;
+        Ok(draft)
+    }
+
+    /// Whether the image will have a file `name`, and it will be empty.
+    #[must_use]
+    pub fn is_empty(&self, name: &str) -> bool {
+        self.files.is_empty(name)
+    }
+
+    /// The content of the file `name`, if there is one, it has at most `limit` bytes, and its first bytes are `wanted`.
+    ///
+    /// # Errors
+    /// Fails if its source cannot be read.
+    pub fn content(
+        &mut self,
+        name: &str,
+        limit: u64,
+        wanted: impl FnOnce(&[u8]) -> bool,
+    ) -> Result<Option<Vec<u8>>> {
+        self.files.content(name, limit, wanted)
+    }
+
+    /// Writes the image to `out`, an empty file.
+    ///
+    /// # Errors
+    /// Fails if a source cannot be read or changed meanwhile, or `out` cannot be written.
+    pub fn write_to_file(self, out: &File, progress: &mut dyn Progress) -> Result<WrittenImage> {
+        self.write_with(out, progress, |out, head, bytes| {
+            write_at(out, 0, head)?;
+            out.set_len(bytes)
+        })
+    }
+
+    /// As [`Draft::write_to_file`], for a file that others may open meanwhile: the boot sector, by which it is an image, is written
+    /// when everything else is there.
+    ///
+    /// # Errors
+    /// Fails as [`Draft::write_to_file`] does. What is in `out` is then not an image.
+    pub fn write_in_place(self, out: &File, progress: &mut dyn Progress) -> Result<WrittenImage> {
+        self.write_with(out, progress, |out, head, bytes| {
+            let (boot, rest) = head.split_at(SECTOR);
+            write_at(out, SECTOR as u64, rest)?;
+            out.set_len(bytes)?;
+            write_at(out, 0, boot)
+        })
+    }
+
+    /// Writes the image to `out`: as [`Draft::write_to_file`] does if that is an empty file, otherwise as
+    /// [`Draft::write_forward`] does. The file is at the end of the image afterwards.
+    ///
+    /// # Errors
+    /// Fails as [`Draft::write_to_file`] does.
+    pub fn write_to_output(self, mut out: &File, progress: &mut dyn Progress) -> Result<WrittenImage> {
+        if !takes_holes(out) {
+            return self.write_forward(&mut out, progress);
+        }
+        let written = self.write_to_file(out, progress)?;
+        out.seek(SeekFrom::Start(written.bytes)).context("writing the image")?;
+        Ok(written)
+    }
+
+    /// Writes the image to `out` from its first byte to its last, as a pipe needs it.
+    ///
+    /// # Errors
+    /// Fails as [`Draft::write_to_file`] does.
+    pub fn write_forward(self, out: &mut dyn Write, progress: &mut dyn Progress) -> Result<WrittenImage> {
+        let (head, payloads, written) = self.lay_out(progress)?;
+        out.write_all(&head.bytes).context("writing the image")?;
+        let mut at = head.bytes.len() as u64;
+        for (payload, Extent { offset, len }) in &payloads {
+            write_zeros(out, offset - at).context("writing the image")?;
+            payload.read(&mut |piece| out.write_all(piece), progress)?;
+            at = offset + len;
+        }
+        write_zeros(out, written.bytes - at).and_then(|()| out.flush()).context("writing the image")?;
+        Ok(written)
+    }
+
+    fn write_with(
+        self,
+        out: &File,
+        progress: &mut dyn Progress,
+        write_head: impl FnOnce(&File, &[u8], u64) -> io::Result<()>,
+    ) -> Result<WrittenImage> {
+        let (head, mut payloads, written) = self.lay_out(progress)?;
+        for (payload, Extent { offset, .. }) in &mut payloads {
+            payload.copy_to(out, *offset, progress)?;
+        }
+        write_head(out, &head.bytes, written.bytes).context("writing the image")?;
+        Ok(written)
+    }
+
+    /// Reads what must be known before anything is written: the lengths of pipes, and digests for files that are derived from them.
+    fn lay_out(
+        mut self,
+        progress: &mut dyn Progress,
+    ) -> Result<(Head, Vec<(Payload, Extent)>, WrittenImage)> {
+        self.files.announce(progress);
+        let mut payloads = Vec::new();
+        let mut places = Vec::new();
+        for payload in self.files.take_large() {
+            let payload = payload.keep(progress)?;
+            let len = payload.len().context("a kept pipe has a length")?;
+            ensure!(
+                len <= FILE_BYTES_MAX,
+                "{payload:?} has more than {FILE_BYTES_MAX} bytes, the most that FAT stores"
+            );
+            payloads.push(payload);
+            places.push(Extent { offset: 0, len });
+        }
+        let found = self.files.digest(&places, |number, each| payloads[number].read(each, progress))?;
+        self.files.render_derived(&found, &places)?;
+        let files: Vec<_> = self.files.placed(&places).collect();
+        let is_large: Vec<_> = files.iter().map(|(_, place)| place.is_behind()).collect();
+        let head = lay_out(&self.volume, &files).context("laying out the image")?;
+        drop(files);
+        let large =
+            head.extents.iter().zip(&is_large).filter(|(_, large)| **large).map(|(extent, _)| *extent);
+        let payloads = payloads.into_iter().zip(large).collect();
+        let files = self.files.into_names().zip(&head.extents);
+        let mut files: Vec<_> = files.map(|(name, extent)| PlacedFile { name, extent: *extent }).collect();
+        files.sort_by_key(|file| file.extent.offset);
+        let written = WrittenImage { bytes: head.image_bytes, files, mistakable: None };
+        Ok((head, payloads, written))
+    }
+}
+
+fn write_zeros(out: &mut dyn Write, count: u64) -> io::Result<()> {
+    io::copy(&mut io::Read::take(io::repeat(0), count), out).map(drop)
+}
