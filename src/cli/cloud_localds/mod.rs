@@ -14,6 +14,7 @@ mod output;
 mod seed;
 mod settings;
 mod tar;
+mod vfat;
 
 use std::{
     env,
@@ -145,7 +146,7 @@ fn build(settings: &Settings, shown: &str) -> Result<()> {
     match settings.filesystem {
         Filesystem::Iso9660 => iso::write(files, seconds, &image)?,
         Filesystem::Tar(directory) => tar::write(&files, directory, seconds, &image)?,
-        Filesystem::Vfat => bail!("FAT is not supported yet"),
+        Filesystem::Vfat => vfat::write(files, seconds, &image)?,
     }
     findings::print_if_wanted(&image, settings.filesystem, shown);
     let image = match settings.conversion() {
