@@ -27,7 +27,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use metadata_image::{output::atomic_file::unnamed_temporary, recipe::DEFAULT_SECONDS};
 
-use super::{create::source_date_epoch, escape::printable, print};
+use super::{create::source_date_epoch, escape::printable, streams::print};
 use settings::{Filesystem, Place, Settings, Wanted};
 
 /// The label by which cloud-init finds the seed.
