@@ -14,7 +14,7 @@ use metadata_image::{
     provider::{
         Choice, LogLevel, Provider,
         aws::{self, Aws},
-        cdrom::{Cdrom, ReadScope},
+        cdrom::{Cdrom, FileSystems, ReadScope},
         file::UserDataFile,
         gcp::{self, Gcp},
     },
@@ -98,6 +98,8 @@ impl Args {
         let (verbose, quiet) = (self.verbose, self.quiet);
         let trust = self.trust.trust(&self.providers)?;
         let scope = if trust.is_none() { ReadScope::Data } else { ReadScope::All };
+        let file_systems =
+            if self.trust.requires_signature() { FileSystems::Iso9660 } else { FileSystems::All };
         let mut notify = |level, text: &str| match level {
             LogLevel::Raw => log(text),
             _ if verbose => {
@@ -118,7 +120,7 @@ impl Args {
             if choices[..index].contains(choice) {
                 continue;
             }
-            match provider(choice, scope).map_err(|error| Usage(format!("{error:#}")))? {
+            match provider(choice, scope, file_systems).map_err(|error| Usage(format!("{error:#}")))? {
                 Some(provider) => providers.push(provider),
                 None => notify(
                     LogLevel::Warning,
@@ -153,9 +155,16 @@ impl Args {
 }
 
 /// The provider of this name; `None`: only LinuxKit's agent has it.
-fn provider(choice: &Choice, scope: ReadScope) -> Result<Option<Arc<dyn Provider>>> {
+fn provider(
+    choice: &Choice,
+    scope: ReadScope,
+    file_systems: FileSystems,
+) -> Result<Option<Arc<dyn Provider>>> {
     Ok(Some(match choice {
-        Choice::Cdrom => Arc::new(Cdrom::new("/dev".into(), "/sys/class/block".into()).scope(scope)),
+        Choice::Cdrom => {
+            let cdrom = Cdrom::new("/dev".into(), "/sys/class/block".into());
+            Arc::new(cdrom.scope(scope).file_systems(file_systems))
+        }
         Choice::File(path) => Arc::new(UserDataFile::new(path.clone()).scope(scope)),
         Choice::Aws => Arc::new(match variable(AWS_ENDPOINT) {
             Some(endpoint) => Aws::new(&endpoint).with_context(|| format!("{AWS_ENDPOINT}={endpoint:?}"))?,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use metadata_image::image::probe::{FileSystem, file_system};
+use metadata_image::image::probe::file_system;
 
 use super::is_dash;
 
@@ -16,7 +16,7 @@ const DATA_BYTES_MAX: u64 = 64 << 20;
 
 /// The input at a path.
 pub(super) enum ImageOrData {
-    /// An ISO 9660 image, in an open file. The path may lead to another file by now.
+    /// An image, in an open file. The path may lead to another file by now.
     Image(File),
     /// The bytes of anything else.
     Data(Vec<u8>),
@@ -38,10 +38,8 @@ fn read_file(path: &Path, as_data: bool) -> Result<ImageOrData> {
         bail!("is a directory (metadata pack makes user data from a directory)");
     }
     if !as_data {
-        match file_system(&mut file)? {
-            Some(FileSystem::Iso9660) => return Ok(ImageOrData::Image(file)),
-            Some(FileSystem::Fat) => bail!("FAT images are not supported, only ISO 9660 images"),
-            None => {}
+        if file_system(&mut file)?.is_some() {
+            return Ok(ImageOrData::Image(file));
         }
     }
     Ok(ImageOrData::Data(read_data(file)?))

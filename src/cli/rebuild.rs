@@ -39,6 +39,7 @@ impl<'a> Rebuild<'a> {
         let (target, file) = open_locked(path, context)?;
         let locked = file.try_clone().with_context(context)?;
         let mut image = Image::in_file(file, path)?;
+        image.check_signable().with_context(context)?;
         let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, progress).with_context(context)?;
         let manifest = contents.manifest().with_context(context)?;
         let layout = manifest.as_ref().map(|manifest| manifest.layout);

@@ -8,7 +8,7 @@ use metadata_image::{
         compatibility::{Agent, Compatibility},
         layout::Layout,
     },
-    image::{Image, Kind, Record, SECTOR_BYTES},
+    image::{Image, Kind, Record, Volume},
     manifest::{self, Manifest, timestamp::Timestamp},
 };
 use serde::Serialize;
@@ -21,8 +21,8 @@ use super::{
 
 /// Show the content of an image and which agents find it
 ///
-/// Reads any ISO 9660 image, including those of other tools, from a file or a
-/// block device. The last table shows which file each agent reads as the user
+/// Reads any ISO 9660 or FAT image, including those of other tools, from a file
+/// or a block device. The last table shows which file each agent reads as the user
 /// data, and whether it finds the file if the image is attached as a CD-ROM or
 /// as a virtio disk.
 #[derive(Debug, clap::Args)]
@@ -54,6 +54,8 @@ struct ShowOutput {
     trees: Vec<&'static str>,
     /// The tree whose files are listed.
     tree: &'static str,
+    #[serde(skip)]
+    is_fat: bool,
     /// Whether the root directory is malformed and was read leniently.
     malformed: bool,
     files: Vec<ShownFile>,
@@ -112,7 +114,7 @@ impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let mut image = Image::open(&self.image)?;
         let (volume, records) = image.list()?;
-        let files = records.iter().map(|record| shown(&image, record)).collect();
+        let files = records.iter().map(|record| shown(&image, &volume, record)).collect();
         let shown = ShowOutput {
             path: self.image.display().to_string(),
             size: image.bytes(),
@@ -123,6 +125,7 @@ impl Args {
             layout: Layout::of(&volume, &records),
             trees: volume.trees.iter().map(|tree| tree.name()).collect(),
             tree: volume.read.name(),
+            is_fat: volume.read.is_fat(),
             malformed: volume.malformed,
             files,
             agents: Agent::ALL
@@ -161,7 +164,7 @@ fn shown_manifest(image: &Image, records: &[Record]) -> Option<ShownManifest> {
     })
 }
 
-fn shown(image: &Image, record: &Record) -> ShownFile {
+fn shown(image: &Image, volume: &Volume, record: &Record) -> ShownFile {
     let is_file = record.kind == Kind::File;
     ShownFile {
         name: record.display_path(),
@@ -173,7 +176,7 @@ fn shown(image: &Image, record: &Record) -> ShownFile {
         },
         mode: record.mode.map(|mode| format!("{mode:04o}")),
         size: is_file.then_some(record.len),
-        sector: record.extents.first().map(|extent| extent.offset / SECTOR_BYTES),
+        sector: record.extents.first().map(|extent| extent.offset / volume.sector_bytes),
         offset: record.extents.first().map(|extent| extent.offset),
         complete: image.holds(record),
     }
@@ -189,7 +192,8 @@ impl ShowOutput {
         };
         line("image", self.path.clone());
         let truncated = if self.volume_size > self.size {
-            format!(", {} in the descriptor", self.volume_size)
+            let place = if self.is_fat { "boot sector" } else { "descriptor" };
+            format!(", {} in the {place}", self.volume_size)
         } else {
             String::new()
         };
@@ -198,7 +202,7 @@ impl ShowOutput {
         line("layout", self.layout.map_or("unknown".to_owned(), |layout| layout.to_string()));
         line("created", self.created.clone().unwrap_or_else(|| "no valid date".to_owned()));
         line("modified", self.modified.clone().unwrap_or_else(|| "no valid date".to_owned()));
-        line("trees", self.describe_trees());
+        line(if self.is_fat { "format" } else { "trees" }, self.describe_trees());
         for (name, value) in self.manifest.iter().flat_map(ShownManifest::lines) {
             line(name, value);
         }
@@ -241,8 +245,9 @@ impl ShowOutput {
     }
 
     fn describe_trees(&self) -> String {
-        let name =
-            |tree: &&str| if *tree == self.tree { format!("{tree} (shown)") } else { (*tree).to_owned() };
+        let name = |tree: &&str| {
+            if *tree == self.tree && !self.is_fat { format!("{tree} (shown)") } else { (*tree).to_owned() }
+        };
         let malformed = if self.malformed { "; its root directory is malformed" } else { "" };
         self.trees.iter().map(name).collect::<Vec<_>>().join(", ") + malformed
     }

@@ -81,7 +81,9 @@ impl Args {
         };
         let mut image = Image::open(&self.image)?;
         let mut progress = Bar::new(self.quiet);
-        let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, &mut progress);
+        let signable = image.check_signable();
+        let contents =
+            signable.and_then(|()| Contents::read(&mut image, |_, _| Vec::new(), 0, &mut progress));
         drop(progress);
         let verified = contents.and_then(|contents| verify(&contents, &terms));
         let (manifest, signer) = verified.with_context(|| format!("verifying image {:?}", self.image))?;

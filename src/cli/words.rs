@@ -5,7 +5,7 @@ use std::path::Path;
 use metadata_image::{
     image::{
         Kind, Record,
-        probe::{self, FileSystem, file_system},
+        probe::{self, file_system},
     },
     similar::nearest,
 };
@@ -18,7 +18,7 @@ const LISTED_MAX: usize = 5;
 /// Whether the file at a path is an image.
 pub(super) fn is_image(path: &Path) -> bool {
     let kind = probe::open(path).and_then(|mut file| file_system(&mut file));
-    kind.is_ok_and(|kind| kind == Some(FileSystem::Iso9660))
+    kind.is_ok_and(|kind| kind.is_some())
 }
 
 /// A word as a shell reads it.

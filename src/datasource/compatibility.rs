@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::layout::{Layout, find, is_cidata};
-use crate::image::{Record, Tree, Volume};
+use crate::image::{Record, SECTOR_BYTES, Tree, Volume};
 
 /// An agent in a guest that looks for user data on images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,12 +53,13 @@ impl Agent {
                 Compatibility { takes: None, cdrom: false, virtio: false, because: Some(because) }
             }
             Ok(taken) => {
-                let because = self.why_no_disk(volume);
+                let no_disk = self.why_no_disk(volume);
+                let no_cdrom = self.why_no_cdrom(volume);
                 Compatibility {
                     takes: Some(taken.display_path()),
-                    cdrom: true,
-                    virtio: because.is_none(),
-                    because,
+                    cdrom: no_cdrom.is_none(),
+                    virtio: no_disk.is_none(),
+                    because: no_disk.or(no_cdrom),
                 }
             }
         }
@@ -71,9 +72,19 @@ impl Agent {
     pub fn find_userdata<'a>(self, volume: &Volume, records: &'a [Record]) -> Result<&'a Record, String> {
         match self {
             Self::Metadata => find_in_root(records, false).map_err(str::to_owned),
+            Self::LinuxKit if volume.read.is_fat() => Err("it reads ISO 9660 only".to_owned()),
             Self::LinuxKit => find_in_root(records, true).map_err(str::to_owned),
             Self::CloudInit => find_as_cloud_init(volume, records),
         }
+    }
+
+    /// Why this agent does not find a CD-ROM.
+    fn why_no_cdrom(self, volume: &Volume) -> Option<String> {
+        let smaller = volume.sector_bytes < SECTOR_BYTES;
+        // It has Linux mount the volume.
+        (self == Self::CloudInit && smaller).then(|| {
+            format!("Linux does not mount FAT with sectors of {} bytes from a CD-ROM", volume.sector_bytes)
+        })
     }
 
     /// Why this agent does not find a disk, although it accepts the image as a CD-ROM.

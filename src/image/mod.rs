@@ -1,4 +1,4 @@
-//! ISO 9660 images: the vocabulary that layouts, writer and reader share.
+//! ISO 9660 and FAT images: the vocabulary that layouts, writer and reader share.
 //!
 //! An *image* is the bytes. A *volume* is what they contain: an identifier, dates, and one or more trees of *records*. A record
 //! names a file and the *extents* that hold its bytes. A *sector* always has 2048 bytes.
@@ -8,20 +8,23 @@
 pub mod digests;
 pub mod draft;
 pub mod extents;
+mod extract;
 pub mod fat;
 mod file_stamp;
 pub mod iso9660;
+pub mod limits;
 mod payload;
 pub mod probe;
 mod progress;
+mod reader;
 pub mod source;
 mod sparse_copy;
 mod staging;
 pub mod superblocks;
 pub mod written;
 
-pub use iso9660::reader::Image;
 pub use progress::Progress;
+pub use reader::Image;
 pub use source::StoredFile;
 
 /// Bytes in a sector, the unit in which a descriptor or a record gives a position (ECMA-119, 6.1.2).
@@ -65,9 +68,10 @@ pub struct Extent {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
     /// The volume identifier of the primary volume descriptor without trailing blanks; bytes that are not UTF-8 show
-    /// as U+FFFD.
+    /// as U+FFFD. The label of a FAT volume: that of its root directory, else that of its boot sector.
     pub identifier: String,
-    /// When the volume was created, as `YYYY-MM-DDThh:mm:ssZ` in UTC. `None`: no valid date.
+    /// When the volume was created, as `YYYY-MM-DDThh:mm:ssZ` in UTC: that of a FAT volume, when it got its label. `None`: no valid
+    /// date.
     pub created: Option<String>,
     /// When the volume was last changed, in the same form.
     pub modified: Option<String>,
@@ -82,6 +86,9 @@ pub struct Volume {
     pub dates_valid: bool,
     /// The size of the volume in bytes, as its descriptor states it. The file may be shorter (truncated) or longer.
     pub bytes: u64,
+    /// Bytes in a sector. Linux mounts no volume whose sectors are smaller than those of its device, which a CD-ROM drive has of
+    /// 2048 bytes.
+    pub sector_bytes: u64,
 }
 
 /// One of the trees of a volume.
@@ -95,9 +102,21 @@ pub enum Tree {
     Joliet,
     /// A separate tree under an Enhanced Volume Descriptor (ISO 9660:1999).
     Enhanced,
+    /// The only tree of a FAT12 volume.
+    Fat12,
+    /// The only tree of a FAT16 volume.
+    Fat16,
+    /// The only tree of a FAT32 volume.
+    Fat32,
 }
 
 impl Tree {
+    /// Whether it is that of a FAT volume.
+    #[must_use]
+    pub fn is_fat(self) -> bool {
+        matches!(self, Self::Fat12 | Self::Fat16 | Self::Fat32)
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -106,6 +125,9 @@ impl Tree {
             Self::RockRidge => "Rock Ridge",
             Self::Joliet => "Joliet",
             Self::Enhanced => "ISO 9660:1999",
+            Self::Fat12 => "FAT12",
+            Self::Fat16 => "FAT16",
+            Self::Fat32 => "FAT32",
         }
     }
 }

@@ -21,7 +21,7 @@ use super::{InstanceEntries, Log, LogLevel, Metadata, Provider};
 use crate::{
     datasource::{compatibility::Agent, layout::is_cidata},
     error::{Context, Error, Result},
-    image::{Image, Kind, Record, Volume, probe},
+    image::{Image, Kind, Record, Volume, fat::label::fat_label, probe},
     manifest::inventory::Contents,
 };
 
@@ -31,9 +31,9 @@ const NAME: &str = "cdrom";
 /// The most bytes of user data, and of meta-data.
 const DATA_BYTES_MAX: u64 = 64 << 20;
 
-/// The smallest device that can hold an image, in sectors of 512 bytes as in sysfs: the system area and a descriptor. An empty
-/// floppy drive is smaller, and takes seconds to open.
-const SMALLEST_BLOCKS: u64 = 68;
+/// The smallest device that can hold an image, in sectors of 512 bytes as in sysfs. An empty floppy drive is smaller, with 8, and
+/// takes seconds to open.
+const SMALLEST_BLOCKS: u64 = 9;
 
 /// How long to wait before looking for new devices again.
 const POLL: Duration = Duration::from_millis(20);
@@ -47,6 +47,7 @@ pub struct Cdrom {
     devices: PathBuf,
     blocks: PathBuf,
     scope: ReadScope,
+    file_systems: FileSystems,
     /// The image that was used. It stays open as long as this provider: closing a drive takes time, and would delay applying the
     /// metadata.
     used: OnceLock<Image>,
@@ -61,7 +62,16 @@ pub enum ReadScope {
     All,
 }
 
-/// A device with an ISO 9660 volume.
+/// Which volumes are opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileSystems {
+    /// ISO 9660 and FAT.
+    All,
+    /// ISO 9660, the only one that can be signed.
+    Iso9660,
+}
+
+/// A device with a volume.
 struct Candidate {
     /// The name in `/dev`.
     name: String,
@@ -84,13 +94,25 @@ impl Cdrom {
     /// The provider of the devices in `devices`, usually `/dev`, that are listed in `blocks`, usually `/sys/class/block`.
     #[must_use]
     pub fn new(devices: PathBuf, blocks: PathBuf) -> Self {
-        Self { devices, blocks, scope: ReadScope::Data, used: OnceLock::new() }
+        Self {
+            devices,
+            blocks,
+            scope: ReadScope::Data,
+            file_systems: FileSystems::All,
+            used: OnceLock::new(),
+        }
     }
 
     /// Sets how much is read of an image that has data for the guest.
     #[must_use]
     pub fn scope(self, scope: ReadScope) -> Self {
         Self { scope, ..self }
+    }
+
+    /// Sets which volumes are opened.
+    #[must_use]
+    pub fn file_systems(self, file_systems: FileSystems) -> Self {
+        Self { file_systems, ..self }
     }
 
     /// The names of all block devices in sysfs except loop devices and RAM disks, sorted. Without sysfs, the CD-ROM drives.
@@ -128,14 +150,14 @@ impl Cdrom {
             }
             // sysfs writes a slash in a name as an exclamation mark.
             let name = name.replace('!', "/");
-            match identify(&self.devices.join(&name)) {
+            match identify(&self.devices.join(&name), self.file_systems) {
                 // Without permission, nobody knows whether the device has metadata.
                 Err(error) => match hint(&error) {
                     Some(hint) => search.broken.push((name, Error::from(error).context(hint))),
                     // An empty drive fails, too.
                     None => log(&name, LogLevel::Detail, &error.to_string()),
                 },
-                Ok((_, None)) => log(&name, LogLevel::Detail, "no ISO 9660 volume"),
+                Ok((_, None)) => log(&name, LogLevel::Detail, self.file_systems.none()),
                 Ok((file, Some(volume))) if is_cidata(&volume) => {
                     // Opening a drive again takes time.
                     let open = |path: &Path| Ok(Image::in_file(file, path)?);
@@ -250,10 +272,23 @@ fn is_cdrom(name: &str) -> bool {
     name.strip_prefix("sr").is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// The open device, and the volume identifier if it has an ISO 9660 volume.
-fn identify(path: &Path) -> io::Result<(File, Option<String>)> {
+impl FileSystems {
+    /// That a device has no such volume, in words.
+    fn none(self) -> &'static str {
+        match self {
+            Self::All => "no ISO 9660 or FAT volume",
+            Self::Iso9660 => "no ISO 9660 volume",
+        }
+    }
+}
+
+/// The open device, and the volume identifier if it has a volume.
+fn identify(path: &Path, file_systems: FileSystems) -> io::Result<(File, Option<String>)> {
     let mut file = probe::open(path)?;
-    let volume = probe::volume_identifier(&mut file)?;
+    let volume = match probe::volume_identifier(&mut file)? {
+        None if file_systems == FileSystems::All => fat_label(&mut file),
+        volume => volume,
+    };
     Ok((file, volume))
 }
 

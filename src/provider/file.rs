@@ -12,11 +12,8 @@ use super::{
     cdrom::{self, ReadScope},
 };
 use crate::{
-    error::{Context, Result, bail, ensure},
-    image::{
-        Image,
-        probe::{self, FileSystem},
-    },
+    error::{Context, Result, ensure},
+    image::{Image, probe},
 };
 
 /// The provider's name on the command line.
@@ -74,13 +71,10 @@ impl Provider for UserDataFile {
                 }
                 file => file.with_context(context)?,
             };
-            match probe::file_system(&mut file).with_context(context)? {
-                Some(FileSystem::Iso9660) => return self.read_image(file, log),
-                Some(FileSystem::Fat) => {
-                    bail!("reading {:?}: FAT images are not supported, only ISO 9660 images", self.path)
-                }
-                None => read(file).with_context(context)?,
+            if probe::file_system(&mut file).with_context(context)?.is_some() {
+                return self.read_image(file, log);
             }
+            read(file).with_context(context)?
         };
         if data.is_empty() {
             log(LogLevel::Step, &format!("the file {:?} is empty", self.path));

@@ -41,6 +41,7 @@ pub struct Signer {
 /// Fails if the image is not signed, if the signature does not satisfy the terms, if the image is not what was signed, or if it
 /// cannot be read: see [`VerifyError`].
 pub fn verify_image(image: &mut Image, terms: &Terms) -> Result<(Manifest, Signer), VerifyError> {
+    image.check_signable()?;
     let contents = Contents::read(image, |_, _| Vec::new(), 0, &mut ())?;
     Ok(verify(&contents, terms)?)
 }

@@ -9,11 +9,16 @@
 //! Source: Microsoft, "FAT: General Overview of On-Disk Format", version 1.03 (FATGEN103), whose clauses the comments cite.
 
 mod boot_sector;
+mod chains;
 pub(crate) mod date;
+mod directory;
 mod entries;
 mod format;
 mod geometry;
+pub mod label;
 mod layout;
 pub mod names;
+pub(super) mod reader;
 mod short_names;
+mod volume;
 pub mod writer;

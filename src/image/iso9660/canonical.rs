@@ -25,6 +25,7 @@ impl Image {
     /// Fails if they differ, or the image cannot be read. The error names the path.
     pub fn check_canonical(&self, draft: Draft) -> Result<()> {
         let check = || {
+            self.check_signable()?;
             let (head, WrittenImage { bytes, files, .. }) = draft.outline()?;
             ensure!(bytes == self.bytes(), "{NOT_SAME}: it has {} bytes instead of {bytes}", self.bytes());
             let start = SYSTEM_AREA_BYTES as u64;

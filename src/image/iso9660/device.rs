@@ -108,7 +108,7 @@ const BUDGET_BYTES_MAX: u64 = 256 << 20;
 /// sector has at most 60 records, each of which is read about four times.
 const BUDGET_FACTOR: u64 = 512;
 
-pub(super) const NOT_AN_IMAGE: &str = "not an ISO 9660 image";
+pub(super) const NOT_AN_IMAGE: &str = "not an ISO 9660 or FAT image";
 
 const CUT_OFF: &str = "the image is cut off, or refers to a place past its end";
 

@@ -12,7 +12,10 @@ use hadris_iso::raw;
 use super::{clashes::Reserved, device::broken};
 use crate::{
     error::{Context, Result, bail, ensure},
-    image::{Extent, Image, Kind, Record, SECTOR_BYTES, SYSTEM_AREA_BYTES, Volume, extents::sharing},
+    image::{
+        Extent, Image, Kind, Record, SECTOR_BYTES, SYSTEM_AREA_BYTES, Volume, extents::sharing,
+        probe::FileSystem,
+    },
     os,
 };
 
@@ -38,6 +41,9 @@ impl Image {
         let staying: Vec<_> = records.iter().filter(|record| stays(record)).collect();
         check_kinds(&staying)?;
         check_hard_links(&staying)?;
+        if self.file_system() == FileSystem::Fat {
+            return self.check_end(volume);
+        }
         self.check_descriptors()?;
         if records.iter().all(|record| matches!(record.kind, Kind::File | Kind::Directory)) {
             self.check_readable_trees(records, looked_for)?;
@@ -48,9 +54,19 @@ impl Image {
             .with_context(|| format!("reading image {:?}", self.path()))
     }
 
+    /// Checks that nothing follows the volume.
+    fn check_end(&self, volume: &Volume) -> Result<()> {
+        let (from, to) = (volume.bytes.min(self.bytes()), self.bytes());
+        let check = |at: u64, bytes: &[u8]| check_behind(at, bytes, volume);
+        Gaps(vec![Extent { offset: from, len: to - from }])
+            .each_sector(self.file(), check)
+            .with_context(|| format!("reading image {:?}", self.path()))
+    }
+
     fn check_descriptors(&mut self) -> Result<()> {
+        let Some(iso9660) = self.iso9660() else { return Ok(()) };
         for index in 0.. {
-            match self.descriptor(index).map_err(broken)? {
+            match iso9660.descriptor(index).map_err(broken)? {
                 None => break,
                 Some(raw::VolumeDescriptor::BootRecord(_)) => {
                     bail!("the image has a boot record, which a new image would not have")
@@ -105,10 +121,7 @@ fn check_sector(at: u64, sector: &[u8], root: [u8; 4], volume: &Volume) -> Resul
              would not have"
         );
     }
-    ensure!(
-        at < volume.bytes || is_zeros(sector),
-        "the image has data after the end of its volume, from byte {at} on, which a new image would not have"
-    );
+    check_behind(at, sector, volume)?;
     ensure!(
         !sector.starts_with(PRIMARY) || sector[ROOT_SECTOR] == root,
         "the image has several sessions, and a new image would have only the files of the one that is read"
@@ -116,6 +129,14 @@ fn check_sector(at: u64, sector: &[u8], root: [u8; 4], volume: &Volume) -> Resul
     ensure!(
         !UDF.iter().any(|name| sector[1..].starts_with(name)),
         "the image has a second file system, UDF, which a new image would not have"
+    );
+    Ok(())
+}
+
+fn check_behind(at: u64, bytes: &[u8], volume: &Volume) -> Result<()> {
+    ensure!(
+        at < volume.bytes || is_zeros(bytes),
+        "the image has data after the end of its volume, from byte {at} on, which a new image would not have"
     );
     Ok(())
 }

@@ -3,7 +3,6 @@
 mod canonical;
 pub mod clashes;
 mod device;
-pub(super) mod extract;
 pub(crate) mod folding;
 mod layout;
 mod layout_cache;

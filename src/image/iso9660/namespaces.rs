@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use super::{
     clashes::Reserved,
     folding::{NameReader, joliet_path},
+    reader::Reader,
     roots::Roots,
 };
 use crate::error::{Result, bail, ensure, error};
@@ -23,8 +24,10 @@ impl Image {
     /// # Errors
     /// Fails if one of them names other files, or cannot be read.
     pub fn check_trees(&mut self, records: &[Record], looked_for: &Reserved) -> Result<()> {
-        let (_, roots) = self.roots()?;
-        compare(self, &roots, records, looked_for, &roots.trees())
+        // A FAT volume has one tree.
+        let Some(volume) = self.iso9660() else { return Ok(()) };
+        let (_, roots) = volume.roots()?;
+        compare(volume, &roots, records, looked_for, &roots.trees())
     }
 
     /// The same for the trees that Linux can read and that have records of their own.
@@ -32,18 +35,19 @@ impl Image {
     /// # Errors
     /// Fails as [`Image::check_trees`] does.
     pub(super) fn check_readable_trees(&mut self, records: &[Record], looked_for: &Reserved) -> Result<()> {
-        let (_, roots) = self.roots()?;
+        let Some(volume) = self.iso9660() else { return Ok(()) };
+        let (_, roots) = volume.roots()?;
         let mut trees = roots.trees();
         // The names of ISO 9660 itself are in the records that have Rock Ridge. They differ where directories are too deep.
         let is_shared = |tree| tree == Tree::Primary && roots.read_by_linux() == Tree::RockRidge;
         trees.retain(|tree| *tree != Tree::Enhanced && !is_shared(*tree));
-        compare(self, &roots, records, looked_for, &trees)
+        compare(volume, &roots, records, looked_for, &trees)
     }
 }
 
 /// Compares the tree of `records`, which is the one that Linux reads, with the others of `trees`.
 fn compare(
-    image: &mut Image,
+    image: &mut Reader,
     roots: &Roots,
     records: &[Record],
     looked_for: &Reserved,

@@ -1,4 +1,4 @@
-//! The reader: an image file or a block device, its volume, its records and their bytes.
+//! The reader of ISO 9660: a volume, its records and where their bytes are.
 //!
 //! hadris reads the descriptors. Directories are read here, as Linux reads them, with the malformed ones of `linuxkit metadata
 //! create`: hadris 3.0.0-rc.2 drops versions and final dots of names, prefers other trees than Linux does, and gives a hard link
@@ -8,13 +8,9 @@
 //! number of records and their depth are bounded. No length that the image states is allocated. A file that reaches past the end
 //! is an error when it is read.
 
-use std::{
-    fs::File,
-    io::{self, Read, Seek},
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io};
 
-use crate::error::{Context, ErrorKind, ReadError, Result, ensure, error};
+use crate::error::{ErrorKind, Result, ensure, error};
 use hadris_fs::MountOptions;
 use hadris_iso::{IsoDate, IsoId, raw, sync::IsoFs};
 
@@ -23,93 +19,39 @@ use super::{
     roots::Roots,
     walk::{TreeChoice, walk},
 };
-use crate::image::{
-    AttributesByPath, Record, SECTOR_BYTES, Tree, Volume,
-    probe::{self, FIRST_DESCRIPTOR},
-    source::{Source, StoredFile},
-};
-use crate::output::atomic_file::unnamed_temporary;
+use crate::image::{AttributesByPath, Record, SECTOR_BYTES, Tree, Volume, probe::FIRST_DESCRIPTOR};
 
-pub use super::walk::{DEPTH_MAX, PATHS_BYTES_MAX, RECORDS_MAX, Wanted};
+pub use crate::image::limits::{DEPTH_MAX, PATHS_BYTES_MAX, RECORDS_MAX, Wanted};
 
-/// An open image.
-pub struct Image {
-    path: PathBuf,
+/// A volume in a file or on a device.
+pub(in crate::image) struct Reader {
     iso: IsoFs<Bounded>,
 }
 
-impl std::fmt::Debug for Image {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Image").field("path", &self.path).finish_non_exhaustive()
-    }
-}
-
-impl Image {
-    /// Opens an image file, or a block device with an image on it.
-    ///
-    /// # Errors
-    /// Fails if it cannot be read, or is not an ISO 9660 image. The error names the path.
-    pub fn open(path: impl AsRef<Path>) -> Result<Self, ReadError> {
-        let path = path.as_ref();
-        let open = || {
-            ensure!(!path.is_dir(), "is a directory");
-            mount(probe::open(path)?)
-        };
-        let iso = open().with_context(|| format!("reading image {path:?}"))?;
-        Ok(Self { path: path.to_path_buf(), iso })
+impl Reader {
+    /// Reads the descriptors in `file`.
+    pub(in crate::image) fn open(file: File) -> Result<Self> {
+        let device = Bounded::new(file)?;
+        if device.len() <= FIRST_DESCRIPTOR {
+            return Err(error!(NOT_AN_IMAGE).of_kind(ErrorKind::NotAnImage));
+        }
+        let iso = IsoFs::mount(device, MountOptions::new().read_only())
+            .map_err(|error| broken(error.into_error()))?;
+        ensure!(u64::from(iso.info().block_size()) == SECTOR_BYTES, "the block size is not 2048 bytes");
+        Ok(Self { iso })
     }
 
-    /// Reads an image from `reader`, from its first byte to its last: bytes in memory, for example. Errors call it `image`.
-    ///
-    /// The bytes are copied to a temporary file without a name, since the files of an image may be large.
-    ///
-    /// # Errors
-    /// Fails as [`Image::open`] does, or if the temporary file cannot be written.
-    pub fn from_reader(mut reader: impl Read + Seek) -> Result<Self, ReadError> {
-        let mut copy = || -> io::Result<File> {
-            let mut file = unnamed_temporary()?;
-            reader.rewind()?;
-            io::copy(&mut reader, &mut file)?;
-            Ok(file)
-        };
-        let path = Path::new("image");
-        let file = copy().with_context(|| format!("reading image {path:?}"))?;
-        Self::in_file(file, path)
-    }
-
-    /// Reads the image in `file`. Errors call it `path`.
-    ///
-    /// # Errors
-    /// Fails as [`Image::open`] does.
-    pub fn in_file(file: File, path: &Path) -> Result<Self, ReadError> {
-        let iso = mount(file).with_context(|| format!("reading image {path:?}"))?;
-        Ok(Self { path: path.to_path_buf(), iso })
+    pub(in crate::image) fn file(&self) -> &File {
+        self.iso.device().file()
     }
 
     /// Bytes in the file or on the device.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
+    pub(in crate::image) fn len(&self) -> u64 {
         self.iso.device().len()
     }
 
-    /// The volume, and all records of the tree that a Linux guest sees: each directory before what is in it, siblings in the order
-    /// of the image.
-    ///
-    /// # Errors
-    /// Fails if a descriptor or a directory is malformed, or there are too many records.
-    pub fn list(&mut self) -> Result<(Volume, Vec<Record>), ReadError> {
-        Ok(self.try_list(None).with_context(|| format!("reading image {:?}", self.path))?)
-    }
-
-    /// The volume, and only those records of the root directory whose path is `wanted`, however many others there are.
-    ///
-    /// # Errors
-    /// Fails as [`Image::list`] does, for the root directory.
-    pub fn list_root(&mut self, wanted: &Wanted) -> Result<(Volume, Vec<Record>)> {
-        self.try_list(Some(wanted)).with_context(|| format!("reading image {:?}", self.path))
-    }
-
-    fn try_list(&mut self, only: Option<&Wanted>) -> Result<(Volume, Vec<Record>)> {
+    /// The volume, and the records of the tree that a Linux guest sees; with `only`, those of the root directory that are wanted.
+    pub(in crate::image) fn list(&mut self, only: Option<&Wanted>) -> Result<(Volume, Vec<Record>)> {
         let dates_valid = self.dates_valid()?;
         let (mut device, roots) = self.roots()?;
         let read = roots.read_by_linux();
@@ -125,30 +67,22 @@ impl Image {
             malformed: found.malformed,
             dates_valid,
             bytes: u64::from(info.volume_space_size()) * SECTOR_BYTES,
+            sector_bytes: SECTOR_BYTES,
         };
         Ok((volume, found.records))
     }
 
     /// The attributes of everything in the tree that a Linux guest sees, with those of the root directory.
-    ///
-    /// # Errors
-    /// Fails as [`Image::list`] does.
-    pub fn attributes(&mut self) -> Result<AttributesByPath> {
-        let mut list = || {
-            let (mut device, roots) = self.roots()?;
-            let read = roots.read_by_linux();
-            walk(&mut device, roots.first_sector(read)?, TreeChoice::Default(read), None)
-        };
-        let found = list().with_context(|| format!("reading image {:?}", self.path))?;
+    pub(in crate::image) fn attributes(&mut self) -> Result<AttributesByPath> {
+        let (mut device, roots) = self.roots()?;
+        let read = roots.read_by_linux();
+        let found = walk(&mut device, roots.first_sector(read)?, TreeChoice::Default(read), None)?;
         let paths = found.records.into_iter().map(|record| record.path);
         Ok(paths.zip(found.attributes).chain([(Vec::new(), found.root)]).collect())
     }
 
     /// All records of one tree of the volume, as Linux reads it if mount options exclude the others.
-    ///
-    /// # Errors
-    /// Fails if there is no such tree, or Linux does not read it, or as [`Image::list`] does.
-    pub fn list_tree(&mut self, tree: Tree) -> Result<Vec<Record>> {
+    pub(in crate::image) fn list_tree(&mut self, tree: Tree) -> Result<Vec<Record>> {
         let (mut device, roots) = self.roots()?;
         Ok(walk(&mut device, roots.first_sector(tree)?, TreeChoice::ByOption(tree), None)?.records)
     }
@@ -168,30 +102,6 @@ impl Image {
         self.iso.descriptor(index)
     }
 
-    /// The file or device itself.
-    pub(in crate::image) fn file(&self) -> &File {
-        self.iso.device().file()
-    }
-
-    /// Its path, for errors.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// A file of the image, as a source for another image.
-    ///
-    /// # Errors
-    /// Fails if the image ends before the file does, or cannot be read.
-    pub fn source(&self, record: &Record) -> Result<Source> {
-        let label = format!("file {:?} of image {:?}", record.display_path(), self.path);
-        ensure!(Truncated: self.holds(record), "reading {label}: the file reaches past the end of the image");
-        let image = self.file().try_clone();
-        let stored =
-            image.and_then(|image| StoredFile::new(image.into(), record.extents.clone(), label.clone()));
-        Ok(Source::Stored(stored.with_context(|| format!("reading {label}"))?))
-    }
-
     fn dates_valid(&mut self) -> Result<bool> {
         let mut valid = true;
         for index in 0.. {
@@ -205,29 +115,6 @@ impl Image {
         }
         Ok(valid)
     }
-}
-
-fn mount(file: File) -> Result<IsoFs<Bounded>> {
-    let mut again = file.try_clone()?;
-    mount_unless_foreign(file).map_err(|error| match error.kind() {
-        // What is behind a disk whose image was never written.
-        ErrorKind::NotAnImage => match probe::emptiness(&mut again) {
-            Some(what) => error!("{NOT_AN_IMAGE}: {what}").of_kind(ErrorKind::NotAnImage),
-            None => error,
-        },
-        _ => error,
-    })
-}
-
-fn mount_unless_foreign(file: File) -> Result<IsoFs<Bounded>> {
-    let device = Bounded::new(file)?;
-    if device.len() <= FIRST_DESCRIPTOR {
-        return Err(error!(NOT_AN_IMAGE).of_kind(ErrorKind::NotAnImage));
-    }
-    let iso =
-        IsoFs::mount(device, MountOptions::new().read_only()).map_err(|error| broken(error.into_error()))?;
-    ensure!(u64::from(iso.info().block_size()) == SECTOR_BYTES, "the block size is not 2048 bytes");
-    Ok(iso)
 }
 
 fn iso_8601(time: hadris_fs::DateTime) -> String {

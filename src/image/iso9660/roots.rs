@@ -79,6 +79,7 @@ impl Roots {
             Tree::RockRidge => self.has_rock_ridge.then_some(self.primary),
             Tree::Joliet => self.joliet,
             Tree::Enhanced => bail!("Linux does not read this tree"),
+            Tree::Fat12 | Tree::Fat16 | Tree::Fat32 => None,
         }
         .with_context(|| format!("the volume has no {} tree", tree.name()))
     }

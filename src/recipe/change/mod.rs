@@ -20,12 +20,14 @@ use crate::{
     image::{
         Image, Kind, Progress, Record, Volume,
         draft::Draft,
+        fat,
         iso9660::{
             clashes::Clashes,
             renaming,
             volume_format::{OtherNode, VolumeFormat},
             writer::{self, VolumeSpec},
         },
+        probe::FileSystem,
         source::Source,
     },
     manifest::{self, timestamp::Timestamp},
@@ -183,6 +185,9 @@ fn draft(
     let files = spec.files.iter().map(|(name, _)| name.as_slice());
     let names: BTreeSet<_> = files.chain(spec.derived.iter().map(|(name, _)| name.as_bytes())).collect();
     ensure!(!names.is_empty(), "no file would be left on the image");
+    if image.file_system() == FileSystem::Fat {
+        return fat_draft(spec, image, records, changed);
+    }
     check_names(&names)?;
     let clashes = Clashes::of(names.iter().copied(), &LOOKED_FOR, &manifest::OWN_NAMES);
     let clashes = clashes.on_volume(identifier, &LOOKED_FOR);
@@ -191,6 +196,24 @@ fn draft(
     let mut warnings = draft.warnings().to_vec();
     warnings.extend(clashes.refused.into_iter().chain(clashes.doubtful));
     Ok((draft, warnings))
+}
+
+/// The FAT volume of `spec`, as [`draft`] makes an ISO 9660 image.
+fn fat_draft(
+    spec: VolumeSpec,
+    image: &mut Image,
+    records: &[Record],
+    changed: &BTreeSet<Vec<u8>>,
+) -> Result<(Draft, Vec<String>)> {
+    let VolumeSpec { identifier: label, seconds, files, derived, .. } = spec;
+    let names = files.iter().map(|(name, _)| name.as_slice());
+    let names: BTreeSet<_> = names.chain(derived.iter().map(|(name, _)| name.as_bytes())).collect();
+    ensure!(!names.is_empty(), "no file would be left on the image");
+    check_each_name(&names)?;
+    let VolumeFormat { others, attributes, .. } = kept_format(image, records, &names, changed)?;
+    let directories = others.into_iter().map(|(path, _)| path).collect();
+    let spec = fat::writer::VolumeSpec { label, seconds, files, derived, directories, attributes };
+    Ok((fat::writer::Draft::new(spec)?.into(), Vec::new()))
 }
 
 /// The date of a volume, in seconds since 1970.
@@ -204,13 +227,17 @@ fn seconds_of(volume: &Volume) -> Result<u64> {
 }
 
 fn check_names(names: &BTreeSet<&[u8]>) -> Result<()> {
+    check_each_name(names)?;
+    renaming::check(names.iter().copied()).map_err(Error::new)
+}
+
+fn check_each_name(names: &BTreeSet<&[u8]>) -> Result<()> {
     for name in names {
         let fault = |why: &str| Contradiction(format!("file name {:?} {why}", String::from_utf8_lossy(name)));
         super::names::check_name(name).map_err(fault).map_err(not_usage)?;
     }
     super::names::check_bounds(names.iter().copied()).map_err(not_usage)?;
-    super::names::check_directories(names).map_err(not_usage)?;
-    renaming::check(names.iter().copied()).map_err(Error::new)
+    super::names::check_directories(names).map_err(not_usage)
 }
 
 /// What is wrong with names on the image is no mistake on the command line.

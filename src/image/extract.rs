@@ -7,7 +7,7 @@ use std::{
 
 use crate::error::{Context, ErrorKind, Result, ensure, error};
 
-use crate::image::{
+use super::{
     Extent, Image, Progress, Record,
     sparse_copy::{STEP_BYTES, copy_with_holes, joined, takes_holes},
 };
