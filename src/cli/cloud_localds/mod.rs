@@ -6,6 +6,7 @@
 
 mod arguments;
 mod convert;
+mod findings;
 mod help;
 mod iso;
 mod meta_data;
@@ -13,6 +14,7 @@ mod output;
 mod seed;
 mod settings;
 mod tar;
+mod vfat;
 
 use std::{
     env,
@@ -25,7 +27,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use metadata_image::{output::atomic_file::unnamed_temporary, recipe::DEFAULT_SECONDS};
 
-use super::{create::source_date_epoch, escape::printable, print};
+use super::{create::source_date_epoch, escape::printable, streams::print};
 use settings::{Filesystem, Place, Settings, Wanted};
 
 /// The label by which cloud-init finds the seed.
@@ -56,14 +58,23 @@ impl From<anyhow::Error> for Wrong {
 
 /// Runs as cloud-localds.
 pub(super) fn run(arguments: Vec<OsString>) -> ExitCode {
-    let message = match try_run(arguments) {
+    match try_run(arguments) {
         Ok(()) => return ExitCode::SUCCESS,
-        Err(Wrong::Usage(message)) => format!("{}\ncloud-localds: {}\n", help::USAGE, printable(&message)),
-        Err(Wrong::Failed(error)) => format!("cloud-localds: {}\n", printable(&format!("{error:#}"))),
-    };
-    // There is nowhere left to report a failure.
-    drop(io::stderr().write_all(message.as_bytes()));
+        Err(Wrong::Usage(message)) => {
+            // There is nowhere left to report a failure.
+            drop(writeln!(io::stderr(), "{}", help::USAGE));
+            complain(&message);
+        }
+        Err(Wrong::Failed(error)) => complain(&format!("{error:#}")),
+    }
     EXIT_FAILED.into()
+}
+
+/// Prints a message to standard error.
+fn complain(message: &str) {
+    let line = format!("cloud-localds: {}\n", printable(message));
+    // There is nowhere left to report a failure.
+    drop(io::stderr().write_all(line.as_bytes()));
 }
 
 /// Build a seed for cloud-init from the command line of cloud-localds
@@ -101,14 +112,14 @@ fn try_run(arguments: Vec<OsString>) -> Result<(), Wrong> {
         Wanted::Image(settings) => *settings,
         Wanted::Help => return Ok(print(help::USAGE)?),
     };
-    build(&settings)?;
+    let name = match &settings.output {
+        Place::Standard => "-".to_owned(),
+        Place::Path(path) => path.display().to_string(),
+    };
+    build(&settings, &name)?;
     if settings.verbose {
-        let output = match &settings.output {
-            Place::Standard => "-".to_owned(),
-            Place::Path(path) => path.display().to_string(),
-        };
         let line = format!(
-            "wrote {output} with filesystem={} and diskformat={}",
+            "wrote {name} with filesystem={} and diskformat={}",
             settings.filesystem_name,
             settings.disk_format.display()
         );
@@ -118,8 +129,8 @@ fn try_run(arguments: Vec<OsString>) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// Builds the image in a temporary file, and copies it to the output.
-fn build(settings: &Settings) -> Result<()> {
+/// Builds the image in a temporary file, and copies it to the output, which messages call `shown`.
+fn build(settings: &Settings, shown: &str) -> Result<()> {
     let (old, name) = match &settings.output {
         Place::Standard => (None, None),
         Place::Path(path) => (fs::metadata(path).ok(), path.file_name()),
@@ -135,8 +146,9 @@ fn build(settings: &Settings) -> Result<()> {
     match settings.filesystem {
         Filesystem::Iso9660 => iso::write(files, seconds, &image)?,
         Filesystem::Tar(directory) => tar::write(&files, directory, seconds, &image)?,
-        Filesystem::Vfat => bail!("FAT is not supported yet"),
+        Filesystem::Vfat => vfat::write(files, seconds, &image)?,
     }
+    findings::print_if_wanted(&image, settings.filesystem, shown);
     let image = match settings.conversion() {
         Some(format) => convert::convert(image, format, name.unwrap_or(OsStr::new("seed")))?,
         None => image,

@@ -70,23 +70,23 @@ fn copy(mut image: &File, out: &File) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use metadata_image::output::atomic_file::unnamed_temporary;
 
     use super::*;
 
     #[test]
     fn all_bytes_are_copied_and_zeros_are_holes() {
-        let directory = tempfile::tempdir().unwrap();
-        let [from, to] = ["from", "to"].map(|name| directory.path().join(name));
         for len in [0, 1, BEGINNING_BYTES - 1, BEGINNING_BYTES, BEGINNING_BYTES + 1, 5 * BEGINNING_BYTES] {
             let mut bytes = vec![0; len];
             if let Some(last) = bytes.last_mut() {
                 *last = 1;
             }
-            fs::write(&from, &bytes).unwrap();
-            let out = File::create(&to).unwrap();
-            copy(&File::open(&from).unwrap(), &out).unwrap();
-            assert!(fs::read(&to).unwrap() == bytes, "{len}");
+            let (image, out) = (unnamed_temporary().unwrap(), unnamed_temporary().unwrap());
+            image.write_all_at(&bytes, 0).unwrap();
+            copy(&image, &out).unwrap();
+            let mut copied = Vec::new();
+            (&out).read_to_end(&mut copied).unwrap();
+            assert!(copied == bytes, "{len}");
         }
     }
 }

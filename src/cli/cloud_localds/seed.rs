@@ -13,8 +13,11 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use metadata_image::{image::source::Source, output::scratch::umask};
 
-use super::settings::{MetaData, Place, Settings};
-use crate::cli::{cloud_localds::meta_data, read_bounded};
+use super::{
+    meta_data,
+    settings::{MetaData, Place, Settings},
+};
+use crate::cli::streams::read_bounded;
 
 /// The most bytes of a file with network interfaces, which is held in memory.
 const INTERFACES_BYTES_MAX: u64 = 1 << 20;

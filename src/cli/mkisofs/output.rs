@@ -54,7 +54,7 @@ pub(super) fn write(draft: Draft, output: Option<&Path>) -> Result<(), Trouble> 
 }
 
 /// Opens a device or a FIFO, which is written from its first byte to its last.
-pub(in crate::cli) fn open_special(path: &Path) -> io::Result<Option<File>> {
+pub(crate) fn open_special(path: &Path) -> io::Result<Option<File>> {
     let Ok(metadata) = fs::metadata(path) else { return Ok(None) };
     let kind = metadata.file_type();
     if !kind.is_char_device() && !kind.is_block_device() && !kind.is_fifo() {

@@ -25,6 +25,18 @@ fn files_have_their_names_and_the_modes_of_copies() {
 }
 
 #[test]
+fn a_fat_volume_has_its_label_in_both_places() {
+    let sandbox = with_inputs();
+    assert_eq!(run(&sandbox, &["-f", "vfat", "-v", "seed", "user-data"], "").status, Some(0));
+    let volume = sandbox.read("seed");
+    assert_eq!((&volume[43..54], &volume[54..62]), (&b"cidata     "[..], &b"FAT12   "[..]));
+    // A directory entry with the attribute of a label.
+    let mut entries = volume.chunks(32).filter(|entry| entry.starts_with(b"cidata     ") && entry[11] == 8);
+    assert!(entries.next().is_some() && entries.next().is_none());
+    assert!(volume.chunks(512).any(|sector| sector.starts_with(b"#cloud-config\n\0")));
+}
+
+#[test]
 fn meta_data_is_made_from_options() {
     let sandbox = with_inputs();
     let ran =
@@ -79,14 +91,15 @@ fn the_image_goes_to_standard_output_the_same() {
 #[test]
 fn the_same_files_make_the_same_output_with_the_date_that_is_wanted() {
     let sandbox = with_inputs();
-    for form in ["iso", "tar", "tar-seed-local"] {
+    for form in ["iso", "vfat", "tar", "tar-seed-local"] {
         let make = |seconds: &str| {
             let mut command = sandbox.command(["cloud-localds", "-f", form, "seed", "user-data"]);
             assert!(command.env("SOURCE_DATE_EPOCH", seconds).output().unwrap().status.success());
             sandbox.read("seed")
         };
         let first = make("1700000000");
-        assert!(make("1700000000") == first && make("1700000001") != first, "{form}");
+        // FAT counts in two seconds.
+        assert!(make("1700000000") == first && make("1700000002") != first, "{form}");
     }
     let mut command = sandbox.command(["cloud-localds", "seed", "user-data"]);
     let output = command.env("SOURCE_DATE_EPOCH", "today").output().unwrap();
@@ -98,7 +111,7 @@ fn user_data_may_be_a_pipe_and_large() {
     let sandbox = with_inputs();
     let large = noise(5 << 20);
     sandbox.write("large", &large);
-    for form in ["iso", "tar"] {
+    for form in ["iso", "vfat", "tar"] {
         let script = format!("\"$0\" cloud-localds -f {form} seed <(cat large)");
         let program = assert_cmd::cargo::cargo_bin("metadata");
         let mut bash = Command::new("bash");
@@ -121,6 +134,25 @@ fn the_output_may_be_a_pipe_with_a_name_or_a_device() {
     assert_eq!(run(&sandbox, &["seed", "user-data"], ""), done(""));
     assert!(sandbox.read("read") == sandbox.read("seed"));
     assert_eq!(run(&sandbox, &["/dev/null", "user-data"], ""), done(""));
+}
+
+#[test]
+fn findings_are_printed_if_they_are_wanted() {
+    let sandbox = with_inputs();
+    sandbox.write("user-data", "# cloud-config\npackages: [nginx]\n");
+    assert_eq!(run(&sandbox, &["seed", "user-data"], ""), done(""));
+    let errors = |arguments: &[&str]| {
+        let mut command = sandbox.command([&["cloud-localds"], arguments].concat());
+        let output = command.env("METADATA_CHECK", "1").output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for output in ["seed", "-"] {
+        let found = errors(&[output, "user-data"]);
+        assert!(found.contains("error[no-header]") && found.contains(&format!("--> {output}")), "{found}");
+    }
+    let said = "cloud-localds: METADATA_CHECK is set, but only ISO 9660 images are checked\n";
+    assert_eq!(errors(&["-dtar", "seed", "user-data"]), said);
 }
 
 #[test]

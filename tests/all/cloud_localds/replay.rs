@@ -13,8 +13,8 @@ use crate::support::Sandbox;
 /// The original.
 const ORIGINAL: &str = "/usr/bin/cloud-localds";
 
-/// The command lines of programs that call cloud-localds, with a line of comment before each. OUT is the output.
-const CALLERS: [&[&str]; 14] = [
+/// The command lines of programs that call cloud-localds, behind the name of each. OUT is the output.
+const CALLERS: [&[&str]; 16] = [
     // Subiquity: scripts/kvm-test.py, and its manual; curtin: tests/vmtests, tools/launch; uvtool.
     &["OUT", "user-data", "meta-data"],
     // Snapd: tests/lib/nested.sh.
@@ -34,6 +34,8 @@ const CALLERS: [&[&str]; 14] = [
     &["--disk-format", "qcow2", "OUT", "-"],
     // Scripts of users.
     &["--filesystem", "iso", "OUT", "user-data", "--verbose"],
+    &["-f", "vfat", "-d", "raw", "-H", "web.example.com", "-N", "network.yaml", "OUT", "user-data"],
+    &["--filesystem=vfat", "OUT", "user-data", "meta-data"],
     &["-m", "local", "OUT", "user-data", "meta-data"],
     &["-m", "local", "OUT", "user-data"],
     &["--version"],
@@ -41,7 +43,7 @@ const CALLERS: [&[&str]; 14] = [
 ];
 
 /// Other command lines, of all options.
-const OTHERS: [&[&str]; 26] = [
+const OTHERS: [&[&str]; 28] = [
     &["-v", "-Hweb", "-mnet", "-iinterfaces", "-Nnetwork.yaml", "-Vvendor.yaml", "OUT", "user-data"],
     &["-V", "vendor.yaml", "-N", "network.yaml", "OUT", "user-data", "meta-data"],
     &["-vvf", "iso9660", "-d", "raw", "OUT", "user-data"],
@@ -56,6 +58,8 @@ const OTHERS: [&[&str]; 26] = [
     &["-f", "tar-seed-net", "OUT", "user-data"],
     &["-d", "vmdk", "-v", "OUT", "user-data"],
     &["-f", "tar", "-d", "vdi", "OUT", "user-data"],
+    &["-vfvfat", "-Nnetwork.yaml", "-Vvendor.yaml", "OUT", "-"],
+    &["-f", "vfat", "-d", "qcow2", "OUT", "user-data"],
     &["-d", "tarball", "OUT", "user-data"],
     &["-d", "tar", "-f", "vfat", "OUT", "user-data"],
     &["-d", "nothing", "OUT", "user-data"],
@@ -84,24 +88,44 @@ struct Seen {
     mode: u32,
 }
 
+/// What an output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Iso9660,
+    Fat,
+    Tar,
+}
+
+impl Form {
+    /// `None`: a disk format of qemu-img.
+    fn of(bytes: &[u8]) -> Option<Self> {
+        let marks: [(usize, &[u8], Self); 3] =
+            [(32769, b"CD001", Self::Iso9660), (257, b"ustar", Self::Tar), (54, b"FAT12", Self::Fat)];
+        let found = marks.iter().find(|(at, mark, _)| bytes.get(*at..*at + mark.len()) == Some(mark));
+        found.map(|(_, _, form)| *form)
+    }
+}
+
 impl Seen {
     fn of(sandbox: &Sandbox, path: &str) -> Self {
         let Ok(metadata) = fs::metadata(sandbox.path(path)) else { return Self::default() };
-        let bytes = sandbox.read(path);
         let mut image = path.to_owned();
-        let archive = |bytes: &[u8]| bytes.get(257..262) == Some(b"ustar");
-        if !archive(&bytes) && bytes.get(32769..32774) != Some(b"CD001") {
+        let form = Form::of(&sandbox.read(path)).unwrap_or_else(|| {
             image = format!("{path}.raw");
             sandbox.tool("qemu-img", ["convert", "-O", "raw", path, &image]);
+            Form::of(&sandbox.read(&image)).unwrap()
+        });
+        let seen = Self { exists: true, mode: metadata.permissions().mode(), ..Self::default() };
+        if form == Form::Fat {
+            return seen.with_fat(sandbox, &image);
         }
-        let listing = String::from_utf8(sandbox.tool("bsdtar", ["-tvf", &image])).unwrap();
+        let listing = text(sandbox, "bsdtar", &["-tvf", &image]);
         let mut entries: Vec<_> = listing.lines().filter_map(entry).collect();
         entries.sort();
         let mut descriptors = Vec::new();
-        if !archive(&sandbox.read(&image)) {
+        if form == Form::Iso9660 {
             for options in [&["-J", "-f"][..], &["-f"], &["-d"]] {
-                let arguments = [options, &["-i", &image]].concat();
-                let text = String::from_utf8(sandbox.tool("isoinfo", arguments)).unwrap();
+                let text = text(sandbox, "isoinfo", &[options, &["-i", &image]].concat());
                 let same = |line: &&str| {
                     line.starts_with('/') || line.contains("olume id") || line.contains("Joliet")
                 };
@@ -109,16 +133,38 @@ impl Seen {
             }
             descriptors.sort();
         }
-        let names = String::from_utf8(sandbox.tool("bsdtar", ["-tf", &image])).unwrap();
-        let content = |name: &str| {
-            let bytes = sandbox.tool("bsdtar", ["-xOf", &image, name]);
-            (in_short(name).to_owned(), String::from_utf8(bytes).unwrap())
-        };
+        let names = text(sandbox, "bsdtar", &["-tf", &image]);
+        let content =
+            |name: &str| (in_short(name).to_owned(), text(sandbox, "bsdtar", &["-xOf", &image, name]));
         let mut files: Vec<_> =
             names.lines().filter(|name| *name != "." && !name.ends_with('/')).map(content).collect();
         files.sort();
-        Self { exists: true, entries, descriptors, files, mode: metadata.permissions().mode() }
+        Self { entries, descriptors, files, ..seen }
     }
+
+    /// The files of a FAT volume, and its labels, by which blkid and cloud-init find it.
+    fn with_fat(self, sandbox: &Sandbox, image: &str) -> Self {
+        let export = text(sandbox, "blkid", &["--probe", "--output", "export", image]);
+        let same = |line: &&str| line.starts_with("LABEL") || line.starts_with("TYPE=");
+        let mut descriptors: Vec<_> = export.lines().filter(same).map(str::to_owned).collect();
+        descriptors.sort();
+        assert_eq!(descriptors, ["LABEL=cidata", "LABEL_FATBOOT=cidata", "TYPE=vfat"]);
+        let attributes = text(sandbox, "mattrib", &["-i", image, "::/*"]);
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let mut entries: Vec<_> = attributes.lines().map(words).collect();
+        entries.sort();
+        let names = text(sandbox, "mdir", &["-b", "-i", image, "::/"]);
+        let content = |name: &str| (name.to_owned(), text(sandbox, "mtype", &["-i", image, name]));
+        let mut files: Vec<_> = names.lines().map(content).collect();
+        files.sort();
+        sandbox.tool("fsck.fat", ["-n", image]);
+        Self { entries, descriptors, files, ..self }
+    }
+}
+
+/// What a program prints.
+fn text(sandbox: &Sandbox, program: &str, arguments: &[&str]) -> String {
+    String::from_utf8(sandbox.tool(program, arguments)).unwrap()
 }
 
 /// A line of bsdtar's listing without the number of links and the date.
@@ -145,7 +191,7 @@ fn run(sandbox: &Sandbox, program: &str, arguments: &[&str]) -> Output {
 }
 
 #[test]
-#[ignore = "needs cloud-localds, genisoimage, qemu-img"]
+#[ignore = "needs cloud-localds, genisoimage, qemu-img, dosfstools, mtools"]
 fn every_command_line_makes_what_the_original_makes() {
     let sandbox = with_inputs();
     sandbox.succeed(["install-names", "."]);
