@@ -19,13 +19,16 @@ use serde_json::Value;
 use spelling::Node;
 use tree::Tree;
 
-use crate::signers::{Random, SEED};
+use crate::{
+    signers::{Random, SEED},
+    support::cases,
+};
 
-/// How often a valid document is changed.
-const MUTATIONS: usize = 4_000;
+/// How often a valid document is changed, and how often in `scripts/test --all`.
+const MUTATIONS: [usize; 2] = [2_000, 4_000];
 
-/// How often a valid network configuration is changed.
-const NETWORK_MUTATIONS: usize = 1_500;
+/// How often a valid network configuration is changed, likewise.
+const NETWORK_MUTATIONS: [usize; 2] = [1_000, 1_500];
 
 /// The least part of what cloud-init rejects that must have a finding, in percent.
 const FOUND_MIN: usize = 95;
@@ -155,9 +158,9 @@ fn mutations_of_network_configurations_are_found_where_cloud_init_rejects_them()
 
 /// Changes documents with this first line, and compares what is found with cloud-init's judgement and a second opinion, which
 /// agrees or not.
-fn mutations(header: &str, count: usize, agrees: impl Fn(&Opinion, &Value) -> bool) {
+fn mutations(header: &str, [some, all]: [usize; 2], agrees: impl Fn(&Opinion, &Value) -> bool) {
     let seed = env::var("SEED").ok().map_or(SEED, |seed| seed.parse().unwrap());
-    let count = env::var("MUTATIONS").ok().map_or(count, |count| count.parse().unwrap());
+    let count = env::var("MUTATIONS").ok().map_or_else(|| cases(some, all), |count| count.parse().unwrap());
     let mut random = Random::new(seed);
     let mut judge = Judge::new();
     let valid = valid(header, &mut judge);

@@ -7,6 +7,7 @@ use metadata_image::trust::{signature::Signature, verify::verify};
 use crate::{
     fuzz_targets::trust::{ECDSA_SIGNATURE, MANIFEST, RSA_SIGNATURE, contents},
     signers::{Count, IDENTITY, Random, SEED, Signed, all_allowed, keygen, mutate, sandbox, signed},
+    support::cases,
 };
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -167,15 +168,16 @@ fn mutated(random: &mut Random, signature: &str) -> Vec<u8> {
 
 #[test]
 #[ignore = "needs ssh-keygen"]
-fn of_two_thousand_mutated_signatures_none_is_read_laxer_than_by_ssh_keygen() {
+fn of_mutated_signatures_none_is_read_laxer_than_by_ssh_keygen() {
     println!("seed {SEED}");
     let all = signed();
     let sandbox = sandbox(&all);
     let (lines, terms) = all_allowed(&all);
     sandbox.write("allowed", &lines);
     let mut count = Count::default();
-    for number in 0..2000 {
-        let random = &mut Random::new(number);
+    let total = cases(600, 2000);
+    for number in 0..total {
+        let random = &mut Random::new(number as u64);
         let Signed { signature, .. } = &all[random.below(all.len())];
         let bytes = mutated(random, signature);
         let ours = verify(&contents(MANIFEST.as_bytes(), &bytes), &terms).is_ok();
@@ -186,7 +188,7 @@ fn of_two_thousand_mutated_signatures_none_is_read_laxer_than_by_ssh_keygen() {
         assert!(!ours || bytes == armour(&blob(str::from_utf8(&bytes).unwrap()), 70).as_bytes());
     }
     println!("{count:?}");
-    assert!(count.both > 100 && count.none > 1000 && count.only_keygen > 50, "{count:?}");
+    assert!(count.both > total / 20 && count.none > total / 2 && count.only_keygen > total / 40, "{count:?}");
 }
 
 #[test]

@@ -114,6 +114,11 @@ impl From<Output> for Ran {
     }
 }
 
+/// How many cases a random test draws: some, or `all` of them in `scripts/test --all`.
+pub(crate) fn cases(some: usize, all: usize) -> usize {
+    if std::env::var_os("METADATA_TEST_ALL").is_some() { all } else { some }
+}
+
 /// The program ended well, and said on standard error what is given.
 pub(crate) fn done(stderr: &str) -> Ran {
     Ran { status: Some(0), stdout: String::new(), stderr: stderr.to_owned() }

@@ -111,7 +111,8 @@ impl Guest {
             .arg(variable("GUEST_ACCELERATOR"))
             .arg("-kernel")
             .arg(variable("GUEST_KERNEL"))
-            .args(["-initrd", "initramfs", "-append", "console=ttyS0 quiet panic=-1"])
+            // On a busy host the kernel's check of its timer fails at times, and the kernel panics.
+            .args(["-initrd", "initramfs", "-append", "console=ttyS0 quiet panic=-1 no_timer_check"])
             .args(["-bios", "qboot.rom", "-m", "512", "-nodefaults", "-no-reboot", "-display", "none"])
             .args(["-serial", "file:console", "-serial", "file:report.tar"])
             .args(devices)

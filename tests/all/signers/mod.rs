@@ -21,7 +21,7 @@ use random_lines::file;
 use crate::{
     fuzz_targets::trust::{ECDSA_SIGNATURE, MANIFEST, RSA_SIGNATURE, SIGNATURE},
     signature::token_signature,
-    support::Sandbox,
+    support::{Sandbox, cases},
 };
 
 /// The seed of all that is random here.
@@ -145,13 +145,14 @@ pub(crate) fn all_allowed(signed: &[Signed]) -> (String, Terms) {
 
 #[test]
 #[ignore = "needs ssh-keygen"]
-fn of_five_thousand_files_of_signers_none_is_read_laxer_than_by_ssh_keygen() {
+fn of_files_of_signers_none_is_read_laxer_than_by_ssh_keygen() {
     println!("seed {SEED}");
     let all = signed();
     let sandbox = sandbox(&all);
     let mut count = Count::default();
-    for number in 0..5000 {
-        let random = &mut Random::new(number);
+    let total = cases(1500, 5000);
+    for number in 0..total {
+        let random = &mut Random::new(number as u64);
         let kind = random.below(all.len());
         let bytes = file(random, &all[kind], &all);
         let allowed = AllowedSigners::parse("allowed", &bytes);
@@ -165,7 +166,7 @@ fn of_five_thousand_files_of_signers_none_is_read_laxer_than_by_ssh_keygen() {
         count.add(ours, theirs, &|| format!("file {number}: {:?}", String::from_utf8_lossy(&bytes)));
     }
     println!("{count:?}");
-    assert!(count.both > 1000 && count.none > 1000 && count.only_keygen < 500, "{count:?}");
+    assert!(count.both > total / 5 && count.none > total / 5 && count.only_keygen < total / 10, "{count:?}");
 }
 
 #[test]
