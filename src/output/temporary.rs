@@ -1,4 +1,5 @@
-//! Named temporary files, and the list of those that exist, so that a program can remove them before a signal ends it.
+//! Named temporary files, and the list of those that exist, so that a program can remove them before a signal ends it. Files that
+//! are written in place are in the list as well, and are emptied.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -36,11 +37,17 @@ impl Location {
     }
 }
 
-/// All temporary files of the process. Locked while one is created or renamed, so that the list is never incomplete.
-static TEMPORARIES: Mutex<Vec<Location>> = Mutex::new(Vec::new());
+/// What a signal must not leave.
+struct Leftovers {
+    temporaries: Vec<Location>,
+    in_place: Vec<InPlaceFile>,
+}
 
-fn temporaries() -> MutexGuard<'static, Vec<Location>> {
-    TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner)
+/// All temporary files of the process. Locked while one is created or renamed, so that the list is never incomplete.
+static LEFTOVERS: Mutex<Leftovers> = Mutex::new(Leftovers { temporaries: Vec::new(), in_place: Vec::new() });
+
+fn leftovers() -> MutexGuard<'static, Leftovers> {
+    LEFTOVERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What to call before the first temporary file is created.
@@ -58,19 +65,21 @@ pub fn before_first_temporary(prepare: fn() -> io::Result<()>) {
     let _ = PREPARE.set(prepare);
 }
 
-/// Removes all temporary files of the process, then calls `end`, which is to end the process.
+/// Removes all temporary files of the process, empties the files that it writes in place, then calls `end`, which is to end the
+/// process.
 ///
 /// Meanwhile no file is created, renamed or replaced. If the last file that the process was to write is complete, this does
 /// nothing: the process is about to succeed, and should not report that it was interrupted.
 ///
 /// It takes locks, so a signal handler must not call it; a thread that waits for signals may.
 pub fn remove_temporaries_and(end: impl FnOnce()) {
-    let temporaries = temporaries();
+    let leftovers = leftovers();
     if !FINISHED.load(Ordering::Relaxed) {
-        temporaries.iter().for_each(Location::remove);
+        leftovers.temporaries.iter().for_each(Location::remove);
+        leftovers.in_place.iter().for_each(InPlaceFile::remove);
         end();
     }
-    drop(temporaries);
+    drop(leftovers);
 }
 
 fn prepare() -> io::Result<()> {
@@ -84,14 +93,14 @@ fn prepare() -> io::Result<()> {
 /// Does `work`, during which [`remove_temporaries_and`] waits.
 pub(super) fn uninterrupted<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     prepare()?;
-    let temporaries = temporaries();
+    let leftovers = leftovers();
     let done = work();
-    drop(temporaries);
+    drop(leftovers);
     done
 }
 
 /// As [`uninterrupted`], for the last file that the process writes.
-pub(super) fn uninterrupted_at_last(work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn uninterrupted_at_last(work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     uninterrupted(|| {
         let done = work();
         FINISHED.store(done.is_ok(), Ordering::Relaxed);
@@ -111,10 +120,10 @@ impl Temporary {
     /// Creates a file that is to be called `target`, with these permission bits less those of the umask.
     pub(super) fn create(directory: &Arc<OwnedFd>, target: &OsStr, mode: u32) -> io::Result<(File, Self)> {
         prepare()?;
-        let mut temporaries = temporaries();
+        let mut leftovers = leftovers();
         let (file, name) = leftover::create(directory, target, mode)?;
         let location = Location { directory: Arc::clone(directory), name };
-        temporaries.push(location.clone());
+        leftovers.temporaries.push(location.clone());
         Ok((file, Self { location, exists: true }))
     }
 
@@ -147,11 +156,54 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        let mut temporaries = temporaries();
+        let mut leftovers = leftovers();
         if self.exists {
             self.location.remove();
         }
-        temporaries.retain(|location| !location.is(&self.location));
+        leftovers.temporaries.retain(|location| !location.is(&self.location));
+    }
+}
+
+/// A file that is written in place.
+#[derive(Clone, Debug)]
+struct InPlaceFile {
+    file: Arc<File>,
+    /// Where it is, if it is new.
+    new: Option<Location>,
+}
+
+impl InPlaceFile {
+    fn remove(&self) {
+        // An error here could not be reported to anybody.
+        drop(self.file.set_len(0));
+        self.new.iter().for_each(Location::remove);
+    }
+}
+
+/// While this value lives, the file is in the list of those that are written in place.
+#[derive(Debug)]
+pub(super) struct Listed(Arc<File>);
+
+impl Listed {
+    /// `new`: its directory and its name, if it is a new file.
+    ///
+    /// # Errors
+    /// Fails if the handlers of signals cannot be installed.
+    pub(super) fn new(file: &Arc<File>, new: Option<(&Arc<OwnedFd>, &OsStr)>) -> io::Result<Self> {
+        prepare()?;
+        let location = |(directory, name): (&_, &OsStr)| Location {
+            directory: Arc::clone(directory),
+            name: name.into(),
+        };
+        let listed = InPlaceFile { file: Arc::clone(file), new: new.map(location) };
+        leftovers().in_place.push(listed);
+        Ok(Self(Arc::clone(file)))
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        leftovers().in_place.retain(|listed| !Arc::ptr_eq(&listed.file, &self.0));
     }
 }
 
@@ -162,5 +214,5 @@ pub(super) fn count_in(directory: &std::path::Path) -> usize {
     let is_there = |location: &&Location| {
         rustix::fs::fstat(&location.directory).is_ok_and(|found| leftover::is_same(&found, &directory))
     };
-    temporaries().iter().filter(is_there).count()
+    leftovers().temporaries.iter().filter(is_there).count()
 }

@@ -30,6 +30,7 @@ use crate::image::{
     sparse_copy::{read_pieces, takes_holes, write_at},
     superblocks::{self, Window},
 };
+use crate::output::temporary::uninterrupted_at_last;
 
 pub use super::{
     layout_cache::LayoutCache,
@@ -163,7 +164,7 @@ impl Draft {
     }
 
     /// As [`Draft::write_to_file`], for a file that others may open meanwhile: the descriptors, by which it is an image, are written
-    /// when everything else is there.
+    /// when everything else is there. The program writes no other file afterwards.
     ///
     /// # Errors
     /// Fails as [`Draft::write_to_file`] does. What is in `out` is then not an image.
@@ -175,7 +176,7 @@ impl Draft {
             let (descriptors, rest) = head.split_at(before * SECTOR);
             write_at(out, (SYSTEM_AREA_BYTES + descriptors.len()) as u64, rest)?;
             out.set_len(bytes)?;
-            write_at(out, SYSTEM_AREA_BYTES as u64, descriptors)
+            uninterrupted_at_last(|| write_at(out, SYSTEM_AREA_BYTES as u64, descriptors))
         })
     }
 
