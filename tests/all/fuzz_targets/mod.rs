@@ -7,6 +7,7 @@ pub(crate) mod batch;
 pub(crate) mod check;
 pub(crate) mod image;
 pub(crate) mod iso;
+pub(crate) mod mkisofs;
 pub(crate) mod trust;
 
 /// A fuzz target.
@@ -20,9 +21,10 @@ pub(crate) struct Target {
 }
 
 /// All targets.
-pub(crate) const TARGETS: [Target; 4] = [
+pub(crate) const TARGETS: [Target; 5] = [
     Target { name: "batch", run: batch::run, seeds: batch::seeds },
     Target { name: "check", run: check::run, seeds: check::seeds },
     Target { name: "image", run: image::run, seeds: image::seeds },
+    Target { name: "mkisofs", run: mkisofs::run, seeds: mkisofs::seeds },
     Target { name: "trust", run: trust::run, seeds: trust::seeds },
 ];
