@@ -13,7 +13,7 @@ use crate::error::{Context, Result, bail, ensure};
 use super::{
     Extent, Progress,
     file_stamp::{CHANGED, FileStamp},
-    source::{Source, StoredFile},
+    source::{MeasuredFile, Source, StoredFile},
     sparse_copy::{copy_with_holes, read_pieces},
 };
 
@@ -45,11 +45,15 @@ impl Content {
             }
             Source::File { path, role } => {
                 let label = format!("{role} {path:?}");
-                open_file(path, role, false, room).with_context(|| format!("reading {label}"))
+                open_file(path, role, room).with_context(|| format!("reading {label}"))
             }
-            Source::Growing { path, role } => {
-                let label = format!("{role} {path:?}");
-                open_file(path, role, true, room).with_context(|| format!("reading {label}"))
+            Source::Growing(measured) if room.takes(measured.stamp.len) => {
+                let MeasuredFile { path, role, .. } = &measured;
+                let bytes = measured.bytes().with_context(|| format!("reading {role} {path:?}"))?;
+                Ok(Self::Bytes(bytes))
+            }
+            Source::Growing(MeasuredFile { path, role, stamp }) => {
+                Ok(Self::Large(Payload::File { path, role, stamp, may_grow: true }))
             }
             Source::Stored(stored) if room.takes(stored.len()) => Ok(Self::Bytes(stored.bytes()?)),
             Source::Stored(stored) => Ok(Self::Large(Payload::Stored(stored))),
@@ -248,7 +252,7 @@ fn check(stamp: FileStamp, file: &File, may_grow: bool) -> Result<()> {
     if may_grow { stamp.check_still_there(file) } else { stamp.check(file) }
 }
 
-fn open_file(path: PathBuf, role: &'static str, may_grow: bool, room: &mut SmallFileRoom) -> Result<Content> {
+fn open_file(path: PathBuf, role: &'static str, room: &mut SmallFileRoom) -> Result<Content> {
     let mut file = File::open(&path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
@@ -261,14 +265,14 @@ fn open_file(path: PathBuf, role: &'static str, may_grow: bool, room: &mut Small
     }
     let stamp = FileStamp::of(&metadata);
     if !room.takes(stamp.len) {
-        return Ok(Content::Large(Payload::File { path, role, stamp, may_grow }));
+        return Ok(Content::Large(Payload::File { path, role, stamp, may_grow: false }));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(stamp.len)?);
     (&mut file).take(stamp.len).read_to_end(&mut bytes)?;
     if bytes.len() as u64 != stamp.len {
         bail!(Changed: CHANGED);
     }
-    check(stamp, &file, may_grow)?;
+    stamp.check(&file)?;
     Ok(Content::Bytes(bytes))
 }
 

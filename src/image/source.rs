@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Read, Seek, SeekFrom},
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -13,7 +13,7 @@ use crate::error::{Context, Result, ensure};
 
 use super::{
     Extent, Progress,
-    file_stamp::FileStamp,
+    file_stamp::{CHANGED, FileStamp},
     sparse_copy::{copy_with_holes, joined, read_pieces},
 };
 
@@ -29,18 +29,39 @@ pub enum Source {
         /// Its purpose, for errors: `data file`.
         role: &'static str,
     },
-    /// A regular file on the host that somebody may write to meanwhile: what it holds when it is read, as many bytes as it has when
-    /// it is opened. If it becomes shorter, that is an error.
-    Growing {
-        /// Its path.
-        path: PathBuf,
-        /// Its purpose, for errors: `file`.
-        role: &'static str,
-    },
+    /// A regular file on the host that somebody may write to meanwhile: what it holds when it is read, as many bytes as it had when
+    /// it was measured. If it becomes shorter, or another file is there, that is an error.
+    Growing(MeasuredFile),
     /// Standard input, to its end.
     StandardInput,
     /// A file on an existing image.
     Stored(StoredFile),
+}
+
+/// A regular file on the host whose length is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MeasuredFile {
+    pub(super) path: PathBuf,
+    pub(super) role: &'static str,
+    pub(super) stamp: FileStamp,
+}
+
+impl MeasuredFile {
+    /// The file at `path`, which had this metadata. `role`: its purpose, for errors: `file`.
+    #[must_use]
+    pub fn new(path: PathBuf, role: &'static str, metadata: &Metadata) -> Self {
+        Self { path, role, stamp: FileStamp::of(metadata) }
+    }
+
+    /// Its bytes, as many as it had.
+    pub(super) fn bytes(&self) -> Result<Vec<u8>> {
+        let file = File::open(&self.path)?;
+        self.stamp.check_still_there(&file)?;
+        let mut bytes = Vec::with_capacity(usize::try_from(self.stamp.len)?);
+        (&file).take(self.stamp.len).read_to_end(&mut bytes)?;
+        ensure!(Changed: bytes.len() as u64 == self.stamp.len, CHANGED);
+        Ok(bytes)
+    }
 }
 
 impl Source {
@@ -78,13 +99,11 @@ impl Source {
                 Ok(bytes)
             })()
             .with_context(|| format!("reading {role} {path:?}")),
-            Self::Growing { path, role } => (|| {
-                let file = File::open(path)?;
-                let metadata = file.metadata()?;
-                let bytes = bounded(&mut (&file).take(metadata.len()))?;
-                FileStamp::of(&metadata).check_still_there(&file).map(|()| bytes)
-            })()
-            .with_context(|| format!("reading {role} {path:?}")),
+            Self::Growing(measured) => {
+                let MeasuredFile { path, role, stamp } = measured;
+                ensure!(TooLarge: stamp.len <= limit, "{role} {path:?} is larger than {limit} bytes");
+                measured.bytes().with_context(|| format!("reading {role} {path:?}"))
+            }
         }
     }
 
@@ -92,7 +111,7 @@ impl Source {
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::File { path, .. } | Self::Growing { path, .. } => Some(path),
+            Self::File { path, .. } | Self::Growing(MeasuredFile { path, .. }) => Some(path),
             Self::Bytes(_) | Self::StandardInput | Self::Stored(_) => None,
         }
     }

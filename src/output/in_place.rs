@@ -3,7 +3,15 @@
 //! The path is resolved as that of every file that is written ([`resolve`](super::resolve)). A file that another user has put in a
 //! directory like `/tmp` is refused, as Linux refuses to open it for `O_CREAT` where `fs.protected_regular` is set (proc(5)).
 
-use std::{fs::File, io, os::fd::AsFd, path::Path};
+use std::{
+    cell::OnceCell,
+    ffi::OsString,
+    fs::File,
+    io,
+    os::fd::{AsFd, OwnedFd},
+    path::Path,
+    sync::Arc,
+};
 
 use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, unlinkat},
@@ -11,7 +19,10 @@ use rustix::{
     process::geteuid,
 };
 
-use super::resolve::{self, ResolvedFile, STICKY_AND_WRITABLE, check_regular};
+use super::{
+    resolve::{self, ResolvedFile, STICKY_AND_WRITABLE, check_regular},
+    temporary::ListedInPlace,
+};
 use crate::error::{Result, ensure};
 
 /// Permission bits of a new file, less those of the umask.
@@ -20,9 +31,12 @@ const MODE: u32 = 0o666;
 /// A file that is open to be written from its start.
 #[derive(Debug)]
 pub struct InPlace {
-    file: File,
-    resolved: ResolvedFile,
+    file: Arc<File>,
+    directory: Arc<OwnedFd>,
+    name: OsString,
     is_new: bool,
+    /// Set once the file is not complete: a signal that ends the program empties it, or removes it if it is new.
+    listed: OnceCell<ListedInPlace>,
 }
 
 impl InPlace {
@@ -32,21 +46,24 @@ impl InPlace {
     /// Fails if the path leads to anything but a regular file that the caller may write to, if its directory does not exist, or if
     /// another user may have put the file or a link there as a trap.
     pub fn open(path: &Path) -> Result<Self> {
-        let resolved = resolve::file(path)?;
-        let Some(found) = &resolved.found else {
+        let ResolvedFile { directory, name, found, .. } = resolve::file(path)?;
+        let directory = Arc::new(directory);
+        let Some(found) = found else {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-            let file = openat(&resolved.directory, &resolved.name, flags, Mode::from_raw_mode(MODE));
-            let file = File::from(file.map_err(io::Error::from)?);
-            return Ok(Self { file, resolved, is_new: true });
+            let file = openat(&directory, &name, flags, Mode::from_raw_mode(MODE));
+            let file = Arc::new(File::from(file.map_err(io::Error::from)?));
+            let opened = Self { file, directory, name, is_new: true, listed: OnceCell::new() };
+            opened.list()?;
+            return Ok(opened);
         };
-        let directory = fstat(&resolved.directory).map_err(io::Error::from)?;
+        let status = fstat(&directory).map_err(io::Error::from)?;
         ensure!(
-            may_write(&directory, found, geteuid().as_raw()),
+            may_write(&status, &found, geteuid().as_raw()),
             "the file belongs to another user, in a directory that everybody may write to (remove it, or give \
              another path)"
         );
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let open = |access| openat(resolved.directory.as_fd(), &resolved.name, flags | access, Mode::empty());
+        let open = |access| openat(directory.as_fd(), &name, flags | access, Mode::empty());
         // Who may only write to it cannot check it afterwards, and that is all.
         let file = match open(OFlags::RDWR) {
             Err(Errno::ACCESS) => open(OFlags::WRONLY),
@@ -57,7 +74,18 @@ impl InPlace {
         check_regular(&opened)?;
         let is_same = (opened.st_dev, opened.st_ino) == (found.st_dev, found.st_ino);
         ensure!(is_same, "another file was put there meanwhile");
-        Ok(Self { file, resolved, is_new: false })
+        let file = Arc::new(file);
+        Ok(Self { file, directory, name, is_new: false, listed: OnceCell::new() })
+    }
+
+    /// From now on a signal that ends the program leaves no part of a file.
+    fn list(&self) -> io::Result<()> {
+        if self.listed.get().is_none() {
+            let new = self.is_new.then_some((&self.directory, self.name.as_os_str()));
+            // It was not set.
+            let _ = self.listed.set(ListedInPlace::new(&self.file, new)?);
+        }
+        Ok(())
     }
 
     /// The file.
@@ -66,11 +94,12 @@ impl InPlace {
         &self.file
     }
 
-    /// Removes what the file holds.
+    /// Removes what the file holds. From now on a signal for which the program cleans up does so too.
     ///
     /// # Errors
     /// Fails if the system refuses.
     pub fn truncate(&self) -> io::Result<()> {
+        self.list()?;
         self.file.set_len(0)
     }
 
@@ -79,7 +108,7 @@ impl InPlace {
         // There is nothing left to try, and the caller reports why the file was not written.
         drop(self.truncate());
         if self.is_new {
-            let _ = unlinkat(&self.resolved.directory, &self.resolved.name, AtFlags::empty());
+            let _ = unlinkat(&self.directory, &self.name, AtFlags::empty());
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Named temporary files, and the list of those that exist, so that a program can remove them before a signal ends it.
+//! Named temporary files, and the list of those that exist, so that a program can remove them before a signal ends it. Files that
+//! are written in place are in the list as well, and are emptied.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -48,11 +49,17 @@ impl Location {
     }
 }
 
-/// All temporary files of the process. Locked while one is created or renamed, so that the list is never incomplete.
-static TEMPORARIES: Mutex<Vec<Location>> = Mutex::new(Vec::new());
+/// What a signal must not leave.
+struct Leftovers {
+    temporaries: Vec<Location>,
+    in_place: Vec<InPlaceFile>,
+}
 
-fn temporaries() -> MutexGuard<'static, Vec<Location>> {
-    TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner)
+/// All temporary files of the process. Locked while one is created or renamed, so that the list is never incomplete.
+static LEFTOVERS: Mutex<Leftovers> = Mutex::new(Leftovers { temporaries: Vec::new(), in_place: Vec::new() });
+
+fn leftovers() -> MutexGuard<'static, Leftovers> {
+    LEFTOVERS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What to call before the first temporary file is created.
@@ -70,20 +77,22 @@ pub fn before_first_temporary(prepare: fn() -> io::Result<()>) {
     let _ = PREPARE.set(prepare);
 }
 
-/// Removes all temporary files of the process, then calls `end`, which is to end the process.
+/// Removes all temporary files of the process, empties the files that it writes in place, then calls `end`, which is to end the
+/// process.
 ///
 /// Meanwhile no file is created, renamed or replaced. If the last file that the process was to write is complete, this does
 /// nothing: the process is about to succeed, and should not report that it was interrupted.
 ///
 /// It takes locks, so a signal handler must not call it; a thread that waits for signals may.
 pub fn remove_temporaries_and(end: impl FnOnce()) {
-    let temporaries = temporaries();
+    let leftovers = leftovers();
     if !FINISHED.load(Ordering::Relaxed) {
         // What is in a directory was listed after it.
-        temporaries.iter().rev().for_each(Location::remove);
+        leftovers.temporaries.iter().rev().for_each(Location::remove);
+        leftovers.in_place.iter().for_each(InPlaceFile::remove);
         end();
     }
-    drop(temporaries);
+    drop(leftovers);
 }
 
 fn prepare() -> io::Result<()> {
@@ -97,14 +106,14 @@ fn prepare() -> io::Result<()> {
 /// Does `work`, during which [`remove_temporaries_and`] waits.
 pub(super) fn uninterrupted<T>(work: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     prepare()?;
-    let temporaries = temporaries();
+    let leftovers = leftovers();
     let done = work();
-    drop(temporaries);
+    drop(leftovers);
     done
 }
 
 /// As [`uninterrupted`], for the last file that the process writes.
-pub(super) fn uninterrupted_at_last(work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn uninterrupted_at_last(work: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     uninterrupted(|| {
         let done = work();
         FINISHED.store(done.is_ok(), Ordering::Relaxed);
@@ -124,10 +133,10 @@ impl Temporary {
     /// Creates a file that is to be called `target`, with these permission bits less those of the umask.
     pub(super) fn create(directory: &Arc<OwnedFd>, target: &OsStr, mode: u32) -> io::Result<(File, Self)> {
         prepare()?;
-        let mut temporaries = temporaries();
+        let mut leftovers = leftovers();
         let (file, name) = leftover::create(directory, target, mode)?;
         let location = Location::of_file(directory, name);
-        temporaries.push(location.clone());
+        leftovers.temporaries.push(location.clone());
         Ok((file, Self { location, exists: true }))
     }
 
@@ -160,11 +169,51 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        let mut temporaries = temporaries();
+        let mut leftovers = leftovers();
         if self.exists {
             self.location.remove();
         }
-        temporaries.retain(|location| !location.is(&self.location));
+        leftovers.temporaries.retain(|location| !location.is(&self.location));
+    }
+}
+
+/// A file that is written in place.
+#[derive(Clone, Debug)]
+struct InPlaceFile {
+    file: Arc<File>,
+    /// Where it is, if it is new.
+    new: Option<Location>,
+}
+
+impl InPlaceFile {
+    fn remove(&self) {
+        // An error here could not be reported to anybody.
+        drop(self.file.set_len(0));
+        self.new.iter().for_each(Location::remove);
+    }
+}
+
+/// While this value lives, the file is in the list of those that are written in place.
+#[derive(Debug)]
+pub(super) struct ListedInPlace(Arc<File>);
+
+impl ListedInPlace {
+    /// `new`: its directory and its name, if it is a new file.
+    ///
+    /// # Errors
+    /// Fails if the handlers of signals cannot be installed.
+    pub(super) fn new(file: &Arc<File>, new: Option<(&Arc<OwnedFd>, &OsStr)>) -> io::Result<Self> {
+        prepare()?;
+        let location = |(directory, name): (&_, &OsStr)| Location::of_file(directory, name.into());
+        let listed = InPlaceFile { file: Arc::clone(file), new: new.map(location) };
+        leftovers().in_place.push(listed);
+        Ok(Self(Arc::clone(file)))
+    }
+}
+
+impl Drop for ListedInPlace {
+    fn drop(&mut self) {
+        leftovers().in_place.retain(|listed| !Arc::ptr_eq(&listed.file, &self.0));
     }
 }
 
@@ -181,16 +230,16 @@ impl Listed {
         create: impl FnOnce() -> io::Result<(T, Vec<Location>)>,
     ) -> io::Result<(T, Self)> {
         prepare()?;
-        let mut temporaries = temporaries();
+        let mut leftovers = leftovers();
         let (created, locations) = create()?;
-        temporaries.extend_from_slice(&locations);
+        leftovers.temporaries.extend_from_slice(&locations);
         Ok((created, Self(locations)))
     }
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        temporaries().retain(|location| !self.0.iter().any(|own| own.is(location)));
+        leftovers().temporaries.retain(|location| !self.0.iter().any(|own| own.is(location)));
     }
 }
 
@@ -201,5 +250,5 @@ pub(super) fn count_in(directory: &std::path::Path) -> usize {
     let is_there = |location: &&Location| {
         rustix::fs::fstat(&location.directory).is_ok_and(|found| leftover::is_same(&found, &directory))
     };
-    temporaries().iter().filter(is_there).count()
+    leftovers().temporaries.iter().filter(is_there).count()
 }

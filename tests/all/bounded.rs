@@ -34,7 +34,7 @@ use metadata_image::{
 use peak_alloc::PeakAlloc;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::support::Sandbox;
+use crate::{fuzz_targets::mkisofs, support::Sandbox};
 
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
@@ -47,6 +47,9 @@ const MIME: &str = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b
 
 /// What divides a schema from the document that is judged by it.
 const SCHEMA_END: &str = "\n---\n";
+
+/// What begins an input that is a command line of mkisofs and names of files.
+const MKISOFS: &str = "mkisofs ";
 
 /// How deep a config tree may be.
 const LEVELS: usize = 127;
@@ -331,10 +334,44 @@ const GENERATORS: &[Generator] = &[
     ("keys over two lines", |size| format!("#cloud-config\na: {{{}}}\n", "a\n b: 1,".repeat(size / 8))),
     ("short options in one argument", |size| format!("-{}H", "v".repeat(size))),
     ("arguments and values", |size| "--net\0x\0-v\0y\0".repeat(size / 13)),
+    ("words of mkisofs", |size| format!("{MKISOFS}0{}d\n\nf", "-quiet\n".repeat(size / 7))),
+    ("words of mkisofs that begin several options", |size| {
+        format!("{MKISOFS}0{}d\n\nf", "-qui\n-JRlf\n".repeat(size / 11))
+    }),
+    ("names that genisoimage shortens to one", |size| lines_of_names("0-R\n-J\nd\n", size / 30)),
+    ("names that xorrisofs shortens to one", |size| lines_of_names("1-J\nd\n", size / 30)),
+    ("names that genisoimage shortens to one of 31 characters", |size| {
+        let names = (0..size / 128).map(|number| format!("{}{number:04}\n", "n".repeat(124)));
+        format!("{MKISOFS}0-R\n-l\nd\n\n{}", names.collect::<String>())
+    }),
+    ("long names of level 4", |size| {
+        let names = (0..size / 256).map(|number| format!("{number:04}{}\n", "n".repeat(251)));
+        format!("{MKISOFS}0-R\n-iso-level\n4\nd\n\n{}", names.collect::<String>())
+    }),
+    ("directories of mkisofs below one another", |size| {
+        let names = (0..size / 1200).map(|number| format!("{number:03}/{}f\n", "a/".repeat(62)));
+        let names = names.collect::<String>();
+        format!("{MKISOFS}0-R\n-J\nd\n\n{names}{}", "f\n".repeat((size - names.len()) / 2))
+    }),
+    ("a pattern of mkisofs with many stars", |size| {
+        let name = format!("{}\n", "a".repeat(255));
+        format!("{MKISOFS}0-R\n-m\n{}b\nd\n\n{}", "*a".repeat(size / 4), name.repeat(size / 512))
+    }),
+    ("a pattern of mkisofs with a long part behind a star", |size| {
+        let name = format!("{}\n", "a".repeat(255));
+        format!("{MKISOFS}1-m\n*{}b\nd\n\n{}", "[[:alpha:]a-z]".repeat(size / 28), name.repeat(size / 512))
+    }),
+    ("graft points", |size| format!("{MKISOFS}0-graft-points\nd\n\n{}", "a/../b\\==x\n".repeat(size / 12))),
     ("a manifest of strings", |size| {
         format!("{{\"user_provided_metadata\":[{}],\"version\":1}}", list("\"\"", size))
     }),
 ];
+
+/// An input of mkisofs with so many names that begin with the same characters, behind these words.
+fn lines_of_names(words: &str, count: usize) -> String {
+    let names = (0..count).map(|number| format!("configuration-file-{number:05}.txt\n"));
+    format!("{MKISOFS}{words}\n{}", names.collect::<String>())
+}
 
 /// `item`, repeated with commas between up to about so many bytes.
 fn list(item: &str, bytes: usize) -> String {
@@ -489,8 +526,13 @@ fn cost_of_one_input() {
     let processor_time = || Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap();
     HEAP.reset_peak_usage();
     let (heap, time) = (HEAP.current_usage(), processor_time());
-    work(&text);
-    build(&text);
+    match text.strip_prefix(MKISOFS) {
+        Some(input) => mkisofs::run(input.as_bytes()),
+        None => {
+            work(&text);
+            build(&text);
+        }
+    }
     let time = processor_time().checked_sub(time).unwrap();
     println!("cost {} {}", HEAP.peak_usage() - heap, time.as_nanos());
 }

@@ -6,6 +6,7 @@
 
 mod charset;
 mod dialect;
+mod exclude;
 mod graft;
 mod help;
 mod options;
@@ -13,6 +14,7 @@ mod output;
 mod parse;
 mod settings;
 mod sources;
+mod trouble;
 mod volume;
 mod warnings;
 
@@ -27,37 +29,14 @@ use std::{
 
 use metadata_image::{
     check::check_image,
-    image::{Image, iso9660::writer::Draft},
+    image::{Image, SECTOR_BYTES, iso9660::writer::Draft},
 };
 
-use super::{create::source_date_epoch, escape::printable, render::paragraphs};
+use super::{create::source_date_epoch, escape::printable, print, render::paragraphs};
 use dialect::{Dialect, Failure};
-use settings::{Settings, Wanted};
-
 pub(super) use output::open_special;
-
-/// Why there is no image, and how the program ends.
-#[derive(Debug)]
-pub(super) struct Trouble {
-    failure: Failure,
-    message: String,
-}
-
-impl Trouble {
-    fn new(failure: Failure, message: String) -> Self {
-        Self { failure, message }
-    }
-
-    fn of_file(failure: Failure, doing: &str, path: &Path, error: &io::Error) -> Self {
-        Self::new(failure, format!("{doing} {path:?}: {error}"))
-    }
-
-    /// What the system says, without the number.
-    fn cause(error: &io::Error) -> String {
-        let text = error.to_string();
-        text.split(" (os error").next().unwrap_or_default().to_owned()
-    }
-}
+use settings::{Settings, Wanted};
+use trouble::Trouble;
 
 /// Messages of the program, on standard error or in the file of `-log-file`.
 struct Log {
@@ -164,11 +143,21 @@ fn try_run(dialect: Dialect, arguments: Vec<OsString>, log: &mut Log) -> Result<
     let volume = volume::volume_of(&settings, tree, epoch);
     // From here on all files are open or measured.
     let draft = Draft::new(volume).map_err(|error| Trouble::new(Failure::Source, format!("{error:#}")))?;
+    if settings.print_size {
+        return print_size(draft);
+    }
     output::write(draft, settings.output.as_deref())?;
     if settings.check || env::var_os("METADATA_CHECK").is_some_and(|value| value == "1") {
         print_findings(settings.output.as_deref(), log);
     }
     Ok(())
+}
+
+/// Prints how many sectors the image would have.
+fn print_size(draft: Draft) -> Result<(), Trouble> {
+    let bytes = draft.size().map_err(|error| Trouble::new(Failure::Source, format!("{error:#}")))?;
+    print(&format!("{}\n", bytes / SECTOR_BYTES))
+        .map_err(|error| Trouble::new(Failure::Output, error.to_string()))
 }
 
 /// Prints what `metadata check` finds in the image to standard error.

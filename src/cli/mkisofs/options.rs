@@ -51,6 +51,9 @@ pub(super) enum Meaning {
     DirectoryMode,
     NewDirectoryMode,
     PathList,
+    Exclude,
+    ExcludeList,
+    PrintSize,
     LogFile,
     CylinderAlign,
     Quiet,
@@ -65,11 +68,12 @@ pub(super) enum Meaning {
 }
 
 use Meaning::{
-    Abstract, Application, Bibliography, Check, Copyright, CylinderAlign, DirectoryMode, FileMode,
-    FollowLinks, Gid, GraftPoints, Help, InputCharset, Joliet, JolietLong, LeadingDots, Level, LogFile,
-    LongNames, LongestNames, LowerCase, ManyDots, NewDirectoryMode, NoRelocation, NoRock, NoTranslate,
-    Nothing, OmitPeriod, OmitVersion, Output, OutputCharset, PathList, Preparer, Publisher, Quiet,
-    RationalRock, Relaxed, Rock, SystemId, Uid, Unsupported, Untranslated, Version, VolumeId, VolumeSet,
+    Abstract, Application, Bibliography, Check, Copyright, CylinderAlign, DirectoryMode, Exclude,
+    ExcludeList, FileMode, FollowLinks, Gid, GraftPoints, Help, InputCharset, Joliet, JolietLong,
+    LeadingDots, Level, LogFile, LongNames, LongestNames, LowerCase, ManyDots, NewDirectoryMode,
+    NoRelocation, NoRock, NoTranslate, Nothing, OmitPeriod, OmitVersion, Output, OutputCharset, PathList,
+    Preparer, PrintSize, Publisher, Quiet, RationalRock, Relaxed, Rock, SystemId, Uid, Unsupported,
+    Untranslated, Version, VolumeId, VolumeSet,
 };
 
 const fn flag(name: &'static str, meaning: Meaning) -> Known {
@@ -186,11 +190,11 @@ const SHARED: &[Known] = &[
     value("hide-list", Unsupported),
     value("hide-joliet", Unsupported),
     value("hide-joliet-list", Unsupported),
-    value("m", Unsupported),
-    value("exclude", Unsupported),
-    value("x", Unsupported),
-    value("old-exclude", Unsupported),
-    value("exclude-list", Unsupported),
+    value("m", Exclude),
+    value("exclude", Exclude),
+    value("x", Exclude),
+    value("old-exclude", Exclude),
+    value("exclude-list", ExcludeList),
     value("M", Unsupported),
     value("prev-session", Unsupported),
     value("C", Unsupported),
@@ -198,7 +202,7 @@ const SHARED: &[Known] = &[
     value("root", Unsupported),
     value("old-root", Unsupported),
     value("hfs-bless", Unsupported),
-    flag("print-size", Unsupported),
+    flag("print-size", PrintSize),
     flag("z", Unsupported),
     flag("transparent-compression", Unsupported),
 ];

@@ -15,7 +15,7 @@ use metadata_image::{
     output::{atomic_file::standard_output, in_place::InPlace},
 };
 
-use super::{Trouble, dialect::Failure, sources::Identity};
+use super::{super::signals::clean_up_on_signals, Trouble, dialect::Failure, sources::Identity};
 
 /// What the output is now, if it is there: the image must not contain itself.
 pub(super) fn identity(output: Option<&Path>) -> Option<Identity> {
@@ -42,6 +42,7 @@ pub(super) fn write(draft: Draft, output: Option<&Path>) -> Result<(), Trouble> 
     if let Some(mut device) = open_special(path).map_err(|error| failed(&error))? {
         return draft.write_forward(&mut device, &mut ()).map(drop).map_err(|error| failed(&error));
     }
+    clean_up_on_signals().map_err(|error| failed(&error))?;
     let file = InPlace::open(path).map_err(|error| failed(&error))?;
     file.truncate().map_err(|error| failed(&error))?;
     match draft.write_in_place(file.file(), &mut ()) {

@@ -19,6 +19,7 @@ use metadata_image::image::{
 use super::{
     Trouble, charset,
     dialect::{Dialect, Failure},
+    exclude::Exclusions,
     options::Meaning,
     parse::Parsed,
 };
@@ -56,6 +57,10 @@ pub(super) struct Settings {
     pub(super) size_unit: u64,
     /// Names are characters of UTF-8.
     pub(super) names_are_utf8: bool,
+    /// What is left out.
+    pub(super) exclusions: Exclusions,
+    /// Whether the size of the image is wanted in place of the image.
+    pub(super) print_size: bool,
     pub(super) log_file: Option<PathBuf>,
     /// Whether warnings about the image are unwanted.
     pub(super) quiet: bool,
@@ -98,6 +103,8 @@ impl Settings {
             made_directory_mode: dialect.made_directory_mode(),
             size_unit: ALIGNMENT_BYTES,
             names_are_utf8: true,
+            exclusions: Exclusions::default(),
+            print_size: false,
             log_file: None,
             quiet: false,
             no_relocation: false,
@@ -182,7 +189,14 @@ impl Settings {
             Meaning::FileMode => self.file_mode = Some(number(name, value, 8)? & 0o7777),
             Meaning::DirectoryMode => self.directory_mode = Some(number(name, value, 8)? & 0o7777),
             Meaning::NewDirectoryMode => self.made_directory_mode = number(name, value, 8)? & 0o7777,
-            Meaning::PathList => self.operands.extend(path_list(value)?),
+            Meaning::PathList => self.operands.extend(lines_of("path list", value)?),
+            Meaning::Exclude => self.exclusions.add(self.dialect, value),
+            Meaning::ExcludeList => {
+                for pattern in lines_of("list of excluded files", value)? {
+                    self.exclusions.add(self.dialect, &pattern);
+                }
+            }
+            Meaning::PrintSize => self.print_size = true,
             Meaning::LogFile => self.log_file = Some(value.into()),
             Meaning::CylinderAlign => {
                 let is_on = matches!(value.as_bytes(), b"on" | b"all");
@@ -272,14 +286,15 @@ fn number(name: &str, value: &OsStr, radix: u32) -> Result<u32, Trouble> {
     number.ok_or_else(|| Trouble::new(Failure::Value, format!("option '-{name}': {value:?} is not a number")))
 }
 
-/// The paths in a file, one a line; `-` is standard input.
-fn path_list(path: &OsStr) -> Result<Vec<OsString>, Trouble> {
+/// The lines of a file that are not empty; `-` is standard input. `what`: its purpose, for errors.
+fn lines_of(what: &str, path: &OsStr) -> Result<Vec<OsString>, Trouble> {
     let read = || -> io::Result<Vec<OsString>> {
         let from: Box<dyn io::Read> =
             if path == "-" { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
         BufReader::new(from).split(b'\n').map(|line| Ok(OsString::from_vec(line?))).collect()
     };
-    let paths = read()
-        .map_err(|error| Trouble::of_file(Failure::Source, "reading path list", Path::new(path), &error))?;
-    Ok(paths.into_iter().filter(|path| !path.is_empty()).collect())
+    let lines = read().map_err(|error| {
+        Trouble::of_file(Failure::Source, &format!("reading {what}"), Path::new(path), &error)
+    })?;
+    Ok(lines.into_iter().filter(|line| !line.is_empty()).collect())
 }

@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use metadata_image::image::Attributes;
+use metadata_image::image::{Attributes, source::MeasuredFile};
 
 use super::{Trouble, dialect::Failure, graft::split_graft, settings::Settings};
 
@@ -41,12 +41,15 @@ pub(super) struct Found {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Directory,
-    /// A file of so many bytes.
-    File(u64),
+    /// A file without contents, also in the place of a special file that the image cannot hold.
+    Empty,
+    File(MeasuredFile),
     SymbolicLink(Vec<u8>),
     /// Major and minor number.
     CharacterDevice(u32, u32),
     BlockDevice(u32, u32),
+    Fifo,
+    Socket,
 }
 
 /// Everything on the image, by path; the root is the empty path.
@@ -139,12 +142,15 @@ impl Walk<'_> {
             };
             names.sort();
             for name in names {
+                let source = directory.source.join(OsStr::from_bytes(&name));
+                if self.settings.exclusions.has(&name, &source) {
+                    continue;
+                }
                 let mut path = directory.path.clone();
                 if !path.is_empty() {
                     path.push(b'/');
                 }
                 path.extend(&name);
-                let source = directory.source.join(OsStr::from_bytes(&name));
                 self.add_below(path, source, &directory, &mut waiting)?;
             }
         }
@@ -283,21 +289,27 @@ impl Walk<'_> {
             }
             // Whether it can be read is known before the old image is gone.
             return match File::open(source) {
-                Ok(_) => Ok(Some(Kind::File(metadata.len()))),
+                // In /proc such files have contents, which the originals do not see.
+                Ok(_) if metadata.len() == 0 => Ok(Some(Kind::Empty)),
+                Ok(_) => Ok(Some(Kind::File(MeasuredFile::new(source.to_owned(), "file", metadata)))),
                 Err(error) => self.skip_unreadable(source, &error).map(|()| None),
             };
         }
-        if (file_type.is_char_device() || file_type.is_block_device()) && self.settings.rock_ridge {
-            let (major, minor) = device_numbers(metadata.rdev());
-            let is_block = file_type.is_block_device();
-            return Ok(Some(if is_block {
-                Kind::BlockDevice(major, minor)
-            } else {
-                Kind::CharacterDevice(major, minor)
-            }));
+        if !self.settings.rock_ridge {
+            // genisoimage says nothing, and stores an empty file.
+            if self.settings.dialect.is_genisoimage() {
+                return Ok(Some(Kind::Empty));
+            }
+            (self.warn)(&format!("File {source:?} ignored. Special files need RockRidge extensions."));
+            return Ok(None);
         }
-        (self.warn)(&format!("File {source:?} is a device, a FIFO or a socket - ignoring"));
-        Ok(None)
+        let (major, minor) = device_numbers(metadata.rdev());
+        Ok(Some(match file_type {
+            kind if kind.is_block_device() => Kind::BlockDevice(major, minor),
+            kind if kind.is_char_device() => Kind::CharacterDevice(major, minor),
+            kind if kind.is_fifo() => Kind::Fifo,
+            _ => Kind::Socket,
+        }))
     }
 
     /// Leaves out a file that cannot be read, as genisoimage does. xorrisofs fails.

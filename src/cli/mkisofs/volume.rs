@@ -43,16 +43,17 @@ pub(super) fn volume_of(settings: &Settings, tree: Tree, epoch: Option<u64>) -> 
             Kind::SymbolicLink(target) => OtherNode::SymbolicLink(target),
             Kind::CharacterDevice(major, minor) => OtherNode::CharacterDevice(major, minor),
             Kind::BlockDevice(major, minor) => OtherNode::BlockDevice(major, minor),
-            Kind::File(bytes) => {
+            Kind::Fifo => OtherNode::Fifo,
+            Kind::Socket => OtherNode::Socket,
+            Kind::Empty | Kind::File(_) => {
                 // Another name of the same file: its content is on the image once.
                 if let Some(first) = first_names.get(&found.identity) {
                     OtherNode::HardLink(Vec::clone(first))
                 } else {
                     first_names.insert(found.identity, path.clone());
-                    let source = match bytes {
-                        // In /proc such files have contents, which the originals do not see.
-                        0 => Source::Bytes(Vec::new()),
-                        _ => Source::Growing { path: found.source, role: "file" },
+                    let source = match found.kind {
+                        Kind::File(measured) => Source::Growing(measured),
+                        _ => Source::Bytes(Vec::new()),
                     };
                     files.push((path, source));
                     continue;

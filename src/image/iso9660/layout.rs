@@ -20,7 +20,7 @@ use super::{
     device::HeadDevice,
     primary_names::Length,
     records::PARTS_MAX,
-    repacking::repack,
+    repacking::{FIFO, SOCKET, SPECIAL, repack},
     volume_format::{OtherNode, VolumeFormat},
 };
 use crate::image::{
@@ -210,6 +210,10 @@ impl VolumeAttributes {
                     OtherNode::CharacterDevice(major, minor) => device(FileType::CharDevice, *major, *minor)
                         .with_attrs(self.attributes(name, FILE_MODE)),
                     OtherNode::BlockDevice(major, minor) => device(FileType::BlockDevice, *major, *minor)
+                        .with_attrs(self.attributes(name, FILE_MODE)),
+                    OtherNode::Fifo => device(FileType::CharDevice, SPECIAL, FIFO)
+                        .with_attrs(self.attributes(name, FILE_MODE)),
+                    OtherNode::Socket => device(FileType::CharDevice, SPECIAL, SOCKET)
                         .with_attrs(self.attributes(name, FILE_MODE)),
                 };
             self.insert(tree, name, node)?;

@@ -91,4 +91,8 @@ pub enum OtherNode {
     CharacterDevice(u32, u32),
     /// A block device with its major and minor number.
     BlockDevice(u32, u32),
+    /// A FIFO. Only Rock Ridge has them, where [`VolumeFormat::primary_names`] are given.
+    Fifo,
+    /// A socket. Only Rock Ridge has them, where [`VolumeFormat::primary_names`] are given.
+    Socket,
 }

@@ -30,6 +30,7 @@ use crate::image::{
     staging::{FilePlace, FoundDigests, StagedFiles},
     superblocks::{self, Window},
 };
+use crate::output::temporary::uninterrupted_at_last;
 
 pub use super::layout_cache::LayoutCache;
 pub use crate::image::{
@@ -143,7 +144,7 @@ impl Draft {
     }
 
     /// As [`Draft::write_to_file`], for a file that others may open meanwhile: the descriptors, by which it is an image, are written
-    /// when everything else is there.
+    /// when everything else is there. The program writes no other file afterwards.
     ///
     /// # Errors
     /// Fails as [`Draft::write_to_file`] does. What is in `out` is then not an image.
@@ -155,7 +156,7 @@ impl Draft {
             let (descriptors, rest) = head.split_at(before * SECTOR);
             write_at(out, (SYSTEM_AREA_BYTES + descriptors.len()) as u64, rest)?;
             out.set_len(bytes)?;
-            write_at(out, SYSTEM_AREA_BYTES as u64, descriptors)
+            uninterrupted_at_last(|| write_at(out, SYSTEM_AREA_BYTES as u64, descriptors))
         })
     }
 
@@ -205,6 +206,14 @@ impl Draft {
         let written = self.write_to_file(out, progress)?;
         out.seek(SeekFrom::Start(written.bytes)).context("writing the image")?;
         Ok(written)
+    }
+
+    /// The size of the image in bytes.
+    ///
+    /// # Errors
+    /// Fails if a source is a pipe, or the files are too large for one image.
+    pub fn size(self) -> Result<u64> {
+        self.outline().map(|(_, written)| written.bytes)
     }
 
     /// The image without the bytes of its large files, which are not read: the bytes of the head after the system area, and where
@@ -307,11 +316,14 @@ impl WrittenImage {
         mut read: impl FnMut(usize, u64, &mut [u8]) -> io::Result<()>,
     ) -> Result<()> {
         let head_extent = Extent { offset: SYSTEM_AREA_BYTES as u64, len: head.len() as u64 };
-        let parts = [&[head_extent], places].concat();
+        let parts = joined_with_gaps(std::iter::once(head_extent).chain(places.iter().copied()));
         let mut large = Window::new(self.bytes, |offset, bytes: &mut [u8]| {
             bytes.fill(0);
             let all = Extent { offset, len: bytes.len() as u64 };
-            for (number, place) in places.iter().enumerate() {
+            let first = places.partition_point(|place| place.offset + place.len <= offset);
+            let end = offset + all.len;
+            let further = places.iter().enumerate().skip(first);
+            for (number, place) in further.take_while(|(_, place)| place.offset < end) {
                 if let Some((at, part)) = overlap(all, *place) {
                     read(number, at, &mut bytes[part])?;
                 }
@@ -367,6 +379,20 @@ fn read_back(out: &File, mut offset: u64, mut bytes: &mut [u8]) -> io::Result<()
     }
     bytes.fill(0);
     Ok(())
+}
+
+/// Extents that are in order, as few larger ones: those with a short gap between them, which is zeros, become one.
+fn joined_with_gaps(extents: impl Iterator<Item = Extent>) -> Vec<Extent> {
+    let mut joined = Vec::<Extent>::new();
+    for extent in extents {
+        match joined.last_mut() {
+            Some(last) if extent.offset < last.offset + last.len + LONG_ALIGNMENT_BYTES => {
+                last.len = extent.offset + extent.len - last.offset;
+            }
+            _ => joined.push(extent),
+        }
+    }
+    joined
 }
 
 /// The part of `bytes` that is in `place`: where it begins in `place`, and its range in `bytes`.

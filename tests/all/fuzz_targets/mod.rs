@@ -8,6 +8,7 @@ pub(crate) mod check;
 pub(crate) mod image;
 pub(crate) mod iso;
 pub(crate) mod localds;
+pub(crate) mod mkisofs;
 pub(crate) mod network;
 pub(crate) mod parts;
 pub(crate) mod places;
@@ -26,11 +27,12 @@ pub(crate) struct Target {
 }
 
 /// All targets.
-pub(crate) const TARGETS: [Target; 9] = [
+pub(crate) const TARGETS: [Target; 10] = [
     Target { name: "batch", run: batch::run, seeds: batch::seeds },
     Target { name: "check", run: check::run, seeds: check::seeds },
     Target { name: "image", run: image::run, seeds: image::seeds },
     Target { name: "localds", run: localds::run, seeds: localds::seeds },
+    Target { name: "mkisofs", run: mkisofs::run, seeds: mkisofs::seeds },
     Target { name: "network", run: network::run, seeds: network::seeds },
     Target { name: "parts", run: parts::run, seeds: parts::seeds },
     Target { name: "schema", run: schema::run, seeds: schema::seeds },

@@ -127,3 +127,27 @@ fn pypi_ironicclient() {
     fs::write(programs.path("drive.iso"), image).unwrap();
     assert_eq!(programs.sandbox.succeed(["extract", "drive.iso", "openstack/latest/meta_data.json"]), b"{}");
 }
+
+#[test]
+#[ignore = "needs packages of PyPI"]
+fn pypi_kcli() {
+    let programs = Programs::new();
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/callers/bin/python");
+    let script = "import sys, types\n\
+                  sys.modules['libvirt'] = types.ModuleType('libvirt')\n\
+                  from kvirt import common\n\
+                  common.make_iso('seed', '.', '#cloud-config\\n', 'instance-id: i-1\\n', 'version: 2\\n')\n\
+                  common.make_iso('drive', '.', '#cloud-config\\n', '{}', None, openstack=True)";
+    call(&programs, python.to_str().unwrap(), ["-c", script]);
+    for (image, label, user_data, meta_data) in [
+        ("seed.ISO", "cidata", "user-data", "meta-data"),
+        ("drive.ISO", "config-2", "openstack/latest/user_data", "openstack/latest/meta_data.json"),
+    ] {
+        assert_ours(&programs.sandbox.read(image));
+        let listing = String::from_utf8(programs.sandbox.succeed(["show", "--json", image])).unwrap();
+        assert!(listing.contains(&format!("\"volume_identifier\": \"{label}\"")), "{listing}");
+        assert_eq!(programs.sandbox.succeed(["extract", image, user_data]), b"#cloud-config\n");
+        programs.sandbox.succeed(["extract", image, meta_data]);
+    }
+    assert_eq!(programs.sandbox.succeed(["extract", "seed.ISO", "network-config"]), b"version: 2\n");
+}

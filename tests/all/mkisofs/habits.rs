@@ -6,6 +6,7 @@ use std::{
     os::unix::{
         fs::{MetadataExt, PermissionsExt, chown, symlink},
         net::UnixListener,
+        process::ExitStatusExt,
     },
     process::{Command, Stdio},
 };
@@ -105,7 +106,7 @@ fn options_that_would_change_the_image_are_refused_by_name() {
     for option in ["-udf", "-z", "-T", "-apple"] {
         programs.fail("genisoimage", ["-o", "image", option, "seed"], 1, option);
     }
-    for option in ["-b", "-M", "-C", "-hide", "-m"] {
+    for option in ["-b", "-M", "-C", "-hide", "-hide-joliet"] {
         programs.fail("genisoimage", ["-o", "image", option, "x", "seed"], 1, option);
     }
     programs.fail("xorrisofs", ["-o", "image", "--md5", "seed"], 5, "-md5");
@@ -155,13 +156,94 @@ fn names_are_hard_links_and_replace_nothing_unless_forced() {
 }
 
 #[test]
-fn sockets_and_fifos_are_left_out_with_a_warning() {
+fn sockets_and_fifos_are_stored_and_without_rock_ridge_empty_or_left_out() {
     let programs = with_seed();
     let _socket = UnixListener::bind(programs.path("seed/socket")).unwrap();
-    let output = programs.run("ours", "genisoimage", [&CIDATA[..], &["seed"]].concat());
-    assert!(output.status.success());
+    // Its name continues in another place than its record.
+    let long = "f".repeat(240);
+    programs.sandbox.tool("mkfifo", ["seed/fifo", &format!("seed/{long}")]);
+    programs.succeed("genisoimage", ["-R", "-o", "image", "seed"]);
+    let kinds = |image: &str| -> Vec<(String, String)> {
+        let listing = programs.sandbox.succeed(["show", "--json", image]);
+        let listing: serde_json::Value = serde_json::from_slice(&listing).unwrap();
+        let text = |file: &serde_json::Value, member: &str| file[member].as_str().unwrap().to_owned();
+        let files = listing["files"].as_array().unwrap().iter();
+        files.map(|file| (text(file, "name"), text(file, "kind"))).collect()
+    };
+    for name in ["socket", "fifo", &long] {
+        assert!(kinds("image").contains(&(name.to_owned(), "other".to_owned())), "{:?}", kinds("image"));
+    }
+    programs.succeed("genisoimage", ["-o", "image", "seed"]);
+    assert_eq!(kinds("image").len(), 5);
+    let output = programs.run("ours", "xorrisofs", ["--norock", "-o", "image", "seed"]);
     let errors = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(errors, "genisoimage: File \"seed/socket\" is a device, a FIFO or a socket - ignoring\n");
+    let ignored = "xorrisofs: File \"seed/fifo\" ignored. Special files need RockRidge extensions.\n";
+    assert!(
+        output.status.success() && errors.starts_with(ignored) && errors.lines().count() == 3,
+        "{errors}"
+    );
+    assert_eq!(kinds("image").len(), 2);
+}
+
+#[test]
+fn the_size_is_printed_in_place_of_an_image() {
+    let programs = with_seed();
+    fs::write(programs.path("image"), "old").unwrap();
+    write(&programs.path("seed/large"), vec![b'x'; 3 << 20]);
+    for name in ["genisoimage", "xorrisofs"] {
+        let said = programs.succeed(name, ["-J", "-print-size", "-o", "image", "seed"]);
+        assert_eq!(programs.sandbox.read("image"), b"old");
+        let image = programs.succeed(name, ["-J", "seed"]);
+        assert_eq!(String::from_utf8(said).unwrap(), format!("{}\n", image.len() / 2048));
+    }
+}
+
+/// Runs our program so that a signal comes when it copies its second large file, and what follows takes seconds.
+fn interrupted(programs: &Programs, signal: &str, image: &str) -> Option<i32> {
+    for number in 0..8 {
+        write(&programs.path(&format!("seed/large-{number}")), vec![b'x'; 3 << 20]);
+    }
+    let inject = format!("inject=copy_file_range:signal={signal}:when=2");
+    let strace = Command::new("env")
+        .current_dir(programs.path(""))
+        .args([
+            "--default-signal=INT,TERM",
+            "strace",
+            "-f",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=copy_file_range,openat",
+            "-e",
+            &inject,
+        ])
+        .args(["-e", "inject=openat:delay_enter=100000", "ours/genisoimage"])
+        .args(["-quiet", "-J", "-r", "-o", image, "seed"])
+        .status();
+    strace.unwrap().signal()
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn a_signal_empties_the_old_image_and_removes_a_new_one() {
+    let programs = with_seed();
+    fs::write(programs.path("old"), vec![b'o'; 1 << 20]).unwrap();
+    assert_eq!(interrupted(&programs, "TERM", "old"), Some(15));
+    assert_eq!(programs.sandbox.read("old"), b"");
+    assert_eq!(interrupted(&programs, "INT", "new"), Some(2));
+    assert!(!programs.path("new").exists());
+}
+
+#[test]
+#[ignore = "needs strace"]
+fn what_is_left_after_a_kill_is_not_an_image() {
+    let programs = with_seed();
+    programs.succeed("genisoimage", ["-J", "-r", "-o", "old", "seed"]);
+    assert_eq!(interrupted(&programs, "KILL", "old"), Some(9));
+    let left = programs.sandbox.read("old");
+    assert!(left.len() > 1 << 20, "it was killed after it had written {} bytes", left.len());
+    assert!(left[..64 << 10].iter().all(|byte| *byte == 0));
+    assert_eq!(programs.sandbox.run(["show", "old"]).status, Some(1));
 }
 
 #[test]

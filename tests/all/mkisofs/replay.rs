@@ -4,7 +4,10 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt, chown, symlink},
+        net::UnixListener,
+    },
     path::Path,
     process::Command,
 };
@@ -127,6 +130,10 @@ fn write_inputs(programs: &Programs) {
     // Where nobody may give a file away, all are the caller's.
     drop(chown(programs.path("meta-data"), Some(1000), Some(1001)));
     file("seed/.hidden", "hidden", 0o640);
+    write(&programs.path("patterns"), "*.gz\n\n[u-v]*\n");
+    write(&programs.path("special/file"), "file");
+    programs.sandbox.tool("mkfifo", ["special/fifo"]);
+    drop(UnixListener::bind(programs.path("special/socket")).unwrap());
     file("seed/sub/x.tar.gz", &"x".repeat(5000), 0o755);
     fs::hard_link(programs.path("seed/meta-data"), programs.path("seed/hard")).unwrap();
     fs::set_permissions(programs.path("seed/sub"), fs::Permissions::from_mode(0o710)).unwrap();
@@ -253,6 +260,33 @@ const CALLS: &[(&str, &str, bool)] = &[
     ("xorrisofs", "-o OUT links user-data", false),
     ("xorrisofs", "-o OUT seed -J drive", false),
     ("xorrisofs", "-J -o OUT user-data seed/user-data", false),
+    // Special files.
+    ("genisoimage", "-R -o OUT special", false),
+    ("genisoimage", "-r -o OUT special", false),
+    ("genisoimage", "-o OUT special", false),
+    ("genisoimage", "-J -o OUT special", false),
+    ("xorrisofs", "-o OUT special", false),
+    ("xorrisofs", "-J -o OUT special", false),
+    ("xorrisofs", "--norock -J -o OUT special", false),
+    ("genisoimage", "-o OUT /dev/null", false),
+    ("genisoimage", "-R -o OUT /dev/null", false),
+    ("xorrisofs", "-o OUT /dev/null", false),
+    // What is left out.
+    ("genisoimage", "-R -m *-data -o OUT seed", false),
+    ("genisoimage", "-R -x seed/sub -m .* -o OUT seed", false),
+    ("genisoimage", "-R -exclude user-data -old-exclude [!e]nv -o OUT seed user-data", false),
+    ("genisoimage", "-R -m ./seed/sub -x seed/* -o OUT seed drive", false),
+    ("genisoimage", "-R -exclude-list patterns -o OUT seed", false),
+    ("xorrisofs", "-m *-data -x sub -o OUT seed", false),
+    ("xorrisofs", "-exclude ./seed/sub -m seed/sub/ -m drive/* -o OUT seed env drive", false),
+    ("xorrisofs", "-exclude-list patterns -o OUT seed", false),
+    // Where nothing is written, and messages go to a file.
+    ("genisoimage", "-quiet -J -R -o /dev/null seed", false),
+    ("xorrisofs", "-J -o /dev/null seed", false),
+    ("genisoimage", "-log-file log -J -R -o OUT seed", false),
+    ("xorrisofs", "-log-file log -J -o OUT seed", false),
+    ("genisoimage", "-R -print-size -o OUT seed", false),
+    ("xorrisofs", "-print-size -o OUT seed", false),
     ("genisoimage", "--version", true),
     ("mkisofs", "--help", true),
     // What fails.
