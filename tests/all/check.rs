@@ -231,3 +231,26 @@ fn json_files_of_a_config_drive_are_checked_on_images() {
     );
     assert_eq!(codes(&sandbox.run(["check", "x.iso"])), ["json-syntax", "no-object", "json-syntax"]);
 }
+
+#[test]
+fn a_schema_is_one_file_of_bounded_size() {
+    let sandbox = Sandbox::new();
+    sandbox.write("user-data", "#cloud-config\na: 1\n");
+    sandbox.write("other.json", "{}");
+    sandbox.write("large.json", " ".repeat((4 << 20) + 1));
+    let too_large = "the schema is larger than 4 MiB".to_owned();
+    for (name, reference, why) in [
+        ("a.json", "other.json", None),
+        ("a.json", "file:///dev/null", None),
+        ("a.json", "https://192.0.2.1/a.json#/b", None),
+        ("a.json", "#/other.json", None),
+        ("large.json", "", Some(&too_large)),
+        ("/dev/zero", "", Some(&too_large)),
+    ] {
+        sandbox.write("a.json", format!("{{\"properties\": {{\"a\": {{\"$ref\": \"{reference}\"}}}}}}"));
+        let refused =
+            format!("the reference {reference:?} names nothing in the schema; other files are not read");
+        let line = format!("reading the schema {name:?}: {}", why.unwrap_or(&refused));
+        assert_eq!(sandbox.run(["check", "--schema", name, "user-data"]), failed(1, &line));
+    }
+}

@@ -95,7 +95,7 @@ pub(super) fn check_node(tree: &Tree<'_>, node: NodeId, path: &str, findings: &m
             judge(&VERSION_2, findings);
             version2::check(&root, &mut Report::new(tree, findings));
         }
-        kind if kind != Some(Kind::Null) && !matches!(tree.value(version.value), Value::Unknown) => {
+        _ if !matches!(tree.value(version.value), Value::Unknown) => {
             let mut report = Report::new(tree, findings);
             if let Some(place) = root.get(tree, "version") {
                 report.push(Code::BadValue, &place, "expected the number 1 or 2".to_owned(), None);

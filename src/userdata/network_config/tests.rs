@@ -57,9 +57,64 @@ fn mistakes_in_version_1_are_found() {
 }
 
 #[test]
+fn keys_and_values_of_bonds_bridges_and_routes_are_known() {
+    let config = |devices: &str| lines(&format!("version: 1\nconfig:\n{devices}"));
+    for device in [
+        "- {type: bond, name: b, bond_interfaces: [], params: {bond-mode: 4, bond_miimon: 100, bond-updelay: '5'}}",
+        "- {type: bridge, name: b, bridge_interfaces: [], params: {bridge_stp: on, bridge_fd: 4}}",
+        "- {type: physical, name: a, subnets: [{type: manual, routes: [{network: 10.0.0.0, netmask: 255.0.0.0, gateway: 10.0.0.1}]}]}",
+        "- {type: route, destination: 10.0.0.0/8, gateway: 10.0.0.1, metric: 5}",
+    ] {
+        assert_eq!(config(device), [""; 0], "{device}");
+    }
+    for (device, expected) in [
+        (
+            "- {type: bond, name: b, bond_interfaces: []}",
+            "config[0]: the key \"params\" is missing [missing-key]",
+        ),
+        (
+            "- {type: bond, name: b, bond_interfaces: [], params: {bond-modes: 1}}",
+            "config[0].params.bond-modes: this key is not known here [unexpected-key] (did you mean \"bond-mode\"?)",
+        ),
+        (
+            "- {type: bond, name: b, bond_interfaces: [], params: {bond-miimon: fast}}",
+            "config[0].params.bond-miimon: expected a number, found the string \"fast\" [bad-value]",
+        ),
+        (
+            "- {type: physical, name: a-name-of-16-cha}",
+            "config[0].name: expected at most 15 characters, found 16 [bad-value]",
+        ),
+        (
+            "- {type: physical, name: a, subnets: [{type: manual, routes: [{network: 10.0.0.0, gatewya: 10.0.0.1}]}]}",
+            "config[0].subnets[0].routes[0].gatewya: this key is not known here [unexpected-key] (did you mean \"gateway\"?)",
+        ),
+        (
+            "- {tpye: physical, name: a}",
+            "config[0].tpye: this key is not known here [unexpected-key] (did you mean \"type\"?)",
+        ),
+        ("- {type: physical, name: a, id: x}", "config[0].id: this key is not known here [unknown-key]"),
+    ] {
+        let found = config(device);
+        let [found] = &*found else { panic!("{device}: {found:#?}") };
+        let found = found.split_once(": ").unwrap().1.replacen('"', "", 2);
+        assert!(found.starts_with(expected), "{device}: {found}");
+    }
+}
+
+#[test]
 fn what_is_no_configuration_is_found() {
-    let all = ["", "[]", "network: 1", "ethernets: {}", "version: 3", "network: {version: '2'}"].map(lines);
-    let expected: [&[&str]; 6] = [
+    let all = [
+        "",
+        "[]",
+        "network: 1",
+        "ethernets: {}",
+        "version: 3",
+        "network: {version: '2'}",
+        "network:\n",
+        "version: ~\nethernets: {}\n",
+    ]
+    .map(lines);
+    let expected: [&[&str]; 8] = [
         &[
             "f:1:1: the network configuration is empty; some versions of cloud-init fail on it [empty-network-config] (leave the file out)",
         ],
@@ -68,6 +123,10 @@ fn what_is_no_configuration_is_found() {
         &["f:1:1: the key \"version\" is missing [missing-key] (add \"version: 1\" or \"version: 2\")"],
         &["f:1:10: \"version\": expected the number 1 or 2 [bad-value]"],
         &["f:1:20: \"network.version\": expected the number 1 or 2 [bad-value]"],
+        &[
+            "f:1:1: the network configuration is empty; some versions of cloud-init fail on it [empty-network-config] (leave the file out)",
+        ],
+        &["f:1:10: \"version\": expected the number 1 or 2 [bad-value]"],
     ];
     assert_eq!(all.to_vec(), expected.to_vec());
 }
