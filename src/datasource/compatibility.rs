@@ -180,6 +180,7 @@ mod tests {
             malformed: false,
             dates_valid: true,
             bytes,
+            sector_bytes: SECTOR_BYTES,
         }
     }
 

@@ -9,7 +9,8 @@ use std::{
 use crate::error::{Context, ErrorKind, ReadError, Result, ensure, error};
 
 use super::{
-    AttributesByPath, Record, Tree, Volume, fat, iso9660,
+    AttributesByPath, Record, Tree, Volume, fat,
+    iso9660::{self, volume_format::Identifiers},
     limits::Wanted,
     probe::{self, FileSystem},
     source::{Source, StoredFile},
@@ -121,6 +122,16 @@ impl Image {
             }),
         };
         found.with_context(|| format!("reading image {:?}", self.path))
+    }
+
+    /// What the primary descriptor says, besides the volume identifier, and the names of what is not text and is left out. A FAT
+    /// volume has none of it.
+    #[must_use]
+    pub fn identifiers(&self) -> (Identifiers, Vec<&'static str>) {
+        match &self.volume {
+            OpenVolume::Iso9660(volume) => volume.identifiers(),
+            OpenVolume::Fat(_) => Default::default(),
+        }
     }
 
     /// All records of one tree of the volume, as Linux reads it if mount options exclude the others.

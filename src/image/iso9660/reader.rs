@@ -84,7 +84,7 @@ impl Reader {
 
     /// What the primary descriptor says, besides the volume identifier, and the names of what is not text and is left out.
     #[must_use]
-    pub fn identifiers(&self) -> (Identifiers, Vec<&'static str>) {
+    pub(in crate::image) fn identifiers(&self) -> (Identifiers, Vec<&'static str>) {
         let info = self.iso.info();
         let mut lost = Vec::new();
         let mut text = |id, name| {
