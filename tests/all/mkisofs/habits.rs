@@ -178,10 +178,7 @@ fn sockets_and_fifos_are_stored_and_without_rock_ridge_empty_or_left_out() {
     let output = programs.run("ours", "xorrisofs", ["--norock", "-o", "image", "seed"]);
     let errors = String::from_utf8(output.stderr).unwrap();
     let ignored = "xorrisofs: File \"seed/fifo\" ignored. Special files need RockRidge extensions.\n";
-    assert!(
-        output.status.success() && errors.starts_with(ignored) && errors.lines().count() == 3,
-        "{errors}"
-    );
+    assert!(output.status.success() && errors.contains(ignored) && errors.lines().count() == 3, "{errors}");
     assert_eq!(kinds("image").len(), 2);
 }
 

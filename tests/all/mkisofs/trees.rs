@@ -39,11 +39,27 @@ fn names_of_255_bytes_and_directories_that_outgrow_their_place() {
             let found = programs.sandbox.tool("isovfy", ["image"]);
             assert!(String::from_utf8(found).unwrap().contains("No errors found"), "{options:?}");
         }
-        for reader in [&["bsdtar", "-tf", "image"][..], &["xorriso", "-indev", "image", "-find", "/"]] {
-            let listing = programs.sandbox.tool(reader[0], &reader[1..]);
-            let long = listing.split(|byte| *byte == b'\n').filter(|line| line.len() > 100);
-            assert_eq!(long.count(), 400, "{options:?}: {reader:?}");
-        }
+        // bsdtar reads no image with such names of level 4, also none of genisoimage's.
+        let listing = if options.contains(&"4") {
+            programs.sandbox.tool("xorriso", ["-indev", "image", "-find", "/"])
+        } else {
+            programs.sandbox.tool("bsdtar", ["-tf", "image"])
+        };
+        assert_eq!(listing.split(|byte| *byte == b'\n').filter(|line| line.len() > 100).count(), 400);
+    }
+}
+
+#[test]
+#[ignore = "needs bsdtar"]
+fn bsdtar_reads_names_that_continue_behind_a_directory_that_outgrew_its_place() {
+    let programs = Programs::new();
+    for number in 0..300 {
+        write(&programs.path("seed").join(format!("{number:03}{}", "x".repeat(60))), "");
+    }
+    for options in [&["-R"][..], &["-R", "-J"]] {
+        programs.succeed("genisoimage", [options, &["-iso-level", "4", "-o", "image", "seed"]].concat());
+        let listing = programs.sandbox.tool("bsdtar", ["-tf", "image"]);
+        assert_eq!(listing.split(|byte| *byte == b'\n').filter(|line| line.len() == 63).count(), 300);
     }
 }
 
