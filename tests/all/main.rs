@@ -15,6 +15,7 @@ mod completions;
 mod create;
 mod diff;
 mod extract;
+mod fat;
 mod foreign;
 mod frozen;
 mod fuzz;
