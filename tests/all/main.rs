@@ -16,6 +16,7 @@ mod create;
 mod diff;
 mod extract;
 mod fat;
+mod fat_hostile;
 mod foreign;
 mod frozen;
 mod fuzz;
