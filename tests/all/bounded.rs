@@ -18,10 +18,12 @@ use std::{
 use metadata_image::{
     agent::admission,
     batch,
-    check::{Subject, check_whole},
+    check::{Subject, check_image, check_whole},
     datasource::layout::Layout,
-    manifest::Manifest,
+    image::{Image, probe::FileSystem, source::Source},
+    manifest::{Manifest, inventory::Contents},
     provider::Metadata,
+    recipe::{Recipe, change::ImageChange},
     trust::{allowed_signers::AllowedSigners, revoked_keys::Revoked, signature::Signature},
     userdata::{
         config_tree::ConfigTree,
@@ -373,6 +375,74 @@ fn lines_of_names(words: &str, count: usize) -> String {
     format!("{MKISOFS}{words}\n{}", names.collect::<String>())
 }
 
+/// A name, and what makes a FAT image of about so many bytes.
+type ImageGenerator = (&'static str, fn(usize) -> Vec<u8>);
+
+/// These follow the others in number.
+const IMAGES: &[ImageGenerator] = &[
+    ("a FAT image of many short names", |size| fat_image(size, |number| format!("N{number:07}"))),
+    ("a FAT image of many long names", |size| {
+        fat_image(size, |number| format!("{number:04}{}", "n".repeat(200)))
+    }),
+    ("a FAT image of many directories", |size| fat_image(size / 4, |number| format!("d{number:04}/f"))),
+    ("a FAT image of directories below one another", |size| {
+        fat_image(size / 64, |number| format!("{number}/{}f", "d/".repeat(60)))
+    }),
+    ("a FAT image whose clusters are all apart", scattered),
+];
+
+/// A FAT image of empty files with these names.
+fn fat_image(size: usize, name: impl Fn(usize) -> String) -> Vec<u8> {
+    let entries = 2 + name(0).len() / 13;
+    let files = (0..size / 32 / entries).map(|number| (name(number).into_bytes(), Source::Bytes(Vec::new())));
+    let recipe = Recipe {
+        files: files.collect(),
+        file_system: FileSystem::Fat,
+        ..Recipe::new(Source::Bytes(vec![b'x']))
+    };
+    let mut image = Vec::new();
+    recipe.write_to(&mut image).unwrap();
+    image
+}
+
+/// A FAT12 image of one file, whose clusters are in the opposite order.
+fn scattered(size: usize) -> Vec<u8> {
+    let data = Source::Bytes(vec![b'x'; size]);
+    let mut image = Vec::new();
+    let recipe = Recipe { file_system: FileSystem::Fat, ..Recipe::new(data) };
+    recipe.write_to(&mut image).unwrap();
+    let clusters = size.div_ceil(512 * usize::from(image[13]));
+    for cluster in 2..2 + clusters {
+        let next = if cluster == 2 { 0xfff } else { u16::try_from(cluster - 1).unwrap() };
+        let at = 512 + cluster * 3 / 2;
+        let old = u16::from_le_bytes([image[at], image[at + 1]]);
+        let new = if cluster % 2 == 0 { old & 0xf000 | next } else { old & 0xf | next << 4 };
+        image[at..at + 2].copy_from_slice(&new.to_le_bytes());
+    }
+    let entry = image.chunks(32).position(|entry| entry.starts_with(b"CONFIG     ")).unwrap() * 32;
+    image[entry + 26..entry + 28].copy_from_slice(&u16::try_from(clusters + 1).unwrap().to_le_bytes());
+    image
+}
+
+/// The name of an input, and what it is.
+fn generate(index: usize, size: usize) -> (&'static str, Vec<u8>) {
+    match index.checked_sub(GENERATORS.len()) {
+        None => (GENERATORS[index].0, GENERATORS[index].1(size).into_bytes()),
+        Some(index) => (IMAGES[index].0, IMAGES[index].1(size)),
+    }
+}
+
+/// Reads an image as a guest and a host do, and builds it again with another file.
+fn read_image(image: &[u8]) {
+    let mut image = Image::from_reader(Cursor::new(image)).unwrap();
+    drop(check_image(&mut image, None).unwrap());
+    drop(Contents::read(&mut image, |_, _| Vec::new(), 0, &mut ()).unwrap());
+    let change =
+        ImageChange { files: vec![(b"new".to_vec(), Source::Bytes(Vec::new()))], ..ImageChange::default() };
+    let changed = change.apply(&mut image, &mut ()).unwrap();
+    changed.draft.write_forward(&mut std::io::sink(), &mut ()).unwrap();
+}
+
 /// `item`, repeated with commas between up to about so many bytes.
 fn list(item: &str, bytes: usize) -> String {
     vec![item; bytes / (item.len() + 1)].join(",")
@@ -489,7 +559,7 @@ impl Cost {
             .output()
             .unwrap();
         let said = String::from_utf8(child.stdout).unwrap();
-        assert!(child.status.success(), "{} of {size} bytes: {said}", GENERATORS[generator].0);
+        assert!(child.status.success(), "{} of {size} bytes: {said}", generate(generator, size).0);
         let line = said.lines().find_map(|line| line.strip_prefix("cost ")).unwrap();
         let (heap, nanoseconds) = line.split_once(' ').unwrap();
         Self {
@@ -517,8 +587,8 @@ impl fmt::Display for Cost {
 fn cost_of_one_input() {
     let Some(input) = env::var(Cost::VARIABLE).ok() else { return };
     let (generator, size) = input.split_once(' ').unwrap();
-    let (_, generate) = GENERATORS[generator.parse::<usize>().unwrap()];
-    let text = generate(size.parse().unwrap());
+    let generator: usize = generator.parse().unwrap();
+    let (_, input) = generate(generator, size.parse().unwrap());
     // The file that lines name. This process has no other test.
     let directory = tempfile::tempdir().unwrap();
     env::set_current_dir(&directory).unwrap();
@@ -526,12 +596,17 @@ fn cost_of_one_input() {
     let processor_time = || Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap();
     HEAP.reset_peak_usage();
     let (heap, time) = (HEAP.current_usage(), processor_time());
-    match text.strip_prefix(MKISOFS) {
-        Some(input) => mkisofs::run(input.as_bytes()),
-        None => {
-            work(&text);
-            build(&text);
+    if generator < GENERATORS.len() {
+        let text = str::from_utf8(&input).unwrap();
+        match text.strip_prefix(MKISOFS) {
+            Some(input) => mkisofs::run(input.as_bytes()),
+            None => {
+                work(text);
+                build(text);
+            }
         }
+    } else {
+        read_image(&input);
     }
     let time = processor_time().checked_sub(time).unwrap();
     println!("cost {} {}", HEAP.peak_usage() - heap, time.as_nanos());
@@ -544,8 +619,9 @@ fn time_and_memory_grow_with_the_bytes_given() {
     const TRIES: usize = 5;
     // In a debug build, whose code is not optimised.
     let slower = if cfg!(debug_assertions) { 10 } else { 1 };
-    for (index, (name, generate)) in GENERATORS.iter().enumerate() {
-        let made = generate(SIZE).len();
+    for index in 0..GENERATORS.len() + IMAGES.len() {
+        let (name, made) = generate(index, SIZE);
+        let made = made.len();
         assert!((SIZE / 2..=SIZE + SIZE / 4).contains(&made), "{name}: {made} bytes");
         let mut costs = [SIZE / 4, SIZE].map(|size| Cost::of(index, size));
         // What any input takes is no growth.

@@ -17,6 +17,8 @@ mod completions;
 mod create;
 mod diff;
 mod extract;
+mod fat;
+mod fat_hostile;
 mod foreign;
 mod frozen;
 mod fuzz;

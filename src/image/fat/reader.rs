@@ -181,7 +181,7 @@ impl Walk<'_> {
             kind: if entry.is_directory { Kind::Directory } else { Kind::File },
             mode: None,
             len: entry.len,
-            extents,
+            extents: if entry.is_directory { Vec::new() } else { extents },
         });
         Ok(below)
     }

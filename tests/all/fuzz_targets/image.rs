@@ -12,7 +12,7 @@ use std::{
 use metadata_image::{
     check::check_image,
     datasource::{compatibility::Agent, layout::Layout},
-    image::{Image, Kind, Record, Volume, iso9660::reader, probe, source::Source},
+    image::{Image, Kind, Record, Volume, fat::label::fat_label, iso9660::reader, probe, source::Source},
     manifest::{self, inventory::Contents},
     provider::cdrom::{self, ReadScope},
     recipe::change::ImageChange,
@@ -142,6 +142,11 @@ fn check_records(records: &[Record]) {
 /// The identifier that devices are found by is that of the volume.
 fn check_identifier(path: &Path, volume: &Volume) {
     let mut file = probe::open(path).unwrap();
+    if volume.read.is_fat() {
+        assert_eq!(probe::file_system(&mut file).unwrap(), Some(probe::FileSystem::Fat));
+        assert_eq!(fat_label(&mut file).unwrap_or_default(), volume.identifier);
+        return;
+    }
     assert_eq!(probe::file_system(&mut file).unwrap(), Some(probe::FileSystem::Iso9660));
     if let Some(identifier) = probe::volume_identifier(&mut file).unwrap() {
         assert_eq!(identifier, volume.identifier.trim_matches([' ', '\0']));
@@ -228,7 +233,9 @@ fn check_change(path: &Path) {
         files.filter(|record| !is_own(record) && !is_meta_data(record) && record.path != NAME.as_bytes())
     {
         let kept = find(&record.path);
-        assert_eq!((kept.mode, kept.len), (record.mode.or(Some(0o400)), record.len), "{record:?}");
+        // FAT has no modes.
+        let mode = if volume.read.is_fat() { None } else { record.mode.or(Some(0o400)) };
+        assert_eq!((kept.mode, kept.len), (mode, record.len), "{record:?}");
         assert_eq!(after.read(kept, record.len).unwrap(), image.read(record, record.len).unwrap());
     }
 }

@@ -5,6 +5,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod check;
+pub(crate) mod fat;
 pub(crate) mod image;
 pub(crate) mod iso;
 pub(crate) mod localds;
@@ -27,9 +28,10 @@ pub(crate) struct Target {
 }
 
 /// All targets.
-pub(crate) const TARGETS: [Target; 10] = [
+pub(crate) const TARGETS: [Target; 11] = [
     Target { name: "batch", run: batch::run, seeds: batch::seeds },
     Target { name: "check", run: check::run, seeds: check::seeds },
+    Target { name: "fat", run: fat::run, seeds: fat::seeds },
     Target { name: "image", run: image::run, seeds: image::seeds },
     Target { name: "localds", run: localds::run, seeds: localds::seeds },
     Target { name: "mkisofs", run: mkisofs::run, seeds: mkisofs::seeds },
