@@ -87,6 +87,7 @@ pub(crate) fn contents(manifest: &[u8], signature: &[u8]) -> Contents {
         malformed: false,
         dates_valid: true,
         bytes: 1 << 16,
+        sector_bytes: 2048,
     };
     Contents {
         volume,
