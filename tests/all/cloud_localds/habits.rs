@@ -245,6 +245,20 @@ fn a_failure_leaves_the_old_output() {
 }
 
 #[test]
+fn a_file_that_grows_past_the_limit_of_the_process_is_an_error() {
+    let sandbox = with_inputs();
+    sandbox.write("seed", "old");
+    sandbox.succeed(["install-names", "."]);
+    let script = "ulimit -f 100; ./cloud-localds seed user-data";
+    let output = Command::new("bash").current_dir(sandbox.path(".")).args(["-c", script]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(errors, "cloud-localds: writing the image: File too large (os error 27)\n");
+    // The temporary file was too large.
+    assert_eq!(sandbox.read("seed"), b"old");
+}
+
+#[test]
 fn without_qemu_img_other_disk_formats_are_an_error_that_names_it() {
     let sandbox = with_inputs();
     sandbox.write("seed", "old");
