@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::{
     datasource::layout::Layout,
     error::{Error, error},
+    image::probe::FileSystem,
     similar::nearest,
 };
 
@@ -13,6 +14,7 @@ use crate::{
 enum Shape {
     Text,
     Layout,
+    FileSystem,
     Boolean,
     List,
     TextOrList,
@@ -29,6 +31,7 @@ const FIELDS: &[(&str, Shape)] = &[
     ("data_dir", Shape::Text),
     ("follow", Shape::Boolean),
     ("layout", Shape::Layout),
+    ("filesystem", Shape::FileSystem),
     ("files", Shape::Files),
     ("meta_data", Shape::Text),
     ("network_config", Shape::Text),
@@ -96,6 +99,10 @@ impl Shape {
                 Ok(_) => true,
                 Err(_) => return Some("must be linuxkit, nocloud or configdrive".to_owned()),
             },
+            (Self::FileSystem, Value::String(name)) => match name.parse::<FileSystem>() {
+                Ok(_) => true,
+                Err(why) => return Some(why.to_owned()),
+            },
             // A string in the list of files has its own message.
             (Self::List | Self::TextOrList | Self::Files, Value::Array(values)) => texts(values),
             (Self::Files, Value::Object(files)) => files.values().all(Value::is_string),
@@ -108,6 +115,7 @@ impl Shape {
         match self {
             Self::Text => "a string",
             Self::Layout => "the name of a layout",
+            Self::FileSystem => "iso9660 or vfat",
             Self::Boolean => "true or false",
             Self::List => "a list of strings",
             Self::TextOrList => "a string or a list of strings",
@@ -148,6 +156,10 @@ mod tests {
         assert_eq!(
             said(r#"{"image": "a", "layout": "x"}"#),
             "the field \"layout\" must be linuxkit, nocloud or configdrive"
+        );
+        assert_eq!(
+            said(r#"{"image": "a", "filesystem": "ext4"}"#),
+            "the field \"filesystem\" must be iso9660 or vfat"
         );
         assert_eq!(said(r#"{"image": "a", "layout": "cidata", "files": {"a": "b"}, "data": null}"#), "");
     }

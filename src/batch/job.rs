@@ -15,7 +15,7 @@ use super::fields;
 use crate::{
     check::Tolerance,
     datasource::layout::Layout,
-    image::source::Source,
+    image::{probe::FileSystem, source::Source},
     manifest::Statement,
     output::names::check_path,
     recipe::{
@@ -42,6 +42,7 @@ struct JobFields {
     data_dir: Option<PathBuf>,
     follow: Option<bool>,
     layout: Option<Layout>,
+    filesystem: Option<FileSystem>,
     #[serde(default, deserialize_with = "files")]
     files: Vec<(String, PathBuf)>,
     meta_data: Option<PathBuf>,
@@ -145,6 +146,7 @@ impl ImageJob {
         let files = fields.files.into_iter().map(|(name, path)| Ok((name.into_bytes(), file(path, "file")?)));
         let recipe = Recipe {
             layout: fields.layout.unwrap_or(recipe.layout),
+            file_system: fields.filesystem.unwrap_or_default(),
             volume_id: fields.volume_id,
             files: recipe.files.into_iter().map(Ok).chain(files).collect::<Result<_>>()?,
             meta_data: part(fields.meta_data, "meta-data file")?.or(recipe.meta_data),

@@ -99,10 +99,10 @@ Examples:
   metadata batch --shard 0/4 fleet.jsonl --into images
 
 A line has 'image', one of 'data', 'user_data', 'from' and 'data_dir', and any
-of 'follow', 'layout', 'files', 'meta_data', 'network_config', 'vendor_data',
-'hostname', 'ssh_keys', 'instance_id', 'volume_id', 'admin_pass_file', 'mode',
-'run_metadata', 'run_id', 'strict' and 'lenient'. Paths are relative to the
-working directory:
+of 'follow', 'layout', 'filesystem', 'files', 'meta_data', 'network_config',
+'vendor_data', 'hostname', 'ssh_keys', 'instance_id', 'volume_id',
+'admin_pass_file', 'mode', 'run_metadata', 'run_id', 'strict' and 'lenient'.
+Paths are relative to the working directory:
   {\"image\": \"web-1/seed.iso\", \"layout\": \"nocloud\", \"hostname\": \"web-1\",
    \"data_file\": \"web.yaml\", \"files\": {\"keys/ca.pem\": \"ca.pem\"}}";
 

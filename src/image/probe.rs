@@ -5,6 +5,7 @@ use std::{
     io::{self, BufReader, Read, Seek, SeekFrom},
     os::fd::AsRawFd,
     path::Path,
+    str::FromStr,
 };
 
 use serde::Deserialize;
@@ -52,6 +53,23 @@ pub enum FileSystem {
     /// FAT, in any of its sizes.
     #[serde(rename = "vfat")]
     Fat,
+}
+
+impl FileSystem {
+    /// Their names on the command line.
+    pub const NAMES: [&'static str; 2] = ["iso9660", "vfat"];
+}
+
+impl FromStr for FileSystem {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, &'static str> {
+        match name {
+            "iso9660" => Ok(Self::Iso9660),
+            "vfat" => Ok(Self::Fat),
+            _ => Err("must be iso9660 or vfat"),
+        }
+    }
 }
 
 /// The file system in a file, by its first sectors. `None`: it has neither, or the file is not seekable. The file is at its

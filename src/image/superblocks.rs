@@ -17,7 +17,7 @@
 
 mod table;
 
-use std::{fmt, io, os::unix::fs::FileExt};
+use std::{fmt, io, ops::Range, os::unix::fs::FileExt};
 
 use crate::error::{Result, error};
 
@@ -83,7 +83,10 @@ impl Mark {
         [(self.offset, self.bytes), (self.offset + further, besides)].into_iter()
     }
 
-    fn is_there(&self, read: &mut dyn FnMut(u64, &mut [u8]) -> io::Result<()>) -> io::Result<bool> {
+    pub(super) fn is_there(
+        &self,
+        read: &mut dyn FnMut(u64, &mut [u8]) -> io::Result<()>,
+    ) -> io::Result<bool> {
         for (offset, part) in self.parts() {
             let mut found = [0; MARK_BYTES_MAX];
             let found = &mut found[..part.len()];
@@ -159,6 +162,15 @@ impl Image {
             None => Ok(()),
         }
     }
+}
+
+/// The part of `bytes` that is in `place`: where it begins in `place`, and its range in `bytes`.
+pub(super) fn overlap(bytes: Extent, place: Extent) -> Option<(u64, Range<usize>)> {
+    let start = bytes.offset.max(place.offset);
+    let end = (bytes.offset + bytes.len).min(place.offset + place.len);
+    let index = |at: u64| usize::try_from(at - bytes.offset).ok();
+    (start < end).then_some(())?;
+    Some((start - place.offset, index(start)?..index(end)?))
 }
 
 /// The part of an image that was read last.

@@ -164,7 +164,7 @@ fn an_empty_device_of_10_tib_is_no_image() {
     let sandbox = Sandbox::new();
     let path = sandbox.path("disk");
     File::create(&path).unwrap().set_len(10 << 40).unwrap();
-    let why = "not an ISO 9660 image: the file contains only zeros";
+    let why = "not an ISO 9660 or FAT image: the file contains only zeros";
     assert_eq!(read(&path), Err(format!("reading image {path:?}: {why}")));
 }
 

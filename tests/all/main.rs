@@ -16,6 +16,7 @@ mod completions;
 mod create;
 mod diff;
 mod extract;
+mod fat;
 mod foreign;
 mod frozen;
 mod fuzz;

@@ -178,7 +178,7 @@ fn what_cannot_be_confirmed_is_an_error() {
     for (image, error) in [
         ("linuxkit.iso", "confirming image \"linuxkit.iso\": the volume has no valid date"),
         ("other.iso", "confirming image \"other.iso\": the layout is unknown"),
-        ("text", "reading image \"text\": not an ISO 9660 image"),
+        ("text", "reading image \"text\": not an ISO 9660 or FAT image"),
         ("none.iso", "reading image \"none.iso\": No such file or directory (os error 2)"),
         ("/dev/null", "confirming image \"/dev/null\": is a device"),
     ] {

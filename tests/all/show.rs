@@ -145,9 +145,9 @@ fn what_is_no_image_is_named() {
     sandbox.tool("mkfifo", ["fifo"]);
     for (image, why) in [
         ("absent", "No such file or directory (os error 2)"),
-        ("text", "not an ISO 9660 image"),
-        ("zeros", "not an ISO 9660 image: the file contains only zeros"),
-        ("empty", "not an ISO 9660 image: the file is empty"),
+        ("text", "not an ISO 9660 or FAT image"),
+        ("zeros", "not an ISO 9660 or FAT image: the file contains only zeros"),
+        ("empty", "not an ISO 9660 or FAT image: the file is empty"),
         (".", "is a directory"),
         ("/dev/null", "not a regular file or a block device"),
         ("fifo", "not a regular file or a block device"),

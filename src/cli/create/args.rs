@@ -104,7 +104,7 @@ pub(crate) struct Args {
     /// disks only
     #[arg(
         long, value_name = "TYPE", default_value = "iso9660",
-        value_parser = PossibleValuesParser::new(["iso9660", "vfat"]).map(|name| file_system(&name))
+        value_parser = PossibleValuesParser::new(FileSystem::NAMES).try_map(|name| name.parse::<FileSystem>())
     )]
     filesystem: FileSystem,
 
@@ -218,10 +218,6 @@ is 1980-01-01.";
 /// The names of the layouts, for an option. Aliases are accepted and not shown.
 fn layout_values() -> [PossibleValue; 3] {
     Layout::ALL.map(|layout| PossibleValue::new(layout.name()).aliases(layout.aliases()))
-}
-
-fn file_system(name: &str) -> FileSystem {
-    if name == "vfat" { FileSystem::Fat } else { FileSystem::Iso9660 }
 }
 
 pub(crate) fn split(argument: &OsStr) -> Result<(Vec<u8>, PathBuf)> {

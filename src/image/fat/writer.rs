@@ -20,6 +20,7 @@ use crate::{
         source::Source,
         sparse_copy::{takes_holes, write_at},
         staging::{DerivedFile, StagedFiles},
+        superblocks::{self, Mark, Window, overlap},
         written::{PlacedFile, WrittenImage},
     },
 };
@@ -192,13 +193,46 @@ impl Draft {
         drop(files);
         let large =
             head.extents.iter().zip(&is_large).filter(|(_, large)| **large).map(|(extent, _)| *extent);
-        let payloads = payloads.into_iter().zip(large).collect();
+        let payloads: Vec<_> = payloads.into_iter().zip(large).collect();
         let files = self.files.into_names().zip(&head.extents);
         let mut files: Vec<_> = files.map(|(name, extent)| PlacedFile { name, extent: *extent }).collect();
         files.sort_by_key(|file| file.extent.offset);
-        let written = WrittenImage { bytes: head.image_bytes, files, mistakable: None };
+        let mut written = WrittenImage { bytes: head.image_bytes, files, mistakable: None };
+        let found =
+            look_for_superblocks(&head, &payloads).context("looking for other file systems in the image")?;
+        let files = || written.files.iter().map(|file| (file.name.as_slice(), file.extent));
+        written.mistakable = found.map(|found| found.describe(files()));
         Ok((head, payloads, written))
     }
+}
+
+/// Magic bytes of ISO 9660, which this program and others look for before FAT (ECMA-119, 8.1.2).
+const ISO_9660: Mark = Mark { name: "ISO 9660", offset: 16 * 2048 + 1, bytes: b"CD001", and: (0, b"") };
+
+/// Magic bytes of another file system in directories and files, if there are any.
+fn look_for_superblocks(head: &Head, payloads: &[(Payload, Extent)]) -> io::Result<Option<Mark>> {
+    let in_head = Extent { offset: 0, len: head.bytes.len() as u64 };
+    let others = Extent { offset: head.directories, len: in_head.len - head.directories };
+    let parts: Vec<_> = [others].into_iter().chain(payloads.iter().map(|(_, extent)| *extent)).collect();
+    let mut image = Window::new(head.image_bytes, |offset, bytes: &mut [u8]| {
+        bytes.fill(0);
+        let all = Extent { offset, len: bytes.len() as u64 };
+        if let Some((at, part)) = overlap(all, in_head) {
+            let count = part.len();
+            bytes[part].copy_from_slice(&head.bytes[usize::try_from(at).unwrap_or_default()..][..count]);
+        }
+        for (payload, extent) in payloads {
+            if let Some((at, part)) = overlap(all, *extent) {
+                payload.read_at(at, &mut bytes[part])?;
+            }
+        }
+        Ok(())
+    });
+    let mut read = |offset, bytes: &mut [u8]| image.fill(offset, bytes);
+    if ISO_9660.offset + 5 <= head.image_bytes && ISO_9660.is_there(&mut read)? {
+        return Ok(Some(ISO_9660));
+    }
+    superblocks::find(head.image_bytes, &parts, &mut read)
 }
 
 fn write_zeros(out: &mut dyn Write, count: u64) -> io::Result<()> {

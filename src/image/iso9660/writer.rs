@@ -7,7 +7,6 @@
 use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
-    ops::Range,
     os::unix::fs::FileExt,
     sync::Arc,
 };
@@ -28,7 +27,7 @@ use crate::image::{
     source::Source,
     sparse_copy::{read_pieces, takes_holes, write_at},
     staging::{FilePlace, FoundDigests, StagedFiles},
-    superblocks::{self, Window},
+    superblocks::{self, Window, overlap},
 };
 
 pub use super::layout_cache::LayoutCache;
@@ -362,15 +361,6 @@ fn read_back(out: &File, mut offset: u64, mut bytes: &mut [u8]) -> io::Result<()
     }
     bytes.fill(0);
     Ok(())
-}
-
-/// The part of `bytes` that is in `place`: where it begins in `place`, and its range in `bytes`.
-fn overlap(bytes: Extent, place: Extent) -> Option<(u64, Range<usize>)> {
-    let start = bytes.offset.max(place.offset);
-    let end = (bytes.offset + bytes.len).min(place.offset + place.len);
-    let index = |at: u64| usize::try_from(at - bytes.offset).ok();
-    (start < end).then_some(())?;
-    Some((start - place.offset, index(start)?..index(end)?))
 }
 
 /// The first offset from `at` on where a large file may begin. Whether a pipe is long is found out by reading its start.
