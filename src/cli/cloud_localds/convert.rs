@@ -10,8 +10,6 @@ use std::{
 use anyhow::{Result, anyhow, bail};
 use metadata_image::output::scratch::Scratch;
 
-use crate::cli::signals::clean_up_on_signals;
-
 /// The program, as the system finds it.
 const PROGRAM: &str = "qemu-img";
 
@@ -20,7 +18,6 @@ const PROGRAM: &str = "qemu-img";
 /// # Errors
 /// Fails if qemu-img is not installed, does not know the format, or fails.
 pub(super) fn convert(image: File, format: &OsStr, name: &OsStr) -> Result<File> {
-    clean_up_on_signals()?;
     let scratch = Scratch::new(name)?;
     let mut command = Command::new(PROGRAM);
     command.args(["convert", "-f", "raw", "-O"]).arg(format).arg("/dev/stdin").arg(scratch.path());

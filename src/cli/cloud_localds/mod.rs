@@ -27,7 +27,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use metadata_image::{output::atomic_file::unnamed_temporary, recipe::DEFAULT_SECONDS};
 
-use super::{create::source_date_epoch, escape::printable, streams::print};
+use super::{create::source_date_epoch, escape::printable, signals::clean_up_on_signals, streams::print};
 use settings::{Filesystem, Place, Settings, Wanted};
 
 /// The label by which cloud-init finds the seed.
@@ -140,6 +140,7 @@ fn build(settings: &Settings, shown: &str) -> Result<()> {
     {
         bail!("writing image {path:?}: is a directory");
     }
+    clean_up_on_signals()?;
     let seconds = source_date_epoch()?.unwrap_or(DEFAULT_SECONDS);
     let files = seed::gather(settings, old.as_ref())?;
     let image = unnamed_temporary().context("creating a temporary file for the image")?;

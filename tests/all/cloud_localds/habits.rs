@@ -34,6 +34,7 @@ fn a_fat_volume_has_its_label_in_both_places() {
     let mut entries = volume.chunks(32).filter(|entry| entry.starts_with(b"cidata     ") && entry[11] == 8);
     assert!(entries.next().is_some() && entries.next().is_none());
     assert!(volume.chunks(512).any(|sector| sector.starts_with(b"#cloud-config\n\0")));
+    assert_eq!(sandbox.succeed(["extract", "seed", "user-data"]), b"#cloud-config\n");
 }
 
 #[test]
@@ -147,11 +148,11 @@ fn findings_are_printed_if_they_are_wanted() {
         assert!(output.status.success());
         String::from_utf8(output.stderr).unwrap()
     };
-    for output in ["seed", "-"] {
-        let found = errors(&[output, "user-data"]);
+    for (output, form) in [("seed", "iso"), ("-", "iso"), ("seed", "vfat")] {
+        let found = errors(&[output, "user-data", "-f", form]);
         assert!(found.contains("error[no-header]") && found.contains(&format!("--> {output}")), "{found}");
     }
-    let said = "cloud-localds: METADATA_CHECK is set, but only ISO 9660 images are checked\n";
+    let said = "cloud-localds: METADATA_CHECK is set, but tar archives are not checked\n";
     assert_eq!(errors(&["-dtar", "seed", "user-data"]), said);
 }
 
@@ -241,6 +242,20 @@ fn a_failure_leaves_the_old_output() {
             assert!(!sandbox.path("seed").exists());
         }
     }
+}
+
+#[test]
+fn a_file_that_grows_past_the_limit_of_the_process_is_an_error() {
+    let sandbox = with_inputs();
+    sandbox.write("seed", "old");
+    sandbox.succeed(["install-names", "."]);
+    let script = "ulimit -f 100; ./cloud-localds seed user-data";
+    let output = Command::new("bash").current_dir(sandbox.path(".")).args(["-c", script]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(errors, "cloud-localds: writing the image: File too large (os error 27)\n");
+    // The temporary file was too large.
+    assert_eq!(sandbox.read("seed"), b"old");
 }
 
 #[test]
