@@ -71,6 +71,20 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
     ("verify", &["key", "k", "signer", "signers", "I"], "--allowed-signers PATH has the keys that may sign"),
 ];
 
+/// What to write instead of one more operand of a command.
+const ONE_OPERAND_MORE: &[(&str, &str)] = &[
+    ("extract", "one file is printed at a time; --into DIR writes all files of an image to a directory"),
+    ("show", "one image is shown at a time"),
+    ("verify", "the file of who may sign is an option: metadata verify IMAGE --allowed-signers PATH"),
+    ("policy", "the policy is an option: metadata policy IMAGE --policy PATH"),
+    ("confirm", "the string is an option: metadata confirm IMAGE --run-metadata STRING"),
+    ("batch", "the directory for the images is an option: metadata batch FILE --into DIR"),
+    ("apply", "the directory is an option: metadata apply DATA --into DIR"),
+    ("attach", "one image is attached at a time"),
+    ("pack", "the JSON goes to standard output: metadata pack DIR > FILE"),
+    ("diff", "two images are compared: metadata diff A B"),
+];
+
 /// Subcommands of other programs, and what to write.
 const COMMANDS_OF_OTHERS: &[(&[&str], &str)] = &[
     (&["version"], "--version prints the version"),
@@ -197,14 +211,18 @@ pub(crate) fn in_one_line(error: &clap::Error, program: &Command, name: Option<&
             Some(command) if word.starts_with('-') => {
                 unknown_option(command, word.split('=').next().unwrap_or(word))
             }
-            Some(command) => format!(
-                "unexpected argument {word:?}: the command is {} (--help shows more)",
-                operands_of(command)
-            ),
-            None => format!(
-                "unknown option {word}; options come after the command, as in metadata show --json (--help lists the commands)"
-            ),
+            Some(command) => match one_more(command) {
+                Some(words) => format!("unexpected argument {word:?}; {words} (--help shows more)"),
+                None => format!(
+                    "unexpected argument {word:?}: the command is {} (--help shows more)",
+                    operands_of(command)
+                ),
+            },
+            None => without_command(word),
         },
+        (ErrorKind::InvalidSubcommand, _, Some(word)) if program.find_subcommand(word).is_some() => {
+            format!("help describes one command at a time: metadata help {word}")
+        }
         (ErrorKind::InvalidSubcommand, _, Some(word)) => unknown_command(program, word),
         (ErrorKind::ValueValidation, Some("[NAME=PATH]..."), _) => {
             "the image comes first, and then NAME=PATH: metadata set IMAGE NAME=PATH (--help shows more)"
@@ -215,6 +233,28 @@ pub(crate) fn in_one_line(error: &clap::Error, program: &Command, name: Option<&
         }
         _ => plain(error),
     }
+}
+
+fn one_more(command: &Command) -> Option<&'static str> {
+    ONE_OPERAND_MORE.iter().find(|(name, _)| *name == command.get_name()).map(|(_, words)| *words)
+}
+
+/// Fails if the first argument of the program is more than one letter after one dash, which clap would read as `-h` and more.
+pub(super) fn check_first(argument: Option<&OsString>) -> Result<(), clap::Error> {
+    let word = argument.and_then(|argument| argument.to_str()).unwrap_or_default();
+    match word.strip_prefix('-') {
+        Some(rest) if rest.len() > 1 && !rest.starts_with('-') => {
+            let word = word.split('=').next().unwrap_or_default();
+            Err(clap::Error::raw(ErrorKind::UnknownArgument, without_command(word)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn without_command(word: &str) -> String {
+    format!(
+        "unknown option {word}; options come after the command, as in metadata show --json (--help lists the commands)"
+    )
 }
 
 fn unknown_command(program: &Command, word: &str) -> String {

@@ -4,7 +4,7 @@ use std::{ops::Range, rc::Rc};
 
 use crate::userdata::{
     finding::{Code, Finding, push_bounded, shortened},
-    schema::{nearest, push_item, push_key, quoted},
+    schema::{push_item, push_key, quoted},
     yaml::{NodeId, Tree},
 };
 
