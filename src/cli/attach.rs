@@ -58,6 +58,7 @@ Examples:
 /// A virtual machine monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Vmm {
+    #[value(aliases = ["kvm", "qemu-kvm", "qemu-system-x86_64"])]
     Qemu,
     Hyperkit,
     CloudHypervisor,

@@ -65,7 +65,7 @@ pub(crate) struct Args {
     remove: Vec<OsString>,
 
     /// Change the host name in the meta-data, and keep the rest of it
-    #[arg(long, value_name = "NAME", group = "change")]
+    #[arg(short = 'H', long, value_name = "NAME", group = "change")]
     hostname: Option<String>,
 
     /// Change the instance ID in the meta-data, so that cloud-init runs again

@@ -27,7 +27,11 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
     ),
     ("create", &["f"], "--force replaces a file that is not an image, and --file NAME=PATH adds a file"),
     ("create", &["i"], "--instance-id ID sets the instance ID"),
-    ("create", &["k", "ssh-keys", "sshkey", "public-key"], "--ssh-key PATH adds public keys"),
+    (
+        "create",
+        &["k", "ssh-keys", "sshkey", "public-key", "authorized-keys", "ssh-authorized-keys", "key"],
+        "--ssh-key PATH adds public keys",
+    ),
     ("create", &["m"], "--meta-data PATH is the meta-data file"),
     ("create", &["d", "disk-format"], "an image is always raw; qemu-img convert makes other formats"),
     ("create", &["J", "R", "r", "JR", "RJ", "joliet", "rock", "rational-rock"], NAMES),
@@ -61,7 +65,7 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
         "a file is set by NAME=PATH, such as user-data=PATH",
     ),
     ("set", &["delete", "rm"], "--remove NAME removes a file"),
-    ("set", &["H", "name", "host-name"], "--hostname NAME sets the host name"),
+    ("set", &["name", "host-name"], "--hostname NAME sets the host name"),
     ("extract", &["o", "d", "C", "to", "output", "dir", "all"], "--into DIR writes files to a directory"),
     ("batch", &["o", "output", "dir"], "--into DIR is the directory for the images"),
     ("batch", &["j", "parallel", "threads"], "--jobs N builds N images at the same time"),
@@ -74,7 +78,7 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
 /// What to write instead of one more operand of a command.
 const ONE_OPERAND_MORE: &[(&str, &str)] = &[
     ("extract", "one file is printed at a time; --into DIR writes all files of an image to a directory"),
-    ("show", "one image is shown at a time"),
+    ("show", "one image is shown at a time; metadata extract IMAGE NAME prints a file of it"),
     ("verify", "the file of who may sign is an option: metadata verify IMAGE --allowed-signers PATH"),
     ("policy", "the policy is an option: metadata policy IMAGE --policy PATH"),
     ("confirm", "the string is an option: metadata confirm IMAGE --run-metadata STRING"),
@@ -88,7 +92,8 @@ const ONE_OPERAND_MORE: &[(&str, &str)] = &[
 /// Subcommands of other programs, and what to write.
 const COMMANDS_OF_OTHERS: &[(&[&str], &str)] = &[
     (&["version"], "--version prints the version"),
-    (&["build", "make", "new", "generate", "init", "cloud-localds"], "create builds an image"),
+    (&["build", "make", "new", "generate", "init"], "create builds an image"),
+    (&["cloud-localds"], "as cloud-localds does: metadata create --layout nocloud --user-data FILE IMAGE"),
     (&["inspect", "list", "tree", "view", "dump", "print", "read"], "show describes an image"),
     (&["get", "copy", "cp"], "extract copies files from an image"),
     (&["edit", "update", "modify", "change", "replace", "add"], "set changes files of an image"),
@@ -264,6 +269,9 @@ fn unknown_command(program: &Command, word: &str) -> String {
     match (other, nearest(word, names)) {
         (Some((_, words)), _) => format!("unknown command {word:?}; {words}"),
         (None, Some(near)) => format!("unknown command {word:?}; did you mean {near}?"),
+        (None, None) if word.contains('.') || word.contains('/') => format!(
+            "unknown command {word:?}; the command comes first, as in metadata show IMAGE (--help lists the commands)"
+        ),
         (None, None) => format!("unknown command {word:?} (--help lists the commands)"),
     }
 }
@@ -276,7 +284,7 @@ fn missing(command: &Command, error: &clap::Error) -> String {
         let help = command.get_arguments().find(of_name).and_then(Arg::get_help).map(ToString::to_string);
         let help = help.unwrap_or_default();
         let first = help.split([';', '[', '(']).next().unwrap_or_default().trim();
-        let name = name.replace(['<', '>'], "");
+        let name = name.replace(['<', '>'], "").replace('|', " or ");
         if first.is_empty() { name } else { format!("{name} ({})", lower_first(first)) }
     };
     let names: Vec<_> = names.iter().map(described).collect();

@@ -104,7 +104,8 @@ fn words_that_are_one_too_many_or_in_the_place_of_an_option_are_explained() {
         ),
         (
             &["show", "seed.iso", "b.iso"],
-            "unexpected argument \"b.iso\"; one image is shown at a time (--help shows more)",
+            "unexpected argument \"b.iso\"; one image is shown at a time; metadata extract IMAGE NAME prints a file of it \
+             (--help shows more)",
         ),
         (
             &["batch", "f.jsonl", "fleet"],
@@ -120,6 +121,22 @@ fn words_that_are_one_too_many_or_in_the_place_of_an_option_are_explained() {
             &["set", "seed.iso", "instance-id=i-2"],
             "there is no file \"i-2\" to store as \"instance-id\"; to change a value in the meta-data: metadata set seed.iso \
              --instance-id i-2",
+        ),
+        (
+            &["seed.iso", "user-data"],
+            "unknown command \"seed.iso\"; the command comes first, as in metadata show IMAGE (--help lists the commands)",
+        ),
+        (
+            &["cloud-localds", "seed.iso", "user-data"],
+            "unknown command \"cloud-localds\"; as cloud-localds does: metadata create --layout nocloud --user-data FILE IMAGE",
+        ),
+        (
+            &["cat", "seed.iso"],
+            "NAME or --into DIR is missing: the command is metadata extract IMAGE NAME (--help shows more)",
+        ),
+        (
+            &["create", "-l", "nocloud", "--ssh-key", "ssh-ed25519 AAAAC3 me", "seed.iso"],
+            "--ssh-key takes a file with public keys, not a key; save the key to a file",
         ),
         (
             &["-hostname"],
@@ -141,6 +158,14 @@ fn words_that_are_one_too_many_or_in_the_place_of_an_option_are_explained() {
         &["attach", "qemu", "-"],
     ] {
         assert_eq!(sandbox.run(arguments), failed(2, line), "{arguments:?}");
+    }
+}
+
+#[test]
+fn completions_have_the_other_names_of_commands() {
+    let script = String::from_utf8(Sandbox::new().succeed(["completions", "bash"])).unwrap();
+    for name in ["ls", "info", "cat"] {
+        assert!(script.contains(&format!("metadata,{name})")), "{name}");
     }
 }
 
