@@ -265,7 +265,9 @@ impl Args {
             ("--network-config", &self.network_config),
             ("--vendor-data", &self.vendor_data),
         ] {
-            path.iter().for_each(|path| add(name, path.into()));
+            if let Some(path) = path {
+                add(name, path.into());
+            }
         }
         self.hostname.iter().for_each(|name| add("--hostname", name.into()));
         self.ssh_keys.iter().for_each(|path| add("--ssh-key", path.into()));

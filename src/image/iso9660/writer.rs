@@ -308,12 +308,12 @@ impl Draft {
             "laying out the image: the files are too large for one image",
         );
         let files = self.files.into_names().zip(head.extents);
-        let placed = |(name, extent): (Vec<u8>, Extent)| PlacedFile {
+        let with_mode = |(name, extent): (Vec<u8>, Extent)| PlacedFile {
             mode: self.volume.file_mode(&name),
             name,
             extent,
         };
-        let mut files: Vec<_> = files.map(placed).collect();
+        let mut files: Vec<_> = files.map(with_mode).collect();
         files.sort_by_key(|file| file.extent.offset);
         Ok((head.bytes, WrittenImage { bytes: head.image_bytes, files, mistakable: None }))
     }
