@@ -1,37 +1,50 @@
-//! Names that people mistype.
+//! Words that people mistype.
 
-/// The longest name that is compared, in bytes.
-const NAME_BYTES_MAX: usize = 64;
+/// The longest word that is compared, in characters.
+const WORD_MAX: usize = 40;
 
-/// The candidate that `name` was probably meant to be: it differs in at most a third of its letters, whatever their case.
+/// The word among `known` that `word` was most likely meant to be.
 #[must_use]
-pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    if name.len() > NAME_BYTES_MAX {
+pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    let characters = normal(word);
+    if characters.is_empty() || characters.len() > WORD_MAX {
         return None;
     }
-    let name = name.to_lowercase();
-    let near =
-        candidates.into_iter().filter(|candidate| candidate.len() <= NAME_BYTES_MAX).map(|candidate| {
-            let distance = distance(&name, &candidate.to_lowercase());
-            (distance, candidate)
-        });
-    let (distance, candidate) = near.min_by_key(|(distance, _)| *distance)?;
-    (distance * 3 <= candidate.chars().count().max(3)).then_some(candidate)
+    let most = (characters.len() / 3).clamp(1, 4);
+    let distances = known.into_iter().filter(|known| known.len() <= WORD_MAX).filter_map(|known| {
+        let other = normal(known);
+        if other.len().abs_diff(characters.len()) > most {
+            return None;
+        }
+        let distance = distance(&characters, &other);
+        // Words of which nothing stays.
+        (distance <= most && distance < other.len().max(characters.len())).then_some((distance, known))
+    });
+    distances.min_by_key(|&(distance, _)| distance).map(|(_, known)| known)
 }
 
-/// How many letters must be changed, left out or added (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<_> = (0..=other.chars().count()).collect();
-    for (line, a) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, b) in other.chars().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[column + 1];
-            row[column + 1] = changed.min(row[column] + 1).min(diagonal + 1);
+/// A word without what people mix up most: case, hyphens and underscores.
+fn normal(word: &str) -> Vec<char> {
+    word.chars().take(WORD_MAX + 1).map(|it| if it == '-' { '_' } else { it.to_ascii_lowercase() }).collect()
+}
+
+/// How many characters must be put in, left out, replaced, or swapped with the next one (Damerau and Levenshtein).
+fn distance(from: &[char], to: &[char]) -> usize {
+    let mut before_last = vec![0; to.len() + 1];
+    let mut last: Vec<usize> = (0..=to.len()).collect();
+    for (row, a) in from.iter().enumerate() {
+        let mut line = vec![row + 1];
+        for (column, b) in to.iter().enumerate() {
+            let replaced = last[column] + usize::from(a != b);
+            let mut cheapest = replaced.min(last[column + 1] + 1).min(line[column] + 1);
+            if row > 0 && column > 0 && *a == to[column - 1] && from[row - 1] == *b {
+                cheapest = cheapest.min(before_last[column - 1] + 1);
+            }
+            line.push(cheapest);
         }
+        before_last = std::mem::replace(&mut last, line);
     }
-    row.last().copied().unwrap_or_default()
+    last[to.len()]
 }
 
 #[cfg(test)]
@@ -39,15 +52,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mistyped_name_is_found() {
+    fn a_word_is_found_by_what_is_like_it() {
+        let known = ["packages", "package_update", "users", "user", "sudo", "on", "ssh_authorized_keys"];
+        let found = |word| nearest(word, known);
+        assert_eq!(found("package"), Some("packages"));
+        assert_eq!(found("pakcages"), Some("packages"));
+        assert_eq!(found("ssh-authorized-key"), Some("ssh_authorized_keys"));
+        assert_eq!(found("Users"), Some("users"));
+        assert_eq!(found("usres"), Some("users"));
+        assert_eq!(found("xyz"), None);
+        assert_eq!(found("zz"), None);
+        assert_eq!(found(""), None);
+        assert_eq!(found(&"x".repeat(1000)), None);
+    }
+    #[test]
+    fn the_name_of_a_file_is_found() {
         let known = ["user-data", "meta-data", "config"];
         assert_eq!(nearest("userdata", known), Some("user-data"));
         assert_eq!(nearest("user_data", known), Some("user-data"));
         assert_eq!(nearest("METADATA", known), Some("meta-data"));
         assert_eq!(nearest("confg", known), Some("config"));
         assert_eq!(nearest("vendor", known), None);
-        assert_eq!(nearest("", known), None);
-        assert_eq!(nearest(&"x".repeat(1000), known), None);
-        assert_eq!(distance("kitten", "sitting"), 3);
     }
 }

@@ -76,7 +76,10 @@ pub(super) fn fault(line: &[u8], error: &serde_json::Error) -> Error {
 /// What is wrong with the first field that is wrong.
 fn first_fault(fields: &Map<String, Value>) -> Option<String> {
     if fields.get("image").is_none_or(Value::is_null) {
-        return Some("the field \"image\" is missing: the path of the image".to_owned());
+        const MEANT: [&str; 8] = ["name", "output", "iso", "path", "file", "out", "img", "output_file"];
+        let meant = MEANT.iter().find(|name| fields.contains_key(**name));
+        let meant = meant.map_or(String::new(), |name| format!("; write \"image\" instead of {name:?}"));
+        return Some(format!("the field \"image\" is missing: the path of the image{meant}"));
     }
     fields.iter().find_map(|(name, value)| {
         let Some((_, shape)) = FIELDS.iter().find(|(known, _)| known == name) else {
@@ -143,6 +146,10 @@ mod tests {
     #[test]
     fn the_first_field_that_is_wrong_is_named() {
         let said = |line: &str| first_fault(&serde_json::from_str(line).unwrap()).unwrap_or_default();
+        assert_eq!(
+            said(r#"{"name": "a.iso"}"#),
+            "the field \"image\" is missing: the path of the image; write \"image\" instead of \"name\""
+        );
         assert_eq!(said("{}"), "the field \"image\" is missing: the path of the image");
         assert_eq!(
             said(r#"{"image": "a", "hostnme": "b"}"#),

@@ -23,8 +23,8 @@ pub(super) fn what_else(line: &[u8]) -> Option<&'static str> {
         text.contains(*separator) && cells.all(|cell| !cell.contains(['{', '}']))
     });
     is_table.then_some(
-        "the input looks like a table (CSV); every line must be a JSON object, such as \
-         {\"image\": \"web.iso\", \"data_file\": \"web.yaml\"}",
+        "the input looks like a table (CSV); make an object of every line, here of a host name and a file: jq -Rc \
+         'split(\",\") | {image: \"\\(.[0]).iso\", layout: \"nocloud\", hostname: .[0], user_data: .[1]}' FILE",
     )
 }
 

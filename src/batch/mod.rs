@@ -24,6 +24,7 @@ use crate::{
     datasource::layout::Layout,
     error::{Context, Result, ensure},
     image::{digests::Digests, iso9660::writer::PlacedFile},
+    userdata::finding::Severity,
 };
 
 pub use input::{LINE_BYTES_MAX, Shard};
@@ -101,6 +102,21 @@ pub struct LineOutcome {
     pub built: Result<Built>,
 }
 
+/// What was noticed about an image that was built all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noticed {
+    /// A sentence.
+    pub text: String,
+    /// How serious it is.
+    pub severity: Severity,
+}
+
+impl From<String> for Noticed {
+    fn from(text: String) -> Self {
+        Self { text, severity: Severity::Warning }
+    }
+}
+
 /// An image that was built.
 #[derive(Debug)]
 pub struct Built {
@@ -112,8 +128,8 @@ pub struct Built {
     pub volume_identifier: String,
     /// Whether it replaced a file.
     pub replaced: bool,
-    /// The first few warnings, one sentence each.
-    pub warnings: Vec<String>,
+    /// The first few warnings and findings.
+    pub warnings: Vec<Noticed>,
     /// Its files and all digests, with [`BatchOptions::digests`].
     pub digests: Option<(Vec<PlacedFile>, Digests)>,
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::error::{Context, Result, bail, error};
 
-use super::{BatchOptions, Built, job::ImageJob};
+use super::{BatchOptions, Built, Noticed, job::ImageJob};
 use crate::{
     check::{CheckedText, Prepared, Tolerance},
     datasource::layout::Layout,
@@ -37,18 +37,25 @@ pub(super) fn write<T>(
         recipe.data = Source::Bytes(packed(&directory, follow)?).into();
     }
     let layout = recipe.layout;
+    let password_warning = recipe.password_warning(mode);
     let volume_identifier = recipe.volume_identifier().to_owned();
     let sources: Vec<_> = recipe.paths().map(Path::to_path_buf).collect();
     let prepared = Prepared::with_cache(recipe, Some(layouts))?;
     let tolerance = tolerance.unwrap_or(options.tolerance);
     let (prepared, mut warnings) = checked(prepared, layout, tolerance)?;
+    if let Some(warning) = password_warning {
+        if tolerance.refuses(layout, false) {
+            bail!("{warning}");
+        }
+        warnings.push(warning.into());
+    }
     let building = || format!("building image {image:?}");
     let new = many.create(place, image.as_bytes(), mode).with_context(building)?;
     let written = prepared.draft.write_to_file(new.file(), &mut ()).with_context(building)?;
     let WrittenImage { bytes, ref mistakable, .. } = written;
     match mistakable {
         Some(warning) if tolerance.refuses(layout, false) => bail!("{warning}"),
-        Some(warning) => warnings.push(warning.clone()),
+        Some(warning) => warnings.push(warning.clone().into()),
         None => {}
     }
     let digests = if options.digests {
@@ -94,19 +101,19 @@ fn packed(directory: &Path, follow: bool) -> Result<Vec<u8>> {
 }
 
 /// Warnings about an image that is about to be built.
-fn checked(mut prepared: Prepared, layout: Layout, tolerance: Tolerance) -> Result<(Prepared, Vec<String>)> {
-    let mut warnings = Vec::new();
-    let mut add = |text: String, loses_data| {
+fn checked(mut prepared: Prepared, layout: Layout, tolerance: Tolerance) -> Result<(Prepared, Vec<Noticed>)> {
+    let mut warnings: Vec<Noticed> = Vec::new();
+    let mut add = |noticed: Noticed, loses_data| {
         if tolerance.refuses(layout, loses_data) {
-            bail!("{text}");
+            bail!("{}", noticed.text);
         }
         if warnings.len() < WARNINGS_MAX {
-            warnings.push(text);
+            warnings.push(noticed);
         }
         Ok(())
     };
     for warning in std::mem::take(&mut prepared.warnings) {
-        add(warning.text, warning.loses_data)?;
+        add(warning.text.into(), warning.loses_data)?;
     }
     prepared.check(|checked| {
         let lines = Lines::of(&checked.text);
@@ -116,7 +123,8 @@ fn checked(mut prepared: Prepared, layout: Layout, tolerance: Tolerance) -> Resu
         // What is refused may be behind what is listed.
         let refused = |finding: &&Finding| tolerance.refuses(layout, finding.code.loses_data());
         for finding in findings.iter().find(refused).into_iter().chain(findings.iter().take(WARNINGS_MAX)) {
-            add(finding.in_one_line(file, &lines), finding.code.loses_data())?;
+            let (text, severity) = (finding.in_one_line(file, &lines), finding.code.severity());
+            add(Noticed { text, severity }, finding.code.loses_data())?;
         }
         Ok(())
     })?;

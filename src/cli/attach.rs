@@ -10,17 +10,14 @@ use clap::{
     ValueEnum,
     builder::{EnumValueParser, PossibleValue, TypedValueParser},
 };
-use metadata_image::{
-    datasource::compatibility::{Agent, Compatibility},
-    image::Image,
-};
+use metadata_image::datasource::compatibility::{Agent, Compatibility};
 use serde_json::json;
 
 use super::{
     Usage,
     escape::{json, shell_quoted},
     print, say,
-    words::word,
+    words::{open_image, word},
 };
 
 /// Print the arguments that attach an image to a virtual machine
@@ -61,6 +58,7 @@ Examples:
 /// A virtual machine monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Vmm {
+    #[value(aliases = ["kvm", "qemu-kvm", "qemu-system-x86_64"])]
     Qemu,
     Hyperkit,
     CloudHypervisor,
@@ -116,7 +114,7 @@ impl Args {
             .image
             .to_str()
             .context("the path of the image is not UTF-8, which a virtual machine monitor may not accept")?;
-        let (volume, records) = Image::open(&self.image)?.list()?;
+        let (volume, records) = open_image(&self.image)?.list()?;
         let readings = Agent::ALL.map(|agent| agent.compatibility(&volume, &records));
         let found =
             |reading: &Compatibility| if device == Device::Cdrom { reading.cdrom } else { reading.virtio };

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::builder::{StringValueParser, TypedValueParser};
 use metadata_image::{
-    batch::{self, BatchOptions, Built, Event, Input, LineOutcome, Shard, Summary},
+    batch::{self, BatchOptions, Built, Event, Input, LineOutcome, Noticed, Shard, Summary},
     datasource::layout::Layout,
     encoding::hex,
     image::Progress,
@@ -124,7 +124,7 @@ enum LineOutput<'a> {
         volume_identifier: &'a str,
         layout: Layout,
         replaced: bool,
-        warnings: &'a [String],
+        warnings: Vec<&'a str>,
         #[serde(flatten, skip_serializing_if = "Option::is_none")]
         digests: Option<DigestOutput>,
     },
@@ -163,7 +163,7 @@ impl<'a> LineOutput<'a> {
                     volume_identifier,
                     layout: *layout,
                     replaced: *replaced,
-                    warnings,
+                    warnings: warnings.iter().map(|noticed| &*noticed.text).collect(),
                     digests,
                 }
             }
@@ -193,9 +193,14 @@ impl Args {
         clean_up_on_signals()?;
         raise_open_files(OPEN_FILES);
         let mut reporter = Reporter::new(&self)?;
-        let summary =
-            batch::run(input, &options, &mut |event| reporter.handle(event).map_err(to_library_error))?;
-        reporter.finish(summary)
+        let ran = batch::run(input, &options, &mut |event| reporter.handle(event).map_err(to_library_error));
+        match ran {
+            Ok(summary) => reporter.finish(summary),
+            Err(error) => {
+                reporter.say_first_error();
+                Err(error.into())
+            }
+        }
     }
 }
 
@@ -208,6 +213,8 @@ struct Reporter<'a> {
     /// How many errors and warnings there were so far.
     errors: u64,
     warnings: u64,
+    /// The first error, which is part of the last line if it is the only one.
+    first_error: Option<String>,
     /// Whether images are being built; otherwise the lines are still being checked.
     building: bool,
 }
@@ -221,6 +228,7 @@ impl<'a> Reporter<'a> {
             json: json.map(BufWriter::new),
             errors: 0,
             warnings: 0,
+            first_error: None,
             building: false,
         })
     }
@@ -252,18 +260,31 @@ impl<'a> Reporter<'a> {
                     (false, true) => 1,
                     (false, false) => ERRORS_SHOWN_MAX,
                 };
-                if self.errors <= most {
-                    self.bar.suspend(|| say(&format!("line {line}: {error:#}")));
+                if self.errors > most {
+                    return;
+                }
+                let text = format!("line {line}: {error:#}");
+                if self.errors == 1 && !self.args.keep_going {
+                    self.first_error = Some(text);
+                } else {
+                    self.say_first_error();
+                    self.bar.suspend(|| say(&text));
                 }
             }
             Ok(built) => {
-                for warning in &built.warnings {
+                for Noticed { text, severity } in &built.warnings {
                     self.warnings += 1;
                     if self.warnings <= WARNINGS_SHOWN_MAX {
-                        self.bar.suspend(|| say(&format!("line {line}: warning: {warning}")));
+                        self.bar.suspend(|| say(&format!("line {line}: {severity}: {text}")));
                     }
                 }
             }
+        }
+    }
+
+    fn say_first_error(&mut self) {
+        if let Some(text) = self.first_error.take() {
+            self.bar.suspend(|| say(&text));
         }
     }
 
@@ -282,7 +303,7 @@ impl<'a> Reporter<'a> {
 
     fn finish(mut self, Summary { built, faulty }: Summary) -> Result<()> {
         self.write(BufWriter::flush)?;
-        let Self { args, bar, warnings, errors, building, .. } = self;
+        let Self { args, bar, warnings, errors, building, first_error, .. } = self;
         drop(bar);
         if warnings > WARNINGS_SHOWN_MAX {
             say(&format!("{} more warnings; --json lists all of them", warnings - WARNINGS_SHOWN_MAX));
@@ -299,6 +320,9 @@ impl<'a> Reporter<'a> {
             Some(path) if !is_dash(path.as_os_str()) => format!("{path:?}"),
             _ => "standard input".to_owned(),
         };
+        if let Some(error) = first_error {
+            bail!("{lines}: {error}; {built} built in {into:?}");
+        }
         if args.keep_going || !building {
             if errors > ERRORS_SHOWN_MAX && !building {
                 say(&format!(

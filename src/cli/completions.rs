@@ -52,6 +52,10 @@ fn visible() -> Command {
         // The builder of `shown` adds the command `help` itself.
         if command.get_name() != "help" {
             shown = shown.subcommand(bare(command));
+            for alias in command.get_all_aliases() {
+                let alias: &'static str = Box::leak(alias.into());
+                shown = shown.subcommand(bare(command).name(alias));
+            }
         }
     }
     shown

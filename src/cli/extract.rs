@@ -25,7 +25,7 @@ use super::{
     progress::Bar,
     say,
     signals::clean_up_on_signals,
-    words::{instead_of, is_image, word},
+    words::{command_line, instead_of, is_image, open_image},
     written::{Written, WrittenOutput, in_one_line},
 };
 
@@ -76,11 +76,16 @@ Examples:
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
-        let mut image = match Image::open(&self.image) {
+        let mut image = match open_image(&self.image) {
             Err(_) if self.is_swapped() => {
-                let name = self.name.as_deref().map_or(Path::new(""), Path::new);
-                let (image, name) = (word(name), word(&self.image));
-                return Err(Usage(format!("the image comes first: metadata extract {image} {name}")).into());
+                let mut words = vec![self.name.as_deref().unwrap_or_default(), self.image.as_os_str()];
+                if let Some(directory) = &self.into {
+                    words.extend([OsStr::new("--into"), directory.as_os_str()]);
+                }
+                let options = [(self.force, "--force"), (self.json, "--json"), (self.quiet, "--quiet")];
+                words.extend(options.iter().filter(|(given, _)| *given).map(|(_, name)| OsStr::new(name)));
+                let command = command_line("metadata extract", words);
+                return Err(Usage(format!("the image comes first: {command}")).into());
             }
             opened => opened?,
         };

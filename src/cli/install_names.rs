@@ -15,6 +15,7 @@ use super::{escape::pretty_json, programs::PROGRAMS, streams::print};
 /// cloud-localds. Programs that call them then run this one. Nothing is replaced
 /// without --force. If DIR is on another file system, the program is copied.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The directory, which should be in PATH before that of the originals

@@ -79,7 +79,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use errors::to_library_error;
 use streams::{colours_are_wanted, is_dash, log, print, read_bounded};
-use usage::{check_dashes, in_one_line, with_two_dashes};
+use usage::{check_dashes, check_first, in_one_line, with_two_dashes};
 
 pub(crate) use errors::{Trouble, Usage};
 pub(crate) use streams::say;
@@ -98,7 +98,7 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   metadata create meta.iso 'hello'
-  metadata create --layout nocloud --data-file user.yaml --hostname web seed.iso
+  metadata create --layout nocloud --user-data user.yaml --hostname web seed.iso
   metadata show seed.iso
   metadata extract seed.iso user-data
   qemu-system-x86_64 -m 512 $(metadata attach qemu meta.iso) disk.img
@@ -170,6 +170,7 @@ impl Cli {
     pub(crate) fn parse_from(arguments: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
         let arguments: Vec<_> = with_two_dashes(arguments).collect();
         let mut command = Self::command();
+        check_first(arguments.get(1))?;
         let name = arguments.get(1).filter(|name| command.find_subcommand(name).is_some());
         if name.is_none() {
             // The list of commands shows the descriptions of all.

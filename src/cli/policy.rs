@@ -35,6 +35,7 @@ use super::{
 /// wrong. With sample, the decision is logged to standard error as a line of
 /// JSON.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The image, or a block device

@@ -16,7 +16,7 @@ use metadata_image::{
 
 use serde::Serialize;
 
-use super::{progress::Bar, say, signals::clean_up_on_signals, to_library_error};
+use super::{progress::Bar, say, signals::clean_up_on_signals, to_library_error, words::check_is_no_dash};
 
 /// An image and what is on it.
 pub(super) struct Rebuild<'a> {
@@ -148,6 +148,7 @@ fn limits(manifest: &Manifest) -> String {
 /// Opens and locks the image at `path`. If two processes change an image at the same time, the second one waits, so that it
 /// does not undo the change of the first.
 pub(super) fn open_locked(path: &Path, context: impl Fn() -> String) -> Result<(Target, File)> {
+    check_is_no_dash(path)?;
     for _ in 0..REPLACED_MAX {
         let target = Target::resolve(path).with_context(&context)?;
         if let Some(file) = target.open_locked().with_context(|| format!("reading image {path:?}"))? {

@@ -20,15 +20,17 @@ use metadata_image::{
 };
 
 use super::{
+    Usage,
     create::{file_or_standard_input, split, tolerance},
     described::NewImage,
-    print,
+    is_dash, print,
     progress::Bar,
     rebuild::{check_still, keep_owner, open_locked},
     render::show_findings,
     say,
     signals::clean_up_on_signals,
     to_library_error,
+    words::command_line,
 };
 
 /// Change or add files on an image
@@ -63,7 +65,7 @@ pub(crate) struct Args {
     remove: Vec<OsString>,
 
     /// Change the host name in the meta-data, and keep the rest of it
-    #[arg(long, value_name = "NAME", group = "change")]
+    #[arg(short = 'H', long, value_name = "NAME", group = "change")]
     hostname: Option<String>,
 
     /// Change the instance ID in the meta-data, so that cloud-init runs again
@@ -112,6 +114,9 @@ struct Before {
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
+        if let Some(meant) = self.value_as_file() {
+            return Err(Usage(meant).into());
+        }
         let change = self.change();
         change.check()?;
         let changing = || format!("changing image {:?}", self.image);
@@ -151,6 +156,25 @@ impl Args {
             .with_context(changing)?;
         self.report(&warnings, losses, written.bytes, layout);
         json.map_or(Ok(()), |json| print(&json))
+    }
+
+    /// What was meant by `hostname=VALUE` where there is no file VALUE: an option.
+    fn value_as_file(&self) -> Option<String> {
+        let option_of = |name: &[u8]| match name {
+            b"hostname" | b"host-name" | b"local-hostname" | b"local_hostname" => Some("--hostname"),
+            b"instance-id" | b"instance_id" | b"uuid" => Some("--instance-id"),
+            _ => None,
+        };
+        let meant = |(name, path): &(Vec<u8>, PathBuf)| {
+            let option = option_of(name).filter(|_| !is_dash(path.as_os_str()) && !path.exists())?;
+            let words = [self.image.as_os_str(), option.as_ref(), path.as_os_str()];
+            Some(format!(
+                "there is no file {path:?} to store as {:?}; to change a value in the meta-data: {}",
+                String::from_utf8_lossy(name),
+                command_line("metadata set", words)
+            ))
+        };
+        self.files.iter().find_map(meant)
     }
 
     fn change(&self) -> ImageChange {

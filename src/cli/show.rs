@@ -17,6 +17,7 @@ use super::{
     colours_are_wanted,
     escape::{pretty_json, printable},
     print,
+    words::open_image,
 };
 
 /// Show the content of an image and which agents find it
@@ -112,7 +113,7 @@ struct ShownFile {
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
-        let mut image = Image::open(&self.image)?;
+        let mut image = open_image(&self.image)?;
         let (volume, records) = image.list()?;
         let files = records.iter().map(|record| shown(&image, &volume, record)).collect();
         let shown = ShowOutput {

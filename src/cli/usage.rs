@@ -27,7 +27,11 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
     ),
     ("create", &["f"], "--force replaces a file that is not an image, and --file NAME=PATH adds a file"),
     ("create", &["i"], "--instance-id ID sets the instance ID"),
-    ("create", &["k", "ssh-keys", "sshkey", "public-key"], "--ssh-key PATH adds public keys"),
+    (
+        "create",
+        &["k", "ssh-keys", "sshkey", "public-key", "authorized-keys", "ssh-authorized-keys", "key"],
+        "--ssh-key PATH adds public keys",
+    ),
     ("create", &["m"], "--meta-data PATH is the meta-data file"),
     ("create", &["d", "disk-format"], "an image is always raw; qemu-img convert makes other formats"),
     ("create", &["J", "R", "r", "JR", "RJ", "joliet", "rock", "rational-rock"], NAMES),
@@ -61,7 +65,7 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
         "a file is set by NAME=PATH, such as user-data=PATH",
     ),
     ("set", &["delete", "rm"], "--remove NAME removes a file"),
-    ("set", &["H", "name", "host-name"], "--hostname NAME sets the host name"),
+    ("set", &["name", "host-name"], "--hostname NAME sets the host name"),
     ("extract", &["o", "d", "C", "to", "output", "dir", "all"], "--into DIR writes files to a directory"),
     ("batch", &["o", "output", "dir"], "--into DIR is the directory for the images"),
     ("batch", &["j", "parallel", "threads"], "--jobs N builds N images at the same time"),
@@ -69,6 +73,20 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
     ("check", &["network-config", "config-file", "type"], "--as KIND says what a file is"),
     ("diff", &["u", "unified", "content"], "--text shows the lines of text files"),
     ("verify", &["key", "k", "signer", "signers", "I"], "--allowed-signers PATH has the keys that may sign"),
+];
+
+/// What to write instead of one more operand of a command.
+const ONE_OPERAND_MORE: &[(&str, &str)] = &[
+    ("extract", "one file is printed at a time; --into DIR writes all files of an image to a directory"),
+    ("show", "one image is shown at a time; metadata extract IMAGE NAME prints a file of it"),
+    ("verify", "the file of who may sign is an option: metadata verify IMAGE --allowed-signers PATH"),
+    ("policy", "the policy is an option: metadata policy IMAGE --policy PATH"),
+    ("confirm", "the string is an option: metadata confirm IMAGE --run-metadata STRING"),
+    ("batch", "the directory for the images is an option: metadata batch FILE --into DIR"),
+    ("apply", "the directory is an option: metadata apply DATA --into DIR"),
+    ("attach", "one image is attached at a time"),
+    ("pack", "the JSON goes to standard output: metadata pack DIR > FILE"),
+    ("diff", "two images are compared: metadata diff A B"),
 ];
 
 /// Subcommands of other programs, and what to write.
@@ -197,14 +215,18 @@ pub(crate) fn in_one_line(error: &clap::Error, program: &Command, name: Option<&
             Some(command) if word.starts_with('-') => {
                 unknown_option(command, word.split('=').next().unwrap_or(word))
             }
-            Some(command) => format!(
-                "unexpected argument {word:?}: the command is {} (--help shows more)",
-                operands_of(command)
-            ),
-            None => format!(
-                "unknown option {word}; options come after the command, as in metadata show --json (--help lists the commands)"
-            ),
+            Some(command) => match one_more(command) {
+                Some(words) => format!("unexpected argument {word:?}; {words} (--help shows more)"),
+                None => format!(
+                    "unexpected argument {word:?}: the command is {} (--help shows more)",
+                    operands_of(command)
+                ),
+            },
+            None => without_command(word),
         },
+        (ErrorKind::InvalidSubcommand, _, Some(word)) if program.find_subcommand(word).is_some() => {
+            format!("help describes one command at a time: metadata help {word}")
+        }
         (ErrorKind::InvalidSubcommand, _, Some(word)) => unknown_command(program, word),
         (ErrorKind::ValueValidation, Some("[NAME=PATH]..."), _) => {
             "the image comes first, and then NAME=PATH: metadata set IMAGE NAME=PATH (--help shows more)"
@@ -217,6 +239,28 @@ pub(crate) fn in_one_line(error: &clap::Error, program: &Command, name: Option<&
     }
 }
 
+fn one_more(command: &Command) -> Option<&'static str> {
+    ONE_OPERAND_MORE.iter().find(|(name, _)| *name == command.get_name()).map(|(_, words)| *words)
+}
+
+/// Fails if the first argument of the program is more than one letter after one dash, which clap would read as `-h` and more.
+pub(super) fn check_first(argument: Option<&OsString>) -> Result<(), clap::Error> {
+    let word = argument.and_then(|argument| argument.to_str()).unwrap_or_default();
+    match word.strip_prefix('-') {
+        Some(rest) if rest.len() > 1 && !rest.starts_with('-') => {
+            let word = word.split('=').next().unwrap_or_default();
+            Err(clap::Error::raw(ErrorKind::UnknownArgument, without_command(word)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn without_command(word: &str) -> String {
+    format!(
+        "unknown option {word}; options come after the command, as in metadata show --json (--help lists the commands)"
+    )
+}
+
 fn unknown_command(program: &Command, word: &str) -> String {
     let names = program.get_subcommands().filter(|command| !command.is_hide_set());
     let names: Vec<_> = names.flat_map(Command::get_name_and_visible_aliases).collect();
@@ -224,6 +268,9 @@ fn unknown_command(program: &Command, word: &str) -> String {
     match (other, nearest(word, names)) {
         (Some((_, words)), _) => format!("unknown command {word:?}; {words}"),
         (None, Some(near)) => format!("unknown command {word:?}; did you mean {near}?"),
+        (None, None) if word.contains('.') || word.contains('/') => format!(
+            "unknown command {word:?}; the command comes first, as in metadata show IMAGE (--help lists the commands)"
+        ),
         (None, None) => format!("unknown command {word:?} (--help lists the commands)"),
     }
 }
@@ -236,7 +283,7 @@ fn missing(command: &Command, error: &clap::Error) -> String {
         let help = command.get_arguments().find(of_name).and_then(Arg::get_help).map(ToString::to_string);
         let help = help.unwrap_or_default();
         let first = help.split([';', '[', '(']).next().unwrap_or_default().trim();
-        let name = name.replace(['<', '>'], "");
+        let name = name.replace(['<', '>'], "").replace('|', " or ");
         if first.is_empty() { name } else { format!("{name} ({})", lower_first(first)) }
     };
     let names: Vec<_> = names.iter().map(described).collect();

@@ -4,13 +4,20 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use metadata_image::{
-    image::Image,
     manifest::{inventory::Contents, timestamp::Timestamp},
     trust::verify::verify,
 };
 use serde::Serialize;
 
-use super::{Usage, escape::pretty_json, print, progress::Bar, say, trust_args::SignerArgs, words::word};
+use super::{
+    Usage,
+    escape::pretty_json,
+    print,
+    progress::Bar,
+    say,
+    trust_args::SignerArgs,
+    words::{open_image, word},
+};
 
 /// Check that an allowed signer has signed an image
 ///
@@ -80,7 +87,7 @@ impl Args {
                 "the allowed signers are missing: --allowed-signers PATH names the file of who may sign";
             return Err(Usage(message.to_owned()).into());
         };
-        let mut image = Image::open(&self.image)?;
+        let mut image = open_image(&self.image)?;
         let mut progress = Bar::new(self.quiet);
         let signable = image.check_signable();
         let contents =

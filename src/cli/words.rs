@@ -2,18 +2,34 @@
 
 use std::{ffi::OsStr, path::Path};
 
+use anyhow::Result;
 use metadata_image::{
     image::{
-        Kind, Record,
+        Image, Kind, Record,
         probe::{self, file_system},
     },
     similar::nearest,
 };
 
-use super::escape::shell_quoted;
+use super::{Usage, escape::shell_quoted, is_dash};
 
 /// How many names an error lists.
 const LISTED_MAX: usize = 5;
+
+/// Opens an image that is only read.
+pub(super) fn open_image(path: &Path) -> Result<Image> {
+    check_is_no_dash(path)?;
+    Ok(Image::open(path)?)
+}
+
+/// Fails if an image should come from standard input, where its parts cannot be read in any order.
+pub(super) fn check_is_no_dash(path: &Path) -> Result<(), Usage> {
+    if is_dash(path.as_os_str()) && !path.exists() {
+        let why = "an image cannot be read from standard input; save it to a file, and give its path";
+        return Err(Usage(why.to_owned()));
+    }
+    Ok(())
+}
 
 /// Whether the file at a path is an image.
 pub(super) fn is_image(path: &Path) -> bool {

@@ -21,7 +21,13 @@ pub enum Layout {
     #[serde(alias = "cidata", alias = "cloud-init")]
     NoCloud,
     /// OpenStack's config drive, version `latest`.
-    #[serde(alias = "config-drive")]
+    #[serde(
+        alias = "config-drive",
+        alias = "config-2",
+        alias = "openstack",
+        alias = "cloudbase-init",
+        alias = "windows"
+    )]
     ConfigDrive,
 }
 
@@ -45,7 +51,7 @@ impl Layout {
         match self {
             Self::LinuxKit => &[],
             Self::NoCloud => &["cidata", "cloud-init"],
-            Self::ConfigDrive => &["config-drive"],
+            Self::ConfigDrive => &["config-drive", "config-2", "openstack", "cloudbase-init", "windows"],
         }
     }
 

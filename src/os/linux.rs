@@ -17,6 +17,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::{
     fs::{AtFlags, CWD, Mode, OFlags, SeekFrom, linkat, openat, seek, syncfs},
     io::Errno,
+    process::geteuid,
 };
 
 /// Creates a file without a name in the open directory, with these permission bits less those of the umask.
@@ -29,6 +30,11 @@ pub(crate) fn create_unnamed(directory: impl AsFd, mode: u32) -> Option<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     let file = File::from(openat(directory, ".", flags, Mode::from_raw_mode(mode)).ok()?);
     HAS_PROC.get_or_init(|| fs::symlink_metadata(path_of(&file)).is_ok()).then_some(file)
+}
+
+/// The user that this process acts for.
+pub(crate) fn effective_user() -> u32 {
+    geteuid().as_raw()
 }
 
 /// The path of an open file in /proc (proc(5)).

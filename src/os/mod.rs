@@ -7,6 +7,8 @@ mod linux;
 
 #[cfg(feature = "agent")]
 pub(crate) use linux::set_host_name;
-pub(crate) use linux::{create_unnamed, name_unnamed, next_data, next_hole, sync_file_system};
+pub(crate) use linux::{
+    create_unnamed, effective_user, name_unnamed, next_data, next_hole, sync_file_system,
+};
 #[cfg(feature = "policy")]
 pub(crate) use linux::{limit_evaluation, with_hard_limits};

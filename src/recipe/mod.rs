@@ -4,6 +4,7 @@ mod build;
 #[cfg(feature = "yaml")]
 pub mod change;
 mod names;
+mod near_names;
 mod rebuild;
 pub mod seed;
 pub mod user_data;
@@ -99,6 +100,8 @@ pub struct Recipe {
     pub statement: Option<Statement>,
     /// The signature of the manifest.
     pub signature: Option<Vec<u8>>,
+    /// What may be a mistake in where the recipe comes from, a sentence each. They are among [`Recipe::warnings`].
+    pub notes: Vec<String>,
 }
 
 /// A warning about a recipe: what is allowed but likely to be a mistake.
@@ -261,7 +264,7 @@ impl Recipe {
     /// Warnings about what is allowed but likely to be a mistake, in addition to those of the draft.
     #[must_use]
     pub fn warnings(&self) -> Vec<Warning> {
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<_> = self.notes.iter().cloned().map(Warning::from).collect();
         let identifier = self.volume_identifier();
         let is_iso9660 = self.file_system == FileSystem::Iso9660;
         if is_iso9660 && identifier.chars().count() > JOLIET_IDENTIFIER_CHARACTERS {
@@ -290,6 +293,16 @@ impl Recipe {
         let clashes = self.clashes();
         warnings.extend(clashes.refused.into_iter().chain(clashes.doubtful).map(Warning::from));
         warnings
+    }
+
+    /// A sentence if an image file with the permission bits `mode` lets others read the password on it.
+    #[must_use]
+    pub fn password_warning(&self, mode: u32) -> Option<String> {
+        (self.admin_pass.is_some() && mode & 0o077 != 0).then(|| {
+            format!(
+                "the permission bits {mode:04o} let other users read the image, and on it the administrator's password"
+            )
+        })
     }
 
     /// Opens every source and lays out the image.

@@ -12,6 +12,7 @@ use crate::{
     encoding::hex,
     error::{Context, Error, Result, bail, ensure},
     image::{digests::sha256, source::Source},
+    os,
     userdata::cloud_config::{
         multipart_writer::{Part, multipart},
         part_type::{PART_TYPES, PartType, is_mime},
@@ -115,7 +116,7 @@ pub fn split_part(argument: &OsStr) -> Result<(PathBuf, Option<PartType>)> {
 /// Reads the password of an administrator: the first line of the file `path`, which nobody but its owner may read.
 ///
 /// # Errors
-/// Fails if the file cannot be read, others may read it, or it is empty or longer than 1 KiB.
+/// Fails if the file cannot be read, others may read it, it belongs to another user than this one or root, or it is empty or longer than 1 KiB.
 pub fn read_admin_pass(path: &Path) -> Result<String> {
     (|| {
         let file = File::open(path)?;
@@ -124,6 +125,11 @@ pub fn read_admin_pass(path: &Path) -> Result<String> {
         ensure!(
             !metadata.is_file() || mode | 0o700 == 0o700,
             "other users can read the file (mode {mode:04o}); run: chmod 600 {path:?}"
+        );
+        let (owner, user) = (metadata.uid(), os::effective_user());
+        ensure!(
+            !metadata.is_file() || owner == user || owner == 0,
+            "the file belongs to user {owner}, who can read and change it; it must belong to you (user {user}) or root"
         );
         let mut text = String::new();
         file.take(ADMIN_PASS_BYTES_MAX + 1).read_to_string(&mut text)?;
@@ -167,7 +173,7 @@ pub(crate) fn read(parts: Vec<UserDataPart>) -> Result<Vec<Part>> {
             None => kind_of(&content).with_context(of_part)?,
         };
         let name = path.and_then(|path| path.file_name()).unwrap_or_default();
-        read.push(Part { name: name.to_string_lossy().into_owned(), kind, content });
+        read.push(Part { name: plain(&name.to_string_lossy()), kind, content });
     }
     Ok(read)
 }
@@ -180,6 +186,11 @@ pub(crate) fn join(parts: &[Part]) -> Vec<u8> {
         all.extend(sha256(part.kind.mime.as_bytes()));
     }
     multipart(parts, &format!("==={}===", &hex(&sha256(&all))[..32]))
+}
+
+/// A file name with `_` for what would need an encoding in a MIME document. Its ending stays, by which cloudbase-init runs it.
+fn plain(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.+@=,".contains(c) { c } else { '_' }).collect()
 }
 
 fn kind_of(content: &[u8]) -> Result<PartType> {

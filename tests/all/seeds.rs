@@ -273,12 +273,65 @@ fn a_directory_is_a_seed_by_its_files() {
     );
     assert_eq!(
         from(&["user-data"], &["-l", "configdrive"]),
-        reading("it has no file of the layout configdrive, such as openstack/latest/user_data")
+        reading("file \"user-data\" is not used; name it \"openstack/latest/user_data\"")
     );
     assert_eq!(
         sandbox.run(["create", "--from", "none", "seed.iso"]),
         failed(1, "reading seed directory \"none\": No such file or directory (os error 2)")
     );
+}
+
+#[test]
+fn a_name_in_a_directory_that_is_almost_right_is_named() {
+    let sandbox = sandbox();
+    for name in ["user-data.yaml", "user_data", "network-config.yml", "README"] {
+        sandbox.write(&format!("seed/{name}"), CONFIG);
+    }
+    let create = ["create", "--from", "seed", "seed.iso"];
+    let note = |name: &str, meant: &str| format!("file {name:?} is not used; name it {meant:?}");
+    let first = note("network-config.yml", "network-config");
+    assert_eq!(sandbox.run(create), failed(1, &format!("reading seed directory \"seed\": {first}")));
+    sandbox.write("seed/meta-data", "instance-id: i-1\n");
+    let notes = [first, note("user-data.yaml", "user-data"), note("user_data", "user-data")];
+    let notes = notes.map(|note| format!("metadata: warning: {note}\n")).concat();
+    assert_eq!(sandbox.run(create), done(&(notes + &made("nocloud"))));
+    let line = "{\"image\": \"b.iso\", \"from\": \"seed\"}\n";
+    let ran = sandbox.run_with_input(["batch", "-q", "--into", "."], line);
+    assert_eq!(ran.stderr.lines().count(), 3, "{}", ran.stderr);
+    sandbox.write("seed/user-data", CONFIG);
+    sandbox.write("seed/network-config", "version: 2\n");
+    assert_eq!(sandbox.run(create), done(&made("nocloud")), "the right file is there as well");
+}
+
+#[test]
+fn all_files_of_a_config_drive_come_from_its_directory() {
+    let sandbox = sandbox();
+    let files = [
+        "ec2/latest/meta-data.json",
+        "openstack/2018-08-27/user_data",
+        "openstack/content/0000",
+        "openstack/latest/meta_data.json",
+        "openstack/latest/user_data",
+    ];
+    for file in files {
+        sandbox.write(&format!("seed/{file}"), if file.ends_with("user_data") { CONFIG } else { "{}" });
+    }
+    sandbox.write("seed/README", "hello");
+    std::os::unix::fs::symlink("../../README", sandbox.path("seed/openstack/content/0001")).unwrap();
+    let ran = sandbox.run(["create", "-q", "--lenient", "--from", "seed", "seed.iso"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    let shown: serde_json::Value =
+        serde_json::from_slice(&sandbox.succeed(["show", "--json", "seed.iso"])).unwrap();
+    let shown = shown["files"].as_array().unwrap().iter().filter(|file| file["kind"] == "file");
+    let mut shown: Vec<_> = shown.map(|file| file["name"].as_str().unwrap()).collect();
+    shown.sort_unstable();
+    let mut expected = [&files[..], &["openstack/content/0001"]].concat();
+    expected.sort_unstable();
+    assert_eq!(shown, expected);
+    assert_eq!(sandbox.succeed(["extract", "seed.iso", "openstack/content/0001"]), b"hello");
+    std::os::unix::fs::symlink("..", sandbox.path("seed/openstack/loop")).unwrap();
+    let ran = sandbox.run(["create", "-q", "--from", "seed", "seed.iso"]);
+    assert!(ran.stderr.ends_with("seed/openstack/loop\" is not a regular file\n"), "{}", ran.stderr);
 }
 
 #[test]
@@ -328,13 +381,57 @@ fn windows_gets_its_headers_and_its_password() {
         )
     );
     mode(0o600).unwrap();
-    sandbox.succeed(create);
+    let readable =
+        "the permission bits 0644 let other users read the image, and on it the administrator's password";
+    let ran = sandbox.run([&create[..], &["--mode", "644"]].concat());
+    assert_eq!(ran, done(&format!("metadata: warning: {readable}\n")));
+    let line = "{\"image\": \"b.iso\", \"layout\": \"windows\", \"admin_pass_file\": \"password\", \"mode\": \"644\"}\n";
+    let ran = sandbox.run_with_input(["batch", "-q", "--into", "."], line);
+    assert_eq!(ran, done(&format!("metadata: line 1: warning: {readable}\n")));
+    assert_eq!(sandbox.run(create), done(""));
+    let meta = String::from_utf8(sandbox.succeed(["extract", "b.iso", "openstack/latest/meta_data.json"]));
+    assert!(meta.unwrap().contains("s3cret"));
     let meta = sandbox.succeed(["extract", "seed.iso", "openstack/latest/meta_data.json"]);
     let meta: serde_json::Value = serde_json::from_slice(&meta).unwrap();
     assert_eq!(meta["admin_pass"], "s3cret");
     assert_eq!(
         sandbox.run(["create", "-l", "nocloud", "--admin-pass-file", "password", "seed.iso"]),
         failed(2, "admin-pass-file needs the layout configdrive")
+    );
+}
+
+#[test]
+fn a_script_for_windows_without_a_header_shows_it() {
+    let sandbox = sandbox();
+    for (name, header, program) in
+        [("setup.ps1", "#ps1_sysnative", "PowerShell"), ("setup.cmd", "rem cmd", "the command interpreter")]
+    {
+        sandbox.write(name, "Get-Date\n");
+        let expected = format!(
+            "error[no-header]: cloud-init does not recognize this line and ignores the data\n --> {name}:1:1\n  |\n\
+             1 | Get-Date\n  | ^^^^^^^^\n  |\nhelp: begin the file with the line \"{header}\", by which cloudbase-init knows \
+             {program}\n\nmetadata: {name} has 1 error, no warnings; cloud-init would ignore the file (--lenient builds the \
+             image anyway)\n"
+        );
+        let ran = sandbox.run(["create", "-l", "windows", "--user-data", name, "seed.iso"]);
+        assert_eq!((ran.status, ran.stderr), (Some(1), expected));
+    }
+}
+
+#[test]
+#[ignore = "needs root to give a file to another user"]
+fn a_password_in_the_file_of_another_user_is_refused() {
+    let sandbox = sandbox();
+    sandbox.write("password", "s3cret\n");
+    sandbox.tool("chmod", ["600", "password"]);
+    std::os::unix::fs::chown(sandbox.path("password"), Some(12), None).unwrap();
+    assert_eq!(
+        sandbox.run(["create", "-q", "-l", "configdrive", "--admin-pass-file", "password", "seed.iso"]),
+        failed(
+            1,
+            "reading admin password \"password\": the file belongs to user 12, who can read and change it; it must belong to \
+             you (user 0) or root"
+        )
     );
 }
 

@@ -62,8 +62,15 @@ fn swapped_words_are_shown_in_their_order() {
 #[test]
 fn other_names_are_understood() {
     let sandbox = Sandbox::new();
-    for (layout, name) in [("cidata", "nocloud"), ("cloud-init", "nocloud"), ("config-drive", "configdrive")]
-    {
+    for (layout, name) in [
+        ("cidata", "nocloud"),
+        ("cloud-init", "nocloud"),
+        ("config-drive", "configdrive"),
+        ("config-2", "configdrive"),
+        ("openstack", "configdrive"),
+        ("cloudbase-init", "configdrive"),
+        ("windows", "configdrive"),
+    ] {
         let ran = sandbox.run(["create", "x.iso", "#cloud-config\n", "--layout", layout]);
         assert_eq!(ran, done(&format!("metadata: x.iso: 372736 bytes, layout {name}\n")));
         let line =
@@ -77,6 +84,89 @@ fn other_names_are_understood() {
         assert_eq!(sandbox.succeed([name, "x.iso"]), shown);
     }
     assert_eq!(sandbox.succeed(["cat", "x.iso", "openstack/latest/user_data"]), b"#cloud-config\n");
+}
+
+#[test]
+fn words_that_are_one_too_many_or_in_the_place_of_an_option_are_explained() {
+    let sandbox = Sandbox::new();
+    sandbox.succeed(["create", "-q", "seed.iso", "--hostname", "web", "--layout", "nocloud"]);
+    for (arguments, line) in [
+        (&["help", "set", "show"] as &[_], "help describes one command at a time: metadata help show"),
+        (
+            &["extract", "seed.iso", "a", "b"],
+            "unexpected argument \"b\"; one file is printed at a time; --into DIR writes all files of an image to a directory \
+             (--help shows more)",
+        ),
+        (
+            &["verify", "seed.iso", "key.pub"],
+            "unexpected argument \"key.pub\"; the file of who may sign is an option: metadata verify IMAGE --allowed-signers \
+             PATH (--help shows more)",
+        ),
+        (
+            &["show", "seed.iso", "b.iso"],
+            "unexpected argument \"b.iso\"; one image is shown at a time; metadata extract IMAGE NAME prints a file of it \
+             (--help shows more)",
+        ),
+        (
+            &["batch", "f.jsonl", "fleet"],
+            "unexpected argument \"fleet\"; the directory for the images is an option: metadata batch FILE --into DIR \
+             (--help shows more)",
+        ),
+        (
+            &["set", "seed.iso", "hostname=my db"],
+            "there is no file \"my db\" to store as \"hostname\"; to change a value in the meta-data: metadata set seed.iso \
+             --hostname 'my db'",
+        ),
+        (
+            &["set", "seed.iso", "instance-id=i-2"],
+            "there is no file \"i-2\" to store as \"instance-id\"; to change a value in the meta-data: metadata set seed.iso \
+             --instance-id i-2",
+        ),
+        (
+            &["seed.iso", "user-data"],
+            "unknown command \"seed.iso\"; the command comes first, as in metadata show IMAGE (--help lists the commands)",
+        ),
+        (
+            &["cloud-localds", "seed.iso", "user-data"],
+            "unknown command \"cloud-localds\"; as cloud-localds does: metadata create --layout nocloud --user-data FILE IMAGE",
+        ),
+        (
+            &["cat", "seed.iso"],
+            "NAME or --into DIR is missing: the command is metadata extract IMAGE NAME (--help shows more)",
+        ),
+        (
+            &["create", "-l", "nocloud", "--ssh-key", "ssh-ed25519 AAAAC3 me", "seed.iso"],
+            "--ssh-key takes a file with public keys, not a key; save the key to a file",
+        ),
+        (
+            &["-hostname"],
+            "unknown option -hostname; options come after the command, as in metadata show --json (--help lists the commands)",
+        ),
+        (
+            &["extract", "user-data", "seed.iso", "--into", "my dir", "--force"],
+            "the image comes first: metadata extract seed.iso user-data --into 'my dir' --force",
+        ),
+    ] {
+        assert_eq!(sandbox.run(arguments), failed(2, line), "{arguments:?}");
+    }
+    let line = "an image cannot be read from standard input; save it to a file, and give its path";
+    for arguments in [
+        &["show", "-"] as &[_],
+        &["extract", "-", "x"],
+        &["set", "-", "--hostname", "x"],
+        &["confirm", "-", "--run-metadata", "x"],
+        &["attach", "qemu", "-"],
+    ] {
+        assert_eq!(sandbox.run(arguments), failed(2, line), "{arguments:?}");
+    }
+}
+
+#[test]
+fn completions_have_the_other_names_of_commands() {
+    let script = String::from_utf8(Sandbox::new().succeed(["completions", "bash"])).unwrap();
+    for name in ["ls", "info", "cat"] {
+        assert!(script.contains(&format!("metadata,{name})")), "{name}");
+    }
 }
 
 #[test]
@@ -157,7 +247,8 @@ fn input_of_a_batch_that_is_no_json_lines_is_recognized() {
     for (input, what) in [
         (
             "name,data\nweb,x\n",
-            "looks like a table (CSV); every line must be a JSON object, such as {\"image\": \"web.iso\", \"data_file\": \"web.yaml\"}",
+            "looks like a table (CSV); make an object of every line, here of a host name and a file: jq -Rc 'split(\",\") | \
+             {image: \"\\(.[0]).iso\", layout: \"nocloud\", hostname: .[0], user_data: .[1]}' FILE",
         ),
         (
             "[{\"image\": \"a\", \"data\": \"x\"}]\n",

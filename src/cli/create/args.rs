@@ -21,7 +21,9 @@ use metadata_image::{
 };
 
 use super::{
-    super::{errors::Usage, pack::pack_directory, streams::is_dash, words::command_line},
+    super::{
+        errors::Usage, pack::pack_directory, streams::is_dash, trust_args::is_public_key, words::command_line,
+    },
     operands::Operands,
 };
 
@@ -271,7 +273,9 @@ impl Args {
             ("--network-config", &self.network_config),
             ("--vendor-data", &self.vendor_data),
         ] {
-            path.iter().for_each(|path| add(name, path.into()));
+            if let Some(path) = path {
+                add(name, path.into());
+            }
         }
         self.hostname.iter().for_each(|name| add("--hostname", name.into()));
         self.ssh_keys.iter().for_each(|path| add("--ssh-key", path.into()));
@@ -330,6 +334,13 @@ impl Args {
         let part =
             |path: &Option<PathBuf>, role| path.as_deref().map(|path| file_or_standard_input(path, role));
         let file = |(name, path): &(Vec<u8>, PathBuf)| (name.clone(), file_or_standard_input(path, "file"));
+        for key in &self.ssh_keys {
+            let text = key.as_os_str().as_bytes();
+            if is_public_key(text) {
+                let why = "--ssh-key takes a file with public keys, not a key; save the key to a file";
+                return Err(Usage(why.to_owned()).into());
+            }
+        }
         let admin_pass = self.admin_pass_file.as_deref().map(read_admin_pass).transpose()?;
         recipe.files.extend(self.files.iter().map(file));
         Ok(Recipe {

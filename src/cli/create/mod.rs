@@ -151,6 +151,9 @@ impl Run<'_> {
             );
             self.warn(Warning { text, loses_data: true })?;
         }
+        let mode = self.args.mode.filter(|_| !is_dash(self.image.as_os_str()));
+        let password_warning = mode.and_then(|mode| recipe.password_warning(mode));
+        password_warning.map_or(Ok(()), |text| self.warn(text.into()))?;
         let mut prepared = Prepared::new(recipe)?;
         for warning in std::mem::take(&mut prepared.warnings) {
             self.warn(warning)?;

@@ -13,7 +13,7 @@ use self::{
     manifest_kept::KeptManifest,
     meta_data::{MetaDataChange, NewMetaData},
 };
-use super::{Contradiction, DEFAULT_SECONDS, SECONDS_END};
+use super::{Contradiction, DEFAULT_SECONDS, SECONDS_END, near_names};
 use crate::{
     datasource::{layout::Layout, looked_for::LOOKED_FOR},
     error::{Context, Error, Result, ensure, error},
@@ -103,6 +103,7 @@ impl ImageChange {
         let manifest = KeptManifest::read(image, &records, &self.removed, progress)?;
         let layout = manifest.layout().or_else(|| names::likely_layout(&volume, &records));
         self.check_against(&records, layout)?;
+        // Agents do not see the whole names there.
         if volume.read == Tree::Primary {
             self.check_cut_names(&records)?;
         }
@@ -162,7 +163,7 @@ impl ImageChange {
             return Err(error!("the image has no file {:?}{hint}", text(name)));
         }
         for (name, _) in self.files.iter().filter(|(name, _)| !kinds.contains_key(&name[..])) {
-            if let Some(meant) = names::meant(name, layout) {
+            if let Some(meant) = near_names::meant(name, layout) {
                 let (name, layout) = (text(name), layout.map_or("", Layout::name));
                 return Err(error!(
                     "an image of the layout {layout} has no use for a file {name:?}; write {meant}=PATH"

@@ -2,10 +2,13 @@
 
 use std::{ops::Range, rc::Rc};
 
-use crate::userdata::{
-    finding::{Code, Finding, push_bounded, shortened},
-    schema::{nearest, push_item, push_key, quoted},
-    yaml::{NodeId, Tree},
+use crate::{
+    similar::nearest,
+    userdata::{
+        finding::{Code, Finding, push_bounded, shortened},
+        schema::{push_item, push_key, quoted},
+        yaml::{NodeId, Tree},
+    },
 };
 
 /// How often a name is looked up for a suggestion.

@@ -9,7 +9,6 @@
 
 mod branches;
 mod fault;
-mod nearest;
 mod pattern;
 mod report;
 mod values;
@@ -25,7 +24,6 @@ use super::{
     finding::Finding,
     yaml::{NodeId, Tree},
 };
-pub(in crate::userdata) use nearest::nearest;
 pub(in crate::userdata) use report::{push_item, push_key};
 pub use version::Version;
 pub(in crate::userdata) use words::quoted;

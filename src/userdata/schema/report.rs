@@ -7,12 +7,14 @@ use serde_json::Value as Json;
 use super::{
     Terms, Unknown, Version,
     fault::{Expected, Fault, Note, Outcome, Step},
-    nearest::nearest,
     words::{LISTED_MAX, candidates, counted, expected, found, listed, plain, quoted},
 };
-use crate::userdata::{
-    finding::{Code, FINDINGS_MAX, Finding, push_bounded, shortened},
-    yaml::{Member, NodeId, Tree},
+use crate::{
+    similar::nearest,
+    userdata::{
+        finding::{Code, FINDINGS_MAX, Finding, push_bounded, shortened},
+        yaml::{Member, NodeId, Tree},
+    },
 };
 
 /// How often a word is looked up for a suggestion. Further ones get none.
