@@ -21,6 +21,10 @@ impl<'s> Walk<'s, '_> {
         outcome: &mut Outcome<'s>,
     ) {
         let outcomes: Vec<_> = branches.iter().map(|branch| self.judge(branch, node)).collect();
+        // What does not fit is remembered.
+        if !self.spend(3 * outcomes.iter().filter(|it| !it.is_valid()).count()) {
+            return;
+        }
         let fitting = outcomes.iter().filter(|it| it.is_valid());
         if let Some(chosen) = fitting.clone().min_by_key(|it| it.deprecations) {
             // cloud-init does not count a deprecated form as a second one.

@@ -46,14 +46,14 @@ impl<'s, 't> Walk<'s, 't> {
             tree,
             seen: HashMap::new(),
             nothing: Rc::default(),
-            patterns: Patterns::new(steps),
+            patterns: Patterns::new(steps / 3),
             steps,
             depth: 0,
         }
     }
 
     /// Takes steps; `false` if there are none left.
-    fn spend(&mut self, steps: usize) -> bool {
+    pub(super) fn spend(&mut self, steps: usize) -> bool {
         self.steps = self.steps.saturating_sub(steps);
         self.steps > 0
     }
