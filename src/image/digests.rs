@@ -44,7 +44,7 @@ impl Image {
 /// The SHA-256 digest of all that `reader` reads.
 ///
 /// # Errors
-/// Fails if it fails.
+/// Fails if `reader` fails.
 pub fn digest_of(mut reader: impl Read) -> Result<[u8; DIGEST_BYTES]> {
     let mut hash = HashWriter(Sha256::new());
     io::copy(&mut reader, &mut hash)?;

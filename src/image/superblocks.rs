@@ -149,7 +149,7 @@ impl Image {
     /// partition table. `records`: those of the image.
     ///
     /// # Errors
-    /// Fails if they may, or the image cannot be read.
+    /// Fails if a signature of one of these is where blkid looks for it, or the image cannot be read.
     pub fn check_superblocks(&self, records: &[Record]) -> Result<()> {
         let mut window =
             Window::new(self.bytes(), |offset, bytes: &mut [u8]| self.file().read_exact_at(bytes, offset));

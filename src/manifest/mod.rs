@@ -249,7 +249,8 @@ impl Manifest {
     /// Checks that it matches the image with these contents.
     ///
     /// # Errors
-    /// Fails if it does not. The error names the first difference.
+    /// Fails if the volume identifier, the date, a size or a digest differs, or a file is missing or not listed. The error names
+    /// the first difference.
     pub fn check(&self, contents: &Contents) -> Result<()> {
         self.compare(contents).with_context(|| format!("comparing the image with its {NAME}"))
     }

@@ -211,7 +211,7 @@ fn directory_of(path: &Path) -> &Path {
 /// Whether two handles refer to the same file.
 ///
 /// # Errors
-/// Fails if the system refuses.
+/// Fails if fstat(2) fails for one of them.
 pub fn is_same_file(one: &File, other: &File) -> io::Result<bool> {
     Ok(leftover::is_same(&fstat(one)?, &fstat(other)?))
 }
@@ -227,7 +227,7 @@ pub fn unnamed_temporary() -> io::Result<File> {
 /// Standard output without the standard library's buffer, which searches every byte for the end of a line.
 ///
 /// # Errors
-/// Fails if it is closed.
+/// Fails if standard output is closed.
 pub fn standard_output() -> io::Result<File> {
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }

@@ -1,6 +1,6 @@
 //! Writes into the file that is there, for callers that hold it open or have given it a mode: `mkisofs -o`.
 //!
-//! The path is resolved as that of every file that is written ([`resolve`](super::resolve)). A file that another user has put in a
+//! The path is resolved as that of every file that is written (`resolve`). A file that another user has put in a
 //! directory like `/tmp` is refused, as Linux refuses to open it for `O_CREAT` where `fs.protected_regular` is set (proc(5)).
 
 use std::{

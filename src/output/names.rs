@@ -13,7 +13,8 @@ pub const NAME_BYTES: usize = 255;
 /// Checks that `path` is relative and consists of normal names joined by `/`.
 ///
 /// # Errors
-/// Fails if it does not. The error says why, and completes a sentence that begins with the path: `is not relative`.
+/// Fails if `path` is empty or absolute, or a component is empty, `.`, `..`, too long, or has a NUL byte. The error says why,
+/// and completes a sentence that begins with the path: `is not relative`.
 pub fn check_path(path: &[u8]) -> Result<(), &'static str> {
     match path {
         b"" => Err("is empty"),

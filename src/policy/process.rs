@@ -7,7 +7,7 @@
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::process::CommandExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread,
@@ -79,16 +79,22 @@ impl Worker {
     }
 
     fn spawn(&self) -> Result<Child> {
-        Command::new(&self.program)
-            .arg(self.argument)
-            .env_clear()
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
+        spawn(&self.program, self.argument)
             .with_context(|| format!("starting the evaluation with {:?}", self.program))
     }
+}
+
+/// Starts a program with one argument and an empty environment, to write to and to read from. It is in its own group, so that a
+/// program that signals its group does not signal this process.
+pub(super) fn spawn(program: &Path, argument: &str) -> io::Result<Child> {
+    Command::new(program)
+        .arg(argument)
+        .env_clear()
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
 }
 
 /// The process that ends everything an evaluation has started.

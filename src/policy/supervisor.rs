@@ -7,8 +7,9 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    os::unix::process::{CommandExt, ExitStatusExt},
-    process::{Child, Command, ExitStatus, Stdio},
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::{Child, ExitStatus},
     sync::mpsc,
     thread,
     time::Instant,
@@ -20,7 +21,7 @@ use super::{
     decision::EvaluationResponse,
     descendants,
     limits::{ANSWER_BYTES_MAX, DESCENDANTS_ENDING_TIME_MAX, MEMORY_BYTES_MAX, PROCESSOR_SECONDS_MAX},
-    process::THIS_PROGRAM,
+    process::{THIS_PROGRAM, spawn},
 };
 use crate::error::{Context, Result};
 
@@ -35,16 +36,7 @@ pub fn supervise(evaluator: &str, input: impl Read + Send + 'static, out: &mut d
     let mut input = BufReader::new(input);
     let mut request = Vec::new();
     input.read_until(b'\n', &mut request)?;
-    // In its own group, so that a program that signals its group does not signal this process.
-    let child = Command::new(THIS_PROGRAM)
-        .arg(evaluator)
-        .env_clear()
-        .process_group(0)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn();
-    let answer = match child {
+    let answer = match spawn(Path::new(THIS_PROGRAM), evaluator) {
         Err(error) => Err(format!("starting the evaluation with {THIS_PROGRAM:?}: {error}")),
         Ok(child) => match answer(child, &request, input)? {
             Some(answer) => answer,

@@ -33,7 +33,7 @@ impl Gcp {
     /// The server at `host`, a name or an address, perhaps with a colon and a port, such as [`HOST`].
     ///
     /// # Errors
-    /// Fails if `host` is anything else.
+    /// Fails if `host` is a URL, an IPv6 address without brackets, or not a valid host with or without a port.
     pub fn new(host: &str) -> Result<Self> {
         ensure!(!host.contains("://"), "give a host, perhaps with a port, instead of a URL");
         ensure!(host.parse::<Ipv6Addr>().is_err(), "write an IPv6 address in brackets");

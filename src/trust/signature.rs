@@ -124,7 +124,7 @@ impl Signature {
     /// Checks that it was made for manifests, of `message`, with the key that it names.
     ///
     /// # Errors
-    /// Fails if it was not.
+    /// Fails if the namespace is another one, or the signature is not for `message` or not by the key.
     pub fn check(&self, message: &[u8]) -> Result<()> {
         self.check_namespace()?;
         let key = ssh_key::PublicKey::from(self.key.data().clone());

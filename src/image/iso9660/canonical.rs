@@ -22,7 +22,7 @@ impl Image {
     /// The head says where every file is. If the head is the same, the large files are at their places, and are not read.
     ///
     /// # Errors
-    /// Fails if they differ, or the image cannot be read. The error names the path.
+    /// Fails if a byte differs, or the image cannot be read. The error names the path.
     pub fn check_canonical(&self, draft: Draft) -> Result<()> {
         let check = || {
             self.check_signable()?;

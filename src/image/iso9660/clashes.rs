@@ -170,7 +170,8 @@ impl Image {
     /// for the same volume. For `looked_for` and `own` see [`Clashes::of`].
     ///
     /// # Errors
-    /// Fails if some reader does not.
+    /// Fails if two names mean the same to a reader, a name looks like one of `looked_for`, or the volume identifier is cut to one
+    /// that agents look for.
     pub fn check_names(
         volume: &Volume,
         records: &[Record],
