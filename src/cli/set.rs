@@ -15,7 +15,7 @@ use clap::{
 use metadata_image::{
     check::Prepared,
     datasource::{compatibility::Agent, layout::Layout},
-    image::{Image, Record, Volume},
+    image::{Image, Record, Volume, draft::Draft},
     recipe::change::{ChangedImage, ImageChange},
 };
 

@@ -278,7 +278,8 @@ const GENERATORS: &[Generator] = &[
         for number in 0..size / 2 / 20 {
             write!(keys, ",\"k{number:x}ey\":{{\"a\":1}}").unwrap();
         }
-        let unknown: String = (0..size / 2 / 11).map(|number| format!("k{number:04x}ex: 1,")).collect();
+        let unknown =
+            (0..size / 2 / 11).map(|number| format!("k{number:04x}ex: 1,")).collect::<Vec<_>>().concat();
         let one = format!("{{\"properties\":{{{keys}}},\"additionalProperties\":false}}");
         schema(&one, &format!("{{{unknown}}}"))
     }),
@@ -309,7 +310,8 @@ const GENERATORS: &[Generator] = &[
         for number in 0..size / 2 / 20 {
             write!(patterns, ",\"(a|b)*{number:04x}\":true").unwrap();
         }
-        let keys: String = (0..size / 2 / 11).map(|number| format!("b{number:04x}ab: 1,")).collect();
+        let keys =
+            (0..size / 2 / 11).map(|number| format!("b{number:04x}ab: 1,")).collect::<Vec<_>>().concat();
         schema(&format!("{{\"patternProperties\":{{{patterns}}}}}"), &format!("{{{keys}}}"))
     }),
     ("a schema with patterns that repeat repetitions", |size| {
@@ -598,12 +600,11 @@ fn cost_of_one_input() {
     let (heap, time) = (HEAP.current_usage(), processor_time());
     if generator < GENERATORS.len() {
         let text = str::from_utf8(&input).unwrap();
-        match text.strip_prefix(MKISOFS) {
-            Some(input) => mkisofs::run(input.as_bytes()),
-            None => {
-                work(text);
-                build(text);
-            }
+        if let Some(input) = text.strip_prefix(MKISOFS) {
+            mkisofs::run(input.as_bytes());
+        } else {
+            work(text);
+            build(text);
         }
     } else {
         read_image(&input);

@@ -187,9 +187,12 @@ impl Set {
     }
 }
 
+/// Whether a character is in a class.
+type InClass = fn(&char) -> bool;
+
 /// The class of characters that ends in `:]`, and the length of its name with that.
-fn class(text: &[u32]) -> Option<(fn(&char) -> bool, usize)> {
-    const CLASSES: [(&str, fn(&char) -> bool); 12] = [
+fn class(text: &[u32]) -> Option<(InClass, usize)> {
+    const CLASSES: [(&str, InClass); 12] = [
         ("alpha", |c| c.is_alphabetic()),
         ("digit", char::is_ascii_digit),
         ("alnum", |c| c.is_alphanumeric()),

@@ -25,6 +25,9 @@ use crate::{
     },
 };
 
+/// A large file, and where it is to be.
+type PlacedPayload = (Payload, Extent);
+
 /// Bytes in a sector, to count in memory.
 const SECTOR: usize = 512;
 
@@ -168,10 +171,7 @@ impl Draft {
     }
 
     /// Reads what must be known before anything is written: the lengths of pipes, and digests for files that are derived from them.
-    fn lay_out(
-        mut self,
-        progress: &mut dyn Progress,
-    ) -> Result<(Head, Vec<(Payload, Extent)>, WrittenImage)> {
+    fn lay_out(mut self, progress: &mut dyn Progress) -> Result<(Head, Vec<PlacedPayload>, WrittenImage)> {
         self.files.announce(progress);
         let mut payloads = Vec::new();
         let mut places = Vec::new();

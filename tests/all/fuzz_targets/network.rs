@@ -10,7 +10,7 @@ pub(crate) fn run(data: &[u8]) {
     }
     // The same in cloud-config. Of several lines, each is indented.
     let Ok(text) = str::from_utf8(data) else { return };
-    let indented: String = text.lines().map(|line| format!("  {line}\n")).collect();
+    let indented = text.lines().map(|line| format!("  {line}\n")).collect::<Vec<_>>().concat();
     let config = format!("#cloud-config\nnetwork:\n{indented}");
     check_places(&check(config.as_bytes(), Subject::UserData(None), None));
 }
