@@ -52,7 +52,9 @@ impl Node {
                 for last in (1..members.len()).rev() {
                     members.swap(last, random.below(last + 1));
                 }
-                members.iter_mut().for_each(|(_, value)| value.shuffle(random));
+                for (_, value) in members {
+                    value.shuffle(random);
+                }
             }
             Self::Plain(_) | Self::Text(_) => {}
         }
