@@ -17,8 +17,10 @@ fn depth_is_bounded_whatever_nests() {
             assert_eq!(codes(&nested(levels)), ["too-deep"], "{open}");
         }
     }
-    let anchors =
-        |levels: usize| (0..levels).map(|level| format!("&x{level} [")).collect::<Vec<_>>().concat();
+    let anchors = |levels: usize| {
+        let anchors: Vec<_> = (0..levels).map(|level| format!("&x{level} [")).collect();
+        anchors.concat()
+    };
     assert_eq!(codes(&format!("a: {}{}", anchors(60), "]".repeat(60))), [""; 0]);
     assert_eq!(codes(&anchors(DEPTH_MAX + 1)), ["too-deep"]);
     for open in ["? ", "? ["] {

@@ -10,8 +10,8 @@ pub(crate) fn run(data: &[u8]) {
     }
     // The same in cloud-config. Of several lines, each is indented.
     let Ok(text) = str::from_utf8(data) else { return };
-    let indented = text.lines().map(|line| format!("  {line}\n")).collect::<Vec<_>>().concat();
-    let config = format!("#cloud-config\nnetwork:\n{indented}");
+    let indented: Vec<_> = text.lines().map(|line| format!("  {line}\n")).collect();
+    let config = format!("#cloud-config\nnetwork:\n{}", indented.concat());
     check_places(&check(config.as_bytes(), Subject::UserData(None), None));
 }
 
