@@ -154,14 +154,13 @@ impl Packing<'_> {
         let [own, above] = directory.own();
         put(own, b"\0", Some(directory.new), None)?;
         put(above, b"\x01", Some(directories[directory.parent].new), None)?;
-        let mut entries: Vec<_> = directory.entries.iter().collect();
-        entries.sort_by(|one, other| path_tables::compare(&one.identifier, &other.identifier));
-        for entry in entries {
+        for entry in &directory.entries {
             let place = entry.directory.map(|number| directories[number].new);
             for old in directory.records(entry) {
                 put(old, &entry.identifier, place, entry.special)?;
             }
         }
+        ensure!(packed.len() <= directory.new.1, "a directory has outgrown its place");
         self.head[position(directory.new.0)..][..packed.len()].copy_from_slice(&packed);
         Ok(())
     }
@@ -206,7 +205,7 @@ impl Packing<'_> {
     }
 }
 
-/// Makes the identifiers of what is in a directory.
+/// Makes the identifiers of what is in a directory, and puts it in their order.
 fn name_entries(directory: &mut Directory, rules: &PrimaryNames) {
     directory.entries.sort_by(|one, other| one.name.cmp(&other.name));
     let names: Vec<_> =
@@ -234,6 +233,8 @@ fn name_entries(directory: &mut Directory, rules: &PrimaryNames) {
     for (entry, identifier) in directory.entries.iter_mut().zip(identifiers) {
         entry.identifier = identifier;
     }
+    // How many sectors the records need depends on their order.
+    directory.entries.sort_by(|one, other| path_tables::compare(&one.identifier, &other.identifier));
 }
 
 /// Where a record of `len` bytes begins in a directory that has `at` bytes: in the next sector if it would end in it.

@@ -152,6 +152,21 @@ fn names_that_callers_rely_on() {
 }
 
 #[test]
+fn a_directory_whose_order_takes_another_sector_has_all_of_its_files() {
+    let programs = Programs::new();
+    // Random names whose records take three sectors in the order of the names, and four in that of the identifiers.
+    let names = "#|#-a|#a1|#~#|-d11|1|1#d|1.|1._-|11c|1~.c|B|B-|B-~|B.|Bd.|_|_-#|_11|_a.|a|a-.B|a..|a.d|aa|aad1|c|c-~|\
+                 c.#1|c.#d|c._a|c1.|cBa.|c__|ccd|cd|cd#|d|d.|d..|d~1|~|~1.1|~B.1|~cd#|~~";
+    for name in names.split('|') {
+        fs::create_dir_all(programs.path("seed").join(name)).unwrap();
+    }
+    programs.succeed("xorrisofs", ["-l", "-allow-lowercase", "-o", "image", "seed"]);
+    let found = primary_names(&programs.sandbox.read("image"));
+    let found: Vec<_> = found.into_iter().map(|(name, _)| String::from_utf8(name).unwrap()).collect();
+    assert_eq!(found.join("|"), names);
+}
+
+#[test]
 fn thousands_of_names_that_become_one_are_numbered() {
     let programs = Programs::new();
     fs::create_dir(programs.path("seed")).unwrap();

@@ -59,7 +59,7 @@ fn bsdtar_reads_names_that_continue_behind_a_directory_that_outgrew_its_place() 
     for options in [&["-R"][..], &["-R", "-J"]] {
         programs.succeed("genisoimage", [options, &["-iso-level", "4", "-o", "image", "seed"]].concat());
         let listing = programs.sandbox.tool("bsdtar", ["-tf", "image"]);
-        assert_eq!(listing.split(|byte| *byte == b'\n').filter(|line| line.len() == 63).count(), 300);
+        assert_eq!(listing.split(|byte| *byte == b'\n').filter(|line| line.len() >= 63).count(), 300);
     }
 }
 

@@ -6,7 +6,7 @@ use std::{cmp::Ordering, ops::Range};
 
 use super::{
     fields::{SECTOR, both_orders, number, position, sector_of},
-    tree::{Directory, Entry},
+    tree::Directory,
 };
 use crate::error::Result;
 
@@ -68,10 +68,8 @@ fn order_of(directories: &[Directory]) -> (Vec<usize>, Vec<usize>) {
     while let Some(&directory) = order.get(at) {
         at += 1;
         numbers[directory] = at;
-        let is_directory = |entry: &&Entry| entry.directory.is_some();
-        let mut below: Vec<_> = directories[directory].entries.iter().filter(is_directory).collect();
-        below.sort_by(|one, other| compare(&one.identifier, &other.identifier));
-        order.extend(below.into_iter().filter_map(|entry| entry.directory));
+        // What is in a directory is in the order of its identifiers.
+        order.extend(directories[directory].entries.iter().filter_map(|entry| entry.directory));
     }
     (order, numbers)
 }
