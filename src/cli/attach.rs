@@ -109,12 +109,15 @@ enum Device {
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let vmm = self.vmm()?;
-        let device = vmm.choose(self.device)?;
         let path = self
             .image
             .to_str()
             .context("the path of the image is not UTF-8, which a virtual machine monitor may not accept")?;
+        // A device that the monitor does not have is a mistake whatever the image is.
+        vmm.choose(self.device, false)?;
         let (volume, records) = open_image(&self.image)?.list()?;
+        // Linux mounts no FAT volume from a CD-ROM, whose sectors are larger.
+        let device = vmm.choose(self.device, volume.read.is_fat())?;
         let readings = Agent::ALL.map(|agent| agent.compatibility(&volume, &records));
         let found =
             |reading: &Compatibility| if device == Device::Cdrom { reading.cdrom } else { reading.virtio };
@@ -150,7 +153,8 @@ impl Vmm {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    fn choose(self, asked: Option<Device>) -> Result<Device> {
+    /// The device to attach an image as. `is_disk`: it is for a disk.
+    fn choose(self, asked: Option<Device>, is_disk: bool) -> Result<Device> {
         let both = matches!(self, Self::Qemu | Self::Hyperkit | Self::VirtInstall);
         match asked {
             Some(Device::Cdrom) if !both => Err(Usage(format!(
@@ -159,7 +163,7 @@ impl Vmm {
             ))
             .into()),
             Some(device) => Ok(device),
-            None if both => Ok(Device::Cdrom),
+            None if both && !is_disk => Ok(Device::Cdrom),
             None => Ok(Device::Virtio),
         }
     }

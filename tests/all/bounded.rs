@@ -384,7 +384,7 @@ const IMAGES: &[ImageGenerator] = &[
     ("a FAT image of many long names", |size| {
         fat_image(size, |number| format!("{number:04}{}", "n".repeat(200)))
     }),
-    ("a FAT image of many directories", |size| fat_image(size / 4, |number| format!("d{number:04}/f"))),
+    ("a FAT image of many directories", |size| fat_image(size / 9, |number| format!("d{number:04}/f"))),
     ("a FAT image of directories below one another", |size| {
         fat_image(size / 64, |number| format!("{number}/{}f", "d/".repeat(60)))
     }),
@@ -394,7 +394,8 @@ const IMAGES: &[ImageGenerator] = &[
 /// A FAT image of empty files with these names.
 fn fat_image(size: usize, name: impl Fn(usize) -> String) -> Vec<u8> {
     let entries = 2 + name(0).len() / 13;
-    let files = (0..size / 32 / entries).map(|number| (name(number).into_bytes(), Source::Bytes(Vec::new())));
+    let files = (0..(size / 32 / entries).max(1))
+        .map(|number| (name(number).into_bytes(), Source::Bytes(Vec::new())));
     let recipe = Recipe {
         files: files.collect(),
         file_system: FileSystem::Fat,
