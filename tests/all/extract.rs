@@ -118,7 +118,7 @@ fn what_is_not_there_is_named() {
         (
             &[],
             2,
-            "NAME|--into DIR is missing: the command is metadata extract IMAGE NAME (--help shows more)",
+            "NAME or --into DIR is missing: the command is metadata extract IMAGE NAME (--help shows more)",
         ),
     ] {
         let ran = sandbox.run([&["extract", "meta.iso"], arguments].concat());
