@@ -146,6 +146,7 @@ fn the_package_of_linuxkit_needs_nothing_but_its_image() {
     let report = guest.boot(&format!(
         "mount -t cgroup2 cgroup /sys/fs/cgroup
         mount --make-rshared /
+        mkdir -m 700 /run/runc
         mkdir -p /dev/pts /bundle/rootfs/usr/bin /bundle/rootfs{directories}
         cp /bin/metadata /bundle/rootfs{program}
         echo '{config}' >/bundle/config.json
