@@ -1,4 +1,4 @@
-//! The entry for the YAML of LinuxKit in docs/agent.md, in a container as LinuxKit makes it.
+//! The entry for the YAML of LinuxKit in docs/agent.md, and the package in linuxkit, in a container as LinuxKit makes it.
 
 use std::fs;
 
@@ -7,14 +7,40 @@ use serde_json::{Value, json};
 
 use super::{TREE, applied_tree, machine::Guest};
 
+fn load(text: &str) -> Yaml<'_> {
+    Yaml::load_from_str(text).unwrap().remove(0)
+}
+
 fn texts(list: &Yaml) -> Vec<String> {
     list.as_sequence().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
 }
 
-/// What LinuxKit gives the container runtime for a container: mounts that every one has unless the entry binds something
+/// The text of docs/agent.md with the entry.
+fn manual() -> String {
+    let manual = fs::read_to_string("docs/agent.md").unwrap();
+    let start = manual.find("onboot:\n").expect("docs/agent.md has an example for LinuxKit");
+    manual[start..].split("```").next().unwrap().to_owned()
+}
+
+/// What the Dockerfile of the package says, a pair of instruction and argument for each line.
+fn dockerfile() -> Vec<(String, String)> {
+    let text = fs::read_to_string("linuxkit/Dockerfile").unwrap();
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let pairs = lines.map(|line| line.split_once(' ').unwrap());
+    pairs.map(|(instruction, argument)| (instruction.to_owned(), argument.to_owned())).collect()
+}
+
+/// The arguments of an instruction in [`dockerfile`].
+fn arguments<'a>(dockerfile: &'a [(String, String)], instruction: &str) -> Vec<&'a str> {
+    let pairs = dockerfile.iter().filter(|(name, _)| name == instruction);
+    pairs.map(|(_, argument)| &argument[..]).collect()
+}
+
+/// What LinuxKit gives the container runtime for a command in a container: mounts that every one has unless the entry binds something
 /// to their place, namespaces of its own for processes, mounts and control groups, and no device that the entry does not
 /// name (linuxkit, `src/cmd/linuxkit/moby/config.go`).
-fn oci(entry: &Yaml) -> Value {
+fn oci(entry: &Yaml, command: &[String]) -> Value {
+    let is_readonly = entry.as_mapping_get("readonly").is_some_and(|value| value.as_bool().unwrap());
     let mount = |place: &str, kind: &str, source: &str, options: &[&str]| {
         let options = options.to_vec();
         json!({"destination": place, "type": kind, "source": source, "options": options})
@@ -31,6 +57,13 @@ fn oci(entry: &Yaml) -> Value {
         mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev"]),
         mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "relatime", "ro"]),
     ];
+    if is_readonly {
+        for mount in
+            mounts.iter_mut().filter(|mount| mount["destination"] == "/dev" || mount["destination"] == "/sys")
+        {
+            mount["options"].as_array_mut().unwrap().push("ro".into());
+        }
+    }
     for bind in texts(&entry["binds"]) {
         let (source, place) = bind.split_once(':').unwrap();
         mounts.retain(|mount| mount["destination"] != place);
@@ -46,14 +79,14 @@ fn oci(entry: &Yaml) -> Value {
         "ociVersion": "1.0.2",
         "process": {
             "user": {"uid": 0, "gid": 0},
-            "args": texts(&entry["command"]),
+            "args": command,
             "cwd": "/",
             "capabilities": {
                 "bounding": capabilities, "effective": capabilities,
                 "inheritable": capabilities, "permitted": capabilities,
             },
         },
-        "root": {"path": "rootfs"},
+        "root": {"path": "rootfs", "readonly": is_readonly},
         "mounts": mounts,
         "linux": {
             "resources": {"devices": devices.collect::<Vec<_>>()},
@@ -69,13 +102,12 @@ fn in_a_container_of_linuxkit_the_entry_in_the_manual_is_enough() {
     guest.sandbox.succeed(["create", "meta.iso", TREE]);
     guest.cdrom("meta.iso");
     guest.runc();
-    let manual = fs::read_to_string("docs/agent.md").unwrap();
-    let start = manual.find("onboot:\n").expect("docs/agent.md has an example for LinuxKit");
-    let example = Yaml::load_from_str(manual[start..].split("```").next().unwrap()).unwrap();
-    let entry = &example[0]["onboot"][0];
+    let manual = manual();
+    let example = load(&manual);
+    let entry = &example["onboot"][0];
     let command = texts(&entry["command"]);
     assert_eq!(command[0], "/usr/bin/metadata", "where docs/agent.md puts the program");
-    let mut without = oci(entry);
+    let mut without = oci(entry, &command);
     without["linux"]["resources"] = json!({});
     let report = guest.boot(&format!(
         "mount -t cgroup2 cgroup /sys/fs/cgroup
@@ -87,11 +119,57 @@ fn in_a_container_of_linuxkit_the_entry_in_the_manual_is_enough() {
         rm -r /run/config
         echo '{with}' >/bundle/config.json
         run with runc run --no-pivot --bundle /bundle with",
-        with = oci(entry)
+        with = oci(entry, &command)
     ));
 
     let why = "/dev/sr0: opening the device (a container needs it among its devices): Operation not permitted (os error 1)";
     let said = report.run("without").ran;
     assert!(said.stderr.contains(why) && said.status == Some(1), "no need of devices any more: {said:?}");
     assert_eq!(report.run("with"), applied_tree("CDROM /dev/sr0"));
+}
+
+#[test]
+#[ignore = "needs a guest"]
+fn the_package_of_linuxkit_needs_nothing_but_its_image() {
+    let mut guest = Guest::new();
+    guest.sandbox.succeed(["create", "meta.iso", TREE]);
+    guest.cdrom("meta.iso");
+    guest.runc();
+    let text = fs::read_to_string("linuxkit/build.yml").unwrap();
+    let package = load(&text);
+    let dockerfile = dockerfile();
+    let command: Vec<String> = serde_json::from_str(arguments(&dockerfile, "CMD")[0]).unwrap();
+    let [copied] = arguments(&dockerfile, "COPY")[..] else { panic!("one program is copied") };
+    let program = copied.split_once(' ').unwrap().1;
+    // Those that the image has. On the others nothing could be mounted.
+    let directories = arguments(&dockerfile, "WORKDIR").join(" /bundle/rootfs");
+    let report = guest.boot(&format!(
+        "mount -t cgroup2 cgroup /sys/fs/cgroup
+        mount --make-rshared /
+        mkdir -m 700 /run/runc
+        mkdir -p /dev/pts /bundle/rootfs/usr/bin /bundle/rootfs{directories}
+        cp /bin/metadata /bundle/rootfs{program}
+        echo '{config}' >/bundle/config.json
+        run package runc run --no-pivot --bundle /bundle package",
+        config = oci(&package["config"], &command)
+    ));
+    assert_eq!(report.run("package"), applied_tree("CDROM /dev/sr0"));
+}
+
+#[test]
+fn the_package_asks_for_what_the_manual_asks_for() {
+    let (manual, text) = (manual(), fs::read_to_string("linuxkit/build.yml").unwrap());
+    let (example, package) = (load(&manual), load(&text));
+    for key in ["binds", "devices", "capabilities"] {
+        assert_eq!(package["config"][key], example["onboot"][0][key], "{key}");
+    }
+}
+
+#[test]
+fn the_example_of_the_package_runs_its_program() {
+    let text = fs::read_to_string("linuxkit/example.yml").unwrap();
+    let example = load(&text);
+    let command = texts(&example["onboot"][0]["command"]);
+    let default: Vec<String> = serde_json::from_str(arguments(&dockerfile(), "CMD")[0]).unwrap();
+    assert!(command.starts_with(&default), "{command:?} instead of {default:?}");
 }
