@@ -428,12 +428,11 @@ fn cost_of_one_input() {
     let processor_time = || Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap();
     HEAP.reset_peak_usage();
     let (heap, time) = (HEAP.current_usage(), processor_time());
-    match text.strip_prefix(MKISOFS) {
-        Some(input) => mkisofs::run(input.as_bytes()),
-        None => {
-            work(&text);
-            build(&text);
-        }
+    if let Some(input) = text.strip_prefix(MKISOFS) {
+        mkisofs::run(input.as_bytes());
+    } else {
+        work(&text);
+        build(&text);
     }
     let time = processor_time().checked_sub(time).unwrap();
     println!("cost {} {}", HEAP.peak_usage() - heap, time.as_nanos());
