@@ -36,12 +36,15 @@ enum Step {
     OneOf(Set),
 }
 
+/// Whether a character is of a class.
+type Class = fn(&char) -> bool;
+
 /// What is in brackets.
 #[derive(Debug, Default)]
 struct Set {
     is_negated: bool,
     ranges: Vec<(u32, u32)>,
-    classes: Vec<fn(&char) -> bool>,
+    classes: Vec<Class>,
 }
 
 impl Exclusions {
@@ -151,7 +154,7 @@ fn steps(pattern: &[u32]) -> Vec<Step> {
 
 impl Set {
     fn has(&self, character: u32) -> bool {
-        let is_of_class = |class: &fn(&char) -> bool| char::from_u32(character).as_ref().is_some_and(class);
+        let is_of_class = |class: &Class| char::from_u32(character).as_ref().is_some_and(class);
         let is_there = self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&character))
             || self.classes.iter().any(is_of_class);
         is_there != self.is_negated
@@ -187,12 +190,9 @@ impl Set {
     }
 }
 
-/// Whether a character is in a class.
-type InClass = fn(&char) -> bool;
-
 /// The class of characters that ends in `:]`, and the length of its name with that.
-fn class(text: &[u32]) -> Option<(InClass, usize)> {
-    const CLASSES: [(&str, InClass); 12] = [
+fn class(text: &[u32]) -> Option<(Class, usize)> {
+    const CLASSES: [(&str, Class); 12] = [
         ("alpha", |c| c.is_alphabetic()),
         ("digit", char::is_ascii_digit),
         ("alnum", |c| c.is_alphanumeric()),

@@ -32,7 +32,7 @@ use metadata_image::{
     image::{Image, SECTOR_BYTES, iso9660::writer::Draft},
 };
 
-use super::{create::source_date_epoch, escape::printable, print, render::paragraphs};
+use super::{create::source_date_epoch, escape::printable, render::paragraphs, streams::print};
 use dialect::{Dialect, Failure};
 pub(super) use output::open_special;
 use settings::{Settings, Wanted};
