@@ -37,10 +37,8 @@ fn read_file(path: &Path, as_data: bool) -> Result<ImageOrData> {
     if file.metadata()?.is_dir() {
         bail!("is a directory (metadata pack makes user data from a directory)");
     }
-    if !as_data {
-        if file_system(&mut file)?.is_some() {
-            return Ok(ImageOrData::Image(file));
-        }
+    if !as_data && file_system(&mut file)?.is_some() {
+        return Ok(ImageOrData::Image(file));
     }
     Ok(ImageOrData::Data(read_data(file)?))
 }

@@ -1,6 +1,6 @@
 //! FAT images: what `create --filesystem vfat` makes, and what is read of those that mkfs.vfat and mcopy make.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fmt::Write as _, fs};
 
 use metadata_image::image::{Image, Kind, Record};
 
@@ -241,10 +241,10 @@ fn random_tree(state: &mut u64) -> BTreeMap<String, Vec<u8>> {
     for number in 0..random(state) % 40 {
         let mut path = String::new();
         for level in 0..random(state) % 4 {
-            path += &format!("dir{}-{level} and more/", random(state) % 3);
+            write!(path, "dir{}-{level} and more/", random(state) % 3).unwrap();
         }
         let name = NAMES[usize::try_from(random(state) % 10).unwrap()];
-        path += &format!("{number}{name}{}", "n".repeat(usize::try_from(random(state) % 60).unwrap()));
+        write!(path, "{number}{name}{}", "n".repeat(usize::try_from(random(state) % 60).unwrap())).unwrap();
         let len = usize::try_from(random(state) % 5 * (random(state) % 4000)).unwrap();
         files.insert(path, noise(len));
     }

@@ -33,7 +33,7 @@ fn set(image: &mut [u8], cluster: usize, next: usize) {
     let at = SECTOR + cluster * 3 / 2;
     let next = u16::try_from(next).unwrap();
     let old = u16::from_le_bytes([image[at], image[at + 1]]);
-    let new = if cluster % 2 == 0 { old & 0xf000 | next } else { old & 0xf | next << 4 };
+    let new = if cluster.is_multiple_of(2) { old & 0xf000 | next } else { old & 0xf | next << 4 };
     image[at..at + 2].copy_from_slice(&new.to_le_bytes());
 }
 

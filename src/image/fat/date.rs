@@ -25,7 +25,7 @@ impl FatDate {
         let bits = |number: i64| u16::try_from(number).unwrap_or_default();
         Self {
             date: bits((year - 1980) << 9 | month << 5 | day),
-            time: bits(second / 3600 << 11 | second / 60 % 60 << 5 | second % 60 / 2),
+            time: bits((second / 3600) << 11 | (second / 60 % 60) << 5 | (second % 60 / 2)),
         }
     }
 

@@ -270,7 +270,7 @@ mod tests {
         let whole = with_long_name(long, b"NETWOR~1   ");
         assert_eq!(names(&whole)?, [long]);
         for broken in 0..3 {
-            for (at, byte) in [(0, 0x07), (0, DELETED), (13, 0), (0, LAST_PART | 21), (0, LAST_PART)] {
+            for (at, byte) in [(0, 0x07), (0, DELETED), (13, 0), (0, LAST_PART | 0x15), (0, LAST_PART)] {
                 let mut bytes = whole.clone();
                 bytes[broken * 32 + at] = byte;
                 assert_eq!(names(&bytes)?, ["NETWOR~1"], "{broken}: {at}, {byte:#x}");

@@ -22,7 +22,7 @@ pub fn fat_label(file: &mut File) -> Option<String> {
 fn label(file: File) -> Result<Option<String>> {
     let reader = Reader::open(file, 0)?;
     let root = reader.root(&mut Chains::new(reader.file(), &reader.boot))?;
-    let mut room = DIRECTORY_BYTES_MAX;
-    let stored = find_label(&reader.read(&root, &mut room)?).map(|(label, _)| label);
+    let mut bytes_left = DIRECTORY_BYTES_MAX;
+    let stored = find_label(&reader.read(&root, &mut bytes_left)?).map(|(label, _)| label);
     Ok(stored.or(reader.boot.label).as_ref().map(label_text))
 }

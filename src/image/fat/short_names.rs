@@ -65,7 +65,7 @@ fn numbered(name: &str, used: &mut HashSet<ShortName>, next: &mut HashMap<ShortN
     }
 }
 
-/// What ties a long name to its short name ("ChkSum").
+/// What ties a long name to its short name (`ChkSum`).
 pub(super) fn checksum(name: &ShortName) -> u8 {
     name.iter().fold(0_u8, |sum, byte| sum.rotate_right(1).wrapping_add(*byte))
 }

@@ -46,6 +46,9 @@ pub struct VolumeSpec {
     pub attributes: AttributesByPath,
 }
 
+/// A large file, and where it goes.
+type PlacedPayload = (Payload, Extent);
+
 /// An image whose files have been opened. Errors that can be found before writing have been found.
 #[derive(Debug)]
 pub struct Draft {
@@ -168,10 +171,7 @@ impl Draft {
     }
 
     /// Reads what must be known before anything is written: the lengths of pipes, and digests for files that are derived from them.
-    fn lay_out(
-        mut self,
-        progress: &mut dyn Progress,
-    ) -> Result<(Head, Vec<(Payload, Extent)>, WrittenImage)> {
+    fn lay_out(mut self, progress: &mut dyn Progress) -> Result<(Head, Vec<PlacedPayload>, WrittenImage)> {
         self.files.announce(progress);
         let mut payloads = Vec::new();
         let mut places = Vec::new();
