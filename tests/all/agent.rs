@@ -699,7 +699,8 @@ metadata: no metadata found (asked file)
     for arguments in [&["apply", "--dry-run", "fat.img"][..], &["check", "fat.img"]] {
         assert_eq!(sandbox.run(arguments), failed(1, fat));
     }
-    let options = ["--filesystem=vfat", "--layout=nocloud", "--hostname=web", "seed.img", "hello"];
+    let options =
+        ["--lenient", "--filesystem=vfat", "--layout=nocloud", "--hostname=web", "seed.img", "hello"];
     sandbox.succeed(["create", "--quiet"].into_iter().chain(options));
     let said = "metadata: FILE seed.img: 5 bytes of user data\nmetadata: \"out\": 3 files written\n";
     assert_eq!(agent(&sandbox, "", "", &["file=seed.img"]), ran(0, said));
