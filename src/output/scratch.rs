@@ -2,9 +2,9 @@
 
 use std::{
     ffi::OsStr,
-    fs::File,
+    fs::{File, Permissions},
     io,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::fs::PermissionsExt},
     path::{self, Path, PathBuf},
     sync::Arc,
 };
@@ -32,7 +32,10 @@ impl Scratch {
     pub fn new(name: &OsStr) -> io::Result<Self> {
         let parent = path::absolute(std::env::temp_dir())?;
         let (directory, listed) = Listed::create(|| {
-            let directory = tempfile::Builder::new().prefix(".metadata-").tempdir_in(&parent)?;
+            let directory = tempfile::Builder::new()
+                .prefix(".metadata-")
+                .permissions(Permissions::from_mode(0o700))
+                .tempdir_in(&parent)?;
             let open = |path: &Path| File::open(path).map(|opened| Arc::new(OwnedFd::from(opened)));
             let own_name = directory.path().file_name().unwrap_or_default().to_owned();
             let locations = vec![
@@ -62,7 +65,7 @@ pub fn umask() -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt};
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
     use crate::output::temporary::count_in;

@@ -417,7 +417,7 @@ fn scattered(size: usize) -> Vec<u8> {
         let next = if cluster == 2 { 0xfff } else { u16::try_from(cluster - 1).unwrap() };
         let at = 512 + cluster * 3 / 2;
         let old = u16::from_le_bytes([image[at], image[at + 1]]);
-        let new = if cluster % 2 == 0 { old & 0xf000 | next } else { old & 0xf | next << 4 };
+        let new = if cluster.is_multiple_of(2) { old & 0xf000 | next } else { old & 0xf | next << 4 };
         image[at..at + 2].copy_from_slice(&new.to_le_bytes());
     }
     let entry = image.chunks(32).position(|entry| entry.starts_with(b"CONFIG     ")).unwrap() * 32;

@@ -171,10 +171,11 @@ mode  size  sector  name
 -       74       7  meta-data
 -       17       8  user-data
 
-agent       reads      cd-rom  virtio disk
-metadata    user-data  yes     yes
-LinuxKit    nothing    no      no: it reads ISO 9660 only
-cloud-init  user-data  no      yes: Linux does not mount FAT with sectors of 512 bytes from a CD-ROM
+agent           reads      cd-rom  virtio disk
+metadata        user-data  yes     yes
+LinuxKit        nothing    no      no: it reads ISO 9660 only
+cloud-init      user-data  no      yes: Linux does not mount FAT with sectors of 512 bytes from a CD-ROM
+cloudbase-init  nothing    no      no: NoCloud is not among its default metadata_services
 ";
     assert_eq!(shown, expected);
     assert_eq!(sandbox.succeed(["extract", "seed.img", "d/e/Grün"]), b"1");
@@ -244,8 +245,7 @@ fn random_tree(state: &mut u64) -> BTreeMap<String, Vec<u8>> {
             write!(path, "dir{}-{level} and more/", random(state) % 3).unwrap();
         }
         let name = NAMES[usize::try_from(random(state) % 10).unwrap()];
-        let end = "n".repeat(usize::try_from(random(state) % 60).unwrap());
-        write!(path, "{number}{name}{end}").unwrap();
+        write!(path, "{number}{name}{}", "n".repeat(usize::try_from(random(state) % 60).unwrap())).unwrap();
         let len = usize::try_from(random(state) % 5 * (random(state) % 4000)).unwrap();
         files.insert(path, noise(len));
     }

@@ -87,7 +87,7 @@ fn boot_sector(geometry: &Geometry, label: [u8; LABEL_BYTES]) -> [u8; SECTOR] {
     sector.0
 }
 
-/// The sector with the number of free clusters ("FAT32 `FSInfo` Sector Structure").
+/// The sector with the number of free clusters (`FSInfo`).
 fn info_sector((free, first): (u32, u32)) -> [u8; SECTOR] {
     let mut sector = Sector([0; SECTOR]);
     sector.u32(0, 0x4161_5252);

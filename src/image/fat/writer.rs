@@ -49,6 +49,9 @@ pub struct VolumeSpec {
     pub attributes: AttributesByPath,
 }
 
+/// A large file, and where it goes.
+type PlacedPayload = (Payload, Extent);
+
 /// An image whose files have been opened. Errors that can be found before writing have been found.
 #[derive(Debug)]
 pub struct Draft {

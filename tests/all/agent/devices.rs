@@ -4,7 +4,11 @@ use std::{fs, os::unix::fs::symlink, sync::Arc, thread};
 
 use metadata_image::{
     agent::{ProbeOutcome, run},
-    provider::{LogLevel, aws::Aws},
+    provider::{
+        LogLevel, Provider,
+        aws::Aws,
+        cdrom::{Cdrom, FileSystems},
+    },
 };
 
 use super::{Machine, options};
@@ -58,6 +62,26 @@ fn no_drive_is_looked_at_once_user_data_has_been_found() {
 }
 
 #[test]
+fn a_fat_disk_is_read_unless_its_image_must_be_signed() {
+    let machine = Machine::new();
+    machine
+        .device("vda", &machine.image(&["--filesystem", "vfat", "--volume-id", "OTHER", "of no interest"]));
+    machine.device("vdb", &machine.image(&["--filesystem", "vfat", "--volume-id", "cidata", "hello"]));
+    let (report, said) = machine.run(&[]);
+    assert_eq!(report.provider.as_deref(), Some("CDROM /dev/vdb"), "{said:?}");
+    let other = "cdrom: /dev/vda: a disk with volume identifier \"OTHER\" instead of CIDATA";
+    assert!(said.iter().any(|line| line == other), "{said:?}");
+
+    let [devices, blocks] = ["dev", "sys"].map(|name| machine.sandbox.path(name));
+    let signed_only = Cdrom::new(devices, blocks).file_systems(FileSystems::Iso9660);
+    let mut said = Vec::new();
+    let found =
+        signed_only.fetch(std::time::Instant::now(), &mut |_, text| said.push(text.to_owned())).unwrap();
+    assert_eq!(found, None);
+    assert_eq!(said, ["/dev/vda: no ISO 9660 volume", "/dev/vdb: no ISO 9660 volume"]);
+}
+
+#[test]
 fn without_sysfs_the_cdrom_drives_are_looked_at() {
     let machine = Machine::new();
     machine.device("sr1", &linuxkit_image(b"hello"));
@@ -88,8 +112,8 @@ fn what_is_no_image_is_passed_over() {
         [
             "cdrom: /dev/fd0: too small for an image",
             "cdrom: /dev/sr0: not a regular file or a block device",
-            "cdrom: /dev/vda: no ISO 9660 volume",
-            "cdrom: /dev/vdb: no ISO 9660 volume",
+            "cdrom: /dev/vda: no ISO 9660 or FAT volume",
+            "cdrom: /dev/vdb: no ISO 9660 or FAT volume",
             "cdrom: /dev/vdc: Input/output error (os error 5)",
             "cdrom: /dev/sr1: volume \"config-2\" has no data in user-data, config or meta-data",
             "cdrom: nothing found",

@@ -99,7 +99,7 @@ pub(crate) fn wider(fat12: &[u8], bytes: usize) -> Vec<u8> {
     for cluster in 0..used + 2 {
         let at = SECTOR + cluster * 3 / 2;
         let both = u32::from(u16::from_le_bytes([fat12[at], fat12[at + 1]]));
-        let entry = if cluster % 2 == 0 { both & 0xfff } else { both >> 4 };
+        let entry = if cluster.is_multiple_of(2) { both & 0xfff } else { both >> 4 };
         push(if entry >= 0xff8 { 0x0fff_ff00 | entry } else { entry });
     }
     // The root directory of FAT32 comes last.
