@@ -25,9 +25,6 @@ use crate::{
     },
 };
 
-/// A large file, and where it is to be.
-type PlacedPayload = (Payload, Extent);
-
 /// Bytes in a sector, to count in memory.
 const SECTOR: usize = 512;
 
