@@ -244,7 +244,7 @@ mod tests {
 
     #[test]
     fn paths_are_written_as_each_monitor_reads_them() {
-        let arguments = |vmm: Vmm, path| vmm.arguments(path, vmm.choose(None)?);
+        let arguments = |vmm: Vmm, path| vmm.arguments(path, vmm.choose(None, false)?);
         assert_eq!(
             arguments(Vmm::Qemu, "a,b.iso").unwrap(),
             ["-drive", "file=a,,b.iso,media=cdrom,readonly=on,format=raw"]
@@ -258,6 +258,9 @@ mod tests {
         for vmm in [Vmm::Hyperkit, Vmm::CloudHypervisor, Vmm::Vfkit] {
             assert!(arguments(vmm, "a,b.iso").is_err());
         }
-        assert!(Vmm::Vfkit.choose(Some(Device::Cdrom)).is_err());
+        assert!(Vmm::Vfkit.choose(Some(Device::Cdrom), false).is_err());
+        let device = |asked, is_disk| Vmm::Qemu.choose(asked, is_disk).unwrap();
+        assert_eq!(device(None, true), Device::Virtio);
+        assert_eq!(device(Some(Device::Cdrom), true), Device::Cdrom);
     }
 }
