@@ -257,5 +257,8 @@ mod tests {
             assert!(arguments(vmm, "a,b.iso").is_err());
         }
         assert!(Vmm::Vfkit.choose(Some(Device::Cdrom), false).is_err());
+        let device = |asked, is_disk| Vmm::Qemu.choose(asked, is_disk).unwrap();
+        assert_eq!(device(None, true), Device::Virtio);
+        assert_eq!(device(Some(Device::Cdrom), true), Device::Cdrom);
     }
 }
