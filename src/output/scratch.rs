@@ -57,7 +57,7 @@ pub fn umask() -> u32 {
     // There is no call that only reads it. Files that other threads make meanwhile are the caller's alone.
     let mask = process::umask(Mode::RWXG | Mode::RWXO);
     process::umask(mask);
-    mask.as_raw_mode()
+    mask.as_raw_mode().into()
 }
 
 #[cfg(test)]
