@@ -35,6 +35,11 @@ pub(crate) fn mode(bits: u32) -> Mode {
     Mode::from_raw_mode((bits & 0o7777) as RawMode)
 }
 
+/// Permission bits as the system gives them.
+pub(crate) fn bits(mode: Mode) -> u32 {
+    mode.as_raw_mode().into()
+}
+
 /// The permission bits, and the kind of the file above them, as in `st_mode`.
 pub(crate) fn mode_bits(found: &Stat) -> u32 {
     found.st_mode.into()
@@ -130,8 +135,8 @@ pub(crate) fn check_has_agent() -> io::Result<()> {
 }
 
 /// # Errors
-/// Always fails: neither the address space of a process nor the programs that it starts can be limited as on Linux (macOS has no
-/// `RLIMIT_AS`, and none has a reaper of descendants that rustix offers).
+/// Always fails: macOS has neither a limit of the address space (`RLIMIT_AS` is refused) nor a reaper of descendants. FreeBSD has
+/// both (procctl(2)), but nothing here uses them.
 #[cfg(any(feature = "agent", feature = "policy"))]
 pub(crate) fn check_has_policies() -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "the evaluation of a policy needs Linux"))

@@ -8,7 +8,7 @@ use rustix::{
 };
 
 pub(crate) use super::bsd::{
-    LOOK_UP, SYNCS_FILE_SYSTEMS, create_unnamed, give_owner_all, is_link_refused, mode, mode_bits,
+    LOOK_UP, SYNCS_FILE_SYSTEMS, bits, create_unnamed, give_owner_all, is_link_refused, mode, mode_bits,
     name_unnamed, open_directory, open_if, read_link,
 };
 #[cfg(feature = "policy")]
@@ -31,7 +31,7 @@ pub(crate) fn identity(found: &Stat) -> (u64, u64) {
 /// `EXIST`: something has that name, or the file system has no hard links. Otherwise the system refuses.
 pub(crate) fn rename_to_free(directory: impl AsFd, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
     match linkat(&directory, from, &directory, to, AtFlags::empty()) {
-        Err(Errno::NOTSUP | Errno::OPNOTSUPP) => Err(Errno::EXIST),
+        Err(Errno::NOTSUP) => Err(Errno::EXIST),
         Err(error) => Err(error),
         Ok(()) => unlinkat(directory, from, AtFlags::empty()),
     }

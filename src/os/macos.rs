@@ -8,7 +8,7 @@ use rustix::{
 };
 
 pub(crate) use super::bsd::{
-    LOOK_UP, SYNCS_FILE_SYSTEMS, create_unnamed, give_owner_all, is_link_refused, mode, mode_bits,
+    LOOK_UP, SYNCS_FILE_SYSTEMS, bits, create_unnamed, give_owner_all, is_link_refused, mode, mode_bits,
     name_unnamed, open_directory, open_if, read_link,
 };
 #[cfg(feature = "policy")]

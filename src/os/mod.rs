@@ -5,20 +5,23 @@
 #[cfg(not(target_os = "linux"))]
 mod bsd;
 #[cfg(target_os = "freebsd")]
-#[path = "freebsd.rs"]
-mod system;
+mod freebsd;
 #[cfg(target_os = "linux")]
-#[path = "linux/mod.rs"]
-mod system;
+mod linux;
 #[cfg(target_os = "macos")]
-#[path = "macos.rs"]
-mod system;
+mod macos;
 
 #[cfg(not(any(target_os = "freebsd", target_os = "linux", target_os = "macos")))]
 compile_error!("this library supports Linux, macOS and FreeBSD");
 
 use std::{ffi::CString, fs::File, io};
 
+#[cfg(target_os = "freebsd")]
+use freebsd as system;
+#[cfg(target_os = "linux")]
+use linux as system;
+#[cfg(target_os = "macos")]
+use macos as system;
 use rustix::{
     fs::{SeekFrom, Stat, seek},
     io::Errno,
@@ -26,8 +29,8 @@ use rustix::{
 };
 
 pub(crate) use system::{
-    LOOK_UP, SYNCS_FILE_SYSTEMS, create_unnamed, give_owner_all, identity, is_link_refused, mode, mode_bits,
-    name_unnamed, open_directory, open_if, read_link, rename_to_free, sync_data, sync_directory,
+    LOOK_UP, SYNCS_FILE_SYSTEMS, bits, create_unnamed, give_owner_all, identity, is_link_refused, mode,
+    mode_bits, name_unnamed, open_directory, open_if, read_link, rename_to_free, sync_data, sync_directory,
     sync_file_system,
 };
 #[cfg(feature = "policy")]

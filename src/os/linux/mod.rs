@@ -47,6 +47,11 @@ pub(crate) fn mode(bits: u32) -> Mode {
     Mode::from_raw_mode(bits)
 }
 
+/// Permission bits as the system gives them.
+pub(crate) fn bits(mode: Mode) -> u32 {
+    mode.as_raw_mode()
+}
+
 /// The permission bits, and the kind of the file above them, as in `st_mode`.
 pub(crate) fn mode_bits(found: &Stat) -> u32 {
     found.st_mode
