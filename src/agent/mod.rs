@@ -124,6 +124,7 @@ fn find_and_apply(
     report: &mut Report,
     log: &mut Log,
 ) -> Result<()> {
+    os::check_has_agent()?;
     let is_new = !options.root.exists();
     // Containers that bind it need it even if it is empty.
     let root = ConfinedDir::open_or_create_all(&options.root, ROOT_MODE)?;

@@ -60,7 +60,7 @@ pub(super) fn build_all<R: Read + Send>(
     let jobs = options.jobs.get();
     let shared = Shared {
         options,
-        many: GroupCommit::open(&options.into)?,
+        many: GroupCommit::open(&options.into, options.sync)?,
         last: AtomicU64::new(u64::MAX),
         newest: AtomicU64::new(0),
         reported: Mutex::new(0),

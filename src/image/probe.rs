@@ -3,14 +3,13 @@
 use std::{
     fs::File,
     io::{self, BufReader, Read, Seek, SeekFrom},
-    os::fd::AsRawFd,
     path::Path,
     str::FromStr,
 };
 
 use serde::Deserialize;
 
-use rustix::fs::{FileType, Mode, OFlags, fstat};
+use rustix::fs::FileType;
 
 use super::SECTOR_BYTES;
 use crate::{
@@ -185,23 +184,8 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 }
 
 /// Opens a file of one of these kinds, without waiting. `None`: it is of another kind, and was not opened.
-///
-/// The kind is checked on a handle, and that handle is opened, since the path may lead to a FIFO a moment later.
 fn open_one_of(kinds: &[FileType], path: &Path) -> io::Result<Option<File>> {
-    let fits = |mode| kinds.contains(&FileType::from_raw_mode(mode));
-    let named = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
-    if !fits(fstat(&named)?.st_mode) {
-        return Ok(None);
-    }
-    // A drive must not be opened with NONBLOCK: it would not check whether there is a disc.
-    match File::open(format!("/proc/self/fd/{}", named.as_raw_fd())) {
-        // There is no /proc.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        opened => return opened.map(Some),
-    }
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = rustix::fs::open(path, flags, Mode::empty())?;
-    Ok(fits(fstat(&file)?.st_mode).then(|| file.into()))
+    os::open_if(path, |found| kinds.contains(&FileType::from_raw_mode(found.st_mode)))
 }
 
 /// The volume identifier of the image in a file or on a device, without the blanks around it; bytes that are not UTF-8

@@ -17,16 +17,18 @@ use std::{
     sync::Arc,
 };
 
-use crate::error::{Context, Result};
+use crate::{
+    error::{Context, Result},
+    os,
+};
 use rustix::{
-    fs::{AtFlags, Gid, Mode, OFlags, Stat, Uid, fchown, fstat, fsync, openat, statat},
+    fs::{AtFlags, Gid, Mode, OFlags, Stat, Uid, fchown, fstat, openat, statat},
     io::Errno,
 };
 
 use super::{
     file_lock,
     handle::open_readable,
-    leftover,
     resolve::{self, ResolvedFile},
     unfinished::{Then, Unfinished},
 };
@@ -51,7 +53,7 @@ impl Target {
     /// Whether `path` leads to the file that is there now.
     #[must_use]
     pub fn is_same_file(&self, path: &Path) -> bool {
-        let found = |found: Metadata, old: &Stat| (found.dev(), found.ino()) == (old.st_dev, old.st_ino);
+        let found = |found: Metadata, old: &Stat| (found.dev(), found.ino()) == os::identity(old);
         match (&self.resolved.found, fs::metadata(path)) {
             (Some(old), Ok(metadata)) => found(metadata, old),
             _ => false,
@@ -61,7 +63,7 @@ impl Target {
     /// The permission bits of the file that is there now.
     #[must_use]
     pub fn mode(&self) -> Option<u32> {
-        self.resolved.found.as_ref().map(|old| old.st_mode & 0o777)
+        self.resolved.found.as_ref().map(|old| os::mode_bits(old) & 0o777)
     }
 
     /// Opens the file that is there now for reading, without waiting for a FIFO. `None`: there is none.
@@ -90,7 +92,7 @@ impl Target {
     fn is_still(&self, file: &File) -> io::Result<bool> {
         let opened = fstat(file)?;
         let named = statat(&self.resolved.directory, &self.resolved.name, AtFlags::SYMLINK_NOFOLLOW)?;
-        let same = |other: &Stat| (other.st_dev, other.st_ino) == (opened.st_dev, opened.st_ino);
+        let same = |other: &Stat| os::is_same_file(other, &opened);
         Ok(same(&named) && self.resolved.found.as_ref().is_some_and(same))
     }
 
@@ -177,13 +179,13 @@ impl Replacement {
     pub fn commit(mut self, sync: bool, may_replace: impl FnOnce(Option<File>) -> Result<()>) -> Result<()> {
         let is_synced = sync || self.old_owner.is_some();
         if is_synced {
-            self.file().sync_data().context("writing to disk")?;
+            os::sync_data(self.file()).context("writing to disk")?;
         }
         self.name(is_synced, may_replace)
             .with_context(|| format!("renaming the new file to {:?}", self.path))?;
         if sync {
-            let synced = open_readable(self.unfinished.directory()).and_then(fsync);
-            synced.map_err(io::Error::from).context("writing to disk")?;
+            let directory = open_readable(self.unfinished.directory()).map_err(io::Error::from);
+            directory.and_then(os::sync_directory).context("writing to disk")?;
         }
         Ok(())
     }
@@ -194,7 +196,7 @@ impl Replacement {
         }
         // The file that has the name may just have appeared.
         if !is_synced {
-            self.file().sync_data()?;
+            os::sync_data(self.file())?;
         }
         may_replace(open_regular(self.unfinished.directory(), self.unfinished.name())?)?;
         Ok(self.unfinished.replace(Then::Finish)?)
@@ -213,7 +215,7 @@ fn directory_of(path: &Path) -> &Path {
 /// # Errors
 /// Fails if fstat(2) fails for one of them.
 pub fn is_same_file(one: &File, other: &File) -> io::Result<bool> {
-    Ok(leftover::is_same(&fstat(one)?, &fstat(other)?))
+    Ok(os::is_same_file(&fstat(one)?, &fstat(other)?))
 }
 
 /// Creates a file without a name, which the system removes when it is closed.

@@ -4,6 +4,8 @@
 //! enough of them, one syncfs(2) for each file system syncs them all, and then they replace the old ones. Until then they
 //! have no names, so nothing of them is left if the process ends. Where the file system has no such files, they are temporary
 //! files.
+//!
+//! Where the system has no syncfs(2), each file is synced before it gets its name.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,6 +28,7 @@ use rustix::{
 use super::{
     atomic_file::open_regular,
     confined_dir::ConfinedDir,
+    durability::{self, Durability},
     leftover,
     names::check_path,
     resolve::check_regular,
@@ -58,6 +61,9 @@ pub struct GroupCommit<T> {
     /// A handle on every file system written to, by its device. It is opened before the first file is written there, so
     /// that syncfs(2) reports every error to it.
     devices: Mutex<BTreeMap<u64, File>>,
+    durability: Durability,
+    /// Without syncfs(2): the directories whose names are to be synced.
+    directories: Mutex<BTreeSet<Vec<u8>>>,
 }
 
 #[derive(Debug)]
@@ -91,9 +97,11 @@ struct ParentDirectory {
 impl<T> GroupCommit<T> {
     /// Opens the directory `path`. If it does not exist, it is made with permission bits 0700; the one above it must exist.
     ///
+    /// `new_files`: whether [`GroupCommit::sync`] is going to sync new files as well.
+    ///
     /// # Errors
     /// Fails if it is not a directory, or cannot be made or opened.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: &Path, new_files: bool) -> Result<Self> {
         let root = ConfinedDir::open_or_create(path)?;
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let files = limit.saturating_sub(OTHER_FILES) / 4;
@@ -104,6 +112,8 @@ impl<T> GroupCommit<T> {
             syncing: Mutex::default(),
             group_max: usize::try_from(files.clamp(1, GROUP_MAX))?,
             devices: Mutex::default(),
+            durability: Durability::of_system(new_files),
+            directories: Mutex::default(),
         })
     }
 
@@ -120,7 +130,8 @@ impl<T> GroupCommit<T> {
         let device = parent.device;
         let unfinished = Unfinished::create(parent.directory.handle(), OsStr::from_bytes(name), mode)
             .context("creating a file")?;
-        let new = NewFile { unfinished, device, is_clean: self.is_clean && above.is_empty() };
+        let is_clean = self.is_clean && above.is_empty();
+        let new = NewFile { unfinished, device, is_clean, durability: self.durability };
         if parent.exact != Some(mode) && new.unfinished.correct_mode(mode)? {
             parent.exact = Some(mode);
         }
@@ -134,6 +145,9 @@ impl<T> GroupCommit<T> {
                 let directory = self.root.subdirectory(path)?;
                 let (device, handle) = directory.device()?;
                 lock(&self.devices).entry(device).or_insert(handle);
+                if self.durability.syncs_new() {
+                    lock(&self.directories).insert(path.to_vec());
+                }
                 ParentDirectory { path: path.to_vec(), directory, device, exact: None }
             }
         };
@@ -161,22 +175,26 @@ impl<T> GroupCommit<T> {
         let _syncing = lock(&self.syncing);
         let Waiting { files, .. } = std::mem::take(&mut *waiting);
         drop(waiting);
+        // What is in the cache of a drive afterwards, the sync below writes.
+        let sent: Vec<_> =
+            files.iter().map(|(file, _)| file.new.durability.send_to_drive(file.new.file())).collect();
         let used: BTreeSet<_> = files.iter().map(|(file, _)| file.new.device).collect();
         let synced: BTreeMap<_, _> = lock(&self.devices)
             .iter()
             .filter(|(device, _)| used.contains(device))
             .map(|(device, handle)| (*device, os::sync_file_system(handle)))
             .collect();
-        let name = |(mut file, id): (Replacing, T)| {
-            let named = match synced.get(&file.new.device) {
-                Some(Err(error)) => {
-                    Err(io::Error::new(error.kind(), error.to_string())).context("writing to disk")
+        let name = |((mut file, id), sent): ((Replacing, T), io::Result<()>)| {
+            let named = match (sent, synced.get(&file.new.device)) {
+                (Err(error), _) => Err(error).context(SYNCING),
+                (_, Some(Err(error))) => {
+                    Err(io::Error::new(error.kind(), error.to_string())).context(SYNCING)
                 }
                 _ => file.new.replace(),
             };
             (id, named)
         };
-        files.into_iter().map(name).collect()
+        files.into_iter().zip(sent).map(name).collect()
     }
 
     /// Syncs everything that was written to disk, names included.
@@ -184,7 +202,9 @@ impl<T> GroupCommit<T> {
     /// # Errors
     /// Fails if the system reports that it could not be written.
     pub fn sync(&self) -> Result<()> {
-        lock(&self.devices).values().try_for_each(os::sync_file_system).context("writing to disk")
+        let directories = std::mem::take(&mut *lock(&self.directories));
+        durability::sync_directories(&self.root, &directories).context(SYNCING)?;
+        lock(&self.devices).values().try_for_each(os::sync_file_system).context(SYNCING)
     }
 }
 
@@ -195,6 +215,7 @@ pub struct NewFile {
     device: u64,
     /// Whether its directory is known to have no leftover.
     is_clean: bool,
+    durability: Durability,
 }
 
 /// Whether a file got its name.
@@ -228,7 +249,7 @@ impl Replacing {
     /// Fails if it is no longer a regular file, or the system refuses.
     pub fn open_old(&self) -> io::Result<Option<File>> {
         match open_regular(self.new.unfinished.directory(), self.new.unfinished.name()) {
-            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Ok(None),
+            Err(error) if os::is_link_refused(&error) => Ok(None),
             opened => opened,
         }
     }
@@ -246,6 +267,9 @@ impl NewFile {
     /// # Errors
     /// Fails if something else has the name, such as a directory, or the system refuses.
     pub fn name(mut self) -> Result<Named> {
+        if self.durability.syncs_new() {
+            self.durability.send_to_drive(self.file()).context(SYNCING)?;
+        }
         if self.unfinished.take_free_name(self.is_clean).context(NAMING)? {
             return Ok(Named::Done);
         }
@@ -254,7 +278,7 @@ impl NewFile {
                 if FileType::from_raw_mode(found.st_mode) != FileType::Symlink {
                     check_regular(&found)?;
                 }
-                Ok(Named::Taken(Replacing { new: self, old: (found.st_dev, found.st_ino) }))
+                Ok(Named::Taken(Replacing { new: self, old: os::identity(&found) }))
             }
             // The name is free again, or the file system could not tell that it was.
             Err(Errno::NOENT) => self.replace().map(|()| Named::Done),
@@ -270,6 +294,7 @@ impl NewFile {
 
 /// What errors say was being done.
 const NAMING: &str = "renaming the new file";
+const SYNCING: &str = "writing to disk";
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -311,10 +336,11 @@ mod tests {
 
     #[test]
     fn new_files_have_their_names_at_once_and_others_when_enough_wait() -> Result<()> {
-        for named in [false, true] {
+        for (named, one_by_one) in [(false, false), (true, false), (false, true), (true, true)] {
             let directory = tempfile::tempdir()?;
-            let mut group = GroupCommit::open(directory.path())?;
+            let mut group = GroupCommit::open(directory.path(), one_by_one)?;
             group.group_max = 3;
+            group.durability.one_by_one = one_by_one;
             for path in ["a", "b", "c"] {
                 assert!(write(&group, path, "old", named)?.is_empty());
             }
@@ -342,7 +368,7 @@ mod tests {
     #[test]
     fn what_has_the_name_is_opened_and_a_link_is_not() -> Result<()> {
         let directory = tempfile::tempdir()?;
-        let group = GroupCommit::<u32>::open(directory.path())?;
+        let group = GroupCommit::<u32>::open(directory.path(), false)?;
         let take =
             |path: &str| match group.create(&mut LastDirectory::default(), path.as_bytes(), 0o600)?.name()? {
                 Named::Taken(file) => Ok(file),
@@ -362,7 +388,7 @@ mod tests {
     fn what_waits_is_gone_with_its_owner() -> Result<()> {
         for named in [false, true] {
             let directory = tempfile::tempdir()?;
-            let group = GroupCommit::open(directory.path())?;
+            let group = GroupCommit::open(directory.path(), false)?;
             write(&group, "file", "old", named)?;
             assert!(write(&group, "file", "new", named)?.is_empty());
             drop(group);
@@ -379,7 +405,7 @@ mod tests {
         fs::create_dir(&outside)?;
         fs::write(outside.join("file"), "old")?;
         let root = directory.path().join("root");
-        let group = GroupCommit::open(&root)?;
+        let group = GroupCommit::open(&root, false)?;
         fs::create_dir(root.join("directory"))?;
         std::os::unix::fs::symlink(&outside, root.join("link"))?;
         std::os::unix::fs::symlink(outside.join("file"), root.join("file"))?;

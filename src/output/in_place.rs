@@ -23,7 +23,10 @@ use super::{
     resolve::{self, ResolvedFile, STICKY_AND_WRITABLE, check_regular},
     temporary::ListedInPlace,
 };
-use crate::error::{Result, ensure};
+use crate::{
+    error::{Result, ensure},
+    os,
+};
 
 /// Permission bits of a new file, less those of the umask.
 const MODE: u32 = 0o666;
@@ -50,7 +53,7 @@ impl InPlace {
         let directory = Arc::new(directory);
         let Some(found) = found else {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-            let file = openat(&directory, &name, flags, Mode::from_raw_mode(MODE));
+            let file = openat(&directory, &name, flags, os::mode(MODE));
             let file = Arc::new(File::from(file.map_err(io::Error::from)?));
             let opened = Self { file, directory, name, is_new: true, listed: OnceCell::new() };
             opened.list()?;
@@ -72,8 +75,7 @@ impl InPlace {
         let file = File::from(file.map_err(io::Error::from)?);
         let opened = fstat(&file).map_err(io::Error::from)?;
         check_regular(&opened)?;
-        let is_same = (opened.st_dev, opened.st_ino) == (found.st_dev, found.st_ino);
-        ensure!(is_same, "another file was put there meanwhile");
+        ensure!(os::is_same_file(&opened, &found), "another file was put there meanwhile");
         let file = Arc::new(file);
         Ok(Self { file, directory, name, is_new: false, listed: OnceCell::new() })
     }
@@ -116,7 +118,7 @@ impl InPlace {
 /// Whether a file that was found may be written to: `may_create_in_sticky` in Linux, `fs/namei.c`.
 fn may_write(directory: &Stat, found: &Stat, caller: u32) -> bool {
     FileType::from_raw_mode(found.st_mode) != FileType::RegularFile
-        || directory.st_mode & STICKY_AND_WRITABLE != STICKY_AND_WRITABLE
+        || os::mode_bits(directory) & STICKY_AND_WRITABLE != STICKY_AND_WRITABLE
         || found.st_uid == caller
         || found.st_uid == directory.st_uid
 }

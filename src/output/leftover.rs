@@ -20,6 +20,8 @@ use rustix::{
     process::geteuid,
 };
 
+use crate::os;
+
 use super::{
     file_lock::{Lock, try_lock},
     handle::open_readable,
@@ -52,7 +54,7 @@ fn random_name() -> OsString {
 pub(super) fn create(directory: &OwnedFd, target: &OsStr, mode: u32) -> io::Result<(File, OsString)> {
     let create = |name: &OsStr| -> io::Result<File> {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        Ok(openat(directory, name, flags, Mode::from_raw_mode(mode))?.into())
+        Ok(openat(directory, name, flags, os::mode(mode))?.into())
     };
     let create_locked = |name: &OsStr| {
         let file = create(name)?;
@@ -159,7 +161,7 @@ fn remove(directory: &OwnedFd, name: &OsStr) -> bool {
         Err(error) => return error == Errno::NOENT,
     };
     match (try_lock(&file), fstat(&file)) {
-        (Ok(Lock::Held), Ok(opened)) if is_same(&opened, &found) => {
+        (Ok(Lock::Held), Ok(opened)) if os::is_same_file(&opened, &found) => {
             // A process that renames it keeps it locked until it has its name.
             !is_named(directory, name, &opened) || unlinkat(directory, name, AtFlags::empty()).is_ok()
         }
@@ -168,12 +170,7 @@ fn remove(directory: &OwnedFd, name: &OsStr) -> bool {
 }
 
 fn is_named(directory: &OwnedFd, name: &OsStr, file: &Stat) -> bool {
-    statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|named| is_same(&named, file))
-}
-
-/// Whether two are the same file.
-pub(super) fn is_same(one: &Stat, other: &Stat) -> bool {
-    (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+    statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).is_ok_and(|named| os::is_same_file(&named, file))
 }
 
 #[cfg(test)]

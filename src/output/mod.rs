@@ -2,6 +2,7 @@
 
 pub mod atomic_file;
 pub mod confined_dir;
+mod durability;
 mod file_lock;
 pub mod group_commit;
 mod handle;

@@ -13,6 +13,7 @@ use rustix::{fs::Mode, process};
 use tempfile::TempDir;
 
 use super::temporary::{Listed, Location};
+use crate::os;
 
 /// A directory in that for temporary files, which nobody else may enter. It is removed with the file in it when this is dropped, or by
 /// [`remove_temporaries_and`](super::temporary::remove_temporaries_and).
@@ -60,7 +61,7 @@ pub fn umask() -> u32 {
     // There is no call that only reads it. Files that other threads make meanwhile are the caller's alone.
     let mask = process::umask(Mode::RWXG | Mode::RWXO);
     process::umask(mask);
-    mask.as_raw_mode()
+    os::bits(mask)
 }
 
 #[cfg(test)]

@@ -12,12 +12,10 @@ use std::{
     },
 };
 
-use rustix::{
-    fs::{AtFlags, RenameFlags, renameat, renameat_with, unlinkat},
-    io::Errno,
-};
+use rustix::fs::{AtFlags, renameat, unlinkat};
 
 use super::leftover;
+use crate::os;
 
 /// Where a temporary file is. The handle leads there even if the directory is moved.
 #[derive(Clone, Debug)]
@@ -147,12 +145,7 @@ impl Temporary {
     pub(super) fn rename(&mut self, target: &OsStr) -> io::Result<()> {
         let Location { directory, name, .. } = &self.location;
         uninterrupted(|| {
-            renameat_with(directory, name, directory, target, RenameFlags::NOREPLACE).map_err(|error| {
-                match error {
-                    Errno::INVAL | Errno::NOSYS | Errno::NOTSUP => Errno::EXIST.into(),
-                    error => io::Error::from(error),
-                }
-            })?;
+            os::rename_to_free(directory, name, target)?;
             self.exists = false;
             Ok(())
         })
@@ -248,7 +241,7 @@ impl Drop for Listed {
 pub(super) fn count_in(directory: &std::path::Path) -> usize {
     let directory = rustix::fs::stat(directory).unwrap();
     let is_there = |location: &&Location| {
-        rustix::fs::fstat(&location.directory).is_ok_and(|found| leftover::is_same(&found, &directory))
+        rustix::fs::fstat(&location.directory).is_ok_and(|found| os::is_same_file(&found, &directory))
     };
     leftovers().temporaries.iter().filter(is_there).count()
 }

@@ -12,13 +12,11 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use regorus::{Engine, Value, unstable::Module};
-use rustix::process::{Signal, getpid, set_child_subreaper, set_parent_process_death_signal};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
     decision::{EvaluationRequest, EvaluationResponse, Rule, RuleResult},
-    descendants,
     limits::{
         DESCENDANTS_ENDING_TIME_MAX, MEMORY_BYTES_MAX, PROCESSOR_SECONDS_MAX, PROGRAM_OUTPUT_BYTES_MAX,
         PROGRAM_TIME_MAX,
@@ -33,8 +31,8 @@ use crate::os;
 /// # Errors
 /// Fails if a limit cannot be set, if the request is malformed, or if the answer cannot be written.
 pub fn serve(request: &mut dyn Read, out: &mut dyn Write) -> Result<()> {
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    set_child_subreaper(Some(getpid()))?;
+    os::end_with_parent()?;
+    os::become_reaper()?;
     os::limit_evaluation(MEMORY_BYTES_MAX, PROCESSOR_SECONDS_MAX)?;
     let request: EvaluationRequest = serde_json::from_reader(request)?;
     let response = evaluate(&request).unwrap_or_else(|error| EvaluationResponse {
@@ -182,7 +180,7 @@ fn run(path: &str, arguments: &[String], input: Vec<u8>) -> Result<serde_json::V
         Ok(json!({ "status": status, "stdout": stdout, "stderr": stderr }))
     };
     let ran = ran();
-    let is_over = descendants::kill_own(Instant::now() + DESCENDANTS_ENDING_TIME_MAX);
+    let is_over = os::kill_own_descendants(Instant::now() + DESCENDANTS_ENDING_TIME_MAX);
     ensure!(is_over, "processes that the program started could not be ended");
     ran
 }

@@ -1,7 +1,6 @@
 //! Whether a policy allows a boot: the rules that it has, and the processes that evaluate it.
 
 pub mod decision;
-mod descendants;
 #[cfg(feature = "policy")]
 pub mod engine;
 mod limits;

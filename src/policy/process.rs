@@ -19,10 +19,12 @@ use serde_json::Value;
 
 use super::{
     decision::{Decision, EvaluationRequest, EvaluationResponse, Policy},
-    descendants,
     limits::{ANSWER_BYTES_MAX, SUPERVISOR_ENDING_TIME_MAX, TIME_MAX, TIME_WITH_PROGRAMS_MAX},
 };
-use crate::error::{Context, Result, ensure, error};
+use crate::{
+    error::{Context, Result, ensure, error},
+    os,
+};
 
 /// The running program, even if its file was replaced or removed: the kernel opens the file itself (proc(5)).
 pub const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -48,6 +50,7 @@ impl Worker {
 
     fn evaluate(&self, policy: &Policy, input: &Value) -> Result<EvaluationResponse> {
         ensure!(cfg!(feature = "policy"), "this program was built without support for policies");
+        os::check_has_policies()?;
         let Policy { files, allow_exec } = policy.clone();
         let mut request = serde_json::to_vec(&EvaluationRequest { files, allow_exec, input: input.clone() })?;
         request.push(b'\n');
@@ -114,7 +117,7 @@ impl Supervisor {
         }
         // A program may have stopped it. Until it is killed, it is still the reaper of everything below it.
         let until = Instant::now() + SUPERVISOR_ENDING_TIME_MAX;
-        descendants::kill_below(Pid::from_child(&self.child), until);
+        os::kill_descendants(Pid::from_child(&self.child), until);
         self.child.kill()?;
         self.child.wait()
     }

@@ -15,15 +15,17 @@ use std::{
     time::Instant,
 };
 
-use rustix::process::{Signal, getpid, set_child_subreaper};
+use rustix::process::Signal;
 
 use super::{
     decision::EvaluationResponse,
-    descendants,
     limits::{ANSWER_BYTES_MAX, DESCENDANTS_ENDING_TIME_MAX, MEMORY_BYTES_MAX, PROCESSOR_SECONDS_MAX},
     process::{THIS_PROGRAM, spawn},
 };
-use crate::error::{Context, Result};
+use crate::{
+    error::{Context, Result},
+    os,
+};
 
 /// Reads a request, runs this program with the only argument `evaluator` to evaluate it, and writes the answer to `out` once no
 /// descendant is left. The evaluator calls [`crate::policy::engine::serve`]. `input` stays open as long as the answer is wanted.
@@ -32,7 +34,7 @@ use crate::error::{Context, Result};
 /// # Errors
 /// Fails if the request cannot be read or the answer cannot be written.
 pub fn supervise(evaluator: &str, input: impl Read + Send + 'static, out: &mut dyn Write) -> Result<()> {
-    set_child_subreaper(Some(getpid()))?;
+    os::become_reaper()?;
     let mut input = BufReader::new(input);
     let mut request = Vec::new();
     input.read_until(b'\n', &mut request)?;
@@ -81,7 +83,7 @@ fn answer(
     // It has closed its output, or the answer is not wanted: killing it loses nothing.
     child.kill()?;
     let status = child.wait()?;
-    let is_over = descendants::kill_own(Instant::now() + DESCENDANTS_ENDING_TIME_MAX);
+    let is_over = os::kill_own_descendants(Instant::now() + DESCENDANTS_ENDING_TIME_MAX);
     let Some(answer) = event.transpose()? else { return Ok(None) };
     Ok(Some(if !is_over {
         Err("processes that the policy's programs started could not be ended".to_owned())

@@ -12,7 +12,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::{Context, Result, bail};
+use crate::{
+    error::{Context, Result, bail},
+    os,
+};
 use rustix::{
     fs::{AtFlags, CWD, FileType, OFlags, Stat, fstat, openat, statat},
     io::Errno,
@@ -173,7 +176,7 @@ enum Refusal {
 impl From<Errno> for Refusal {
     fn from(error: Errno) -> Self {
         match error {
-            Errno::NOENT | Errno::NOTDIR | Errno::LOOP => Self::Changed,
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::MLINK => Self::Changed,
             error => Self::Because(io::Error::from(error).to_string()),
         }
     }
@@ -199,7 +202,7 @@ impl ListedItem {
         // Opening a device may have an effect, so the type is checked before that, and again after it.
         self.check(&statat(above, name, at)?)?;
         flags |= if self.is_directory {
-            OFlags::PATH | OFlags::DIRECTORY
+            os::LOOK_UP | OFlags::DIRECTORY
         } else {
             OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY
         };
@@ -207,7 +210,7 @@ impl ListedItem {
         let found = fstat(&handle)?;
         self.check(&found)?;
         let default = if self.is_directory { DIRECTORY_MODE } else { FILE_MODE };
-        let bits = found.st_mode & 0o7777;
+        let bits = os::mode_bits(&found) & 0o7777;
         let perm = Mode::new(bits).filter(|_| bits != default);
         if self.is_directory {
             return Ok(OpenedItem::Directory(handle, perm));

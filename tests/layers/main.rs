@@ -124,6 +124,18 @@ fn every_room_keeps_the_rules() {
     assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
 }
 
+/// Other rooms call what the system's own file offers.
+#[test]
+fn only_one_room_asks_which_system_it_runs_on() {
+    let tree = Tree::read(Path::new("src"));
+    let asks = |path: &str| {
+        let text = fs::read_to_string(Path::new("src").join(path)).unwrap();
+        ["target_os", "target_vendor", "cfg(unix", "cfg(windows"].iter().any(|word| text.contains(word))
+    };
+    let asking: Vec<_> = tree.files().map(|file| &*file.path).filter(|path| asks(path)).collect();
+    assert_eq!(asking, ["os/mod.rs"]);
+}
+
 /// A rule that names what is not there keeps nothing.
 #[test]
 fn every_rule_names_what_exists() {

@@ -7,11 +7,8 @@ use rustix::fs::{AtFlags, fstat, linkat};
 use super::{ConfinedDir, WriteOutcome};
 use crate::{
     error::{Context, Result},
-    output::{
-        atomic_file::open_regular,
-        leftover::{self, is_same},
-        temporary::uninterrupted,
-    },
+    os,
+    output::{atomic_file::open_regular, leftover, temporary::uninterrupted},
 };
 
 impl ConfinedDir {
@@ -43,7 +40,7 @@ impl ConfinedDir {
         }
         // Renaming one of two names of a file to the other does nothing, and leaves both (rename(2)).
         let found = fstat(&file).map_err(io::Error::from)?;
-        if !directory.find(&to).is_some_and(|named| is_same(&named, &found)) {
+        if !directory.find(&to).is_some_and(|named| os::is_same_file(&named, &found)) {
             uninterrupted(|| leftover::replace(&file, &directory.handle, &to, link))?;
         }
         Ok(WriteOutcome::Written)

@@ -3,6 +3,7 @@
 //! Every name is looked up in an open directory, and no symbolic link is followed.
 
 mod hard_link;
+mod met_names;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -13,9 +14,12 @@ use std::{
     sync::Arc,
 };
 
-use crate::error::{Context, Result, bail, error};
+use crate::{
+    error::{Context, Result, bail, error},
+    os,
+};
 use rustix::{
-    fs::{AtFlags, FileType, Mode, Stat, fchmod, fstat, mkdirat, statat},
+    fs::{AtFlags, FileType, Stat, fchmod, fstat, mkdirat, statat},
     io::Errno,
 };
 
@@ -26,6 +30,7 @@ use super::{
     resolve::{self, Missing, WHILE_FILLED},
     unfinished::{Then, Unfinished},
 };
+use met_names::MetNames;
 
 /// Permission bits of a file while it is being written.
 const WHILE_WRITTEN: u32 = 0o600;
@@ -34,6 +39,7 @@ const WHILE_WRITTEN: u32 = 0o600;
 #[derive(Debug)]
 pub struct ConfinedDir {
     handle: Arc<OwnedFd>,
+    met: Arc<MetNames>,
 }
 
 /// Whether a file was written.
@@ -68,7 +74,7 @@ impl ConfinedDir {
     fn resolve(path: &Path, missing: Missing) -> Result<Self> {
         let handle =
             resolve::directory(path, missing).with_context(|| format!("opening directory {path:?}"))?;
-        Ok(Self { handle: Arc::new(handle) })
+        Ok(Self { handle: Arc::new(handle), met: Arc::default() })
     }
 
     pub(super) fn handle(&self) -> &Arc<OwnedFd> {
@@ -119,7 +125,9 @@ impl ConfinedDir {
             error => io::Error::from(error).into(),
         })?;
         let found = fstat(&below.handle).map_err(io::Error::from)?;
-        if found.st_mode & WHILE_FILLED != WHILE_FILLED {
+        self.check_met(&name, &found)?;
+        self.met.add(&found, &name);
+        if os::mode_bits(&found) & WHILE_FILLED != WHILE_FILLED {
             // Sealed by an earlier run. If it belongs to somebody else, writing to it fails.
             let _ = below.set_mode(WHILE_FILLED);
         }
@@ -135,7 +143,7 @@ impl ConfinedDir {
     }
 
     fn set_mode(&self, mode: u32) -> Result<(), Errno> {
-        fchmod(open_to_change(&self.handle)?, Mode::from_raw_mode(mode))
+        fchmod(open_to_change(&self.handle)?, os::mode(mode))
     }
 
     /// Writes the file `path` with permission bits `mode`, and makes the directories above it.
@@ -144,7 +152,8 @@ impl ConfinedDir {
     /// a directory is never replaced.
     ///
     /// # Errors
-    /// Fails if a component of `path` is not a normal name, something above it is not a directory, or `content` fails.
+    /// Fails if a component of `path` is not a normal name, something above it is not a directory, `content` fails, or the file
+    /// system takes the name for another one that was written before, as one does that ignores case.
     pub fn write_file(
         &self,
         path: &[u8],
@@ -157,7 +166,12 @@ impl ConfinedDir {
             return Ok(WriteOutcome::Kept);
         }
         let unfinished = Unfinished::create(&directory.handle, &name, WHILE_WRITTEN)?;
-        write(unfinished, mode, force, content)
+        let own = fstat(&unfinished.file).map_err(io::Error::from)?;
+        let written = write(unfinished, mode, force, content)?;
+        if written == WriteOutcome::Written {
+            directory.met.add(&own, &name);
+        }
+        Ok(written)
     }
 
     /// Opens the directory of the file `path`, which is made if it does not exist, and returns the file's name there.
@@ -170,10 +184,23 @@ impl ConfinedDir {
     /// Whether what has the name `name` stays there.
     fn is_kept(&self, name: &OsStr, force: bool) -> Result<bool> {
         let found = self.find(name);
+        if let Some(found) = &found {
+            self.check_met(name, found)?;
+        }
         if force && found.is_some_and(|found| kind_of(&found) == FileType::Directory) {
             bail!("a directory has this name");
         }
         Ok(found.is_some() && !force)
+    }
+
+    /// Fails if what has the name `name` was written under another name in this directory: the file system takes one for the other.
+    fn check_met(&self, name: &OsStr, found: &Stat) -> Result<()> {
+        match self.met.other_name(found, name) {
+            Some(other) if self.find(&other).is_some_and(|other| os::is_same_file(&other, found)) => {
+                bail!("the file system takes the name {name:?} for {other:?}, which was just written")
+            }
+            _ => Ok(()),
+        }
     }
 
     /// What has that name, if something has.
@@ -182,7 +209,7 @@ impl ConfinedDir {
     }
 
     fn descend(&self, names: &[OsString]) -> Result<Self> {
-        let mut directory = Self { handle: Arc::clone(&self.handle) };
+        let mut directory = Self { handle: Arc::clone(&self.handle), met: Arc::clone(&self.met) };
         for name in names {
             let below = directory.open(name).map_err(|error| match directory.find(name) {
                 Some(found) if kind_of(&found) == FileType::Symlink => error!("is a symbolic link"),
@@ -195,11 +222,11 @@ impl ConfinedDir {
 
     /// Opens the directory `name`, and makes it if it does not exist.
     fn open(&self, name: &OsStr) -> Result<Self, Errno> {
-        match mkdirat(&self.handle, name, Mode::from_raw_mode(WHILE_FILLED)) {
+        match mkdirat(&self.handle, name, os::mode(WHILE_FILLED)) {
             Err(error) if error != Errno::EXIST => return Err(error),
             _ => {}
         }
-        Ok(Self { handle: Arc::new(open_directory(&self.handle, name)?) })
+        Ok(Self { handle: Arc::new(open_directory(&self.handle, name)?), met: Arc::clone(&self.met) })
     }
 }
 

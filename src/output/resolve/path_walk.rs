@@ -7,14 +7,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::{Result, error};
+use crate::{
+    error::{Result, error},
+    os,
+};
 use rustix::{
-    fs::{
-        CWD, Dir, FileType, Mode, OFlags, PROC_SUPER_MAGIC, Stat, fchmod, fstat, fstatfs, mkdirat, openat,
-        readlinkat,
-    },
+    fs::{CWD, Dir, FileType, Mode, Stat, fchmod, fstat, mkdirat},
     io::Errno,
-    process::geteuid,
 };
 
 use super::{
@@ -131,24 +130,18 @@ impl PathWalk {
 
     /// Begins to follow the link `name`.
     pub(super) fn follow(&mut self, name: &OsStr) -> Result<(), WalkError> {
-        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let link = openat(&self.directory, name, flags, Mode::empty())?;
-        let found = fstat(&link)?;
-        if !is_link(&found) {
-            return Err(Errno::NOTDIR.into());
-        }
+        let link = os::read_link(&self.directory, name)?.ok_or(Errno::NOTDIR)?;
         self.links += 1;
         if self.links > LINKS_MAX {
             return Err(WalkError::Loop);
         }
-        if fstatfs(&link)?.f_type == PROC_SUPER_MAGIC {
+        if link.is_in_proc {
             return Err(WalkError::Proc);
         }
-        if !may_follow(&fstat(&self.directory)?, found.st_uid, geteuid().as_raw()) {
+        if !may_follow(&fstat(&self.directory)?, link.owner, os::effective_user()) {
             return Err(WalkError::Planted(self.shown.join(name)));
         }
-        let text = readlinkat(&link, "", Vec::new())?;
-        let text = OsStr::from_bytes(text.as_bytes());
+        let text = OsStr::from_bytes(link.target.as_bytes());
         if text.as_bytes().starts_with(b"/") {
             self.directory = open_directory(CWD, "/")?;
             self.shown = "/".into();
@@ -159,7 +152,7 @@ impl PathWalk {
 
     /// Makes the directory `name` and enters it.
     pub(super) fn make(&mut self, name: &OsStr, mode: Option<u32>) -> Result<(), WalkError> {
-        let wanted = Mode::from_raw_mode(mode.unwrap_or(WHILE_FILLED));
+        let wanted = os::mode(mode.unwrap_or(WHILE_FILLED));
         let is_ours = match mkdirat(&self.directory, name, wanted) {
             Ok(()) => true,
             // Another process made it at the same time.
@@ -173,7 +166,7 @@ impl PathWalk {
         })?;
         if is_ours {
             let own = fstat(&directory)?;
-            if own.st_uid != geteuid().as_raw() {
+            if own.st_uid != os::effective_user() {
                 return Err(exchanged());
             }
             // Others may have moved another directory of the caller there, which is not empty. Where they cannot, another
@@ -204,15 +197,15 @@ impl PathWalk {
 /// Whether the caller may follow a link that the user `owner` owns in `directory`: `may_follow_link` in Linux, `fs/namei.c`.
 fn may_follow(directory: &Stat, owner: u32, caller: u32) -> bool {
     owner == caller
-        || directory.st_mode & STICKY_AND_WRITABLE != STICKY_AND_WRITABLE
+        || os::mode_bits(directory) & STICKY_AND_WRITABLE != STICKY_AND_WRITABLE
         || owner == directory.st_uid
 }
 
 /// Whether anybody but the caller and root may rename the caller's files in a directory: they own it, or may write to it and
 /// it is not sticky.
 fn others_may_rename(directory: &Stat) -> bool {
-    let (owner, mode) = (directory.st_uid, directory.st_mode);
-    owner != geteuid().as_raw() && owner != 0 || mode & 0o022 != 0 && mode & 0o1000 == 0
+    let (owner, mode) = (directory.st_uid, os::mode_bits(directory));
+    owner != os::effective_user() && owner != 0 || mode & 0o022 != 0 && mode & 0o1000 == 0
 }
 
 pub(super) fn is_link(found: &Stat) -> bool {

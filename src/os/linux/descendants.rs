@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 /// Kills all descendants of this process. It must be their reaper, and no thread of it may wait for a child. Returns whether
 /// they all ended before `until`.
 #[cfg(feature = "policy")]
-pub(super) fn kill_own(until: Instant) -> bool {
+pub(crate) fn kill_own(until: Instant) -> bool {
     loop {
         // A process that has ended stays a child until it is waited for, and a process whose parent has ended becomes a child. So
         // without children there are no descendants.
@@ -42,7 +42,7 @@ pub(super) fn kill_own(until: Instant) -> bool {
 }
 
 /// Kills all descendants of `reaper`, another process, which is their reaper.
-pub(super) fn kill_below(reaper: Pid, until: Instant) {
+pub(crate) fn kill_below(reaper: Pid, until: Instant) {
     loop {
         let processes = below(reaper);
         if processes.iter().all(|process| process.has_ended) || Instant::now() >= until {
