@@ -9,7 +9,7 @@ use crate::{
         binary::{self, Consumer, NotUnpacked, Verdict},
         cloud_config::{
             header,
-            part_type::PartType,
+            part_type::{PartType, is_mime, is_only_for_cloudbase_init, is_script_for_windows},
             parts::{self, DecodedPart},
         },
         config_tree::parse,
@@ -98,12 +98,12 @@ fn check_userdata(data: &[u8], layout: Option<Layout>, rules: &Rules) -> Vec<Che
     };
     let only = |finding| vec![CheckedText { findings: vec![finding], ..CheckedText::default() }];
     match binary::classify(data, reader) {
-        Verdict::Text => check_documents(data, reader, rules),
+        Verdict::Text => check_documents(data, layout, rules),
         Verdict::Binary(finding) => only(finding),
         Verdict::CompressedText => {
             let limit = parts::unpacked_bytes_max(data.len());
             match binary::unpack(data, limit) {
-                Ok(text) => check_documents(text.as_bytes(), reader, rules),
+                Ok(text) => check_documents(text.as_bytes(), layout, rules),
                 Err(NotUnpacked::TooLarge) => only(parts::too_large_to_unpack(0..0, limit)),
                 Err(NotUnpacked::Damaged) => {
                     only(Finding::new(Code::Binary, 0..0, "damaged gzip data; cloud-init ignores it"))
@@ -119,18 +119,50 @@ pub(super) fn is_for_cloud_init(text: &str) -> bool {
     kind.is_some_and(|kind| kind.mime.starts_with("text/cloud-config") || kind.mime == "text/jinja2")
 }
 
+/// The agent that text is for, if LinuxKit's agent does not know its format. Scripts that begin with `#!` are for any agent.
+fn other_agent(text: &str) -> Option<&'static str> {
+    let data = text.as_bytes();
+    if is_script_for_windows(data) {
+        return Some("cloudbase-init");
+    }
+    let is_known =
+        PartType::of_content(data).is_some_and(|kind| kind.mime != "text/x-shellscript") || is_mime(data);
+    // A letter or a list may begin with this word.
+    let is_from = text.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("from "));
+    (is_known && !is_from).then_some("cloud-init")
+}
+
+/// The finding about text in the file `config` that is for another agent than LinuxKit's.
+fn check_agent(text: &str, findings: &mut Vec<Finding>) {
+    let Some(agent) = other_agent(text) else { return };
+    let first = text.lines().next().unwrap_or_default().len();
+    let message = format!("the data is for {agent}, which does not look for the file config");
+    let layout = if agent == "cloud-init" { Layout::NoCloud } else { Layout::ConfigDrive };
+    let hint = format!("for {agent}, build the image with --layout {layout}");
+    findings.push(Finding::new(Code::OtherAgent, 0..first, message).with_hint(hint));
+}
+
+/// Whether cloudbase-init, which reads config drives as well, does what cloud-init does not.
+fn is_for_cloudbase_init(finding: &Finding) -> bool {
+    finding.code == Code::UnknownKey && matches!(&*finding.path, "set_hostname" | "set_timezone")
+}
+
 /// Checks text that is not a config tree, and the parts that it consists of.
-fn check_documents(data: &[u8], reader: Consumer, rules: &Rules) -> Vec<CheckedText> {
+fn check_documents(data: &[u8], layout: Option<Layout>, rules: &Rules) -> Vec<CheckedText> {
     let mut decoded = Vec::new();
     let whole = check_text(data, |text, findings| {
-        if reader == Consumer::LinuxKit && is_for_cloud_init(text) {
-            let first = text.lines().next().unwrap_or_default().len();
-            let message = "the data is for cloud-init, which does not look for the file config";
-            let finding = Finding::new(Code::OtherAgent, 0..first, message);
-            findings.push(finding.with_hint("for cloud-init, build the image with --layout nocloud"));
+        if layout == Some(Layout::LinuxKit) {
+            check_agent(text, findings);
         }
-        header::check_userdata(text, reader == Consumer::CloudInit, rules, findings);
+        let for_cloud_init = matches!(layout, Some(Layout::NoCloud | Layout::ConfigDrive));
+        if layout == Some(Layout::ConfigDrive) && is_only_for_cloudbase_init(text) {
+            return;
+        }
+        header::check_userdata(text, for_cloud_init, rules, findings);
         decoded = parts::check_parts(text, rules, findings);
+        if layout == Some(Layout::ConfigDrive) {
+            findings.retain(|finding| !is_for_cloudbase_init(finding));
+        }
     });
     let part = |DecodedPart { name, text, findings }| CheckedText {
         name: Some(name),
@@ -144,6 +176,9 @@ fn check_documents(data: &[u8], reader: Consumer, rules: &Rules) -> Vec<CheckedT
 fn check_text(data: &[u8], check: impl FnOnce(&str, &mut Vec<Finding>)) -> CheckedText {
     let text = String::from_utf8_lossy(data).into_owned();
     let mut findings = Vec::new();
+    if let Some(finding) = binary::find_utf16(data) {
+        return CheckedText { findings: vec![finding], ..CheckedText::default() };
+    }
     if let Some(at) = binary::find_nul(data) {
         let message = format!("byte {at} is a NUL character, which text cannot contain");
         findings.push(Finding::new(Code::Binary, 0..0, message));

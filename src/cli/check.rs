@@ -114,6 +114,9 @@ enum TextKind {
     LinuxKit,
     /// User data for cloud-init
     CloudInit,
+    /// User data on a config drive, for cloud-init or cloudbase-init
+    #[value(name = "configdrive", aliases = Layout::ConfigDrive.aliases())]
+    ConfigDrive,
     /// Meta-data of cloud-init
     MetaData,
     /// A network configuration of cloud-init
@@ -263,6 +266,7 @@ impl Args {
             Some(TextKind::UserData) => Subject::UserData(None),
             Some(TextKind::LinuxKit) => Subject::UserData(Some(Layout::LinuxKit)),
             Some(TextKind::CloudInit) => Subject::UserData(Some(Layout::NoCloud)),
+            Some(TextKind::ConfigDrive) => Subject::UserData(Some(Layout::ConfigDrive)),
             Some(TextKind::MetaData) => Subject::MetaData(Layout::NoCloud),
             Some(TextKind::NetworkConfig) => Subject::NetworkConfig,
         }

@@ -60,6 +60,17 @@ pub(crate) fn find_nul(data: &[u8]) -> Option<usize> {
     data.iter().position(|&byte| byte == 0)
 }
 
+/// The finding about text in UTF-16, which begins with a byte order mark, or with a character that begins user data.
+pub(crate) fn find_utf16(data: &[u8]) -> Option<Finding> {
+    let is_utf16 = matches!(
+        data,
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{' | b'[' | b'#', 0, ..] | [0, b'{' | b'[' | b'#', ..]
+    );
+    let message = "the text is encoded in UTF-16, but guests read UTF-8";
+    let finding = Finding::new(Code::Utf16, 0..0, message);
+    is_utf16.then(|| finding.with_hint("convert it: iconv -f UTF-16 -t UTF-8"))
+}
+
 /// Classifies data. It may be cut off.
 #[must_use]
 pub fn classify(data: &[u8], reader: Consumer) -> Verdict {
@@ -73,6 +84,9 @@ pub fn classify(data: &[u8], reader: Consumer) -> Verdict {
     let format = format_of(data);
     if reader == Consumer::LinuxKit {
         return raw();
+    }
+    if let Some(finding) = find_utf16(data) {
+        return Verdict::Binary(finding);
     }
     let what = match format {
         Some(GZIP) => match decompress(data) {
@@ -192,6 +206,8 @@ mod tests {
         assert_eq!(said(latin, CloudInit), "Text");
         assert_eq!(said(&[0; 9], CloudInit), "binary: only zeros; cloud-init ignores it");
         assert_eq!(said(b"hello", CloudInit), "Text");
+        let utf16 = "utf-16: the text is encoded in UTF-16, but guests read UTF-8";
+        assert_eq!([b"\xff\xfea\0", b"\xfe\xff\0a"].map(|data| said(data, CloudInit)), [utf16; 2]);
         assert_eq!(said(b"#cloud-config\na: gr\xfcn", Unknown), "Text");
     }
 

@@ -4,7 +4,7 @@
 
 use super::part_type::{PartType, is_mime};
 #[cfg(feature = "check")]
-use super::{archive, config, template};
+use super::{archive, config, part_type::is_only_for_cloudbase_init, template};
 #[cfg(feature = "check")]
 use crate::userdata::{
     finding::{Code, Finding},
@@ -48,6 +48,34 @@ pub fn has_header(data: &[u8]) -> bool {
     is_mime(data) || PartType::of_content(data).is_some()
 }
 
+/// Whether a line is meant as the header of cloud-config, but is not: with other punctuation, blanks or case it would be.
+#[cfg(feature = "check")]
+pub(super) fn is_near_header(line: &str) -> bool {
+    let is_punctuation = |c: &char| c.is_whitespace() || matches!(c, '-' | '_' | '!' | ':');
+    let squeezed = line.chars().filter(|c| !is_punctuation(c)).map(|c| c.to_ascii_lowercase());
+    squeezed.eq("#cloudconfig".chars()) && !is_header_of_config(line)
+}
+
+/// Whether a text or line begins with the header of cloud-config.
+#[cfg(feature = "check")]
+fn is_header_of_config(text: &str) -> bool {
+    PartType::of_content(text.as_bytes()).is_some_and(|kind| kind.mime == "text/cloud-config")
+}
+
+/// Whether the header of cloud-config comes after lines of YAML that say nothing: comments, or the start of a document.
+#[cfg(feature = "check")]
+fn has_late_header(text: &str) -> bool {
+    for line in text.lines().map(str::trim) {
+        if is_header_of_config(line) || is_near_header(line) {
+            return true;
+        }
+        if !matches!(line, "" | "#" | "---") && !line.starts_with("# ") {
+            return false;
+        }
+    }
+    false
+}
+
 /// Checks user data that is not a config tree. `for_cloud_init`: cloud-init reads it; otherwise any text is accepted, unless
 /// it is evidently meant for cloud-init.
 #[cfg(feature = "check")]
@@ -63,31 +91,37 @@ pub fn check_userdata(text: &str, for_cloud_init: bool, rules: &Rules, findings:
         is_template = true;
         at = first.len() + 1;
     }
-    let body = &text[at..];
-    let begins = body.trim_start();
-    let first = body.lines().next().unwrap_or_default();
+    let begins = text[at..].trim_start();
+    at = text.len() - begins.len();
+    let first = begins.lines().next().unwrap_or_default();
     let lower = first.to_ascii_lowercase();
-    if has_header(begins.as_bytes()) {
+    let is_near = is_near_header(first);
+    if has_header(begins.as_bytes()) && !is_near {
         let word = begins.split_ascii_whitespace().next().unwrap_or_default();
-        if word.eq_ignore_ascii_case(CLOUD_CONFIG) && is_template {
+        if is_header_of_config(begins) && is_template {
             template::check(text, rules, findings);
-        } else if word.eq_ignore_ascii_case(CLOUD_CONFIG) {
+        } else if is_header_of_config(begins) {
             config::check(text, rules, findings);
         } else if word.eq_ignore_ascii_case(ARCHIVE) && !is_template {
             check_archive(text, rules, findings);
         }
         return;
     }
-    let nearly = first.starts_with('#') && lower.replace(['_', ' '], "-").contains("cloud-");
     let nearly_template = first.starts_with("##") && lower.contains("jinja");
+    let nearly = is_near || first.starts_with('#') && lower.replace(['_', ' '], "-").contains("cloud-");
     let meant = nearly || first.split_once(':').is_some_and(|(key, _)| KEYS.contains(&key));
-    if meant || nearly_template || (for_cloud_init || is_template) && !body.trim().is_empty() {
+    let is_late = !meant && !nearly_template && has_late_header(begins);
+    if meant || nearly_template || is_late || (for_cloud_init || is_template) && !begins.is_empty() {
         let message = "cloud-init does not recognize this line and ignores the data";
         let finding = Finding::new(Code::NoHeader, at..at + first.len(), message);
         findings.push(finding.with_hint(if nearly_template {
             format!("for a template, write {TEMPLATE:?}")
         } else if meant {
             format!("write {CLOUD_CONFIG:?}")
+        } else if is_late {
+            format!("{CLOUD_CONFIG:?} must be the first line")
+        } else if is_only_for_cloudbase_init(begins) {
+            "this is for cloudbase-init, which needs --layout configdrive".to_owned()
         } else if begins.starts_with('{') {
             format!("write {CLOUD_CONFIG:?} above the JSON; LinuxKit's JSON needs --layout linuxkit")
         } else {
@@ -146,6 +180,9 @@ mod tests {
             "#cloud-config\n# nothing\n",
             "#Cloud-Config\n{}\n",
             "#!/bin/sh\n: {\n",
+            "#ps1_sysnative\r\nGet-Date\r\n",
+            "rem cmd\r\ndir\r\n",
+            "\n#cloud-config\npackages: [a]\n",
             "#include\nx\n",
             "## template: jinja\n#cloud-config\n{% x %}\n",
             "Content-Type: multipart/mixed\n",
@@ -162,7 +199,13 @@ mod tests {
     #[test]
     fn what_cloud_init_ignores_is_found() {
         assert_eq!(codes("# cloud-config\npackages: []\n", false), ["no-header"]);
-        assert_eq!(codes("#cloud_config\n", false), ["no-header"]);
+        for line in ["#cloud_config", "#cloudconfig", "# cloudconfig", "#!cloud-config", "#! Cloud_Config:"] {
+            assert_eq!(codes(&format!("{line}\npackages: [a]\n"), false), ["no-header"], "{line}");
+        }
+        assert_eq!(codes("---\n#cloud-config\n", false), ["no-header"]);
+        assert_eq!(codes("\n# a\n\n# cloudconfig\n", false), ["no-header"]);
+        assert_eq!(codes("# a\nb\n#cloud-config\n", false), [""; 0]);
+        assert_eq!(codes("#cloud-config: a\n- a\n", false), ["no-mapping"]);
         assert_eq!(codes("packages:\n- a\n", false), ["no-header"]);
         assert_eq!(codes("hello", true), ["no-header"]);
         assert_eq!(codes("hello", false), [""; 0]);

@@ -66,6 +66,26 @@ impl PartType {
     }
 }
 
+/// Whether data is a script that cloudbase-init runs with an interpreter of Windows.
+#[must_use]
+pub fn is_script_for_windows(data: &[u8]) -> bool {
+    let is_script = PartType::of_content(data).is_some_and(|kind| kind.mime == "text/x-shellscript");
+    is_script && !data.starts_with(b"#!")
+}
+
+/// Whether data has a format that only cloudbase-init knows and that has no first line of its own: the tags `<powershell>` or
+/// `<script>`, or a certificate in PEM.
+///
+/// Source: cloudbase-init, `plugins/common/userdata.py` and `userdatautils.py`.
+#[cfg(feature = "check")]
+#[must_use]
+pub fn is_only_for_cloudbase_init(text: &str) -> bool {
+    const TAGS: [&str; 2] = ["<powershell>", "<script>"];
+    let begins = text.trim_start();
+    begins.starts_with("-----BEGIN CERTIFICATE-----")
+        || begins.starts_with('<') && TAGS.iter().any(|tag| begins.contains(tag))
+}
+
 /// Whether data starts as a MIME document does.
 #[must_use]
 pub fn is_mime(data: &[u8]) -> bool {

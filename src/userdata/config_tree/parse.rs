@@ -13,6 +13,7 @@ use super::{
     json::{Cursor, check_syntax, short_span, type_of},
 };
 use crate::userdata::{
+    binary::find_utf16,
     cloud_config::header::has_header,
     finding::{Code, Finding, push_bounded, shown_path},
     line_ends::check_line_ends,
@@ -64,13 +65,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Parses user data.
 #[must_use]
 pub fn parse(data: &[u8]) -> Parsed<'_> {
-    let utf16 = |pair: &[u8]| data.starts_with(pair);
-    if utf16(&[0xff, 0xfe])
-        || utf16(&[0xfe, 0xff])
-        || matches!(data, [b'{' | b'[', 0, ..] | [0, b'{' | b'[', ..])
-    {
-        let finding = Finding::new(Code::Utf16, 0..0, "the text is encoded in UTF-16, but guests read UTF-8")
-            .with_hint("convert it: iconv -f UTF-16 -t UTF-8");
+    if let Some(finding) = find_utf16(data) {
         return Parsed { tree: None, findings: vec![finding], text: Cow::Borrowed("") };
     }
     let text = String::from_utf8_lossy(data);

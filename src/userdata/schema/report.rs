@@ -26,6 +26,10 @@ const LOOKED_AT_MAX: usize = 100;
 /// How many words are compared for all suggestions.
 const COMPARISONS_MAX: usize = 40_000;
 
+/// What to do with the key `network` at the top of user data.
+const NETWORK: &str =
+    "cloud-init reads the network configuration from network-config (option --network-config)";
+
 /// Where an outcome is.
 #[derive(Clone, Copy)]
 struct Place {
@@ -157,7 +161,7 @@ impl Reporter<'_, '_> {
             }
             let nearest = self.nearest(key, self.known.iter().copied());
             self.meant.extend(nearest.map(|nearest| (self.root, nearest.to_owned())));
-            let hint = nearest.map(did_you_mean);
+            let hint = if key == "network" { Some(NETWORK.to_owned()) } else { nearest.map(did_you_mean) };
             let message = "cloud-init does not know this key".to_owned();
             self.push_at_key(Code::UnknownKey, member.key, message, hint);
         }
