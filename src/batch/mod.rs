@@ -117,6 +117,17 @@ impl From<String> for Noticed {
     }
 }
 
+/// How many findings there are about the data of an image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Errors that do not keep the image from being built.
+    pub errors: usize,
+    /// Warnings.
+    pub warnings: usize,
+    /// How many of both are not listed.
+    pub unlisted: usize,
+}
+
 /// An image that was built.
 #[derive(Debug)]
 pub struct Built {
@@ -128,8 +139,10 @@ pub struct Built {
     pub volume_identifier: String,
     /// Whether it replaced a file.
     pub replaced: bool,
-    /// The first few warnings and findings.
+    /// The warnings, and of the findings about each text the first [`FINDINGS_LISTED_MAX`](crate::check::FINDINGS_LISTED_MAX).
     pub warnings: Vec<Noticed>,
+    /// How many findings there are about the data.
+    pub found: Found,
     /// Its files and all digests, with [`BatchOptions::digests`].
     pub digests: Option<(Vec<PlacedFile>, Digests)>,
 }

@@ -1,12 +1,12 @@
 //! Builds one image of a batch, as `metadata create` does with the same options.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use crate::error::{Context, Result, bail, error};
 
-use super::{BatchOptions, Built, Noticed, job::ImageJob};
+use super::{BatchOptions, Built, Found, Noticed, job::ImageJob};
 use crate::{
-    check::{CheckedText, Prepared, Tolerance},
+    check::{CheckedText, FINDINGS_LISTED_MAX, Prepared, Tolerance},
     datasource::layout::Layout,
     image::{
         digests::digests,
@@ -15,14 +15,15 @@ use crate::{
         source::Source,
     },
     output::group_commit::{GroupCommit, LastDirectory, Named, Replacing},
+    recipe::{Recipe, seed::seed_layout, user_data::UserData},
     userdata::{
-        finding::{Finding, Lines},
+        finding::{Finding, Lines, Severity},
         pack::{pack, to_json},
     },
 };
 
-/// The most warnings that are reported for an image.
-const WARNINGS_MAX: usize = 8;
+/// The longest string that may be the name of a file, in bytes: `PATH_MAX` of Linux (`limits.h`).
+const PATH_BYTES_MAX: usize = 4096;
 
 /// Builds an image below the directory of `many`, and gives it its name unless another file has it.
 pub(super) fn write<T>(
@@ -33,16 +34,22 @@ pub(super) fn write<T>(
     layouts: &mut LayoutCache,
 ) -> Result<(Option<Replacing>, Built)> {
     let ImageJob { image, mut recipe, pack, mode, tolerance } = task;
+    let (layout, tolerance) = (recipe.layout, tolerance.unwrap_or(options.tolerance));
+    let mistake = named_file(&recipe, pack.is_some());
+    if let Some(mistake) = &mistake
+        && (tolerance == Tolerance::Strict || layout != Layout::LinuxKit && tolerance != Tolerance::Lenient)
+    {
+        bail!("{mistake}");
+    }
     if let Some((directory, follow)) = pack {
         recipe.data = Source::Bytes(packed(&directory, follow)?).into();
     }
-    let layout = recipe.layout;
     let password_warning = recipe.password_warning(mode);
     let volume_identifier = recipe.volume_identifier().to_owned();
     let sources: Vec<_> = recipe.paths().map(Path::to_path_buf).collect();
     let prepared = Prepared::with_cache(recipe, Some(layouts))?;
-    let tolerance = tolerance.unwrap_or(options.tolerance);
-    let (prepared, mut warnings) = checked(prepared, layout, tolerance)?;
+    let (prepared, mut warnings, found) = checked(prepared, layout, tolerance)?;
+    warnings.splice(0..0, mistake.map(Noticed::from));
     if let Some(warning) = password_warning {
         if tolerance.refuses(layout, false) {
             bail!("{warning}");
@@ -64,7 +71,7 @@ pub(super) fn write<T>(
     } else {
         None
     };
-    let mut built = Built { bytes, layout, volume_identifier, replaced: false, warnings, digests };
+    let mut built = Built { bytes, layout, volume_identifier, replaced: false, warnings, found, digests };
     match new.name().with_context(building)? {
         Named::Done => Ok((None, built)),
         Named::Taken(taken) => {
@@ -100,20 +107,39 @@ fn packed(directory: &Path, follow: bool) -> Result<Vec<u8>> {
     }
 }
 
-/// Warnings about an image that is about to be built.
-fn checked(mut prepared: Prepared, layout: Layout, tolerance: Tolerance) -> Result<(Prepared, Vec<Noticed>)> {
-    let mut warnings: Vec<Noticed> = Vec::new();
-    let mut add = |noticed: Noticed, loses_data| {
-        if tolerance.refuses(layout, loses_data) {
-            bail!("{}", noticed.text);
+/// What is probably a mistake in data that is a string: it names a file. `is_packed`: the data is made from a directory.
+fn named_file(recipe: &Recipe, is_packed: bool) -> Option<String> {
+    let UserData::Whole(Source::Bytes(data)) = &recipe.data else { return None };
+    if is_packed || data.is_empty() || data.len() > PATH_BYTES_MAX || data.contains(&b'\n') {
+        return None;
+    }
+    let data = str::from_utf8(data).ok()?;
+    let path = Path::new(data.strip_prefix('@').unwrap_or(data));
+    let [what, content, field] = match fs::metadata(path).ok()? {
+        found if !found.is_dir() => ["the content of that file", "the content", "user_data"],
+        _ if seed_layout(path).is_ok_and(|layout| layout.is_some()) => {
+            ["that directory", "the seed in it", "from"]
         }
-        if warnings.len() < WARNINGS_MAX {
-            warnings.push(noticed);
-        }
-        Ok(())
+        _ => ["that directory", "its files as JSON for LinuxKit", "data_dir"],
     };
+    Some(format!(
+        "the data is the text {data:?}, not {what}; to store {content}: {field:?}: {path:?} (\"lenient\": true stores the text)"
+    ))
+}
+
+/// Warnings and findings about an image that is about to be built.
+fn checked(
+    mut prepared: Prepared,
+    layout: Layout,
+    tolerance: Tolerance,
+) -> Result<(Prepared, Vec<Noticed>, Found)> {
+    let mut noticed: Vec<Noticed> = Vec::new();
+    let mut found = Found::default();
     for warning in std::mem::take(&mut prepared.warnings) {
-        add(warning.text.into(), warning.loses_data)?;
+        if tolerance.refuses(layout, warning.loses_data) {
+            bail!("{}", warning.text);
+        }
+        noticed.push(warning.text.into());
     }
     prepared.check(|checked| {
         let lines = Lines::of(&checked.text);
@@ -122,11 +148,18 @@ fn checked(mut prepared: Prepared, layout: Layout, tolerance: Tolerance) -> Resu
         let file = source.as_deref().or(name.as_deref()).unwrap_or_default();
         // What is refused may be behind what is listed.
         let refused = |finding: &&Finding| tolerance.refuses(layout, finding.code.loses_data());
-        for finding in findings.iter().find(refused).into_iter().chain(findings.iter().take(WARNINGS_MAX)) {
-            let (text, severity) = (finding.in_one_line(file, &lines), finding.code.severity());
-            add(Noticed { text, severity }, finding.code.loses_data())?;
+        if let Some(finding) = findings.iter().find(refused) {
+            bail!("{}", finding.in_one_line(file, &lines));
         }
+        let errors = findings.iter().filter(|finding| finding.code.severity() == Severity::Error).count();
+        found.errors += errors;
+        found.warnings += findings.len() - errors;
+        found.unlisted += findings.len().saturating_sub(FINDINGS_LISTED_MAX);
+        noticed.extend(findings.iter().take(FINDINGS_LISTED_MAX).map(|finding| Noticed {
+            text: finding.in_one_line(file, &lines),
+            severity: finding.code.severity(),
+        }));
         Ok(())
     })?;
-    Ok((prepared, warnings))
+    Ok((prepared, noticed, found))
 }

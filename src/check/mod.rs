@@ -8,6 +8,6 @@ mod text;
 
 pub use image::{check_image, check_image_by};
 pub use platform::{PLATFORMS, Platform};
-pub use prepared::{Prepared, Tolerance};
+pub use prepared::{FINDINGS_LISTED_MAX, Prepared, Tolerance};
 pub use subject::Subject;
 pub use text::{CheckedText, check, check_whole};

@@ -17,6 +17,9 @@ use crate::{
 /// The largest file that is checked while an image is built, in bytes.
 const PREPARED_BYTES_MAX: u64 = 8 << 20;
 
+/// The most findings about a text that are listed while an image is built; `metadata check` lists all.
+pub const FINDINGS_LISTED_MAX: usize = 20;
+
 /// What is tolerated when an image is built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tolerance {

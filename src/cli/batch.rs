@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::builder::{StringValueParser, TypedValueParser};
 use metadata_image::{
-    batch::{self, BatchOptions, Built, Event, Input, LineOutcome, Noticed, Shard, Summary},
+    batch::{self, BatchOptions, Built, Event, Found, Input, LineOutcome, Noticed, Shard, Summary},
     datasource::layout::Layout,
     encoding::hex,
     image::Progress,
@@ -25,6 +25,7 @@ use super::{
     escape::json,
     is_dash,
     progress::Bar,
+    render::Count,
     say,
     signals::{clean_up_on_signals, raise_open_files},
     to_library_error,
@@ -110,7 +111,7 @@ Paths are relative to the working directory:
 /// The most errors that are shown if they are found before the first image is built.
 const ERRORS_SHOWN_MAX: u64 = 20;
 
-/// The most warnings that are shown; `--json` lists all of them.
+/// The most warnings and findings that are shown; `--json` lists as many as `create` does for each image.
 const WARNINGS_SHOWN_MAX: u64 = 20;
 
 /// What `--json` prints for a line.
@@ -147,7 +148,7 @@ impl<'a> LineOutput<'a> {
         let image = image.as_deref();
         match built {
             Err(error) => Self::Failed { line: *line, image, error: format!("{error:#}") },
-            Ok(Built { bytes, layout, volume_identifier, replaced, warnings, digests }) => {
+            Ok(Built { bytes, layout, volume_identifier, replaced, warnings, digests, .. }) => {
                 let digests = digests.as_ref().map(|(files, digests)| DigestOutput {
                     sha256: hex(&digests.image),
                     files: files
@@ -210,9 +211,14 @@ struct Reporter<'a> {
     bar: Bar,
     /// Standard output; `None`: no JSON was requested, or the reader has stopped.
     json: Option<BufWriter<File>>,
-    /// How many errors and warnings there were so far.
+    /// How many lines failed so far.
     errors: u64,
-    warnings: u64,
+    /// How many warnings and findings about images there were so far.
+    noticed: u64,
+    /// How many findings there were that no result lists.
+    unlisted: usize,
+    /// How many findings there were about the data.
+    found: Count,
     /// The first error, which is part of the last line if it is the only one.
     first_error: Option<String>,
     /// Whether images are being built; otherwise the lines are still being checked.
@@ -227,7 +233,9 @@ impl<'a> Reporter<'a> {
             bar: Bar::of_images(args.quiet),
             json: json.map(BufWriter::new),
             errors: 0,
-            warnings: 0,
+            noticed: 0,
+            unlisted: 0,
+            found: Count::default(),
             first_error: None,
             building: false,
         })
@@ -272,9 +280,12 @@ impl<'a> Reporter<'a> {
                 }
             }
             Ok(built) => {
+                let Found { errors, warnings, unlisted } = built.found;
+                self.found += Count { errors, warnings };
+                self.unlisted += unlisted;
                 for Noticed { text, severity } in &built.warnings {
-                    self.warnings += 1;
-                    if self.warnings <= WARNINGS_SHOWN_MAX {
+                    self.noticed += 1;
+                    if self.noticed <= WARNINGS_SHOWN_MAX {
                         self.bar.suspend(|| say(&format!("line {line}: {severity}: {text}")));
                     }
                 }
@@ -303,16 +314,22 @@ impl<'a> Reporter<'a> {
 
     fn finish(mut self, Summary { built, faulty }: Summary) -> Result<()> {
         self.write(BufWriter::flush)?;
-        let Self { args, bar, warnings, errors, building, first_error, .. } = self;
+        let Self { args, bar, noticed, unlisted, found, errors, building, first_error, .. } = self;
         drop(bar);
-        if warnings > WARNINGS_SHOWN_MAX {
-            say(&format!("{} more warnings; --json lists all of them", warnings - WARNINGS_SHOWN_MAX));
+        let more = noticed.saturating_sub(WARNINGS_SHOWN_MAX) + unlisted as u64;
+        if more > 0 {
+            let by = if unlisted > 0 { "metadata check shows" } else { "--json lists" };
+            say(&format!("{more} more findings; {by} all of them"));
         }
         let into = &args.into;
         let built = count(built, "image");
         if faulty == 0 {
             if !args.quiet {
-                say(&format!("{}: {built}", into.display()));
+                let found = match found {
+                    Count { errors: 0, .. } => String::new(),
+                    found => format!("; {found} in the data (--strict refuses it)"),
+                };
+                say(&format!("{}: {built}{found}", into.display()));
             }
             return Ok(());
         }

@@ -9,7 +9,7 @@ use std::{
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, renderer::DecorStyle};
 use anyhow::{Result, bail};
 use metadata_image::{
-    check::{CheckedText, Tolerance},
+    check::{CheckedText, FINDINGS_LISTED_MAX, Tolerance},
     datasource::layout::Layout,
     userdata::finding::{Code, Finding, Lines, Position, Severity},
 };
@@ -22,9 +22,6 @@ use super::{
 
 /// What is added to an error that `--lenient` makes a warning.
 pub(super) const LENIENT: &str = " (--lenient builds the image anyway)";
-
-/// The most findings that are shown while an image is built; `metadata check` shows all.
-const FINDINGS_SHOWN_MAX: usize = 20;
 
 /// How much of a long line is shown before and after a finding, in bytes.
 const AROUND_BYTES: usize = 200;
@@ -132,10 +129,10 @@ pub(super) fn show_findings(
     let hinted = with_header_of_windows(checked);
     let checked = hinted.as_ref().unwrap_or(checked);
     let mut shown = paragraphs(&image, checked, &io::stderr());
-    for paragraph in shown.by_ref().take(FINDINGS_SHOWN_MAX) {
+    for paragraph in shown.by_ref().take(FINDINGS_LISTED_MAX) {
         drop(writeln!(io::stderr(), "{paragraph}"));
     }
-    let more = checked.findings.len().saturating_sub(FINDINGS_SHOWN_MAX);
+    let more = checked.findings.len().saturating_sub(FINDINGS_LISTED_MAX);
     if more > 0 {
         say(&format!("{more} more findings; metadata check shows all of them"));
     }
@@ -149,7 +146,7 @@ pub(super) fn show_findings(
         }
     }
     let lines = Lines::of(&checked.text);
-    let listed = checked.findings.iter().take(FINDINGS_SHOWN_MAX);
+    let listed = checked.findings.iter().take(FINDINGS_LISTED_MAX);
     Ok(listed.map(|finding| finding.in_one_line(&name, &lines)).collect())
 }
 

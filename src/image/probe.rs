@@ -50,7 +50,7 @@ pub enum FileSystem {
     #[serde(rename = "iso9660")]
     Iso9660,
     /// FAT, in any of its sizes.
-    #[serde(rename = "vfat")]
+    #[serde(rename = "vfat", alias = "fat")]
     Fat,
 }
 
@@ -65,7 +65,7 @@ impl FromStr for FileSystem {
     fn from_str(name: &str) -> Result<Self, &'static str> {
         match name {
             "iso9660" => Ok(Self::Iso9660),
-            "vfat" => Ok(Self::Fat),
+            "vfat" | "fat" => Ok(Self::Fat),
             _ => Err("must be iso9660 or vfat"),
         }
     }

@@ -53,6 +53,16 @@ fn the_name_of_a_file_is_not_taken_for_data_in_silence() {
         assert_eq!(sandbox.run(["create", "-l", layout, "seed.iso", "user-data"]), failed(2, &expected));
         assert!(!sandbox.path("seed.iso").exists());
     }
+    for name in ["vfat", "fat"] {
+        let expected = text("user-data", "--layout nocloud --user-data user-data --filesystem vfat");
+        let ran = sandbox.run(["create", "--filesystem", name, "-l", "nocloud", "seed.iso", "user-data"]);
+        assert_eq!(ran, failed(2, &expected));
+        let ran = sandbox.run(["create", "--filesystem", name, "seed.iso", "user-data"]);
+        let said =
+            format!("metadata: warning: {expected}\nmetadata: seed.iso: 8192 bytes, layout linuxkit\n");
+        assert_eq!(ran, done(&said));
+        fs::remove_file(sandbox.path("seed.iso")).unwrap();
+    }
     let string = sandbox.run(["create", "seed.iso", "--data", "user-data"]);
     assert_eq!(string, done(&made("linuxkit")), "a string is meant");
 }

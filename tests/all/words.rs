@@ -71,6 +71,9 @@ fn other_names_are_understood() {
         ("cloudbase-init", "configdrive"),
         ("windows", "configdrive"),
     ] {
+        let written = layout.to_uppercase();
+        let ran = sandbox.run(["create", "x.iso", "#cloud-config\n", "--layout", &written]);
+        assert_eq!(ran, done(&format!("metadata: x.iso: 372736 bytes, layout {name}\n")));
         let ran = sandbox.run(["create", "x.iso", "#cloud-config\n", "--layout", layout]);
         assert_eq!(ran, done(&format!("metadata: x.iso: 372736 bytes, layout {name}\n")));
         let line =

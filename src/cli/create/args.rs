@@ -83,7 +83,9 @@ pub(crate) struct Args {
         short,
         long,
         long_help = LAYOUTS,
-        value_parser = PossibleValuesParser::new(layout_values()).try_map(|name| name.parse::<Layout>())
+        ignore_case = true,
+        value_parser = PossibleValuesParser::new(layout_values())
+            .try_map(|name| name.to_ascii_lowercase().parse::<Layout>())
     )]
     layout: Option<Layout>,
 
@@ -91,7 +93,7 @@ pub(crate) struct Args {
     /// disks only
     #[arg(
         long, value_name = "TYPE", default_value = "iso9660",
-        value_parser = PossibleValuesParser::new(FileSystem::NAMES).try_map(|name| name.parse::<FileSystem>())
+        value_parser = PossibleValuesParser::new(file_system_values()).try_map(|name| name.parse::<FileSystem>())
     )]
     filesystem: FileSystem,
 
@@ -207,6 +209,11 @@ fn layout_values() -> [PossibleValue; 3] {
     Layout::ALL.map(|layout| PossibleValue::new(layout.name()).aliases(layout.aliases()))
 }
 
+/// The names of the file systems, for an option. `fat` is another name of `vfat`.
+fn file_system_values() -> [PossibleValue; 2] {
+    FileSystem::NAMES.map(|name| PossibleValue::new(name).aliases((name == "vfat").then_some("fat")))
+}
+
 pub(crate) fn split(argument: &OsStr) -> Result<(Vec<u8>, PathBuf)> {
     let bytes = argument.as_bytes();
     let middle = bytes.iter().position(|&byte| byte == b'=').context("not in the form NAME=PATH")?;
@@ -268,6 +275,9 @@ impl Args {
     fn other_options(&self) -> Vec<OsString> {
         let mut words: Vec<OsString> = Vec::new();
         let mut add = |name: &str, value: OsString| words.extend([name.into(), value]);
+        if self.filesystem == FileSystem::Fat {
+            add("--filesystem", "vfat".into());
+        }
         for (name, path) in [
             ("--meta-data", &self.meta_data),
             ("--network-config", &self.network_config),

@@ -152,8 +152,56 @@ fn what_is_likely_a_mistake_is_said_and_fails_if_strict() {
     assert_eq!(lines(&ran).len(), 22);
     assert_eq!(
         lines(&ran)[20..],
-        ["metadata: 80 more warnings; --json lists all of them", "metadata: out: 100 images"]
+        ["metadata: 80 more findings; --json lists all of them", "metadata: out: 100 images"]
     );
+}
+
+#[test]
+fn data_that_names_a_file_is_not_taken_for_data_in_silence() {
+    let sandbox = Sandbox::new();
+    sandbox.write("user-data", "#cloud-config\n");
+    sandbox.write("seed/user-data", "#cloud-config\n");
+    sandbox.write("tree/etc/motd", "hello");
+    let run = |line: &str| sandbox.run_with_input(["batch", "--into", "out"], line);
+    for (data, field, what, content) in [
+        ("user-data", "user_data", "the content of that file", "the content"),
+        ("seed", "from", "that directory", "the seed in it"),
+        ("tree", "data_dir", "that directory", "its files as JSON for LinuxKit"),
+    ] {
+        let text = format!(
+            "the data is the text \"{data}\", not {what}; to store {content}: \"{field}\": \"{data}\" (\"lenient\": true \
+             stores the text)"
+        );
+        let ran = run(&format!(r#"{{"image": "a", "data": "{data}"}}"#));
+        assert_eq!(ran, done(&format!("metadata: line 1: warning: {text}\nmetadata: out: 1 image\n")));
+        for rest in [r#""layout": "nocloud""#, r#""layout": "configdrive""#, r#""strict": true"#] {
+            let ran = run(&format!(r#"{{"image": "b", "data": "{data}", {rest}}}"#));
+            let line = format!("standard input: line 1: {text}; 0 images built in \"out\"");
+            assert_eq!(ran, failed(1, &line), "{rest}");
+        }
+    }
+}
+
+#[test]
+fn findings_are_listed_as_create_lists_them_and_all_are_counted() {
+    let sandbox = Sandbox::new();
+    let members: Vec<_> = (0..30).map(|number| format!("\"f{number}\": {{\"content\": 1}}")).collect();
+    sandbox.write("config.json", format!("{{{}}}", members.join(", ")));
+    let line = r#"{"image": "a.iso", "user_data": "config.json"}"#;
+    let ran = sandbox.run_with_input(["batch", "--into", "out"], line);
+    assert_eq!(
+        lines(&ran)[20..],
+        [
+            "metadata: 10 more findings; metadata check shows all of them",
+            "metadata: out: 1 image; 30 errors, no warnings in the data (--strict refuses it)"
+        ]
+    );
+    let ran = sandbox.run_with_input(["batch", "--into", "out", "--json"], line);
+    let batch: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let create = sandbox.succeed(["create", "--json", "a.iso", "--user-data", "config.json"]);
+    let create: serde_json::Value = serde_json::from_slice(&create).unwrap();
+    assert_eq!(batch["warnings"].as_array().map(Vec::len), Some(20));
+    assert_eq!(batch["warnings"], create["warnings"]);
 }
 
 #[test]
