@@ -127,9 +127,12 @@ fn other_agent(text: &str) -> Option<&'static str> {
     }
     let is_known =
         PartType::of_content(data).is_some_and(|kind| kind.mime != "text/x-shellscript") || is_mime(data);
-    // A letter or a list may begin with this word.
-    let is_from = text.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("from "));
-    (is_known && !is_from).then_some("cloud-init")
+    (is_known && !begins_with_from(text)).then_some("cloud-init")
+}
+
+/// Whether the first word is `from`, with which cloud-init takes a MIME document to begin, and others a letter or a list.
+fn begins_with_from(text: &str) -> bool {
+    text.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("from "))
 }
 
 /// The finding about text in the file `config` that is for another agent than LinuxKit's.
@@ -159,7 +162,9 @@ fn check_documents(data: &[u8], layout: Option<Layout>, rules: &Rules) -> Vec<Ch
             return;
         }
         header::check_userdata(text, for_cloud_init, rules, findings);
-        decoded = parts::check_parts(text, rules, findings);
+        if layout != Some(Layout::LinuxKit) || !begins_with_from(text) {
+            decoded = parts::check_parts(text, rules, findings);
+        }
         if layout == Some(Layout::ConfigDrive) {
             findings.retain(|finding| !is_for_cloudbase_init(finding));
         }

@@ -279,7 +279,10 @@ fn a_near_miss_of_the_header_is_found_whatever_the_kind() {
         let expected = about_line(NO_HEADER, "---", "\"#cloud-config\" must be the first line");
         assert_eq!(said(&sandbox, what, b"---\n#cloud-config\npackages: [a]\n"), expected);
     }
-    let ran = sandbox.run_with_input(["create", "-l", "nocloud", "-", "seed.iso"], "#!cloud-config\na: 1\n");
+    let ran = sandbox.run_with_input(
+        ["create", "-l", "nocloud", "--user-data", "-", "seed.iso"],
+        "#!cloud-config\na: 1\n",
+    );
     assert!(ran.stderr.starts_with(NO_HEADER) && ran.status == Some(1), "{}", ran.stderr);
     let part = "MIME-Version: 1.0\nContent-Type: text/plain\n\n#!cloud-config\na: 1\n";
     assert!(said(&sandbox, "cloud-init", part.as_bytes()).starts_with(NO_HEADER));
@@ -377,6 +380,7 @@ help: convert it: iconv -f UTF-16 -t UTF-8
             assert_eq!(said(&sandbox, what, text), expected, "{what}");
         }
     }
-    let ran = sandbox.run_with_input(["create", "-l", "windows", "-", "seed.iso"], b"\xff\xfe#\0p\0");
+    let ran = sandbox
+        .run_with_input(["create", "-l", "windows", "--user-data", "-", "seed.iso"], b"\xff\xfe#\0p\0");
     assert!(ran.stderr.starts_with("error[utf-16]") && ran.stderr.contains("iconv"), "{}", ran.stderr);
 }

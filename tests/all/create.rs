@@ -413,8 +413,8 @@ fn usage_errors_are_one_line_and_touch_nothing() {
             r#"host name "a_b" has characters other than letters, digits, '-' and '.'"#,
         ),
         (
-            &["create", "meta.iso", "x", "--layout", "NoCloud"],
-            "invalid value 'NoCloud' for '--layout <LAYOUT>' [possible values: linuxkit, nocloud, configdrive] \
+            &["create", "meta.iso", "x", "--layout", "NoClouds"],
+            "invalid value 'NoClouds' for '--layout <LAYOUT>' [possible values: linuxkit, nocloud, configdrive] \
              (--help shows the usage)",
         ),
         (

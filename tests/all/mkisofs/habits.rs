@@ -149,7 +149,10 @@ fn names_are_hard_links_and_replace_nothing_unless_forced() {
     assert_eq!(programs.sandbox.run(["install-names", "-q", "--force", "ours"]), done(""));
     let json = programs.sandbox.succeed(["install-names", "--json", "--force", "ours"]);
     let json = String::from_utf8(json).unwrap();
-    assert_eq!(json, "[\n  \"ours/mkisofs\",\n  \"ours/genisoimage\",\n  \"ours/xorrisofs\",\n  \"ours/cloud-localds\"\n]\n");
+    assert_eq!(
+        json,
+        "[\n  \"ours/mkisofs\",\n  \"ours/genisoimage\",\n  \"ours/xorrisofs\",\n  \"ours/cloud-localds\"\n]\n"
+    );
 }
 
 #[test]
