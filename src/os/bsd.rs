@@ -21,7 +21,7 @@ use rustix::{
 #[cfg(any(feature = "agent", feature = "policy"))]
 use std::time::Instant;
 
-use super::{Link, is_same_file};
+use super::{is_same_file, link::Link};
 
 /// Whether [`sync_file_system`](super::sync_file_system) writes the data of all files, and not only that of the handle. There is
 /// no syncfs(2), and sync(2) does not wait.

@@ -6,6 +6,7 @@
 mod bsd;
 #[cfg(target_os = "freebsd")]
 mod freebsd;
+mod link;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "macos")]
@@ -14,7 +15,7 @@ mod macos;
 #[cfg(not(any(target_os = "freebsd", target_os = "linux", target_os = "macos")))]
 compile_error!("this library supports Linux, macOS and FreeBSD");
 
-use std::{ffi::CString, fs::File, io};
+use std::{fs::File, io};
 
 #[cfg(target_os = "freebsd")]
 use freebsd as system;
@@ -28,6 +29,7 @@ use rustix::{
     process::geteuid,
 };
 
+pub(crate) use link::Link;
 pub(crate) use system::{
     LOOK_UP, SYNCS_FILE_SYSTEMS, bits, create_unnamed, give_owner_all, identity, is_link_refused, mode,
     mode_bits, name_unnamed, open_directory, open_if, read_link, rename_to_free, sync_data, sync_directory,
@@ -41,16 +43,6 @@ pub(crate) use system::{
 pub(crate) use system::{check_has_agent, set_host_name};
 #[cfg(any(feature = "agent", feature = "policy"))]
 pub(crate) use system::{check_has_policies, kill_descendants};
-
-/// A symbolic link.
-pub(crate) struct Link {
-    /// The user that owns it.
-    pub(crate) owner: u32,
-    /// Whether it is in Linux' `/proc`, where it may lead to anything.
-    pub(crate) is_in_proc: bool,
-    /// Where it leads.
-    pub(crate) target: CString,
-}
 
 /// The user that this process acts for.
 pub(crate) fn effective_user() -> u32 {

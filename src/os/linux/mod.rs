@@ -29,7 +29,7 @@ use rustix::{
     path::Arg,
 };
 
-use super::Link;
+use super::link::Link;
 
 #[cfg(any(feature = "agent", feature = "policy"))]
 pub(crate) use descendants::kill_below as kill_descendants;
