@@ -130,10 +130,6 @@ fn words_that_are_one_too_many_or_in_the_place_of_an_option_are_explained() {
             "unknown command \"seed.iso\"; the command comes first, as in metadata show IMAGE (--help lists the commands)",
         ),
         (
-            &["cloud-localds", "seed.iso", "user-data"],
-            "unknown command \"cloud-localds\"; as cloud-localds does: metadata create --layout nocloud --user-data FILE IMAGE",
-        ),
-        (
             &["cat", "seed.iso"],
             "NAME or --into DIR is missing: the command is metadata extract IMAGE NAME (--help shows more)",
         ),

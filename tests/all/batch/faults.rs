@@ -197,7 +197,7 @@ fn findings_are_listed_as_create_lists_them_and_all_are_counted() {
         ]
     );
     let ran = sandbox.run_with_input(["batch", "--into", "out", "--json"], line);
-    let batch: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let batch: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     let create = sandbox.succeed(["create", "--json", "a.iso", "--user-data", "config.json"]);
     let create: serde_json::Value = serde_json::from_slice(&create).unwrap();
     assert_eq!(batch["warnings"].as_array().map(Vec::len), Some(20));
