@@ -29,14 +29,26 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
     ("create", &["i"], "--instance-id ID sets the instance ID"),
     (
         "create",
-        &["k", "ssh-keys", "sshkey", "public-key", "authorized-keys", "ssh-authorized-keys", "key"],
+        &[
+            "k",
+            "ssh-keys",
+            "sshkey",
+            "public-key",
+            "authorized-keys",
+            "ssh-authorized-keys",
+            "ssh-authorized-key",
+            "key",
+        ],
         "--ssh-key PATH adds public keys",
     ),
     ("create", &["m"], "--meta-data PATH is the meta-data file"),
     ("create", &["d", "disk-format"], "an image is always raw; qemu-img convert makes other formats"),
     ("create", &["J", "R", "r", "JR", "RJ", "joliet", "rock", "rational-rock"], NAMES),
     ("create", &["volid", "label", "volume", "volume-label"], "--volume-id ID sets the volume identifier"),
-    ("create", &["filesystem"], "every image is ISO 9660"),
+    ("create", &["vfat", "fat"], "--filesystem vfat makes a FAT image"),
+    ("create", &["local-hostname"], "--hostname NAME sets the host name"),
+    ("create", &["interfaces"], "--network-config PATH is the network configuration"),
+    ("create", &["dsmode"], "--meta-data PATH is a meta-data file, which may have dsmode"),
     ("create", &["host-name", "host", "name"], "--hostname NAME sets the host name"),
     ("create", &["format", "type", "nocloud", "cloud-init"], LAYOUT),
     (
@@ -53,7 +65,7 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
     ),
     (
         "create",
-        &["password", "admin-pass", "password-file", "admin-password-file"],
+        &["password", "admin-pass", "admin-password", "password-file", "admin-password-file"],
         "--admin-pass-file PATH has the password",
     ),
     ("create", &["graft-points"], "--file NAME=PATH adds a file"),
@@ -99,6 +111,12 @@ const COMMANDS_OF_OTHERS: &[(&[&str], &str)] = &[
     (&["rm", "remove", "delete"], "set --remove NAME removes a file of an image"),
     (&["compare", "cmp"], "diff compares two images"),
     (&["validate", "lint", "schema", "test"], "check finds mistakes"),
+    (
+        &["genisoimage", "xorriso", "xorrisofs"],
+        "mkisofs builds an image as mkisofs does, and create builds one for a guest",
+    ),
+    (&["isoinfo"], "show describes an image, and extract copies files from it"),
+    (&["make-mime"], "create --user-data PATH --user-data PATH makes one MIME document"),
     (&["unpack"], "extract --into DIR writes the files of an image, and apply those of user data"),
 ];
 

@@ -130,6 +130,18 @@ fn words_that_are_one_too_many_or_in_the_place_of_an_option_are_explained() {
             "unknown command \"seed.iso\"; the command comes first, as in metadata show IMAGE (--help lists the commands)",
         ),
         (
+            &["isoinfo", "-i", "seed.iso"],
+            "unknown command \"isoinfo\"; show describes an image, and extract copies files from it",
+        ),
+        (
+            &["make-mime", "a:cloud-config"],
+            "unknown command \"make-mime\"; create --user-data PATH --user-data PATH makes one MIME document",
+        ),
+        (
+            &["create", "--vfat", "seed.img", "x"],
+            "unknown option --vfat; --filesystem vfat makes a FAT image (--help shows the usage)",
+        ),
+        (
             &["cat", "seed.iso"],
             "NAME or --into DIR is missing: the command is metadata extract IMAGE NAME (--help shows more)",
         ),
