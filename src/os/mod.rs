@@ -29,9 +29,11 @@ use rustix::{
     process::geteuid,
 };
 
+#[cfg(feature = "yaml")]
+pub(crate) use system::LOOK_UP;
 pub(crate) use system::{
-    LOOK_UP, SYNCS_FILE_SYSTEMS, bits, create_unnamed, give_owner_all, identity, is_link_refused, mode,
-    mode_bits, name_unnamed, open_directory, open_if, read_link, rename_to_free, sync_data, sync_directory,
+    SYNCS_FILE_SYSTEMS, bits, create_unnamed, give_owner_all, identity, is_link_refused, mode, mode_bits,
+    name_unnamed, open_directory, open_if, read_link, rename_to_free, sync_data, sync_directory,
     sync_file_system,
 };
 #[cfg(feature = "policy")]
