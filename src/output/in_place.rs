@@ -59,12 +59,7 @@ impl InPlace {
             opened.list()?;
             return Ok(opened);
         };
-        let status = fstat(&directory).map_err(io::Error::from)?;
-        ensure!(
-            may_write(&status, &found, geteuid().as_raw()),
-            "the file belongs to another user, in a directory that everybody may write to (remove it, or give \
-             another path)"
-        );
+        check_owner(&directory, &found)?;
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let open = |access| openat(directory.as_fd(), &name, flags | access, Mode::empty());
         // Who may only write to it cannot check it afterwards, and that is all.
@@ -115,10 +110,44 @@ impl InPlace {
     }
 }
 
+/// Opens the device or the FIFO at `path` to be written from its first byte to its last. `None`: something else is there, or
+/// nothing, or [`InPlace::open`] says why the path is not followed.
+///
+/// # Errors
+/// Fails if it cannot be opened, or if another user may have put it there as a trap.
+pub fn open_special(path: &Path) -> Result<Option<File>> {
+    let Ok(ResolvedFile { directory, name, found: Some(found), .. }) = resolve::any_file(path) else {
+        return Ok(None);
+    };
+    let is_special = |status: &Stat| {
+        use FileType::{BlockDevice, CharacterDevice, Fifo};
+        matches!(FileType::from_raw_mode(status.st_mode), BlockDevice | CharacterDevice | Fifo)
+    };
+    if !is_special(&found) {
+        return Ok(None);
+    }
+    check_owner(&directory, &found)?;
+    let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(openat(&directory, &name, flags, Mode::empty()).map_err(io::Error::from)?);
+    let opened = fstat(&file).map_err(io::Error::from)?;
+    ensure!(os::is_same_file(&opened, &found), "another file was put there meanwhile");
+    Ok(Some(file))
+}
+
+/// Fails if `found` is another user's, in a directory that everybody may write to.
+fn check_owner(directory: &OwnedFd, found: &Stat) -> Result<()> {
+    let status = fstat(directory).map_err(io::Error::from)?;
+    ensure!(
+        may_write(&status, found, geteuid().as_raw()),
+        "the file belongs to another user, in a directory that everybody may write to (remove it, or give \
+         another path)"
+    );
+    Ok(())
+}
+
 /// Whether a file that was found may be written to: `may_create_in_sticky` in Linux, `fs/namei.c`.
 fn may_write(directory: &Stat, found: &Stat, caller: u32) -> bool {
-    FileType::from_raw_mode(found.st_mode) != FileType::RegularFile
-        || os::mode_bits(directory) & STICKY_AND_WRITABLE != STICKY_AND_WRITABLE
+    os::mode_bits(directory) & STICKY_AND_WRITABLE != STICKY_AND_WRITABLE
         || found.st_uid == caller
         || found.st_uid == directory.st_uid
 }
@@ -132,6 +161,27 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn a_device_is_opened_and_another_users_fifo_or_link_is_not() {
+        assert!(open_special(Path::new("/dev/null")).unwrap().is_some());
+        let directory = tempfile::tempdir().unwrap();
+        let [fifo, link] = ["fifo", "link"].map(|name| directory.path().join(name));
+        assert!(open_special(&fifo).unwrap().is_none(), "nothing is there");
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, Mode::from(0o666), 0).unwrap();
+        std::os::unix::fs::symlink("/dev/null", &link).unwrap();
+        assert!(open_special(&link).unwrap().is_some(), "its own link is followed");
+        // Only root can make another user's file.
+        if chown(&fifo, Some(65534), None).is_err() {
+            return;
+        }
+        std::os::unix::fs::lchown(&link, Some(65534), None).unwrap();
+        let error = open_special(&fifo).unwrap_err().to_string();
+        assert!(error.starts_with("the file belongs to another user"), "{error}");
+        assert!(open_special(&link).unwrap().is_none());
+        assert!(InPlace::open(&link).is_err(), "which says why");
+    }
 
     #[test]
     fn the_file_and_its_mode_stay_and_a_failure_empties_it() {

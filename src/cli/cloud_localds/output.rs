@@ -8,10 +8,12 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use metadata_image::output::{atomic_file::standard_output, in_place::InPlace};
+use metadata_image::output::{
+    atomic_file::standard_output,
+    in_place::{InPlace, open_special},
+};
 
 use super::settings::Place;
-use crate::cli::mkisofs::open_special;
 
 /// Bytes that are written last: all by which a reader can tell what an image is.
 const BEGINNING_BYTES: usize = 64 << 10;

@@ -34,7 +34,6 @@ use metadata_image::{
 
 use super::{create::source_date_epoch, escape::printable, render::paragraphs, streams::print};
 use dialect::{Dialect, Failure};
-pub(super) use output::open_special;
 use settings::{Settings, Wanted};
 use trouble::Trouble;
 
@@ -133,8 +132,9 @@ fn try_run(dialect: Dialect, arguments: Vec<OsString>, log: &mut Log) -> Result<
         Wanted::Version => return help::print_version(log.program, dialect),
     };
     if let Some(path) = &settings.log_file {
-        let opened = File::create(path);
-        log.file = Some(opened.map_err(|error| Trouble::of_file(Failure::Output, "creating", path, &error))?);
+        let opened = output::create_log(path);
+        let trouble = |error| Trouble::new(Failure::Output, format!("creating {path:?}: {error:#}"));
+        log.file = Some(opened.map_err(trouble)?);
     }
     let epoch = source_date_epoch().map_err(|error| Trouble::new(Failure::Value, error.to_string()))?;
     let identity = output::identity(settings.output.as_deref());

@@ -1,18 +1,18 @@
 //! Writes the image: into the file that is there, or to standard output.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io,
-    os::{
-        fd::AsFd,
-        unix::fs::{FileTypeExt, MetadataExt},
-    },
+    os::{fd::AsFd, unix::fs::MetadataExt},
     path::Path,
 };
 
 use metadata_image::{
     image::iso9660::writer::Draft,
-    output::{atomic_file::standard_output, in_place::InPlace},
+    output::{
+        atomic_file::standard_output,
+        in_place::{InPlace, open_special},
+    },
 };
 
 use super::{super::signals::clean_up_on_signals, Trouble, dialect::Failure, sources::Identity};
@@ -54,14 +54,14 @@ pub(super) fn write(draft: Draft, output: Option<&Path>) -> Result<(), Trouble> 
     }
 }
 
-/// Opens a device or a FIFO, which is written from its first byte to its last.
-pub(crate) fn open_special(path: &Path) -> io::Result<Option<File>> {
-    let Ok(metadata) = fs::metadata(path) else { return Ok(None) };
-    let kind = metadata.file_type();
-    if !kind.is_char_device() && !kind.is_block_device() && !kind.is_fifo() {
-        return Ok(None);
+/// Creates the file of `-log-file`, or empties it. Links and files of other users are refused as those of images are.
+pub(super) fn create_log(path: &Path) -> anyhow::Result<File> {
+    if let Some(device) = open_special(path)? {
+        return Ok(device);
     }
-    OpenOptions::new().write(true).open(path).map(Some)
+    let file = InPlace::open(path)?;
+    file.file().set_len(0)?;
+    Ok(file.file().try_clone()?)
 }
 
 fn failed(what: &str, error: &str) -> Trouble {

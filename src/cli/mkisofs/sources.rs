@@ -101,6 +101,11 @@ impl Walk<'_> {
             .metadata(&source)
             .map_err(|error| Trouble::of_file(Failure::Source, what, &source, &error))?;
         let Some(metadata) = metadata else { return Ok(()) };
+        // In a directory it may be the image of the last run. Here it is a mistake by which the file would be lost.
+        if metadata.is_file() && Some((metadata.dev(), metadata.ino())) == self.output {
+            let why = format!("{what} {source:?}: the image is written to the same file");
+            return Err(Trouble::new(Failure::Source, why));
+        }
         let mut path = target.as_ref().map(|target| target.path.clone()).unwrap_or_default();
         if !metadata.is_dir()
             && target.as_ref().is_none_or(|target| target.is_directory || target.path.is_empty())

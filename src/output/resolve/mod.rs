@@ -35,7 +35,7 @@ pub(super) struct ResolvedFile {
     pub(super) name: OsString,
     /// Its path, for people to read.
     pub(super) path: PathBuf,
-    /// The regular file that is there, if there is one.
+    /// What is there, if there is something.
     pub(super) found: Option<Stat>,
 }
 
@@ -44,6 +44,18 @@ pub(super) struct ResolvedFile {
 /// # Errors
 /// Fails if something other than a regular file is there, its directory does not exist, or a link must not be followed.
 pub(super) fn file(path: &Path) -> Result<ResolvedFile> {
+    find(path, check_regular)
+}
+
+/// Finds where the file or the device `path` is, or would be.
+///
+/// # Errors
+/// Fails as [`file`] does, but not for a device or a FIFO.
+pub(super) fn any_file(path: &Path) -> Result<ResolvedFile> {
+    find(path, |_| Ok(()))
+}
+
+fn find(path: &Path, check: fn(&Stat) -> Result<()>) -> Result<ResolvedFile> {
     ensure!(!path.as_os_str().as_bytes().ends_with(b"/"), "the path ends in '/', so it names a directory");
     let mut walk = PathWalk::new(path)?;
     while let Some(Step { name, .. }) = walk.steps.pop() {
@@ -55,7 +67,7 @@ pub(super) fn file(path: &Path) -> Result<ResolvedFile> {
             };
             if !found.is_some_and(|found| is_link(&found)) {
                 if let Some(found) = &found {
-                    check_regular(found)?;
+                    check(found)?;
                 }
                 let path = walk.shown.join(&name);
                 return Ok(ResolvedFile { directory: walk.directory, name, path, found });

@@ -91,6 +91,15 @@ fn the_image_does_not_contain_itself() {
 }
 
 #[test]
+fn a_file_that_is_also_the_output_is_not_lost() {
+    let programs = with_seed();
+    let user_data = fs::read(programs.path("seed/user-data")).unwrap();
+    let arguments = ["-J", "-r", "-o", "seed/user-data", "seed/user-data", "seed/meta-data"];
+    programs.fail("mkisofs", arguments, 2, "\"seed/user-data\": the image is written to the same file");
+    assert_eq!(fs::read(programs.path("seed/user-data")).unwrap(), user_data);
+}
+
+#[test]
 fn nothing_is_written_if_a_source_is_missing() {
     let programs = with_seed();
     programs.fail("genisoimage", ["-o", "image", "seed", "nothing"], 2, "No such file or directory");
@@ -356,7 +365,12 @@ fn links_as_root_another_users_file_in_tmp_is_refused() {
     for name in ["file", "link"] {
         let path = format!("public/{name}");
         programs.fail("genisoimage", ["-R", "-o", &path, "seed"], 2, "another user");
+        programs.fail("genisoimage", ["-log-file", &path, "-R", "-o", "image", "seed"], 2, "another user");
     }
+    let fifo = directory.join("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    chown(&fifo, Some(65534), None).unwrap();
+    programs.fail("genisoimage", ["-R", "-o", "public/fifo", "seed"], 2, "another user");
     assert_eq!(programs.sandbox.read("public/file"), b"theirs");
     assert_eq!(programs.sandbox.read("victim"), b"victim");
 }
