@@ -110,8 +110,10 @@ fn directories_that_contain_themselves_or_the_root_are_errors() {
     }
     let mut longer = image.clone();
     let at = entry(&longer, FILE) + 28;
-    longer[at..at + 4].fill(0xff);
+    longer[at..at + 2].copy_from_slice(&16_000_u16.to_le_bytes());
     refused(&longer, "bytes do");
+    longer[at..at + 4].fill(0xff);
+    refused(&longer, "it has 4294967295 bytes, and the image 16384");
 }
 
 #[test]

@@ -121,7 +121,8 @@ fn read(entry: &[u8], long: Option<LongName>) -> Result<Option<(Entry, String)>>
     let short = short_name(stored, entry[12]);
     let long = long.filter(|long| long.next == 0 && long.checksum == checksum(&stored));
     let name = long.map_or_else(|| Ok(short.clone()), LongName::text)?;
-    let is_valid = !matches!(&*name, "" | "." | "..") && !name.contains(['/', '\0']) && !name.ends_with('.');
+    let is_valid =
+        !matches!(&*name, "" | "." | "..") && !name.contains(['/', '\0']) && !name.ends_with(['.', ' ']);
     ensure!(is_valid && !name.contains(|char| char < ' '), "{name:?} is not a valid name");
     let cluster = u32::from(number(entry, 20)) << 16 | u32::from(number(entry, 26));
     let len = u32::from_le_bytes([entry[28], entry[29], entry[30], entry[31]]);

@@ -167,6 +167,9 @@ impl Walk<'_> {
         ensure!(TooLarge: self.found.records.len() < RECORDS_MAX, "the image has more than {RECORDS_MAX} files and directories");
         self.paths_bytes += path.len();
         ensure!(TooLarge: self.paths_bytes <= PATHS_BYTES_MAX, "the paths on the image have more than {PATHS_BYTES_MAX} bytes");
+        // Its chain would be followed for nothing.
+        let len = self.reader.len();
+        ensure!(entry.len <= len, "it has {} bytes, and the image {len}", entry.len);
         let extents = if entry.is_directory {
             ensure!(entry.cluster != 0, "it is a directory and has no clusters");
             self.chains.directory(entry.cluster, DIRECTORY_BYTES_MAX)?
@@ -187,6 +190,10 @@ impl Walk<'_> {
     }
 
     fn listing(&mut self, extents: &[Extent]) -> Result<Listing> {
-        Listing::parse(&self.reader.read(extents, &mut self.directories_bytes)?)
+        let listing = Listing::parse(&self.reader.read(extents, &mut self.directories_bytes)?)?;
+        // What is not wanted is not counted.
+        let count = self.found.records.len() + listing.entries.len();
+        ensure!(TooLarge: self.only.is_some() || count <= RECORDS_MAX, "the image has more than {RECORDS_MAX} files and directories");
+        Ok(listing)
     }
 }
