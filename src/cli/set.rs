@@ -35,7 +35,7 @@ use super::{
 
 /// Change or add files on an image
 ///
-/// Works on any ISO 9660 image in a file, whichever tool made it. The image is
+/// Works on an ISO 9660 or FAT image in a file, whichever tool made it. It is
 /// rebuilt in one step. It keeps its name, its date and its other files, with
 /// their permission bits, owners and dates. An image that has something which
 /// a new image would not have, such as a boot record, is rejected.
