@@ -109,7 +109,7 @@ impl Prepared {
         Self::with_cache(recipe, None)
     }
 
-    /// As [`Prepared::new`] for one of many images, which may reuse the layouts of others ([`Draft::with_cache`]).
+    /// As [`Prepared::new`] for one of many images, which may reuse the layouts of others ([`LayoutCache`]).
     ///
     /// # Errors
     /// Fails as [`Prepared::new`] does.

@@ -313,7 +313,7 @@ impl Recipe {
         self.draft_with_cache(None)
     }
 
-    /// As [`Recipe::draft`], for one of many images ([`Draft::with_cache`]).
+    /// As [`Recipe::draft`], for one of many images ([`LayoutCache`]).
     ///
     /// # Errors
     /// Fails as [`Recipe::draft`] does.

@@ -50,7 +50,7 @@ pub(super) fn file(path: &Path) -> Result<ResolvedFile> {
 /// Finds where the file or the device `path` is, or would be.
 ///
 /// # Errors
-/// Fails as [`file`] does, but not for a device or a FIFO.
+/// Fails as [`file()`] does, but not for a device or a FIFO.
 pub(super) fn any_file(path: &Path) -> Result<ResolvedFile> {
     find(path, |_| Ok(()))
 }

@@ -28,7 +28,7 @@ impl Composed<'_> {
     }
 }
 
-/// The documents in `text`. What only PyYAML refuses is a finding, and the tree has [`Value::Unknown`] there. `None`: the text
+/// The documents in `text`. What only PyYAML refuses is a finding, and the tree has [`Value::Unknown`](super::tree::Value::Unknown) there. `None`: the text
 /// is not YAML at all, and there is a finding; or it cannot be told, and there is none.
 pub(super) fn compose<'a>(text: &'a str, findings: &mut Vec<Finding>) -> Option<Composed<'a>> {
     let normal = Normal::of(text);
