@@ -2,7 +2,7 @@
 
 use std::{fs::File, io::Write};
 
-use super::{Progress, fat, iso9660, written::WrittenImage};
+use super::{Progress, fat, iso9660, staging::StagedFiles, written::WrittenImage};
 use crate::error::Result;
 
 /// An image whose files have been opened and that has been laid out. Errors that can be found before writing have been found.
@@ -36,13 +36,24 @@ impl Draft {
         }
     }
 
+    fn files(&self) -> &StagedFiles {
+        match self {
+            Self::Iso9660(draft) => &draft.files,
+            Self::Fat(draft) => &draft.files,
+        }
+    }
+
+    fn files_mut(&mut self) -> &mut StagedFiles {
+        match self {
+            Self::Iso9660(draft) => &mut draft.files,
+            Self::Fat(draft) => &mut draft.files,
+        }
+    }
+
     /// Whether the image will have a file `name`, and it will be empty.
     #[must_use]
     pub fn is_empty(&self, name: &str) -> bool {
-        match self {
-            Self::Iso9660(draft) => draft.is_empty(name),
-            Self::Fat(draft) => draft.is_empty(name),
-        }
+        self.files().is_empty(name)
     }
 
     /// The content of the file `name`, if there is one, it has at most `limit` bytes, and its first bytes are `wanted`.
@@ -55,10 +66,7 @@ impl Draft {
         limit: u64,
         wanted: impl FnOnce(&[u8]) -> bool,
     ) -> Result<Option<Vec<u8>>> {
-        match self {
-            Self::Iso9660(draft) => draft.content(name, limit, wanted),
-            Self::Fat(draft) => draft.content(name, limit, wanted),
-        }
+        self.files_mut().content(name, limit, wanted)
     }
 
     /// Writes the image to `out`, an empty file.

@@ -48,7 +48,7 @@ pub(crate) const CONFINED: &[Confined] = &[
     Confined { path: "flate2", rooms: &["userdata/binary.rs"] },
     Confined { path: "sha2", rooms: &["image/", "manifest/"] },
     Confined { path: "ureq", rooms: &["provider/http.rs"] },
-    Confined { path: "jiff", rooms: &["provider/gcp.rs", "manifest/timestamp.rs"] },
+    Confined { path: "jiff", rooms: &["provider/gcp.rs", "manifest/timestamp.rs", "image/fat/date.rs"] },
     Confined { path: "anyhow", rooms: &["main.rs", "cli/", "policy/engine.rs", "policy/rule_heads.rs"] },
     Confined {
         path: "rustix",

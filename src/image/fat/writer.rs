@@ -53,7 +53,7 @@ type PlacedPayload = (Payload, Extent);
 #[derive(Debug)]
 pub struct Draft {
     volume: VolumeAttributes,
-    files: StagedFiles,
+    pub(in crate::image) files: StagedFiles,
 }
 
 impl Draft {
@@ -79,25 +79,6 @@ impl Draft {
         lay_out(&draft.volume, &draft.files.placed(&places).collect::<Vec<_>>())
             .context("laying out the image")?;
         Ok(draft)
-    }
-
-    /// Whether the image will have a file `name`, and it will be empty.
-    #[must_use]
-    pub fn is_empty(&self, name: &str) -> bool {
-        self.files.is_empty(name)
-    }
-
-    /// The content of the file `name`, if there is one, it has at most `limit` bytes, and its first bytes are `wanted`.
-    ///
-    /// # Errors
-    /// Fails if its source cannot be read.
-    pub fn content(
-        &mut self,
-        name: &str,
-        limit: u64,
-        wanted: impl FnOnce(&[u8]) -> bool,
-    ) -> Result<Option<Vec<u8>>> {
-        self.files.content(name, limit, wanted)
     }
 
     /// Writes the image to `out`, an empty file.

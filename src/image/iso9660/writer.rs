@@ -61,7 +61,7 @@ pub struct VolumeSpec {
 #[derive(Debug)]
 pub struct Draft {
     volume: VolumeAttributes,
-    files: StagedFiles,
+    pub(in crate::image) files: StagedFiles,
     /// If there are no large files, the head that is written. Otherwise the head without them, and for digests of zeros.
     first: ImageHead,
 }
@@ -109,25 +109,6 @@ impl Draft {
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.first.warnings
-    }
-
-    /// Whether the image will have a file `name`, and it will be empty.
-    #[must_use]
-    pub fn is_empty(&self, name: &str) -> bool {
-        self.files.is_empty(name)
-    }
-
-    /// The content of the file `name`, if there is one, it has at most `limit` bytes, and its first bytes are `wanted`.
-    ///
-    /// # Errors
-    /// Fails if its source cannot be read.
-    pub fn content(
-        &mut self,
-        name: &str,
-        limit: u64,
-        wanted: impl FnOnce(&[u8]) -> bool,
-    ) -> Result<Option<Vec<u8>>> {
-        self.files.content(name, limit, wanted)
     }
 
     /// Writes the image to `out`, an empty file: first the large files, then the head.
