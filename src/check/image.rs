@@ -60,6 +60,9 @@ pub fn check_image_by(
         about_image.findings.push(Finding::new(Code::Unread, 0..0, message));
     }
     let layout = Layout::of(&volume, &records);
+    let cloud_init = Agent::CloudInit.compatibility(&volume, &records);
+    let missed =
+        cloud_init.because.filter(|_| cloud_init.takes.is_none() && layout != Some(Layout::LinuxKit));
     let mut all = vec![about_image];
     let mut seen = HashSet::new();
     for record in &records {
@@ -70,10 +73,8 @@ pub fn check_image_by(
         }
         let data = image.read(record, CHECKED_BYTES_MAX)?;
         if matches!(subject, Subject::UserData(_))
-            && let Some(why) = Agent::CloudInit.compatibility(&volume, &records).because
-            && Agent::CloudInit.compatibility(&volume, &records).takes.is_none()
+            && let Some(why) = &missed
             && is_for_cloud_init(&String::from_utf8_lossy(&data[..data.len().min(64)]))
-            && layout != Some(Layout::LinuxKit)
         {
             let message = format!("cloud-init does not find the user data: {why}");
             all[0].findings.push(Finding::new(Code::Unread, 0..0, message));

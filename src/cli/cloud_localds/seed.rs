@@ -65,8 +65,12 @@ pub(super) fn gather(settings: &Settings, output: Option<&Metadata>) -> Result<V
     files.push(match &settings.meta_data {
         MetaData::File(path) => file("meta-data", "meta-data", path)?,
         MetaData::Generated { hostname, interfaces, dsmode } => {
+            const ROLE: &str = "network interfaces";
             let interfaces = match interfaces {
-                Some(path) => read_bounded(path, "network interfaces", INTERFACES_BYTES_MAX)?,
+                Some(path) => {
+                    metadata_of(ROLE, path, output)?;
+                    read_bounded(path, ROLE, INTERFACES_BYTES_MAX)?
+                }
                 None => Vec::new(),
             };
             let text = meta_data::generate(hostname.as_bytes(), &interfaces, dsmode.as_bytes());
@@ -90,12 +94,17 @@ fn copied(
     mask: u32,
     output: Option<&Metadata>,
 ) -> Result<SeedFile> {
+    let mode = metadata_of(role, path, output)?.permissions().mode() & 0o777 & !mask;
+    Ok(SeedFile { name, mode, source: Source::file(path, role) })
+}
+
+/// What is known of a file before it is read. The image must not replace what it is made of.
+fn metadata_of(role: &str, path: &Path, output: Option<&Metadata>) -> Result<Metadata> {
     let reading = || format!("reading {role} {path:?}");
     let metadata = fs::metadata(path).with_context(reading)?;
     ensure!(!metadata.is_dir(), "{}: is a directory", reading());
     let is_output =
         output.is_some_and(|output| (output.dev(), output.ino()) == (metadata.dev(), metadata.ino()));
     ensure!(!is_output || !metadata.is_file(), "{}: it is the output (give another path)", reading());
-    let mode = metadata.permissions().mode() & 0o777 & !mask;
-    Ok(SeedFile { name, mode, source: Source::file(path, role) })
+    Ok(metadata)
 }

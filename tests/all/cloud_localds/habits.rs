@@ -237,6 +237,9 @@ fn a_failure_leaves_the_old_output() {
             assert_eq!(sandbox.read("seed"), b"old");
             let names = ["seed", "seed"];
             fail(&sandbox, &names, "reading user data \"seed\": it is the output (give another path)");
+            let names = ["-i", "seed", "seed", "user-data"];
+            let line = "reading network interfaces \"seed\": it is the output (give another path)";
+            fail(&sandbox, &names, line);
             assert_eq!(sandbox.read("seed"), b"old");
         } else {
             assert!(!sandbox.path("seed").exists());
