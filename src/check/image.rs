@@ -10,7 +10,7 @@ use super::{
 use crate::{
     datasource::{compatibility::Agent, layout::Layout},
     error::Result,
-    image::Image,
+    image::{Image, probe::FileSystem},
     userdata::{
         finding::{Code, Finding},
         schema::Rules,
@@ -58,6 +58,14 @@ pub fn check_image_by(
             .filter_map(|(reading, agent)| Some(format!("{}: {}", agent.name(), reading.because?)));
         let message = format!("no agent finds data ({})", why.collect::<Vec<_>>().join("; "));
         about_image.findings.push(Finding::new(Code::Unread, 0..0, message));
+    }
+    // A FAT volume has the mark of FAT.
+    if image.file_system() == FileSystem::Iso9660
+        && let Err(error) = image.check_superblocks(&records)
+    {
+        let message =
+            format!("other programs may mistake the image, and a guest may see other files: {error}");
+        about_image.findings.push(Finding::new(Code::Mistakable, 0..0, message));
     }
     let layout = Layout::of(&volume, &records);
     let cloud_init = Agent::CloudInit.compatibility(&volume, &records);
