@@ -163,7 +163,7 @@ impl PrimaryNames {
         let (mut before, mut after, mut lost) = (0, 0, 0);
         for (at, byte) in name.iter().enumerate() {
             if Some(at) == separator {
-                if self.length != Length::Short && base.len() == longest {
+                if self.length != Length::Short && lost + base.len() >= longest {
                     break;
                 }
                 extension = Some(Vec::new());
@@ -196,17 +196,18 @@ impl PrimaryNames {
 
     /// Gives numbers to names that are there twice: the one that comes first in the order of bytes keeps its name.
     fn number_as_genisoimage(&self, mut parts: Vec<Parts>) -> Vec<Parts> {
-        let plain = parts.clone();
+        // It numbers what is before the first dot, whichever dot the extension is after.
+        let plain: Vec<_> = parts.iter().map(|parts| Parts::at_first_dot(&parts.without_version())).collect();
         let mut owners: HashMap<Vec<u8>, usize> = HashMap::new();
         let mut next = HashMap::new();
         for mut moved in (0..parts.len()).rev() {
-            let mut identifier = parts[moved].joined();
+            let mut identifier = parts[moved].without_version();
             while let Some(owner) = owners.get(&identifier).copied() {
                 // The one that is there gives way to the later one.
                 owners.insert(identifier, moved);
                 moved = owner;
                 parts[moved] = self.numbered(&plain[moved], &mut next, &owners);
-                identifier = parts[moved].joined();
+                identifier = parts[moved].without_version();
             }
             owners.insert(identifier, moved);
         }
@@ -238,7 +239,7 @@ impl PrimaryNames {
             }
             digits.reverse();
             stem.name.extend(digits);
-            if !owners.contains_key(&stem.joined()) {
+            if !owners.contains_key(&stem.without_version()) {
                 return stem;
             }
         }
@@ -304,7 +305,7 @@ impl PrimaryNames {
             let mut number = 0_usize;
             for &index in &group {
                 let is_directory = names[index].1;
-                let plain = Parts::split(&parts[index].joined());
+                let plain = Parts::at_last_dot(&parts[index].joined());
                 loop {
                     let width = group.len().to_string().len();
                     let digits = format!("{number:0width$}");
@@ -352,12 +353,32 @@ struct Parts {
 }
 
 impl Parts {
+    /// The parts of a name that has been made, at its first dot that is not at the beginning, if there is one.
+    fn at_first_dot(joined: &[u8]) -> Self {
+        let later = joined.iter().skip(1).position(|byte| *byte == b'.').map(|dot| dot + 1);
+        Self::split(joined, later.or_else(|| joined.starts_with(b".").then_some(0)))
+    }
+
     /// The parts of a name that has been made, at its last dot.
-    fn split(joined: &[u8]) -> Self {
-        match joined.iter().rposition(|byte| *byte == b'.') {
+    fn at_last_dot(joined: &[u8]) -> Self {
+        Self::split(joined, joined.iter().rposition(|byte| *byte == b'.'))
+    }
+
+    fn split(joined: &[u8], dot: Option<usize>) -> Self {
+        match dot {
             Some(dot) => Self { name: joined[..dot].to_vec(), extension: Some(joined[dot + 1..].to_vec()) },
             None => Self { name: joined.to_vec(), extension: None },
         }
+    }
+
+    /// The name without what looks like a version, which genisoimage does not compare.
+    fn without_version(&self) -> Vec<u8> {
+        let mut joined = self.joined();
+        let before = joined.iter().rposition(|byte| !byte.is_ascii_digit());
+        if let Some(before) = before.filter(|at| joined[*at] == b';' && at + 1 < joined.len()) {
+            joined.truncate(before);
+        }
+        joined
     }
 
     fn joined(&self) -> Vec<u8> {
