@@ -172,7 +172,7 @@ impl Cli {
         let mut command = Self::command();
         check_first(arguments.get(1))?;
         let name = arguments.get(1).filter(|name| command.find_subcommand(name).is_some());
-        if name.is_none() {
+        if name.is_none() && arguments.get(1).is_none_or(|argument| argument != "--version") {
             // The list of commands shows the descriptions of all.
             command.build();
         }

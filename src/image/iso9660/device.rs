@@ -15,6 +15,13 @@ use crate::{
     image::{SECTOR_BYTES, SYSTEM_AREA_BYTES},
 };
 
+/// How many empty sectors follow the last file, as `mkisofs -pad` writes them: readers that read ahead fail without them
+/// (isoinfo). hadris writes as many after the head.
+pub(super) const PADDING_SECTORS: u64 = 150;
+
+/// Bytes of a sector.
+const SECTOR_LEN: usize = 2048;
+
 const SECTOR: BlockSize = match BlockSize::new(2048) {
     Some(size) => size,
     None => unreachable!(),
@@ -78,8 +85,7 @@ impl BlockDevice for HeadDevice {
         let start = start.saturating_sub(SYSTEM_AREA_BYTES);
         let end = start + data.len();
         if self.bytes.len() < end {
-            // Padding.
-            if start >= self.bytes.len() && is_all_zeros(data) {
+            if start >= self.bytes.len() && is_padding(data) {
                 return Ok(());
             }
             self.bytes.resize(end, 0);
@@ -89,9 +95,19 @@ impl BlockDevice for HeadDevice {
     }
 }
 
-fn is_all_zeros(data: &[u8]) -> bool {
-    const ZEROS: [u8; 2048] = [0; 2048];
-    data.chunks(ZEROS.len()).all(|sector| sector == &ZEROS[..sector.len()])
+/// Whether `data`, behind all that has been written, is padding, which is zeros.
+///
+/// hadris writes its padding as one piece, and contents of files in smaller ones (3.0.0-rc.2; the test
+/// `a_file_that_begins_with_zeros_is_not_padding` fails when that changes). Nobody has touched the memory of the padding yet: to
+/// read all of it would cost 75 page faults, a third of those of a small `create`. So only its ends are read.
+fn is_padding(data: &[u8]) -> bool {
+    const ZEROS: [u8; SECTOR_LEN] = [0; SECTOR_LEN];
+    let is_zeros = |data: &[u8]| data.chunks(SECTOR_LEN).all(|sector| sector == &ZEROS[..sector.len()]);
+    if data.len() as u64 == PADDING_SECTORS * SECTOR_BYTES {
+        is_zeros(&data[..SECTOR_LEN]) && is_zeros(&data[data.len() - SECTOR_LEN..])
+    } else {
+        is_zeros(data)
+    }
 }
 
 fn position(block: BlockIndex) -> Option<usize> {

@@ -17,7 +17,7 @@ use hadris_iso::{
 };
 
 use super::{
-    device::HeadDevice,
+    device::{HeadDevice, PADDING_SECTORS},
     primary_names::Length,
     records::PARTS_MAX,
     repacking::{FIFO, SOCKET, SPECIAL, repack},
@@ -52,10 +52,6 @@ const EXTENT_BYTES_MAX: u64 = u32::MAX as u64 / SECTOR_BYTES * SECTOR_BYTES;
 
 /// The largest file in bytes.
 const FILE_BYTES_MAX: u64 = EXTENT_BYTES_MAX * PARTS_MAX as u64;
-
-/// How many empty sectors follow the last file, as `mkisofs -pad` writes them: readers that read ahead fail without them
-/// (isoinfo). hadris writes as many after the head.
-pub(super) const PADDING_SECTORS: u64 = 150;
 
 /// How many warnings are kept: each has the whole path of a file.
 const WARNINGS_MAX: usize = 64;
@@ -355,13 +351,18 @@ mod tests {
 
     #[test]
     fn a_file_that_begins_with_zeros_is_not_padding() -> Result<()> {
-        let mut data = vec![0; 300 << 10];
-        data.extend(*b"the end");
         let volume = VolumeAttributes::new("X", 0, VolumeFormat::default())?;
-        let head =
-            volume.lay_out([(&b"file"[..], FilePlace::Head(Data::bytes(data.clone())))].into_iter(), 0)?;
-        let Extent { offset, len } = head.extents[0];
-        assert!(head.bytes[usize::try_from(offset)? - SYSTEM_AREA_BYTES..][..usize::try_from(len)?] == data);
+        let padding = usize::try_from(PADDING_SECTORS * SECTOR_BYTES)?;
+        // One is as long as the padding, and its ends are zeros too.
+        for (len, place) in [(padding + 7, padding + 3), (padding, padding / 2), (padding, SECTOR)] {
+            let mut data = vec![0; len];
+            data[place] = 1;
+            let file = FilePlace::Head(Data::bytes(data.clone()));
+            let head = volume.lay_out([(&b"file"[..], file)].into_iter(), 0)?;
+            let Extent { offset, len } = head.extents[0];
+            let stored = &head.bytes[usize::try_from(offset)? - SYSTEM_AREA_BYTES..][..usize::try_from(len)?];
+            assert!(stored == data, "{len} {place}");
+        }
         Ok(())
     }
 

@@ -15,7 +15,8 @@ use crate::error::{Context, Error, Result, ensure};
 use rustix::io::Errno;
 
 use super::{
-    layout::{ImageHead, PADDING_SECTORS, VolumeAttributes},
+    device::PADDING_SECTORS,
+    layout::{ImageHead, VolumeAttributes},
     layout_cache::{self, SECTORS_MIN},
     renaming,
     volume_format::VolumeFormat,
