@@ -13,7 +13,11 @@ use self::{
     manifest_kept::KeptManifest,
     meta_data::{MetaDataChange, NewMetaData},
 };
-use super::{Contradiction, DEFAULT_SECONDS, SECONDS_END, near_names};
+use super::{
+    Contradiction, DEFAULT_SECONDS,
+    contradictions::{self, SECONDS_END},
+    near_names,
+};
 use crate::{
     datasource::{layout::Layout, looked_for::LOOKED_FOR},
     error::{Context, Error, Result, ensure, error},
@@ -89,8 +93,8 @@ impl ImageChange {
         if inputs.count() > 1 {
             return Err(Contradiction("standard input can be read only once".to_owned()));
         }
-        self.hostname.as_deref().map_or(Ok(()), super::check_hostname)?;
-        self.instance_id.as_deref().map_or(Ok(()), super::check_instance_id)
+        self.hostname.as_deref().map_or(Ok(()), contradictions::check_hostname)?;
+        self.instance_id.as_deref().map_or(Ok(()), contradictions::check_instance_id)
     }
 
     /// Applies the changes to `image`.
