@@ -193,6 +193,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "trust")]
     fn a_local_time_of_a_signer_is_standard_time() -> Result<()> {
         let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").map_err(Error::of)?;
         let dublin = TimeZone::posix("IST-1GMT0,M10.5.0,M3.5.0/1").map_err(Error::of)?;
