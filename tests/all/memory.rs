@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use crate::support::{Sandbox, noise};
+use crate::support::{Sandbox, cases, noise};
 
 /// Kilobytes that the program may have in memory, whatever it reads and writes. Of a debug build 16 MB are there before it
 /// has done anything: relocations of all its code, where a release has 4.
@@ -35,7 +35,7 @@ fn memory_does_not_grow_with_the_data() {
     let sandbox = Sandbox::new();
     let mut file = File::create(sandbox.path("large")).unwrap();
     let piece = noise(1 << 20);
-    for _ in 0..256 {
+    for _ in 0..cases(64, 256) {
         file.write_all(&piece).unwrap();
     }
     for command in [
@@ -58,7 +58,7 @@ fn memory_does_not_grow_with_the_data() {
 fn memory_does_not_grow_with_the_number_of_images() {
     let sandbox = Sandbox::new();
     let line = |number| format!("{{\"image\": \"{}/{number}\", \"data\": \"{number}\"}}\n", number / 1000);
-    sandbox.write("lines", (0..30_000).map(line).collect::<Vec<_>>().concat());
+    sandbox.write("lines", (0..cases(12_000, 30_000)).map(line).collect::<Vec<_>>().concat());
     // The second time all are replaced.
     for command in [
         "m batch lines --into out --json > /dev/null",
