@@ -27,6 +27,7 @@ use crate::{
     userdata::finding::Severity,
 };
 
+pub use fields::are_lines;
 pub use input::{LINE_BYTES_MAX, Shard};
 
 use input::LineReader;

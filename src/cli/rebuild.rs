@@ -4,7 +4,7 @@ use std::{fs::File, io, path::Path};
 
 use anyhow::{Context, Result, anyhow, bail};
 use metadata_image::{
-    image::Image,
+    image::{Image, probe::FileSystem},
     manifest::{
         Manifest, Statement, VolumeInfo,
         inventory::{Contents, check_readers},
@@ -39,7 +39,11 @@ impl<'a> Rebuild<'a> {
         let (target, file) = open_locked(path, context)?;
         let locked = file.try_clone().with_context(context)?;
         let mut image = Image::in_file(file, path)?;
-        image.check_signable().with_context(context)?;
+        if image.file_system() == FileSystem::Fat {
+            let why = "a FAT image cannot get a string or a signature, only an ISO 9660 image can; create --run-metadata \
+                       stores a string when it builds a FAT image";
+            return Err(anyhow!(why)).with_context(context);
+        }
         let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, progress).with_context(context)?;
         let manifest = contents.manifest().with_context(context)?;
         let layout = manifest.as_ref().map(|manifest| manifest.layout);

@@ -103,6 +103,13 @@ impl Args {
         statement.not_after = self.not_after.or(statement.not_after);
         statement.audience = self.audience.clone().or(statement.audience);
         statement.check().with_context(context)?;
+        let passed = statement.not_after.filter(|limit| Timestamp::now().is_ok_and(|now| *limit < now));
+        if let Some(limit) = passed {
+            say(&format!(
+                "warning: {}: the limit --not-after {limit} has passed, so no guest accepts the image",
+                self.image.display()
+            ));
+        }
         let manifest = rebuild.describe(statement);
         let signature = match (&self.key, &self.signature) {
             (Some(path), _) => Some(self.sign(path, &manifest).with_context(context)?),

@@ -25,7 +25,13 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
         &["V"],
         "--volume-id ID sets the volume identifier, and --vendor-data PATH is cloud-localds' -V",
     ),
-    ("create", &["f"], "--force replaces a file that is not an image, and --file NAME=PATH adds a file"),
+    (
+        "create",
+        &["f"],
+        "--filesystem vfat makes a FAT image, --force replaces a file that is not an image, and --file NAME=PATH adds a file",
+    ),
+    ("create", &["dry-run", "n", "check"], "metadata check PATH finds mistakes, and builds no image"),
+    ("set", &["dry-run", "n"], "to try it, change a copy of the image"),
     ("create", &["i"], "--instance-id ID sets the instance ID"),
     (
         "create",
@@ -80,6 +86,12 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
     ("set", &["name", "host-name"], "--hostname NAME sets the host name"),
     ("extract", &["o", "d", "C", "to", "output", "dir", "all"], "--into DIR writes files to a directory"),
     ("batch", &["o", "output", "dir"], "--into DIR is the directory for the images"),
+    (
+        "batch",
+        &["dry-run", "n", "check"],
+        "all lines of a file are checked before the first image is built; to look at the images first, give --into another \
+         directory",
+    ),
     ("batch", &["j", "parallel", "threads"], "--jobs N builds N images at the same time"),
     ("check", &["sarif", "o", "output-format"], "--format NAME chooses text, json, sarif or github"),
     ("check", &["network-config", "config-file", "type"], "--as KIND says what a file is"),
@@ -246,10 +258,6 @@ pub(crate) fn in_one_line(error: &clap::Error, program: &Command, name: Option<&
             format!("help describes one command at a time: metadata help {word}")
         }
         (ErrorKind::InvalidSubcommand, _, Some(word)) => unknown_command(program, word),
-        (ErrorKind::ValueValidation, Some("[NAME=PATH]..."), _) => {
-            "the image comes first, and then NAME=PATH: metadata set IMAGE NAME=PATH (--help shows more)"
-                .to_owned()
-        }
         (ErrorKind::MissingRequiredArgument, ..) if command.is_some() => {
             missing(command.unwrap_or(program), error)
         }
@@ -301,13 +309,17 @@ fn missing(command: &Command, error: &clap::Error) -> String {
         let help = command.get_arguments().find(of_name).and_then(Arg::get_help).map(ToString::to_string);
         let help = help.unwrap_or_default();
         let first = help.split([';', '[', '(']).next().unwrap_or_default().trim();
-        let name = name.replace(['<', '>'], "").replace('|', " or ");
+        let name = name.replace(['<', '>'], "").replace('|', " or ").replace("...", "");
         if first.is_empty() { name } else { format!("{name} ({})", lower_first(first)) }
     };
     let names: Vec<_> = names.iter().map(described).collect();
     let verb = if names.len() == 1 { "is" } else { "are" };
+    let input = match command.get_name() {
+        "check" | "apply" => "; '-' is standard input",
+        _ => "",
+    };
     format!(
-        "{} {verb} missing: the command is {} (--help shows more)",
+        "{} {verb} missing: the command is {}{input} (--help shows more)",
         names.join(" and "),
         operands_of(command)
     )
@@ -318,7 +330,7 @@ fn operands_of(command: &Command) -> String {
     let mut command = command.clone();
     let usage = command.render_usage().to_string();
     let first = usage.lines().next().unwrap_or_default().trim_start_matches("Usage: ");
-    first.replace(" [OPTIONS]", "")
+    first.replace(" [OPTIONS]", "").replace("<PATH>...", "PATH...")
 }
 
 fn lower_first(text: &str) -> String {

@@ -4,7 +4,7 @@ mod build;
 #[cfg(feature = "yaml")]
 pub mod change;
 mod names;
-mod near_names;
+pub mod near_names;
 mod rebuild;
 pub mod seed;
 pub mod user_data;
@@ -227,19 +227,29 @@ impl Recipe {
                 .to_owned(),
             ));
         }
-        for (given, part) in [
-            (self.hostname.is_some(), "hostname"),
-            (!self.ssh_keys.is_empty(), "ssh-key"),
-            (self.instance_id.is_some(), "instance-id"),
-            (self.admin_pass.is_some(), "admin-pass-file"),
+        self.check_generated()?;
+        self.instance_id.as_deref().map_or(Ok(()), check_instance_id)
+    }
+
+    /// Checks that no value for generated meta-data is given with a meta-data file.
+    fn check_generated(&self) -> Result<(), Contradiction> {
+        let Some(source) = &self.meta_data else { return Ok(()) };
+        let is_drive = self.layout == Layout::ConfigDrive;
+        for (given, part, [nocloud, drive]) in [
+            (self.hostname.is_some(), "hostname", ["local-hostname", "hostname"]),
+            (!self.ssh_keys.is_empty(), "ssh-key", ["public-keys", "public_keys"]),
+            (self.instance_id.is_some(), "instance-id", ["instance-id", "uuid"]),
+            (self.admin_pass.is_some(), "admin-pass-file", ["", "admin_pass"]),
         ] {
-            if given && self.meta_data.is_some() {
+            if given {
+                let file = source.path().map_or("the given one".to_owned(), |path| format!("{path:?}"));
+                let key = if is_drive { drive } else { nocloud };
                 return Err(Contradiction(format!(
-                    "{part} is for generated meta-data, but a meta-data file is given"
+                    "{part} is for generated meta-data, but the meta-data is {file}; write {key:?} there, or leave that file out"
                 )));
             }
         }
-        self.instance_id.as_deref().map_or(Ok(()), check_instance_id)
+        Ok(())
     }
 
     fn check_volume_identifier(&self) -> Result<(), Contradiction> {
@@ -286,6 +296,13 @@ impl Recipe {
             let text =
                 format!("file {:?} will be read as a manifest, as --run-metadata makes it", manifest::NAME);
             warnings.push(text.into());
+        }
+        // LinuxKit's images may have any files besides their data.
+        for (name, _) in self.files.iter().filter(|_| self.layout != Layout::LinuxKit) {
+            if let Some(meant) = near_names::meant(name, Some(self.layout)) {
+                let name = String::from_utf8_lossy(name);
+                warnings.push(near_names::not_used(&name, meant).into());
+            }
         }
         if !is_iso9660 {
             return warnings;

@@ -66,7 +66,7 @@ pub(crate) struct Args {
     /// A directory with the files of a seed: user-data, meta-data,
     /// network-config and vendor-data, or openstack/latest
     #[arg(long, value_name = "DIR")]
-    from: Option<PathBuf>,
+    pub(super) from: Option<PathBuf>,
 
     /// A directory to make the data from: JSON for LinuxKit, as 'metadata pack'
     /// prints it
@@ -312,10 +312,11 @@ impl Args {
         words
     }
 
-    /// The command that was meant if the image and the file with the data look swapped.
+    /// The command that was meant if the image and the file with the data look swapped, or the image was left out.
     pub(super) fn in_order(&self, operands: &Operands) -> Option<String> {
         let swapped = Operands { data: self.user_data.first().map(OsString::as_os_str), ..operands.clone() };
-        operands.in_order().or_else(|| swapped.in_order())
+        let in_order = operands.in_order().or_else(|| swapped.in_order());
+        in_order.or_else(|| operands.without_image(&self.user_data))
     }
 
     /// The directory that LinuxKit's data is made from.

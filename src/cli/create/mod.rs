@@ -35,6 +35,7 @@ use operands::Operands;
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let operands = self.operands()?;
+        operands.check_from(self.from.as_deref())?;
         let recipe = self.recipe(operands.data)?;
         if let Err(contradiction) = recipe.check() {
             // What is probably meant explains more than what is wrong with what is not meant.
