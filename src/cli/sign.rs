@@ -89,6 +89,10 @@ Examples:
       ssh-keygen -Y sign -n metadata-image -f key.pub manifest.json &&
       metadata sign meta.iso --signature manifest.json.sig";
 
+/// What is said of signing with an RSA key.
+const RSA: &str = "someone who can measure how long signing takes could learn the RSA key (RUSTSEC-2023-0071); \
+                   'metadata sign --help' shows how to sign with ssh-keygen";
+
 /// The largest key or signature, in bytes.
 const KEY_BYTES_MAX: u64 = 64 << 10;
 
@@ -103,12 +107,11 @@ impl Args {
         statement.not_after = self.not_after.or(statement.not_after);
         statement.audience = self.audience.clone().or(statement.audience);
         statement.check().with_context(context)?;
-        let passed = statement.not_after.filter(|limit| Timestamp::now().is_ok_and(|now| *limit < now));
-        if let Some(limit) = passed {
-            say(&format!(
-                "warning: {}: the limit --not-after {limit} has passed, so no guest accepts the image",
-                self.image.display()
-            ));
+        let mut warnings = Vec::new();
+        if let Some(limit) = statement.not_after
+            && Timestamp::now().is_ok_and(|now| limit < now)
+        {
+            warnings.push(format!("the limit --not-after {limit} has passed, so no guest accepts the image"));
         }
         let manifest = rebuild.describe(statement);
         let signature = match (&self.key, &self.signature) {
@@ -124,13 +127,13 @@ impl Args {
             _ => None,
         };
         if self.key.is_some() && !self.quiet && signature.as_ref().is_some_and(Signature::is_by_rsa_key) {
-            say(&format!(
-                "warning: {}: someone who can measure how long signing takes could learn the RSA key (RUSTSEC-2023-0071); \
-                 'metadata sign --help' shows how to sign with ssh-keygen",
-                self.image.display()
-            ));
+            warnings.push(RSA.to_owned());
         }
-        let written = rebuild.write(&manifest, signature, self.quiet || self.json, &mut progress)?;
+        for warning in &warnings {
+            say(&format!("warning: {}: {warning}", self.image.display()));
+        }
+        let mut written = rebuild.write(&manifest, signature, self.quiet || self.json, &mut progress)?;
+        written.warnings.splice(0..0, warnings);
         if self.json { print(&pretty_json(&written)?) } else { Ok(()) }
     }
 

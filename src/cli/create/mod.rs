@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use metadata_image::{
-    check::{Prepared, Tolerance},
+    check::{Notice, Prepared, Tolerance},
     datasource::layout::Layout,
     image::{draft::Draft, written::WrittenImage},
     output::atomic_file::{Replacement, Target, standard_output},
@@ -54,7 +54,7 @@ struct Run<'a> {
     image: &'a Path,
     layout: Layout,
     /// What was warned of.
-    warnings: Vec<String>,
+    warnings: Vec<Notice>,
     /// How many findings there are.
     count: Count,
 }
@@ -127,7 +127,7 @@ impl Run<'_> {
             bail!("{text}{}", if tolerance == Tolerance::Usual { LENIENT } else { "" });
         }
         say(&format!("warning: {text}"));
-        self.warnings.push(text);
+        self.warnings.push(text.into());
         Ok(())
     }
 

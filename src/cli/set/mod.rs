@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use clap::ArgGroup;
 use metadata_image::{
-    check::Prepared,
+    check::{Notice, Prepared},
     datasource::{compatibility::Agent, layout::Layout},
     image::{Image, Record, Volume, draft::Draft},
     recipe::change::{ChangedImage, ImageChange},
@@ -133,7 +133,7 @@ impl Args {
         let losses = warnings.len();
         let identifier = changed.volume_identifier.clone();
         warnings.extend(changed.warnings.iter().cloned());
-        let draft = self.checked(changed).with_context(changing)?;
+        let (draft, findings) = self.checked(changed).with_context(changing)?;
         let mode = target.mode().context("the image no longer exists").with_context(changing)?;
         let new = target.create(mode).with_context(changing)?;
         let written = draft.write_to_file(new.file(), &mut progress).with_context(changing)?;
@@ -144,8 +144,9 @@ impl Args {
         if let (true, Some(first)) = (self.strict, warnings.get(losses)) {
             return Err(anyhow!("{first}")).with_context(changing);
         }
+        let notices: Vec<_> = warnings.iter().cloned().map(Notice::from).chain(findings).collect();
         let image =
-            NewImage { path: &self.image, volume_identifier: &identifier, layout, warnings: &warnings };
+            NewImage { path: &self.image, volume_identifier: &identifier, layout, warnings: &notices };
         let json = self.json.then(|| image.describe(new.file(), &written, &mut progress));
         let json = json.transpose().with_context(changing)?;
         drop(progress);
@@ -166,15 +167,18 @@ impl Args {
         }
     }
 
-    /// Prints the findings about the new files.
-    fn checked(&self, changed: ChangedImage) -> Result<Draft> {
+    /// Prints the findings about the new files, and gives them.
+    fn checked(&self, changed: ChangedImage) -> Result<(Draft, Vec<Notice>)> {
         let layout = changed.layout.unwrap_or_default();
         let mut prepared = Prepared::of_change(changed);
         let tolerance = tolerance(self.strict, self.lenient);
+        let mut findings = Vec::new();
         prepared.check(|checked| {
-            show_findings(&self.image, &checked, layout, tolerance).map(drop).map_err(to_library_error)
+            let shown = show_findings(&self.image, &checked, layout, tolerance).map_err(to_library_error)?;
+            findings.extend(shown);
+            Ok(())
         })?;
-        Ok(prepared.draft)
+        Ok((prepared.draft, findings))
     }
 
     /// Prints the warnings and what was done. The first `losses` warnings are shown even if nothing else is.
