@@ -18,6 +18,7 @@ use metadata_image::{
     check::{CheckedText, PLATFORMS, Platform, Subject, check_image_by, check_whole},
     datasource::layout::Layout,
     image::Image,
+    userdata::cloud_config::header::hint_for_windows,
     userdata::schema::{Rules, SCHEMA_BYTES_MAX, Schema, Version},
 };
 
@@ -277,7 +278,9 @@ impl Args {
         }
         let subject = self.subject(path, &data);
         let empty = if data.is_empty() { ", which is empty" } else { "" };
-        Ok((check_whole(&data, subject, self.target, rules), format!("{subject}{empty}")))
+        let mut checked = check_whole(&data, subject, self.target, rules);
+        hint_for_windows(&path.to_string_lossy(), &mut checked[0].findings);
+        Ok((checked, format!("{subject}{empty}")))
     }
 
     fn subject(&self, path: &Path, data: &[u8]) -> Subject {

@@ -141,8 +141,6 @@ pub(super) fn show_findings(
     tolerance: Tolerance,
 ) -> Result<Vec<Notice>> {
     let image = image.to_string_lossy();
-    let hinted = with_header_of_windows(checked);
-    let checked = hinted.as_ref().unwrap_or(checked);
     let mut shown = paragraphs(&image, checked, &io::stderr());
     for paragraph in shown.by_ref().take(FINDINGS_LISTED_MAX) {
         drop(writeln!(io::stderr(), "{paragraph}"));
@@ -163,23 +161,6 @@ pub(super) fn show_findings(
     let lines = Lines::of(&checked.text);
     let listed = checked.findings.iter().take(FINDINGS_LISTED_MAX);
     Ok(listed.map(|finding| Notice::of(finding, &name, checked, &lines)).collect())
-}
-
-/// The findings with the first line of a script for Windows as the hint, if the name of the file says that it is one.
-fn with_header_of_windows(checked: &CheckedText) -> Option<CheckedText> {
-    let ending = checked.source.as_ref()?.extension()?.to_str()?.to_ascii_lowercase();
-    let header = match &*ending {
-        "ps1" => "begin the file with the line \"#ps1_sysnative\", by which cloudbase-init knows PowerShell",
-        "bat" | "cmd" => {
-            "begin the file with the line \"rem cmd\", by which cloudbase-init knows the command interpreter"
-        }
-        _ => return None,
-    };
-    let mut hinted = checked.clone();
-    for finding in hinted.findings.iter_mut().filter(|finding| finding.code == Code::NoHeader) {
-        finding.hint = Some(header.to_owned());
-    }
-    Some(hinted)
 }
 
 /// A JSON object on a line for every finding.

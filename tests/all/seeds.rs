@@ -533,6 +533,33 @@ fn a_script_for_windows_without_a_header_shows_it() {
         );
         let ran = sandbox.run(["create", "-l", "windows", "--user-data", name, "seed.iso"]);
         assert_eq!((ran.status, ran.stderr), (Some(1), expected));
+        let help =
+            format!("begin the file with the line \"{header}\", by which cloudbase-init knows {program}");
+        let ran = sandbox.run(["check", name]);
+        assert!(ran.status == Some(1) && ran.stdout.contains(&format!("\nhelp: {help}\n")), "{ran:?}");
+        let line = format!("{{\"image\": \"b.iso\", \"layout\": \"windows\", \"user_data\": {name:?}}}");
+        let why = format!(
+            "standard input: line 1: {name}:1:1: cloud-init does not recognize this line and ignores the data [no-header]; \
+             {help}; 0 images built in \".\""
+        );
+        assert_eq!(sandbox.run_with_input(["batch", "--into", "."], line), failed(1, &why));
+        let parts = ["create", "-l", "windows", "--user-data", name, "--user-data", "a.yaml", "seed.iso"];
+        let why = format!(
+            "user data {name:?}: cloud-init does not recognize the first line, such as #cloud-config or #!/bin/sh; {help}"
+        );
+        assert_eq!(sandbox.run(parts), failed(1, &why));
+        let typed = format!("{name}:x-shellscript");
+        let ran = sandbox.run(["create", "-l", "windows", "--user-data", &typed, "seed.iso"]);
+        assert!(ran.status == Some(1) && ran.stderr.contains(&format!("\nhelp: {help}\n")), "{ran:?}");
+        let part = format!(
+            "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\
+             Content-Disposition: attachment; filename={name}\n\nGet-Date\n--b--\n"
+        );
+        let ran = sandbox.run_with_input(["check", "--as", "configdrive", "-"], part);
+        assert!(ran.status == Some(1) && ran.stdout.contains(&format!("\nhelp: {help}\n")), "{ran:?}");
+        sandbox.succeed(["create", "-q", "-l", "windows", "old.iso", "-H", "web"]);
+        let ran = sandbox.run(["set", "old.iso", &format!("openstack/latest/user_data={name}")]);
+        assert!(ran.status == Some(1) && ran.stderr.contains(&format!("\nhelp: {help}\n")), "{ran:?}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod args;
 mod operands;
+mod recipe;
 
 use std::{
     fs::File,
@@ -15,7 +16,7 @@ use metadata_image::{
     datasource::layout::Layout,
     image::{draft::Draft, written::WrittenImage},
     output::atomic_file::{Replacement, Target, standard_output},
-    recipe::{self, Recipe, Warning, seed::seed_layout},
+    recipe::{MODE, Recipe, Warning, seed::seed_layout},
 };
 
 use super::{
@@ -28,7 +29,8 @@ use super::{
     streams::{is_dash, print, say},
 };
 
-pub(crate) use args::{Args, file_or_standard_input, source_date_epoch, split, tolerance};
+pub(crate) use args::{Args, split};
+pub(crate) use recipe::{file_or_standard_input, source_date_epoch, tolerance};
 
 use operands::Operands;
 
@@ -79,7 +81,7 @@ impl Run<'_> {
         let identifier = recipe.volume_identifier().to_owned();
         let draft = self.draft(operands, recipe)?;
         let mut progress = Bar::new(self.args.quiet);
-        let file = target.create(self.args.mode.unwrap_or(recipe::MODE)).with_context(building)?;
+        let file = target.create(self.args.mode.unwrap_or(MODE)).with_context(building)?;
         let written = draft.write_to_file(file.file(), &mut progress).with_context(building)?;
         self.warn_of_written(&written)?;
         let json = if self.args.json {

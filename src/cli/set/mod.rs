@@ -16,6 +16,7 @@ use metadata_image::{
     datasource::{compatibility::Agent, layout::Layout},
     image::{Image, Record, Volume, draft::Draft},
     recipe::change::{ChangedImage, ImageChange},
+    userdata::cloud_config::header::hint_for_windows,
 };
 
 use self::operands::{NewFile, check_order};
@@ -133,7 +134,7 @@ impl Args {
         let losses = warnings.len();
         let identifier = changed.volume_identifier.clone();
         warnings.extend(changed.warnings.iter().cloned());
-        let (draft, findings) = self.checked(changed).with_context(changing)?;
+        let (draft, findings) = self.checked(changed, &files).with_context(changing)?;
         let mode = target.mode().context("the image no longer exists").with_context(changing)?;
         let new = target.create(mode).with_context(changing)?;
         let written = draft.write_to_file(new.file(), &mut progress).with_context(changing)?;
@@ -168,12 +169,17 @@ impl Args {
     }
 
     /// Prints the findings about the new files, and gives them.
-    fn checked(&self, changed: ChangedImage) -> Result<(Draft, Vec<Notice>)> {
+    fn checked(&self, changed: ChangedImage, files: &[NewFile]) -> Result<(Draft, Vec<Notice>)> {
         let layout = changed.layout.unwrap_or_default();
         let mut prepared = Prepared::of_change(changed);
         let tolerance = tolerance(self.strict, self.lenient);
         let mut findings = Vec::new();
-        prepared.check(|checked| {
+        prepared.check(|mut checked| {
+            let is_this =
+                |file: &&NewFile| checked.name.as_deref().is_some_and(|name| name.as_bytes() == file.name);
+            if let Some(file) = files.iter().find(is_this) {
+                hint_for_windows(&file.path.to_string_lossy(), &mut checked.findings);
+            }
             let shown = show_findings(&self.image, &checked, layout, tolerance).map_err(to_library_error)?;
             findings.extend(shown);
             Ok(())
