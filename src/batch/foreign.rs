@@ -21,6 +21,12 @@ pub(super) fn what_else(line: &[u8]) -> Option<String> {
             "the input is JSON over several lines; make a line of every object: jq -c . FILE".to_owned()
         });
     }
+    if text.starts_with("#!") || text.starts_with("#cloud-") || text.starts_with("## template:") {
+        return Some(
+            "the input is user data for one image: metadata create --layout nocloud --user-data FILE IMAGE"
+                .to_owned(),
+        );
+    }
     if text.starts_with("- ") || text.split_once(": ").is_some_and(|(key, _)| is_word(key)) || text == "---" {
         return Some("the input looks like YAML; every line must be a JSON object".to_owned());
     }
@@ -116,6 +122,7 @@ mod tests {
                 "image: \"\\(.[2]).iso\", layout: \"nocloud\", hostname: .[2], user_data: .[1]",
             ),
             ("user-data,x\n", "hostname: .[1], user_data: .[0]"),
+            ("#cloud-config\n", "user data for one image"),
             ("- image: a\n", "YAML"),
             ("image: a\n", "YAML"),
         ] {

@@ -124,7 +124,7 @@ enum TextKind {
     /// Meta-data of cloud-init
     MetaData,
     /// A network configuration of cloud-init
-    #[value(aliases = ["network", "netplan", "network_config"])]
+    #[value(aliases = ["network", "netplan", "network_config", "networkconfig"])]
     NetworkConfig,
 }
 

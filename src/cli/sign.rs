@@ -197,14 +197,22 @@ impl Args {
 
 /// Parses a limit: a time, or a time from now, such as `+30d`.
 fn limit(text: &str) -> Result<Timestamp> {
-    let Some(from_now) = text.strip_prefix('+') else { return Ok(Timestamp::parse(text)?) };
-    let unit = from_now.chars().last().and_then(|unit| UNITS.iter().find(|(name, _)| *name == unit));
-    let parse = |(unit, seconds): &(char, u64)| {
-        let number: u64 = from_now.strip_suffix(*unit)?.parse().ok()?;
-        number.checked_mul(*seconds)?.checked_add(Timestamp::now().ok()?.seconds())
+    let Some(from_now) = text.strip_prefix('+') else {
+        return match Timestamp::parse(text) {
+            Err(_) if parse_from_now(text).is_some() => Err(anyhow!("write +{text} for a time from now")),
+            parsed => Ok(parsed?),
+        };
     };
-    let seconds = unit.and_then(parse).context("not a time from now, such as +12h, +30d or +2w")?;
+    let seconds = parse_from_now(from_now).context("not a time from now, such as +12h, +30d or +2w")?;
     Ok(Timestamp::from_seconds(seconds)?)
+}
+
+/// The time that is so long from now, such as `30d`, in seconds since 1970.
+fn parse_from_now(text: &str) -> Option<u64> {
+    let last = text.chars().last()?;
+    let (unit, seconds) = UNITS.iter().find(|(name, _)| *name == last)?;
+    let number: u64 = text.strip_suffix(*unit)?.parse().ok()?;
+    number.checked_mul(*seconds)?.checked_add(Timestamp::now().ok()?.seconds())
 }
 
 /// The units of a time from now, in seconds.

@@ -30,6 +30,18 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
         &["f"],
         "--filesystem vfat makes a FAT image, --force replaces a file that is not an image, and --file NAME=PATH adds a file",
     ),
+    ("create", &["v", "verbose"], "progress is shown on a terminal, and --json describes the image"),
+    (
+        "check",
+        &["user-data", "u", "f", "file", "from"],
+        "files, images and directories are operands: metadata check PATH",
+    ),
+    ("pack", &["o", "output", "into"], "the JSON goes to standard output: metadata pack DIR > FILE"),
+    (
+        "sign",
+        &["expires", "expire", "valid-for", "until", "ttl", "validity"],
+        "--not-after +30d lets guests accept the image for 30 days",
+    ),
     ("create", &["dry-run", "n", "check"], "metadata check PATH finds mistakes, and builds no image"),
     ("set", &["dry-run", "n"], "to try it, change a copy of the image"),
     ("create", &["i"], "--instance-id ID sets the instance ID"),
@@ -127,6 +139,8 @@ const COMMANDS_OF_OTHERS: &[(&[&str], &str)] = &[
         &["genisoimage", "xorriso", "xorrisofs"],
         "mkisofs builds an image as mkisofs does, and create builds one for a guest",
     ),
+    (&["metadata", "linuxkit"], "the command comes first: metadata create IMAGE DATA"),
+    (&["run", "start", "boot"], "attach prints the arguments that attach an image to a virtual machine"),
     (&["isoinfo"], "show describes an image, and extract copies files from it"),
     (&["make-mime"], "create --user-data PATH --user-data PATH makes one MIME document"),
     (&["unpack"], "extract --into DIR writes the files of an image, and apply those of user data"),
@@ -222,7 +236,7 @@ fn unknown_option(command: &Command, word: &str) -> String {
         format!("write --{name}, with two dashes")
     } else if let Some(words) = of_others(command, name) {
         words.to_owned()
-    } else if let Some(near) = nearest(name, names.iter().copied()) {
+    } else if let Some(near) = nearest(name, names.iter().copied()).filter(|_| name.len() > 1) {
         format!("did you mean --{near}?")
     } else if command.get_name() == "create" && !name.chars().all(|c| c.is_ascii_alphabetic() || c == '-') {
         "write -- before data that begins with a dash".to_owned()

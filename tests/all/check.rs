@@ -289,8 +289,8 @@ fn a_number_in_place_of_a_mode_is_found_by_what_cloud_init_makes_of_it() {
         let marks = "^".repeat(value.len());
         let expected = format!(
             "{code}: write_files[0].permissions: expected an octal mode in quotes, such as \"0644\", found the number {number}\n \
-             --> -:2:38\n  |\n2 | write_files: [{{path: /a, permissions: {value}}}]\n  | {blanks}{marks}\n  |\nhelp: {help}\n\n",
-            blanks = " ".repeat(37)
+             --> -:2:39\n  |\n2 | write_files: [{{path: /a, permissions: {value}}}]\n  | {blanks}{marks}\n  |\nhelp: {help}\n\n",
+            blanks = " ".repeat(38)
         );
         assert_eq!(said(&sandbox, "cloud-init", text.as_bytes()), expected);
     }

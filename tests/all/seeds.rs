@@ -419,6 +419,14 @@ fn an_image_that_is_left_out_is_shown() {
     let line = "building image \"b.sh\": the existing file is not an image; was this meant: metadata create --layout nocloud \
                 --user-data a.yaml --user-data b.sh IMAGE (--force replaces \"b.sh\")";
     assert_eq!(sandbox.run(["create", "--user-data", "a.yaml", "b.sh"]), failed(1, line));
+    sandbox.write("seed/user-data", CONFIG);
+    sandbox.write("tree/a", "b");
+    for (directory, command) in [("seed", "--from seed"), ("tree", "--data-dir tree")] {
+        let line = format!(
+            "building image {directory:?}: is a directory; was this meant: metadata create {command} x.iso"
+        );
+        assert_eq!(sandbox.run(["create", directory, "x.iso"]), failed(1, &line));
+    }
 }
 
 #[test]

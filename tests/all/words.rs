@@ -65,6 +65,7 @@ fn other_names_are_understood() {
     for (layout, name) in [
         ("cidata", "nocloud"),
         ("cloud-init", "nocloud"),
+        ("no-cloud", "nocloud"),
         ("config-drive", "configdrive"),
         ("config-2", "configdrive"),
         ("openstack", "configdrive"),
@@ -283,6 +284,10 @@ fn input_of_a_batch_that_is_no_json_lines_is_recognized() {
             "is JSON over several lines; make a line of every object: jq -c . FILE",
         ),
         ("- image: a\n", "looks like YAML; every line must be a JSON object"),
+        (
+            "#cloud-config\n",
+            "is user data for one image: metadata create --layout nocloud --user-data FILE IMAGE",
+        ),
     ] {
         let expected = failed(1, &format!("reading the input: the input {what}"));
         assert_eq!(sandbox.run_with_input(["batch", "--into", "out"], input), expected);
@@ -357,6 +362,39 @@ fn words_of_one_command_given_to_another_are_explained() {
             &["batch", "--dry-run", "my lines", "--into", "out"],
             "unknown option --dry-run; all lines of a file are checked before the first image is built; to look at the images \
              first, give --into another directory (--help shows the usage)",
+        ),
+        (
+            &["create", "-v", "seed.iso", "hello"],
+            "unknown option -v; progress is shown on a terminal, and --json describes the image (--help shows the usage)",
+        ),
+        (
+            &["check", "--user-data", "my lines"],
+            "unknown option --user-data; files, images and directories are operands: metadata check PATH (--help shows the usage)",
+        ),
+        (&["check", "-s", "my lines"], "unknown option -s (--help shows the usage)"),
+        (
+            &["pack", ".", "-o", "x"],
+            "unknown option -o; the JSON goes to standard output: metadata pack DIR > FILE (--help shows the usage)",
+        ),
+        (
+            &["sign", "my seed.iso", "--expires", "30d"],
+            "unknown option --expires; --not-after +30d lets guests accept the image for 30 days (--help shows the usage)",
+        ),
+        (
+            &["sign", "my seed.iso", "--key", "k", "--not-after", "30d"],
+            "invalid value '30d' for '--not-after <TIME>': write +30d for a time from now (--help shows the usage)",
+        ),
+        (
+            &["metadata", "create", "x.iso", "hello"],
+            "unknown command \"metadata\"; the command comes first: metadata create IMAGE DATA",
+        ),
+        (
+            &["run", "qemu"],
+            "unknown command \"run\"; attach prints the arguments that attach an image to a virtual machine",
+        ),
+        (
+            &["create", "nocloud", "seed.iso", "my lines"],
+            "the layout is an option: metadata create --layout nocloud --user-data 'my lines' seed.iso",
         ),
         (
             &["create", "--dry-run", "seed.iso", "hello"],

@@ -68,6 +68,11 @@ impl Run<'_> {
         }
         let image = self.image;
         let building = || format!("building image {image:?}");
+        if image.is_dir()
+            && let Some(command) = self.args.in_order(operands)
+        {
+            return Err(anyhow!("is a directory; was this meant: {command}")).with_context(building);
+        }
         let target = Target::resolve(image).with_context(building)?;
         if let Some(path) = recipe.paths().find(|path| target.is_same_file(path)) {
             return Err(anyhow!("the image is the same file as {path:?}")).with_context(building);

@@ -87,6 +87,14 @@ impl Operands<'_> {
 
     /// The command that stores the first operand in `image`.
     fn swapped(&self, image: &OsStr) -> String {
+        if self.image.is_dir() {
+            let directory = self.image.as_os_str();
+            let (option, layout) = match seed_layout(self.image) {
+                Ok(Some(layout)) => ("--from", layout),
+                _ => ("--data-dir", Layout::LinuxKit),
+            };
+            return self.command(layout, &[(option, directory)], image);
+        }
         self.command(self.layout_for(self.image), &[("--user-data", self.image.as_os_str())], image)
     }
 
@@ -153,6 +161,14 @@ impl Operands<'_> {
             return Err(Usage(format!(
                 "unexpected operand {first:?}: create needs IMAGE and DATA; put data with spaces in quotes (--help shows the usage)"
             )));
+        }
+        // The name of a layout without its option.
+        if let (Some(layout), [image, files @ ..]) =
+            (self.image.to_str().and_then(|name| name.parse::<Layout>().ok()), &all[..])
+            && has_image_extension(Path::new(image))
+        {
+            let options: Vec<_> = files.iter().map(|name| (option_of(name), *name)).collect();
+            return Err(Usage(format!("the layout is an option: {}", self.command(layout, &options, image))));
         }
         let layout = if self.layout == Layout::LinuxKit { Layout::NoCloud } else { self.layout };
         let options: Vec<_> = all.iter().map(|name| (option_of(name), *name)).collect();

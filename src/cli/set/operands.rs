@@ -53,6 +53,12 @@ fn without_equals(image: &Path, operands: &[OsString], why: &str) -> String {
     let at = if is_image(image) { 0 } else { found.unwrap_or(0) };
     let words: Vec<_> = [&all[..at], &all[at + 1..]].concat();
     let order = if at == 0 { "a file is one word, NAME=PATH" } else { "the image comes first" };
+    if let [name, value] = words[..]
+        && let Some(meant) =
+            value_as_file(Path::new(all[at]), &NewFile { name: name.as_bytes().to_vec(), path: value.into() })
+    {
+        return meant;
+    }
     let file = match words[..] {
         [word] if at > 0 && has_equals(word) => word.to_owned(),
         // A space for the sign.
@@ -63,6 +69,8 @@ fn without_equals(image: &Path, operands: &[OsString], why: &str) -> String {
         [path] if at > 0 && Path::new(path).is_file() && !is_name_of_a_layout(path) => {
             joined(OsStr::new("user-data"), path)
         }
+        // A colon for the sign.
+        [word] => at_colon(word).map(|(name, path)| joined(name, path)).unwrap_or_default(),
         _ => OsString::new(),
     };
     if !file.is_empty() {
@@ -89,6 +97,14 @@ fn without_equals(image: &Path, operands: &[OsString], why: &str) -> String {
 /// `NAME=PATH` of these.
 fn joined(name: &OsStr, path: &OsStr) -> OsString {
     OsString::from_vec([name.as_bytes(), b"=", path.as_bytes()].concat())
+}
+
+/// The halves of `NAME:PATH`, where NAME is that of a file of a layout.
+fn at_colon(word: &OsStr) -> Option<(&OsStr, &OsStr)> {
+    let bytes = word.as_bytes();
+    let colon = bytes.iter().position(|&byte| byte == b':')?;
+    let [name, path] = [&bytes[..colon], &bytes[colon + 1..]].map(OsStr::from_bytes);
+    (is_name_of_a_layout(name) && !path.is_empty()).then_some((name, path))
 }
 
 fn has_equals(word: &OsStr) -> bool {

@@ -125,6 +125,13 @@ fn words_in_another_order_show_the_command() {
         (&["user-data=user.yaml", "seed.iso"], format!("the image comes first: {command}")),
         (&["user-data", "user.yaml", "seed.iso"], format!("the image comes first: {command}")),
         (&["user.yaml", "seed.iso"], format!("the image comes first: {command}")),
+        (&["seed.iso", "user-data:user.yaml"], format!("a file is one word, NAME=PATH: {command}")),
+        (
+            &["seed.iso", "hostname", "db"],
+            "there is no file \"db\" to store as \"hostname\"; to change a value in the meta-data: metadata set seed.iso \
+             --hostname db"
+                .to_owned(),
+        ),
         (
             &["seed.iso", "user-data"],
             "the file with the new user-data is missing: metadata set IMAGE user-data=PATH".to_owned(),
