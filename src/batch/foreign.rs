@@ -68,7 +68,7 @@ impl<'a> Table<'a> {
     /// The column whose name is one of `names`.
     fn column(&self, names: &[&str]) -> Option<usize> {
         self.cells.iter().position(|cell| {
-            let plain: String = cell.chars().filter(|it| it.is_ascii_alphanumeric()).take(20).collect();
+            let plain: String = cell.chars().filter(char::is_ascii_alphanumeric).take(20).collect();
             names.contains(&plain.to_ascii_lowercase().as_str())
         })
     }

@@ -48,8 +48,7 @@ pub(super) fn split_all(image: &Path, operands: &[OsString]) -> Result<Vec<NewFi
 /// What was meant by operands of which not all are `NAME=PATH`. `why`: what is wrong with the first that is not.
 fn without_equals(image: &Path, operands: &[OsString], why: &str) -> String {
     let all: Vec<_> = iter::once(image.as_os_str()).chain(operands.iter().map(OsString::as_os_str)).collect();
-    let is_swapped = |word: &&OsStr| !has_equals(word) && is_image(Path::new(word));
-    let found = all.iter().position(|word| is_swapped(&word));
+    let found = all.iter().position(|word| !has_equals(word) && is_image(Path::new(word)));
     let at = if is_image(image) { 0 } else { found.unwrap_or(0) };
     let words: Vec<_> = [&all[..at], &all[at + 1..]].concat();
     let order = if at == 0 { "a file is one word, NAME=PATH" } else { "the image comes first" };
