@@ -6,11 +6,20 @@ const WORD_MAX: usize = 40;
 /// The word among `known` that `word` was most likely meant to be.
 #[must_use]
 pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    nearest_within(word, known, (word.chars().take(WORD_MAX).count() / 3).clamp(1, 4))
+}
+
+/// As [`nearest`], with at most `most` characters that differ.
+#[must_use]
+pub fn nearest_within<'k>(
+    word: &str,
+    known: impl IntoIterator<Item = &'k str>,
+    most: usize,
+) -> Option<&'k str> {
     let characters = normal(word);
     if characters.is_empty() || characters.len() > WORD_MAX {
         return None;
     }
-    let most = (characters.len() / 3).clamp(1, 4);
     let distances = known.into_iter().filter(|known| known.len() <= WORD_MAX).filter_map(|known| {
         let other = normal(known);
         if other.len().abs_diff(characters.len()) > most {

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::LINE_BYTES_MAX;
 use crate::{
     datasource::layout::Layout,
     error::{Error, error},
@@ -71,6 +72,17 @@ pub(super) fn fault(line: &[u8], error: &serde_json::Error) -> Error {
     } else {
         error!("column {column}: {what}")
     }
+}
+
+/// Whether data is lines for a batch, by its first line: an object with the path of an image, and with fields of a line only.
+#[must_use]
+pub fn are_lines(data: &[u8]) -> bool {
+    let line = data.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty());
+    let line = line.filter(|line| line.len() <= LINE_BYTES_MAX);
+    line.and_then(|line| serde_json::from_slice::<Map<String, Value>>(line).ok()).is_some_and(|fields| {
+        fields.get("image").is_some_and(Value::is_string)
+            && fields.keys().all(|name| FIELDS.iter().any(|(known, _)| known == name))
+    })
 }
 
 /// What is wrong with the first field that is wrong.
@@ -169,5 +181,17 @@ mod tests {
             "the field \"filesystem\" must be iso9660 or vfat"
         );
         assert_eq!(said(r#"{"image": "a", "layout": "cidata", "files": {"a": "b"}, "data": null}"#), "");
+    }
+
+    #[test]
+    fn lines_are_told_from_user_data() {
+        for text in ["{\"image\": \"a\"}\n{", "\n{\"image\": \"a\", \"layout\": 1}"] {
+            assert!(are_lines(text.as_bytes()), "{text:?}");
+        }
+        for text in
+            ["", "{}", "{\"image\": {\"content\": \"a\"}}", "{\"image\": \"a\", \"x\": 1}", "[\"image\"]"]
+        {
+            assert!(!are_lines(text.as_bytes()), "{text:?}");
+        }
     }
 }

@@ -135,6 +135,9 @@ impl ImageJob {
                 pack = Some((directory, follow));
                 recipe.data = Source::Bytes(Vec::new()).into();
             }
+            (None, None, None, None, Some(file)) if file.is_file() => {
+                bail!("from takes a directory, and {file:?} is a file; write \"user_data\": {file:?}");
+            }
             (None, None, None, None, Some(directory)) => recipe = Recipe::of_seed(&directory, fields.layout)?,
             (None, None, None, None, None) if fields.layout.unwrap_or_default() == Layout::LinuxKit => {
                 bail!("data is missing: give one of data, user_data, data_dir and from");

@@ -20,13 +20,13 @@ use std::{
 };
 
 use crate::{
-    check::Tolerance,
+    check::{Notice, Tolerance},
     datasource::layout::Layout,
     error::{Context, Result, ensure},
     image::{digests::Digests, iso9660::writer::PlacedFile},
-    userdata::finding::Severity,
 };
 
+pub use fields::are_lines;
 pub use input::{LINE_BYTES_MAX, Shard};
 
 use input::LineReader;
@@ -102,21 +102,6 @@ pub struct LineOutcome {
     pub built: Result<Built>,
 }
 
-/// What was noticed about an image that was built all the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Noticed {
-    /// A sentence.
-    pub text: String,
-    /// How serious it is.
-    pub severity: Severity,
-}
-
-impl From<String> for Noticed {
-    fn from(text: String) -> Self {
-        Self { text, severity: Severity::Warning }
-    }
-}
-
 /// How many findings there are about the data of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
@@ -140,7 +125,7 @@ pub struct Built {
     /// Whether it replaced a file.
     pub replaced: bool,
     /// The warnings, and of the findings about each text the first [`FINDINGS_LISTED_MAX`](crate::check::FINDINGS_LISTED_MAX).
-    pub warnings: Vec<Noticed>,
+    pub warnings: Vec<Notice>,
     /// How many findings there are about the data.
     pub found: Found,
     /// Its files and all digests, with [`BatchOptions::digests`].

@@ -4,9 +4,9 @@ use std::{fs, path::Path};
 
 use crate::error::{Context, Result, bail, error};
 
-use super::{BatchOptions, Built, Found, Noticed, job::ImageJob};
+use super::{BatchOptions, Built, Found, job::ImageJob};
 use crate::{
-    check::{CheckedText, FINDINGS_LISTED_MAX, Prepared, Tolerance},
+    check::{CheckedText, FINDINGS_LISTED_MAX, Notice, Prepared, Tolerance},
     datasource::layout::Layout,
     image::{
         digests::digests,
@@ -49,7 +49,7 @@ pub(super) fn write<T>(
     let sources: Vec<_> = recipe.paths().map(Path::to_path_buf).collect();
     let prepared = Prepared::with_cache(recipe, Some(layouts))?;
     let (prepared, mut warnings, found) = checked(prepared, layout, tolerance)?;
-    warnings.splice(0..0, mistake.map(Noticed::from));
+    warnings.splice(0..0, mistake.map(Notice::from));
     if let Some(warning) = password_warning {
         if tolerance.refuses(layout, false) {
             bail!("{warning}");
@@ -132,14 +132,14 @@ fn checked(
     mut prepared: Prepared,
     layout: Layout,
     tolerance: Tolerance,
-) -> Result<(Prepared, Vec<Noticed>, Found)> {
-    let mut noticed: Vec<Noticed> = Vec::new();
+) -> Result<(Prepared, Vec<Notice>, Found)> {
+    let mut noticed: Vec<Notice> = Vec::new();
     let mut found = Found::default();
     for warning in std::mem::take(&mut prepared.warnings) {
         if tolerance.refuses(layout, warning.loses_data) {
             bail!("{}", warning.text);
         }
-        noticed.push(warning.text.into());
+        noticed.push(warning.into());
     }
     prepared.check(|checked| {
         let lines = Lines::of(&checked.text);
@@ -149,17 +149,20 @@ fn checked(
         // What is refused may be behind what is listed.
         let refused = |finding: &&Finding| tolerance.refuses(layout, finding.code.loses_data());
         if let Some(finding) = findings.iter().find(refused) {
-            bail!("{}", finding.in_one_line(file, &lines));
+            bail!("{}{}", Notice::of(finding, file, &checked, &lines), hint_of(finding));
         }
         let errors = findings.iter().filter(|finding| finding.code.severity() == Severity::Error).count();
         found.errors += errors;
         found.warnings += findings.len() - errors;
         found.unlisted += findings.len().saturating_sub(FINDINGS_LISTED_MAX);
-        noticed.extend(findings.iter().take(FINDINGS_LISTED_MAX).map(|finding| Noticed {
-            text: finding.in_one_line(file, &lines),
-            severity: finding.code.severity(),
-        }));
+        let listed = findings.iter().take(FINDINGS_LISTED_MAX);
+        noticed.extend(listed.map(|finding| Notice::of(finding, file, &checked, &lines)));
         Ok(())
     })?;
     Ok((prepared, noticed, found))
+}
+
+/// The hint of a finding by which data is lost, as the end of an error.
+fn hint_of(finding: &Finding) -> String {
+    finding.hint.as_deref().map_or(String::new(), |hint| format!("; {hint}"))
 }

@@ -11,7 +11,7 @@ use crate::{
     error::Result,
     image::{draft::Draft, iso9660::writer::LayoutCache, source::Source},
     recipe::{Recipe, Warning, change::ChangedImage, user_data::UserData},
-    userdata::{binary, config_tree::parse, schema::Rules},
+    userdata::{binary, cloud_config::header::hint_for_windows, config_tree::parse, schema::Rules},
 };
 
 /// The largest file that is checked while an image is built, in bytes.
@@ -159,7 +159,11 @@ impl Prepared {
                 for text in check_whole(&content, *subject, None, &Rules::default()) {
                     let is_part = text.name.is_some();
                     let source = source.clone().filter(|_| !is_part);
-                    each(CheckedText { source, ..text.below(name) })?;
+                    let mut text = CheckedText { source, ..text.below(name) };
+                    if let Some(source) = &text.source {
+                        hint_for_windows(&source.to_string_lossy(), &mut text.findings);
+                    }
+                    each(text)?;
                 }
             }
         }

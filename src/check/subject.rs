@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fmt};
 
-use crate::{datasource::layout::Layout, image::Record};
+use crate::{datasource::layout::Layout, image::Record, userdata::cloud_config::part_type::windows_header};
 
 /// The kind of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,8 @@ impl Subject {
             "vendor_data.json" => Self::VendorData(Layout::ConfigDrive),
             "user-data" => Self::UserData(Some(Layout::NoCloud)),
             "user_data" => Self::UserData(Some(Layout::ConfigDrive)),
+            // A script for Windows is for nothing else.
+            name if windows_header(name).is_some() => Self::UserData(Some(Layout::ConfigDrive)),
             _ => Self::UserData(None),
         }
     }

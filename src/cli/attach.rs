@@ -67,10 +67,25 @@ enum Vmm {
     VirtInstall,
 }
 
+/// Programs that manage virtual machines, and what attaches an image there. `{}` is the image.
+const MANAGERS: &[(&[&str], &str)] = &[
+    (
+        &["libvirt", "virsh", "virt-manager"],
+        "libvirt attaches it itself, by its whole path: virsh attach-disk DOMAIN {} sda --targetbus sata --type cdrom \
+         --mode readonly --config; for a new domain: metadata attach virt-install IMAGE",
+    ),
+    (
+        &["proxmox", "pve", "qm"],
+        "Proxmox VE attaches it itself, from /var/lib/vz/template/iso: qm set VMID --ide2 local:iso/{},media=cdrom",
+    ),
+];
+
 /// The first word.
 #[derive(Clone, Debug)]
 enum Word {
     Vmm(Vmm),
+    /// What is said of a manager of virtual machines.
+    Manager(&'static str),
     /// A file, which should be the second word.
     File(PathBuf),
 }
@@ -88,6 +103,11 @@ impl TypedValueParser for VmmParser {
         argument: Option<&clap::Arg>,
         value: &OsStr,
     ) -> Result<Word, clap::Error> {
+        let manager =
+            MANAGERS.iter().find(|(names, _)| names.iter().any(|name| value.eq_ignore_ascii_case(name)));
+        if let Some((_, words)) = manager {
+            return Ok(Word::Manager(words));
+        }
         match EnumValueParser::<Vmm>::new().parse_ref(command, argument, value) {
             Err(_) if Path::new(value).exists() => Ok(Word::File(value.into())),
             parsed => parsed.map(Word::Vmm),
@@ -138,6 +158,15 @@ impl Args {
     fn vmm(&self) -> Result<Vmm> {
         match &self.vmm {
             Word::Vmm(vmm) => Ok(*vmm),
+            Word::Manager(words) => {
+                // Proxmox VE names it in its own directory.
+                let name = self.image.file_name().filter(|_| words.contains("/{}"));
+                let image = match name {
+                    Some(name) => word(name),
+                    None => word(std::path::absolute(&self.image).unwrap_or_else(|_| self.image.clone())),
+                };
+                Err(Usage(words.replace("{}", &image)).into())
+            }
             Word::File(file) => {
                 let vmm = self.image.to_str().and_then(|name| Vmm::from_str(name, true).ok()).map(Vmm::name);
                 let vmm = vmm.unwrap_or_else(|| "qemu".to_owned());

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::builder::{StringValueParser, TypedValueParser};
 use metadata_image::{
-    batch::{self, BatchOptions, Built, Event, Found, Input, LineOutcome, Noticed, Shard, Summary},
+    batch::{self, BatchOptions, Built, Event, Found, Input, LineOutcome, Shard, Summary},
     datasource::layout::Layout,
     encoding::hex,
     image::Progress,
@@ -25,7 +25,7 @@ use super::{
     escape::json,
     is_dash,
     progress::Bar,
-    render::Count,
+    render::{Count, JsonNotice},
     say,
     signals::{clean_up_on_signals, raise_open_files},
     to_library_error,
@@ -125,7 +125,7 @@ enum LineOutput<'a> {
         volume_identifier: &'a str,
         layout: Layout,
         replaced: bool,
-        warnings: Vec<&'a str>,
+        warnings: Vec<JsonNotice<'a>>,
         #[serde(flatten, skip_serializing_if = "Option::is_none")]
         digests: Option<DigestOutput>,
     },
@@ -164,7 +164,7 @@ impl<'a> LineOutput<'a> {
                     volume_identifier,
                     layout: *layout,
                     replaced: *replaced,
-                    warnings: warnings.iter().map(|noticed| &*noticed.text).collect(),
+                    warnings: warnings.iter().map(JsonNotice::of).collect(),
                     digests,
                 }
             }
@@ -283,10 +283,10 @@ impl<'a> Reporter<'a> {
                 let Found { errors, warnings, unlisted } = built.found;
                 self.found += Count { errors, warnings };
                 self.unlisted += unlisted;
-                for Noticed { text, severity } in &built.warnings {
+                for notice in &built.warnings {
                     self.noticed += 1;
                     if self.noticed <= WARNINGS_SHOWN_MAX {
-                        self.bar.suspend(|| say(&format!("line {line}: {severity}: {text}")));
+                        self.bar.suspend(|| say(&format!("line {line}: {}: {notice}", notice.severity)));
                     }
                 }
             }

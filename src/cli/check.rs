@@ -8,25 +8,29 @@ use std::{
     sync::Arc,
 };
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{
     ValueEnum,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use metadata_image::{
+    batch::are_lines,
     check::{CheckedText, PLATFORMS, Platform, Subject, check_image_by, check_whole},
     datasource::layout::Layout,
     image::Image,
+    userdata::cloud_config::header::hint_for_windows,
     userdata::schema::{Rules, SCHEMA_BYTES_MAX, Schema, Version},
 };
 
 use super::{
     input::ImageOrData,
+    is_dash,
     machine_formats::{Outcome, github_lines, sarif},
     print,
     render::{Count, json_lines, paragraphs},
     say,
-    seed_files::files_of,
+    seed_files::{SeedFiles, files_of},
+    words::word,
 };
 
 /// Find mistakes in user data, meta-data or an image before the boot
@@ -120,7 +124,7 @@ enum TextKind {
     /// Meta-data of cloud-init
     MetaData,
     /// A network configuration of cloud-init
-    #[value(aliases = ["network", "netplan", "network_config"])]
+    #[value(aliases = ["network", "netplan", "network_config", "networkconfig"])]
     NetworkConfig,
 }
 
@@ -155,15 +159,25 @@ impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let mut files = Vec::new();
         let mut tally = Tally::default();
+        let mut outcomes = Vec::new();
         for path in &self.paths {
             match files_of(path) {
-                Ok(found) => files.extend(found),
+                Ok(SeedFiles { files: found, near }) => {
+                    files.extend(found);
+                    if !near.is_empty() {
+                        outcomes.push(Outcome { name: path.display().to_string(), checked: near });
+                    }
+                }
                 Err(error) if self.paths.len() == 1 => return Err(error),
                 Err(error) => tally.say_unread(&error),
             }
         }
+        for outcome in &outcomes {
+            self.show(outcome)?;
+            tally.count += Count::of(&outcome.checked);
+        }
+        let is_single = self.paths.len() == 1 && files.len() == 1 && outcomes.is_empty();
         let rules = self.rules()?;
-        let mut outcomes = Vec::new();
         for file in &files {
             match self.check_and_show(file, &rules) {
                 Ok((outcome, count, message)) => {
@@ -172,27 +186,22 @@ impl Args {
                     tally.count += count;
                     tally.last = message;
                     // That of a single file is the result of all.
-                    if self.is_single(&files) {
+                    if is_single {
                         continue;
                     }
                     if self.is_failure(count) { say(&tally.last) } else { self.say(&tally.last) }
                 }
-                Err(error) if self.is_single(&files) => return Err(error),
+                Err(error) if is_single => return Err(error),
                 Err(error) => tally.say_unread(&error),
             }
         }
         if self.format() == Format::Sarif {
             print_all(std::iter::once(sarif(&outcomes)))?;
         }
-        let message = if self.is_single(&files) { tally.last.clone() } else { tally.to_string() };
+        let message = if is_single { tally.last.clone() } else { tally.to_string() };
         ensure!(tally.unread == 0 && !self.is_failure(tally.count), message);
         self.say(&message);
         Ok(())
-    }
-
-    /// Whether only one file was named.
-    fn is_single(&self, files: &[PathBuf]) -> bool {
-        self.paths.len() == 1 && files.len() == 1
     }
 
     fn is_failure(&self, count: Count) -> bool {
@@ -209,23 +218,28 @@ impl Args {
     /// Checks a file, shows the findings, and returns how many there are and what to say of it.
     fn check_and_show(&self, file: &Path, rules: &Rules) -> Result<(Outcome, Count, String)> {
         let (checked, what) = self.check(file, rules)?;
-        let name = file.display().to_string();
-        let format = self.format();
-        for checked in &checked {
-            match format {
-                Format::Text => print_all(paragraphs(&name, checked, &io::stdout()))?,
-                Format::Json => print_all(json_lines(&name, checked))?,
-                Format::Github => print_all(github_lines(&name, checked))?,
-                Format::Sarif => {}
-            }
-        }
-        let count = Count::of(&checked);
+        let outcome = Outcome { name: file.display().to_string(), checked };
+        self.show(&outcome)?;
+        let count = Count::of(&outcome.checked);
         let message = if self.is_failure(count) {
             format!("checking {file:?}: {count}")
         } else {
-            format!("{name}: checked as {what}: {count}")
+            format!("{}: checked as {what}: {count}", outcome.name)
         };
-        Ok((Outcome { name, checked }, count, message))
+        Ok((outcome, count, message))
+    }
+
+    /// Prints findings, unless they are part of a document.
+    fn show(&self, Outcome { name, checked }: &Outcome) -> Result<()> {
+        for checked in checked {
+            match self.format() {
+                Format::Text => print_all(paragraphs(name, checked, &io::stdout()))?,
+                Format::Json => print_all(json_lines(name, checked))?,
+                Format::Github => print_all(github_lines(name, checked))?,
+                Format::Sarif => {}
+            }
+        }
+        Ok(())
     }
 
     fn format(&self) -> Format {
@@ -255,9 +269,18 @@ impl Args {
             }
             ImageOrData::Data(data) => data,
         };
+        if self.kind.is_none() && are_lines(&data) {
+            let lines = if is_dash(path.as_os_str()) { "FILE".to_owned() } else { word(path) };
+            bail!(
+                "reading {path:?}: these are lines for a batch, which checks all of them before it builds an image: \
+                 metadata batch {lines} --into DIR"
+            );
+        }
         let subject = self.subject(path, &data);
         let empty = if data.is_empty() { ", which is empty" } else { "" };
-        Ok((check_whole(&data, subject, self.target, rules), format!("{subject}{empty}")))
+        let mut checked = check_whole(&data, subject, self.target, rules);
+        hint_for_windows(&path.to_string_lossy(), &mut checked[0].findings);
+        Ok((checked, format!("{subject}{empty}")))
     }
 
     fn subject(&self, path: &Path, data: &[u8]) -> Subject {

@@ -4,6 +4,7 @@ use std::{fs::File, path::Path};
 
 use anyhow::{Context, Result};
 use metadata_image::{
+    check::Notice,
     datasource::layout::Layout,
     encoding::hex,
     image::{
@@ -13,7 +14,7 @@ use metadata_image::{
 };
 use serde::Serialize;
 
-use super::{escape::pretty_json, progress::Bar};
+use super::{escape::pretty_json, progress::Bar, render::JsonNotice};
 
 /// What is known of an image before it is read back.
 pub(super) struct NewImage<'a> {
@@ -22,7 +23,7 @@ pub(super) struct NewImage<'a> {
     /// `None`: no known one.
     pub(super) layout: Option<Layout>,
     /// Every warning, and what was lost.
-    pub(super) warnings: &'a [String],
+    pub(super) warnings: &'a [Notice],
 }
 
 /// What `--json` prints.
@@ -34,7 +35,7 @@ struct ImageOutput<'a> {
     volume_identifier: &'a str,
     layout: Option<Layout>,
     files: Vec<FileOutput>,
-    warnings: &'a [String],
+    warnings: Vec<JsonNotice<'a>>,
 }
 
 /// A file on an image.
@@ -71,7 +72,7 @@ impl NewImage<'_> {
             volume_identifier: self.volume_identifier,
             layout: self.layout,
             files: files.map(|(file, digest)| FileOutput::new(file, digest)).collect(),
-            warnings: self.warnings,
+            warnings: self.warnings.iter().map(JsonNotice::of).collect(),
         })
     }
 }

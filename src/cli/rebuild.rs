@@ -4,7 +4,8 @@ use std::{fs::File, io, path::Path};
 
 use anyhow::{Context, Result, anyhow, bail};
 use metadata_image::{
-    image::Image,
+    check::Notice,
+    image::{Image, probe::FileSystem},
     manifest::{
         Manifest, Statement, VolumeInfo,
         inventory::{Contents, check_readers},
@@ -14,9 +15,12 @@ use metadata_image::{
     trust::signature::Signature,
 };
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use super::{progress::Bar, say, signals::clean_up_on_signals, to_library_error, words::check_is_no_dash};
+use super::{
+    progress::Bar, render::JsonNotice, say, signals::clean_up_on_signals, to_library_error,
+    words::check_is_no_dash,
+};
 
 /// An image and what is on it.
 pub(super) struct Rebuild<'a> {
@@ -39,7 +43,11 @@ impl<'a> Rebuild<'a> {
         let (target, file) = open_locked(path, context)?;
         let locked = file.try_clone().with_context(context)?;
         let mut image = Image::in_file(file, path)?;
-        image.check_signable().with_context(context)?;
+        if image.file_system() == FileSystem::Fat {
+            let why = "a FAT image cannot get a string or a signature, only an ISO 9660 image can; create --run-metadata \
+                       stores a string when it builds a FAT image";
+            return Err(anyhow!(why)).with_context(context);
+        }
         let contents = Contents::read(&mut image, |_, _| Vec::new(), 0, progress).with_context(context)?;
         let manifest = contents.manifest().with_context(context)?;
         let layout = manifest.as_ref().map(|manifest| manifest.layout);
@@ -133,7 +141,14 @@ pub(super) struct Rebuilt {
     /// The key that signed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<String>,
-    warnings: Vec<String>,
+    #[serde(serialize_with = "as_notices")]
+    pub(super) warnings: Vec<String>,
+}
+
+/// The warnings as every command prints them.
+fn as_notices<S: Serializer>(warnings: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    let notices: Vec<_> = warnings.iter().cloned().map(Notice::from).collect();
+    serializer.collect_seq(notices.iter().map(JsonNotice::of))
 }
 
 /// The limits on when and by whom an image with `manifest` may be accepted.

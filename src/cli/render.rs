@@ -9,7 +9,7 @@ use std::{
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet, renderer::DecorStyle};
 use anyhow::{Result, bail};
 use metadata_image::{
-    check::{CheckedText, FINDINGS_LISTED_MAX, Tolerance},
+    check::{CheckedText, FINDINGS_LISTED_MAX, Notice, Tolerance},
     datasource::layout::Layout,
     userdata::finding::{Code, Finding, Lines, Position, Severity},
 };
@@ -26,17 +26,32 @@ pub(super) const LENIENT: &str = " (--lenient builds the image anyway)";
 /// How much of a long line is shown before and after a finding, in bytes.
 const AROUND_BYTES: usize = 200;
 
-/// A finding as JSON.
+/// A finding or a warning as JSON.
 #[derive(Serialize)]
-struct JsonFinding<'a> {
-    code: &'static str,
+pub(super) struct JsonNotice<'a> {
+    code: Option<&'static str>,
     severity: String,
-    file: &'a str,
+    file: Option<&'a str>,
     path: &'a str,
     line: Option<usize>,
     column: Option<usize>,
     message: &'a str,
     hint: Option<&'a str>,
+}
+
+impl<'a> JsonNotice<'a> {
+    pub(super) fn of(notice: &'a Notice) -> Self {
+        Self {
+            code: notice.code.map(Code::name),
+            severity: notice.severity.to_string(),
+            file: notice.file.as_deref(),
+            path: &notice.path,
+            line: notice.place.map(|[line, _]| line),
+            column: notice.place.map(|[_, column]| column),
+            message: &notice.message,
+            hint: notice.hint.as_deref(),
+        }
+    }
 }
 
 /// How many findings of each severity there are.
@@ -115,7 +130,7 @@ pub(super) fn paragraphs<'a>(
     })
 }
 
-/// Prints the findings about a file for the image `image`, which is being built, to standard error, and gives each on a line.
+/// Prints the findings about a file for the image `image`, which is being built, to standard error, and gives them.
 ///
 /// # Errors
 /// Fails if one of them is not tolerated in an image of this layout.
@@ -124,10 +139,8 @@ pub(super) fn show_findings(
     checked: &CheckedText,
     layout: Layout,
     tolerance: Tolerance,
-) -> Result<Vec<String>> {
+) -> Result<Vec<Notice>> {
     let image = image.to_string_lossy();
-    let hinted = with_header_of_windows(checked);
-    let checked = hinted.as_ref().unwrap_or(checked);
     let mut shown = paragraphs(&image, checked, &io::stderr());
     for paragraph in shown.by_ref().take(FINDINGS_LISTED_MAX) {
         drop(writeln!(io::stderr(), "{paragraph}"));
@@ -147,43 +160,16 @@ pub(super) fn show_findings(
     }
     let lines = Lines::of(&checked.text);
     let listed = checked.findings.iter().take(FINDINGS_LISTED_MAX);
-    Ok(listed.map(|finding| finding.in_one_line(&name, &lines)).collect())
-}
-
-/// The findings with the first line of a script for Windows as the hint, if the name of the file says that it is one.
-fn with_header_of_windows(checked: &CheckedText) -> Option<CheckedText> {
-    let ending = checked.source.as_ref()?.extension()?.to_str()?.to_ascii_lowercase();
-    let header = match &*ending {
-        "ps1" => "begin the file with the line \"#ps1_sysnative\", by which cloudbase-init knows PowerShell",
-        "bat" | "cmd" => {
-            "begin the file with the line \"rem cmd\", by which cloudbase-init knows the command interpreter"
-        }
-        _ => return None,
-    };
-    let mut hinted = checked.clone();
-    for finding in hinted.findings.iter_mut().filter(|finding| finding.code == Code::NoHeader) {
-        finding.hint = Some(header.to_owned());
-    }
-    Some(hinted)
+    Ok(listed.map(|finding| Notice::of(finding, &name, checked, &lines)).collect())
 }
 
 /// A JSON object on a line for every finding.
 pub(super) fn json_lines<'a>(file: &str, checked: &'a CheckedText) -> impl Iterator<Item = String> + 'a {
     let lines = Lines::of(&checked.text);
     let file = full_name(file, checked);
-    checked.findings.iter().map(move |finding: &Finding| {
-        let position = (!checked.text.is_empty()).then(|| lines.position(finding.span.start));
-        let object = JsonFinding {
-            code: finding.code.name(),
-            severity: finding.code.severity().to_string(),
-            file: &file,
-            path: &finding.path,
-            line: position.map(|position| position.line),
-            column: position.map(|position| position.column),
-            message: &finding.message,
-            hint: finding.hint.as_deref(),
-        };
-        json(&object).unwrap_or_default()
+    checked.findings.iter().map(move |finding| {
+        let notice = Notice::of(finding, &file, checked, &lines);
+        json(&JsonNotice::of(&notice)).unwrap_or_default()
     })
 }
 

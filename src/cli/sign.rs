@@ -89,6 +89,10 @@ Examples:
       ssh-keygen -Y sign -n metadata-image -f key.pub manifest.json &&
       metadata sign meta.iso --signature manifest.json.sig";
 
+/// What is said of signing with an RSA key.
+const RSA: &str = "someone who can measure how long signing takes could learn the RSA key (RUSTSEC-2023-0071); \
+                   'metadata sign --help' shows how to sign with ssh-keygen";
+
 /// The largest key or signature, in bytes.
 const KEY_BYTES_MAX: u64 = 64 << 10;
 
@@ -103,6 +107,12 @@ impl Args {
         statement.not_after = self.not_after.or(statement.not_after);
         statement.audience = self.audience.clone().or(statement.audience);
         statement.check().with_context(context)?;
+        let mut warnings = Vec::new();
+        if let Some(limit) = statement.not_after
+            && Timestamp::now().is_ok_and(|now| limit < now)
+        {
+            warnings.push(format!("the limit --not-after {limit} has passed, so no guest accepts the image"));
+        }
         let manifest = rebuild.describe(statement);
         let signature = match (&self.key, &self.signature) {
             (Some(path), _) => Some(self.sign(path, &manifest).with_context(context)?),
@@ -117,13 +127,13 @@ impl Args {
             _ => None,
         };
         if self.key.is_some() && !self.quiet && signature.as_ref().is_some_and(Signature::is_by_rsa_key) {
-            say(&format!(
-                "warning: {}: someone who can measure how long signing takes could learn the RSA key (RUSTSEC-2023-0071); \
-                 'metadata sign --help' shows how to sign with ssh-keygen",
-                self.image.display()
-            ));
+            warnings.push(RSA.to_owned());
         }
-        let written = rebuild.write(&manifest, signature, self.quiet || self.json, &mut progress)?;
+        for warning in &warnings {
+            say(&format!("warning: {}: {warning}", self.image.display()));
+        }
+        let mut written = rebuild.write(&manifest, signature, self.quiet || self.json, &mut progress)?;
+        written.warnings.splice(0..0, warnings);
         if self.json { print(&pretty_json(&written)?) } else { Ok(()) }
     }
 
@@ -187,14 +197,22 @@ impl Args {
 
 /// Parses a limit: a time, or a time from now, such as `+30d`.
 fn limit(text: &str) -> Result<Timestamp> {
-    let Some(from_now) = text.strip_prefix('+') else { return Ok(Timestamp::parse(text)?) };
-    let unit = from_now.chars().last().and_then(|unit| UNITS.iter().find(|(name, _)| *name == unit));
-    let parse = |(unit, seconds): &(char, u64)| {
-        let number: u64 = from_now.strip_suffix(*unit)?.parse().ok()?;
-        number.checked_mul(*seconds)?.checked_add(Timestamp::now().ok()?.seconds())
+    let Some(from_now) = text.strip_prefix('+') else {
+        return match Timestamp::parse(text) {
+            Err(_) if parse_from_now(text).is_some() => Err(anyhow!("write +{text} for a time from now")),
+            parsed => Ok(parsed?),
+        };
     };
-    let seconds = unit.and_then(parse).context("not a time from now, such as +12h, +30d or +2w")?;
+    let seconds = parse_from_now(from_now).context("not a time from now, such as +12h, +30d or +2w")?;
     Ok(Timestamp::from_seconds(seconds)?)
+}
+
+/// The time that is so long from now, such as `30d`, in seconds since 1970.
+fn parse_from_now(text: &str) -> Option<u64> {
+    let last = text.chars().last()?;
+    let (unit, seconds) = UNITS.iter().find(|(name, _)| *name == last)?;
+    let number: u64 = text.strip_suffix(*unit)?.parse().ok()?;
+    number.checked_mul(*seconds)?.checked_add(Timestamp::now().ok()?.seconds())
 }
 
 /// The units of a time from now, in seconds.

@@ -25,7 +25,25 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
         &["V"],
         "--volume-id ID sets the volume identifier, and --vendor-data PATH is cloud-localds' -V",
     ),
-    ("create", &["f"], "--force replaces a file that is not an image, and --file NAME=PATH adds a file"),
+    (
+        "create",
+        &["f"],
+        "--filesystem vfat makes a FAT image, --force replaces a file that is not an image, and --file NAME=PATH adds a file",
+    ),
+    ("create", &["v", "verbose"], "progress is shown on a terminal, and --json describes the image"),
+    (
+        "check",
+        &["user-data", "u", "f", "file", "from"],
+        "files, images and directories are operands: metadata check PATH",
+    ),
+    ("pack", &["o", "output", "into"], "the JSON goes to standard output: metadata pack DIR > FILE"),
+    (
+        "sign",
+        &["expires", "expire", "valid-for", "until", "ttl", "validity"],
+        "--not-after +30d lets guests accept the image for 30 days",
+    ),
+    ("create", &["dry-run", "n", "check"], "metadata check PATH finds mistakes, and builds no image"),
+    ("set", &["dry-run", "n"], "to try it, change a copy of the image"),
     ("create", &["i"], "--instance-id ID sets the instance ID"),
     (
         "create",
@@ -80,6 +98,12 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
     ("set", &["name", "host-name"], "--hostname NAME sets the host name"),
     ("extract", &["o", "d", "C", "to", "output", "dir", "all"], "--into DIR writes files to a directory"),
     ("batch", &["o", "output", "dir"], "--into DIR is the directory for the images"),
+    (
+        "batch",
+        &["dry-run", "n", "check"],
+        "all lines of a file are checked before the first image is built; to look at the images first, give --into another \
+         directory",
+    ),
     ("batch", &["j", "parallel", "threads"], "--jobs N builds N images at the same time"),
     ("check", &["sarif", "o", "output-format"], "--format NAME chooses text, json, sarif or github"),
     ("check", &["network-config", "config-file", "type"], "--as KIND says what a file is"),
@@ -115,6 +139,8 @@ const COMMANDS_OF_OTHERS: &[(&[&str], &str)] = &[
         &["genisoimage", "xorriso", "xorrisofs"],
         "mkisofs builds an image as mkisofs does, and create builds one for a guest",
     ),
+    (&["metadata", "linuxkit"], "the command comes first: metadata create IMAGE DATA"),
+    (&["run", "start", "boot"], "attach prints the arguments that attach an image to a virtual machine"),
     (&["isoinfo"], "show describes an image, and extract copies files from it"),
     (&["make-mime"], "create --user-data PATH --user-data PATH makes one MIME document"),
     (&["unpack"], "extract --into DIR writes the files of an image, and apply those of user data"),
@@ -210,7 +236,7 @@ fn unknown_option(command: &Command, word: &str) -> String {
         format!("write --{name}, with two dashes")
     } else if let Some(words) = of_others(command, name) {
         words.to_owned()
-    } else if let Some(near) = nearest(name, names.iter().copied()) {
+    } else if let Some(near) = nearest(name, names.iter().copied()).filter(|_| name.len() > 1) {
         format!("did you mean --{near}?")
     } else if command.get_name() == "create" && !name.chars().all(|c| c.is_ascii_alphabetic() || c == '-') {
         "write -- before data that begins with a dash".to_owned()
@@ -246,10 +272,6 @@ pub(crate) fn in_one_line(error: &clap::Error, program: &Command, name: Option<&
             format!("help describes one command at a time: metadata help {word}")
         }
         (ErrorKind::InvalidSubcommand, _, Some(word)) => unknown_command(program, word),
-        (ErrorKind::ValueValidation, Some("[NAME=PATH]..."), _) => {
-            "the image comes first, and then NAME=PATH: metadata set IMAGE NAME=PATH (--help shows more)"
-                .to_owned()
-        }
         (ErrorKind::MissingRequiredArgument, ..) if command.is_some() => {
             missing(command.unwrap_or(program), error)
         }
@@ -301,13 +323,17 @@ fn missing(command: &Command, error: &clap::Error) -> String {
         let help = command.get_arguments().find(of_name).and_then(Arg::get_help).map(ToString::to_string);
         let help = help.unwrap_or_default();
         let first = help.split([';', '[', '(']).next().unwrap_or_default().trim();
-        let name = name.replace(['<', '>'], "").replace('|', " or ");
+        let name = name.replace(['<', '>'], "").replace('|', " or ").replace("...", "");
         if first.is_empty() { name } else { format!("{name} ({})", lower_first(first)) }
     };
     let names: Vec<_> = names.iter().map(described).collect();
     let verb = if names.len() == 1 { "is" } else { "are" };
+    let input = match command.get_name() {
+        "check" | "apply" => "; '-' is standard input",
+        _ => "",
+    };
     format!(
-        "{} {verb} missing: the command is {} (--help shows more)",
+        "{} {verb} missing: the command is {}{input} (--help shows more)",
         names.join(" and "),
         operands_of(command)
     )
@@ -318,7 +344,7 @@ fn operands_of(command: &Command) -> String {
     let mut command = command.clone();
     let usage = command.render_usage().to_string();
     let first = usage.lines().next().unwrap_or_default().trim_start_matches("Usage: ");
-    first.replace(" [OPTIONS]", "")
+    first.replace(" [OPTIONS]", "").replace("<PATH>...", "PATH...")
 }
 
 fn lower_first(text: &str) -> String {

@@ -18,7 +18,7 @@ pub enum Layout {
     #[default]
     LinuxKit,
     /// cloud-init's NoCloud: `user-data` and `meta-data`.
-    #[serde(alias = "cidata", alias = "cloud-init")]
+    #[serde(alias = "cidata", alias = "cloud-init", alias = "no-cloud")]
     NoCloud,
     /// OpenStack's config drive, version `latest`.
     #[serde(
@@ -50,7 +50,7 @@ impl Layout {
     pub fn aliases(self) -> &'static [&'static str] {
         match self {
             Self::LinuxKit => &[],
-            Self::NoCloud => &["cidata", "cloud-init"],
+            Self::NoCloud => &["cidata", "cloud-init", "no-cloud"],
             Self::ConfigDrive => &["config-drive", "config-2", "openstack", "cloudbase-init", "windows"],
         }
     }

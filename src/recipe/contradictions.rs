@@ -95,19 +95,29 @@ impl Recipe {
                 .to_owned(),
             ));
         }
-        for (given, part) in [
-            (self.hostname.is_some(), "hostname"),
-            (!self.ssh_keys.is_empty(), "ssh-key"),
-            (self.instance_id.is_some(), "instance-id"),
-            (self.admin_pass.is_some(), "admin-pass-file"),
+        self.check_generated()?;
+        self.instance_id.as_deref().map_or(Ok(()), check_instance_id)
+    }
+
+    /// Checks that no value for generated meta-data is given with a meta-data file.
+    fn check_generated(&self) -> Result<(), Contradiction> {
+        let Some(source) = &self.meta_data else { return Ok(()) };
+        let is_drive = self.layout == Layout::ConfigDrive;
+        for (given, part, [nocloud, drive]) in [
+            (self.hostname.is_some(), "hostname", ["local-hostname", "hostname"]),
+            (!self.ssh_keys.is_empty(), "ssh-key", ["public-keys", "public_keys"]),
+            (self.instance_id.is_some(), "instance-id", ["instance-id", "uuid"]),
+            (self.admin_pass.is_some(), "admin-pass-file", ["", "admin_pass"]),
         ] {
-            if given && self.meta_data.is_some() {
+            if given {
+                let file = source.path().map_or("the given one".to_owned(), |path| format!("{path:?}"));
+                let key = if is_drive { drive } else { nocloud };
                 return Err(Contradiction(format!(
-                    "{part} is for generated meta-data, but a meta-data file is given"
+                    "{part} is for generated meta-data, but the meta-data is {file}; write {key:?} there, or leave that file out"
                 )));
             }
         }
-        self.instance_id.as_deref().map_or(Ok(()), check_instance_id)
+        Ok(())
     }
 
     fn check_volume_identifier(&self) -> Result<(), Contradiction> {

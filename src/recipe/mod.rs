@@ -5,7 +5,7 @@ mod build;
 pub mod change;
 mod contradictions;
 mod names;
-mod near_names;
+pub mod near_names;
 mod rebuild;
 pub mod seed;
 mod ssh_keys;

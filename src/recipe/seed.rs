@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Recipe, near_names::meant};
+use super::{Recipe, near_names::near_names};
 use crate::{
     datasource::layout::Layout,
     error::{Context, Result, bail, ensure},
@@ -78,7 +78,7 @@ impl Recipe {
             }
             match (recipes.pop(), recipes.is_empty(), layout) {
                 (Some(mut recipe), true, _) => {
-                    recipe.notes = near_names(path, recipe.layout)?;
+                    recipe.notes = near_names(path, recipe.layout)?.iter().map(ToString::to_string).collect();
                     if recipe.layout == Layout::ConfigDrive {
                         recipe.files = other_files(path)?;
                     }
@@ -87,49 +87,65 @@ impl Recipe {
                 (Some(_), false, _) => {
                     bail!("it has the files of two layouts; choose one with --layout nocloud or configdrive")
                 }
-                (None, _, layout) => {
-                    if let Some(near) = near_names(path, layout.unwrap_or(Layout::NoCloud))?.first() {
-                        bail!("{near}");
-                    }
-                    match layout {
-                        Some(layout) => {
-                            bail!("it has no file of the layout {layout}, such as {}", layout.userdata_name())
-                        }
-                        None => bail!(
-                            "it has neither user-data, meta-data nor openstack/latest (for LinuxKit, use --data-dir)"
-                        ),
-                    }
-                }
+                (None, _, layout) => bail!("{}", why_no_seed(path, layout)?),
             }
         })()
         .with_context(of_directory)
     }
 }
 
-/// A sentence for every file whose name is almost that of a file of the layout, where that is looked for.
-fn near_names(path: &Path, layout: Layout) -> Result<Vec<String>> {
-    let directory = Path::new(layout.userdata_name()).parent().unwrap_or(Path::new(""));
-    let mut found = Vec::new();
-    for directory in [Path::new(""), directory] {
-        let entries = match fs::read_dir(path.join(directory)) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(error.into()),
-        };
-        for entry in entries {
-            let entry = entry?;
-            let name = directory.join(entry.file_name());
-            if let Some(meant) = meant(name.as_os_str().as_bytes(), Some(layout))
-                && !path.join(meant).exists()
-                && !entry.file_type()?.is_dir()
-            {
-                found.push(format!("file {name:?} is not used; name it {meant:?}"));
-            }
-        }
+/// The names of the files of a config drive that no other layout has.
+const OF_CONFIG_DRIVE: [&str; 4] = ["user_data", "meta_data.json", "network_data.json", "vendor_data.json"];
+
+/// Why the directory `path` has no files of a seed, as far as it can be told from what it has.
+fn why_no_seed(path: &Path, layout: Option<Layout>) -> Result<String> {
+    if let Some(above) = above_openstack(path)? {
+        return Ok(format!(
+            "it has the files of a config drive; give the directory that openstack is in: --from {above:?}"
+        ));
     }
-    found.sort();
-    found.dedup();
-    Ok(found)
+    let has_drive = || OF_CONFIG_DRIVE.iter().skip(1).any(|name| path.join(name).is_file());
+    let near = match layout {
+        Some(layout) => layout,
+        None if has_drive() => Layout::ConfigDrive,
+        None => Layout::NoCloud,
+    };
+    if let Some(near) = near_names(path, near)?.first() {
+        return Ok(near.to_string());
+    }
+    Ok(match layout {
+        Some(layout) => format!("it has no file of the layout {layout}, such as {}", layout.userdata_name()),
+        None => "it has neither user-data, meta-data nor openstack/latest (for LinuxKit, use --data-dir)"
+            .to_owned(),
+    })
+}
+
+/// The directory of a config drive, if `path` is `openstack` in it, or `openstack/latest`, with its files.
+fn above_openstack(path: &Path) -> io::Result<Option<PathBuf>> {
+    let has_files = |directory: &Path| OF_CONFIG_DRIVE.iter().any(|name| directory.join(name).is_file());
+    let levels = if has_files(&path.join("latest")) {
+        1
+    } else if has_files(path) {
+        2
+    } else {
+        return Ok(None);
+    };
+    let absolute = fs::canonicalize(path)?;
+    if levels == 2 && absolute.file_name() != Some("latest".as_ref()) {
+        return Ok(None);
+    }
+    let openstack = absolute.ancestors().nth(levels - 1);
+    if openstack.and_then(Path::file_name) != Some("openstack".as_ref()) {
+        return Ok(None);
+    }
+    // As it was typed, if that has the names.
+    let typed: Vec<_> = path.components().collect();
+    let is_name = |part: &std::path::Component| matches!(part, std::path::Component::Normal(_));
+    if typed.len() >= levels && typed[typed.len() - levels..].iter().all(is_name) {
+        let above: PathBuf = typed[..typed.len() - levels].iter().collect();
+        return Ok(Some(if above.as_os_str().is_empty() { ".".into() } else { above }));
+    }
+    Ok(absolute.ancestors().nth(levels).map(Path::to_path_buf))
 }
 
 /// The files of a config drive below the directory `path` besides those of the layout: other versions, `content`, and `ec2`.

@@ -15,7 +15,7 @@ use crate::{
     os,
     userdata::cloud_config::{
         multipart_writer::{Part, multipart},
-        part_type::{PART_TYPES, PartType, is_mime},
+        part_type::{PART_TYPES, PartType, is_mime, windows_header},
     },
 };
 
@@ -170,7 +170,7 @@ pub(crate) fn read(parts: Vec<UserDataPart>) -> Result<Vec<Part>> {
         };
         let kind = match kind {
             Some(kind) => kind,
-            None => kind_of(&content).with_context(of_part)?,
+            None => kind_of(&content, path).with_context(of_part)?,
         };
         let name = path.and_then(|path| path.file_name()).unwrap_or_default();
         read.push(Part { name: plain(&name.to_string_lossy()), kind, content });
@@ -193,13 +193,15 @@ fn plain(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.+@=,".contains(c) { c } else { '_' }).collect()
 }
 
-fn kind_of(content: &[u8]) -> Result<PartType> {
+fn kind_of(content: &[u8], path: Option<&Path>) -> Result<PartType> {
     if is_mime(content) {
         bail!("is a MIME document itself, which cannot be a part of another one");
     }
-    PartType::of_content(content).context(
-        "cloud-init does not recognize the first line, such as #cloud-config or #!/bin/sh; add it, or give the type as PATH:TYPE",
-    )
+    PartType::of_content(content).with_context(|| {
+        let what = path.and_then(|path| windows_header(&path.to_string_lossy()));
+        let what = what.unwrap_or("add it, or give the type as PATH:TYPE");
+        format!("cloud-init does not recognize the first line, such as #cloud-config or #!/bin/sh; {what}")
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What is allowed in a recipe but likely to be a mistake.
 
-use super::Recipe;
+use super::{Recipe, near_names};
 use crate::{
     datasource::layout::Layout,
     image::{JOLIET_IDENTIFIER_CHARACTERS, probe::FileSystem},
@@ -48,6 +48,13 @@ impl Recipe {
             let text =
                 format!("file {:?} will be read as a manifest, as --run-metadata makes it", manifest::NAME);
             warnings.push(text.into());
+        }
+        // LinuxKit's images may have any files besides their data.
+        for (name, _) in self.files.iter().filter(|_| self.layout != Layout::LinuxKit) {
+            if let Some(meant) = near_names::meant(name, Some(self.layout)) {
+                let name = String::from_utf8_lossy(name);
+                warnings.push(near_names::not_used(&name, meant).into());
+            }
         }
         if !is_iso9660 {
             return warnings;

@@ -114,6 +114,7 @@ codes! {
     EmptyNetworkConfig "empty-network-config" Warning "The network configuration is empty; some versions of cloud-init fail on it."
     VolumeIdentifier "volume-identifier" Error "Agents do not look for this volume identifier."
     Unread "unread" Error "No agent finds its data on the image."
+    NearName "near-name" Warning "A file in the directory of a seed has almost the name of one that agents read, and is not read."
     Mistakable "mistakable" Warning "Other programs may take the image for one with another file system."
     TooMany "too-many" Error "There are more findings than are listed."
     TooLarge "too-large" Error "The user data is larger than the platform accepts."

@@ -9,6 +9,7 @@ use std::{
     fs,
     io::Cursor,
     num::NonZero,
+    path::Path,
     process::{Command, Stdio},
     sync::Arc,
     thread,
@@ -18,7 +19,7 @@ use std::{
 use metadata_image::{
     agent::admission,
     batch,
-    check::{Subject, check_image, check_whole},
+    check::{Prepared, Subject, check_image, check_whole},
     datasource::layout::Layout,
     image::{Image, probe::FileSystem, source::Source},
     manifest::{Manifest, inventory::Contents},
@@ -52,6 +53,9 @@ const SCHEMA_END: &str = "\n---\n";
 
 /// What begins an input that is a command line of mkisofs and names of files.
 const MKISOFS: &str = "mkisofs ";
+
+/// What begins an input that is names of files in the directory of a seed.
+const SEED: &str = "seed ";
 
 /// How deep a config tree may be.
 const LEVELS: usize = 127;
@@ -340,6 +344,21 @@ const GENERATORS: &[Generator] = &[
     ("words of mkisofs that begin several options", |size| {
         format!("{MKISOFS}0{}d\n\nf", "-qui\n-JRlf\n".repeat(size / 11))
     }),
+    ("files in the directory of a config drive", |size| {
+        let names: Vec<_> =
+            (0..size / 23).map(|number| format!("openstack/content/{number:04x}\n")).collect();
+        format!("{SEED}openstack/latest/user_data\n{}", names.concat())
+    }),
+    ("names in the directory of a seed that are almost right", |size| {
+        // Some letters of each are in upper case.
+        let name = |number: usize| {
+            let letters = "network-config".char_indices();
+            let upper =
+                |(at, it): (usize, char)| if number >> at & 1 == 1 { it.to_ascii_uppercase() } else { it };
+            letters.map(upper).collect::<String>() + ".yaml\n"
+        };
+        format!("{SEED}user-data\n{}", (0..size / 20).map(name).collect::<String>())
+    }),
     ("names that genisoimage shortens to one", |size| lines_of_names("0-R\n-J\nd\n", size / 30)),
     ("names that xorrisofs shortens to one", |size| lines_of_names("1-J\nd\n", size / 30)),
     ("names that genisoimage shortens to one of 31 characters", |size| {
@@ -538,6 +557,21 @@ fn build(text: &str) {
     assert!(summary.built + summary.faulty >= 2, "{summary:?}");
 }
 
+/// Writes a file of the seed that [`build_seed`] builds.
+fn write_file_of_seed(name: &str) {
+    let path = Path::new("seed").join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, "#cloud-config\n").unwrap();
+}
+
+/// Builds the image of the seed, as `create --from` does.
+fn build_seed() {
+    let recipe = Recipe::of_seed(Path::new("seed"), None).unwrap();
+    let mut prepared = Prepared::new(recipe).unwrap();
+    prepared.check(|_| Ok(())).unwrap();
+    prepared.draft.write_forward(&mut std::io::sink(), &mut ()).unwrap();
+}
+
 /// What an input cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Cost {
@@ -594,6 +628,8 @@ fn cost_of_one_input() {
     let directory = tempfile::tempdir().unwrap();
     env::set_current_dir(&directory).unwrap();
     fs::write("f", "x").unwrap();
+    let seed = str::from_utf8(&input).ok().and_then(|text| text.strip_prefix(SEED));
+    seed.into_iter().flat_map(str::lines).for_each(write_file_of_seed);
     let processor_time = || Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap();
     HEAP.reset_peak_usage();
     let (heap, time) = (HEAP.current_usage(), processor_time());
@@ -601,6 +637,8 @@ fn cost_of_one_input() {
         let text = str::from_utf8(&input).unwrap();
         if let Some(input) = text.strip_prefix(MKISOFS) {
             mkisofs::run(input.as_bytes());
+        } else if seed.is_some() {
+            build_seed();
         } else {
             work(text);
             build(text);

@@ -268,6 +268,40 @@ fn about_line(finding: &str, line: &str, help: &str) -> String {
 
 const NO_HEADER: &str = "error[no-header]: cloud-init does not recognize this line and ignores the data";
 
+/// cloud-init takes a number for the permission bits as it is (`decode_perms` of `cc_write_files.py`).
+#[test]
+fn a_number_in_place_of_a_mode_is_found_by_what_cloud_init_makes_of_it() {
+    let sandbox = Sandbox::new();
+    let value_type = "error[value-type]";
+    let unquoted = "warning[unquoted]";
+    for (value, code, number, help) in [
+        ("644", value_type, "644, which is the mode 01204", "put it in quotes: \"0644\""),
+        ("755", value_type, "755, which is the mode 01363", "put it in quotes: \"0755\""),
+        ("600", value_type, "600, which is the mode 01130", "put it in quotes: \"0600\""),
+        ("0644", unquoted, "420 (written 0644)", "put it in quotes: \"0644\""),
+        ("420", unquoted, "420, which is the mode 0644", "put it in quotes: \"0644\""),
+        ("0x1a4", unquoted, "420 (written 0x1a4), which is the mode 0644", "put it in quotes: \"0644\""),
+        ("511", unquoted, "511, which is the mode 0777", "write \"0777\" or \"0511\", in quotes"),
+        ("10000", unquoted, "10000", "put it in quotes: \"10000\""),
+        ("-1", unquoted, "-1", "put it in quotes: \"-1\""),
+    ] {
+        let text = format!("#cloud-config\nwrite_files: [{{path: /a, permissions: {value}}}]\n");
+        let marks = "^".repeat(value.len());
+        let expected = format!(
+            "{code}: write_files[0].permissions: expected an octal mode in quotes, such as \"0644\", found the number {number}\n \
+             --> -:2:39\n  |\n2 | write_files: [{{path: /a, permissions: {value}}}]\n  | {blanks}{marks}\n  |\nhelp: {help}\n\n",
+            blanks = " ".repeat(38)
+        );
+        assert_eq!(said(&sandbox, "cloud-init", text.as_bytes()), expected);
+    }
+    for value in ["\"0644\"", "'644'", "0o644", "null"] {
+        let text = format!("#cloud-config\nwrite_files: [{{path: /a, content: x, permissions: {value}}}]\n");
+        let expected = if value == "null" { "error[value-type]" } else { "" };
+        let found = said(&sandbox, "cloud-init", text.as_bytes());
+        assert!(found.starts_with(expected) && found.is_empty() == expected.is_empty(), "{value}: {found}");
+    }
+}
+
 #[test]
 fn a_near_miss_of_the_header_is_found_whatever_the_kind() {
     let sandbox = Sandbox::new();

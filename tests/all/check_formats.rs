@@ -202,3 +202,31 @@ fn a_batch_prints_the_findings_of_each_line_as_json() {
     let line: Value = serde_json::from_str(ran.stdout.lines().next().unwrap()).unwrap();
     assert!(line["warnings"].to_string().contains("cloud-init does not know this key"), "{line}");
 }
+
+#[test]
+fn every_command_prints_warnings_in_the_shape_of_findings() {
+    let sandbox = Sandbox::new();
+    sandbox.write("user-data", "#cloud-config\npackage: [x]\n");
+    let value = |text: &[u8]| serde_json::from_slice::<Value>(text).unwrap();
+    let finding = value(&sandbox.succeed(["check", "--json", "user-data"]));
+    let create =
+        ["create", "--json", "-l", "nocloud", "--instance-id", "i-1", "--user-data", "user-data", "a.iso"];
+    assert_eq!(value(&sandbox.succeed(create))["warnings"], json!([finding]));
+    let line = r#"{"image": "b.iso", "layout": "nocloud", "user_data": "user-data"}"#;
+    let ran = sandbox.run_with_input(["batch", "--json", "--into", "."], line);
+    assert_eq!(value(ran.stdout.as_bytes())["warnings"], json!([finding]));
+    let warning = |message: &str| {
+        json!({
+            "code": null, "severity": "warning", "file": null, "path": "", "line": null, "column": null, "message": message,
+            "hint": null
+        })
+    };
+    let set = value(&sandbox.succeed(["set", "--json", "a.iso", "user-data=user-data"]));
+    let stays = "the instance ID \"i-1\" stays, so cloud-init does not repeat what it does once per instance (--instance-id \
+                 gives another)";
+    let mut of_image = finding.clone();
+    of_image["file"] = "a.iso/user-data".into();
+    assert_eq!(set["warnings"], json!([warning(stays), of_image]));
+    let empty = value(&sandbox.succeed(["create", "--json", "-l", "nocloud", "c.iso"]));
+    assert_eq!(empty["warnings"], json!([warning("the seed has no user data, host name or keys")]));
+}

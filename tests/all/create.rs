@@ -406,7 +406,7 @@ fn usage_errors_are_one_line_and_touch_nothing() {
         ),
         (
             &["create", "meta.iso", "x", "--layout", "nocloud", "--meta-data", "f", "--hostname", "h"],
-            "hostname is for generated meta-data, but a meta-data file is given",
+            "hostname is for generated meta-data, but the meta-data is \"f\"; write \"local-hostname\" there, or leave that file out",
         ),
         (
             &["create", "meta.iso", "x", "--layout", "nocloud", "--hostname", "a_b"],

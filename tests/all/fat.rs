@@ -138,15 +138,23 @@ fn fat_images_are_not_signed() {
         "allowed",
         "a@b ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPKr4SYjQM8sUXZ7Ru3aDGlU7yBGEn3h9SZnUE0Bv5Y9\n",
     );
-    let why = "image \"seed.img\": only ISO 9660 images can be signed, and this is a FAT image";
-    for (arguments, doing) in [
-        (&["sign", "seed.img", "--key", "key"][..], "signing"),
-        (&["sign", "seed.img", "--manifest-only"], "signing"),
-        (&["confirm", "seed.img", "--run-metadata", "x"], "confirming"),
-        (&["verify", "seed.img", "--allowed-signers", "allowed"], "verifying"),
+    let why = "a FAT image cannot get a string or a signature, only an ISO 9660 image can; create --run-metadata stores a string \
+               when it builds a FAT image";
+    for (arguments, doing, why) in [
+        (&["sign", "seed.img", "--key", "key"][..], "signing", why),
+        (&["sign", "seed.img", "--manifest-only"], "signing", why),
+        (&["confirm", "seed.img", "--run-metadata", "x"], "confirming", why),
+        (
+            &["verify", "seed.img", "--allowed-signers", "allowed"],
+            "verifying",
+            "only ISO 9660 images can be signed, and this is a FAT image",
+        ),
     ] {
-        assert_eq!(sandbox.run(arguments), failed(1, &format!("{doing} {why}")), "{arguments:?}");
+        let line = format!("{doing} image \"seed.img\": {why}");
+        assert_eq!(sandbox.run(arguments), failed(1, &line), "{arguments:?}");
     }
+    sandbox.succeed(["create", "-q", "--filesystem", "vfat", "x.img", "hello", "--run-metadata", "x"]);
+    sandbox.succeed(["extract", "x.img", "manifest.json"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Sandbox, done, failed};
+use crate::support::{Ran, Sandbox, done, failed};
 
 const CONFIG: &str = "#cloud-config\npackages: [nginx]\n";
 
@@ -308,9 +308,125 @@ fn a_name_in_a_directory_that_is_almost_right_is_named() {
     let line = "{\"image\": \"b.iso\", \"from\": \"seed\"}\n";
     let ran = sandbox.run_with_input(["batch", "-q", "--into", "."], line);
     assert_eq!(ran.stderr.lines().count(), 3, "{}", ran.stderr);
+    // check finds the same.
+    let finding = |name: &str, meant: &str| {
+        format!(
+            "warning[near-name]: the file is not used\n--> seed/{name}\n |\nhelp: name it \"{meant}\"\n\n"
+        )
+    };
+    let findings = [
+        ("network-config.yml", "network-config"),
+        ("user-data.yaml", "user-data"),
+        ("user_data", "user-data"),
+    ];
+    let expected = Ran {
+        status: Some(0),
+        stdout: findings.map(|(name, meant)| finding(name, meant)).concat(),
+        stderr: "metadata: seed/meta-data: checked as meta-data: no errors, no warnings\n\
+                 metadata: 1 file checked: no errors, 3 warnings\n"
+            .to_owned(),
+    };
+    assert_eq!(sandbox.run(["check", "seed"]), expected);
+    assert_eq!(sandbox.run(["check", "--strict", "seed"]).status, Some(1));
+    let sarif: serde_json::Value =
+        serde_json::from_slice(&sandbox.succeed(["check", "--format", "sarif", "seed"])).unwrap();
+    let place =
+        &sarif["runs"][0]["results"][1]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"];
+    assert_eq!(place, "seed/user-data.yaml");
+    fs::remove_file(sandbox.path("seed/meta-data")).unwrap();
+    assert_eq!(
+        sandbox.run(["check", "seed"]),
+        failed(1, &format!("reading \"seed\": {}", note("network-config.yml", "network-config")))
+    );
+    sandbox.write("seed/meta-data", "instance-id: i-1\n");
     sandbox.write("seed/user-data", CONFIG);
     sandbox.write("seed/network-config", "version: 2\n");
     assert_eq!(sandbox.run(create), done(&made("nocloud")), "the right file is there as well");
+    let ran = sandbox.run(["create", "-l", "nocloud", "-H", "a", "--file", "usr-data=a.yaml", "seed.iso"]);
+    assert_eq!(
+        ran,
+        done(&format!("metadata: warning: {}\n{}", note("usr-data", "user-data"), made("nocloud")))
+    );
+}
+
+#[test]
+fn another_path_than_that_of_a_seed_shows_the_right_one() {
+    let sandbox = sandbox();
+    sandbox.write("drive/openstack/latest/user_data", CONFIG);
+    sandbox.write("drive/openstack/latest/meta_data.json", "{}");
+    sandbox.write("seed/meta-data", "instance-id: i-1\n");
+    sandbox.succeed(["create", "-q", "old.iso", "hello"]);
+    sandbox.write(
+        "k.pub",
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPKr4SYjQM8sUXZ7Ru3aDGlU7yBGEn3h9SZnUE0Bv5Y9 a\n",
+    );
+    let whole = sandbox.path("drive").canonicalize().unwrap();
+    let drive = |from: &str, above: &str| {
+        format!(
+            "reading seed directory {from:?}: it has the files of a config drive; give the directory that openstack is in: \
+             --from {above:?}"
+        )
+    };
+    std::os::unix::fs::symlink("drive/openstack/latest", sandbox.path("link")).unwrap();
+    for from in ["drive/openstack", "drive/openstack/latest", "drive/openstack/latest/"] {
+        assert_eq!(sandbox.run(["create", "--from", from, "x.iso"]), failed(1, &drive(from, "drive")));
+    }
+    for from in ["link", "drive/openstack/."] {
+        let ran = sandbox.run(["create", "--from", from, "x.iso"]);
+        let above = if from == "link" { whole.to_str().unwrap() } else { "drive" };
+        assert_eq!(ran, failed(1, &drive(from, above)));
+    }
+    for (arguments, line) in [
+        (
+            &["--from", "user-data", "-H", "web"] as &[_],
+            "--from takes a directory, and \"user-data\" is a file; to store it: metadata create --layout nocloud --user-data \
+             user-data --hostname web x.iso",
+        ),
+        (
+            &["--from", "meta-data"],
+            "--from takes a directory, and \"meta-data\" is a file; to store it: metadata create --layout nocloud --meta-data \
+             meta-data x.iso",
+        ),
+        (
+            &["--from", "old.iso"],
+            "--from takes the directory of a seed, and \"old.iso\" is an image; to change a file of it: metadata set old.iso \
+             NAME=PATH",
+        ),
+        (
+            &["--from", "seed", "-H", "web"],
+            "hostname is for generated meta-data, but the meta-data is \"seed/meta-data\"; write \"local-hostname\" there, or \
+             leave that file out",
+        ),
+        (
+            &["--from", "drive", "--ssh-key", "k.pub"],
+            "ssh-key is for generated meta-data, but the meta-data is \"drive/openstack/latest/meta_data.json\"; write \
+             \"public_keys\" there, or leave that file out",
+        ),
+    ] {
+        let ran = sandbox.run([&["create"], arguments, &["x.iso"]].concat());
+        assert_eq!(ran, failed(2, line), "{arguments:?}");
+    }
+    let line = "{\"image\": \"x.iso\", \"from\": \"user-data\"}\n";
+    let why = "standard input: line 1: from takes a directory, and \"user-data\" is a file; write \"user_data\": \"user-data\"; \
+               0 images built in \".\"";
+    assert_eq!(sandbox.run_with_input(["batch", "--into", "."], line), failed(1, why));
+    assert!(!sandbox.path("x.iso").exists());
+}
+
+#[test]
+fn an_image_that_is_left_out_is_shown() {
+    let sandbox = sandbox();
+    let line = "building image \"b.sh\": the existing file is not an image; was this meant: metadata create --layout nocloud \
+                --user-data a.yaml --user-data b.sh IMAGE (--force replaces \"b.sh\")";
+    assert_eq!(sandbox.run(["create", "--user-data", "a.yaml", "b.sh"]), failed(1, line));
+    sandbox.write("seed/user-data", CONFIG);
+    sandbox.write("tree/a", "b");
+    for (directory, command) in [("seed", "--from seed"), ("tree", "--data-dir tree")] {
+        let line = format!(
+            "building image {directory:?}: is a directory; was this meant: metadata create {command} x.iso"
+        );
+        assert_eq!(sandbox.run(["create", directory, "x.iso"]), failed(1, &line));
+    }
 }
 
 #[test]
@@ -425,6 +541,33 @@ fn a_script_for_windows_without_a_header_shows_it() {
         );
         let ran = sandbox.run(["create", "-l", "windows", "--user-data", name, "seed.iso"]);
         assert_eq!((ran.status, ran.stderr), (Some(1), expected));
+        let help =
+            format!("begin the file with the line \"{header}\", by which cloudbase-init knows {program}");
+        let ran = sandbox.run(["check", name]);
+        assert!(ran.status == Some(1) && ran.stdout.contains(&format!("\nhelp: {help}\n")), "{ran:?}");
+        let line = format!("{{\"image\": \"b.iso\", \"layout\": \"windows\", \"user_data\": {name:?}}}");
+        let why = format!(
+            "standard input: line 1: {name}:1:1: cloud-init does not recognize this line and ignores the data [no-header]; \
+             {help}; 0 images built in \".\""
+        );
+        assert_eq!(sandbox.run_with_input(["batch", "--into", "."], line), failed(1, &why));
+        let parts = ["create", "-l", "windows", "--user-data", name, "--user-data", "a.yaml", "seed.iso"];
+        let why = format!(
+            "user data {name:?}: cloud-init does not recognize the first line, such as #cloud-config or #!/bin/sh; {help}"
+        );
+        assert_eq!(sandbox.run(parts), failed(1, &why));
+        let typed = format!("{name}:x-shellscript");
+        let ran = sandbox.run(["create", "-l", "windows", "--user-data", &typed, "seed.iso"]);
+        assert!(ran.status == Some(1) && ran.stderr.contains(&format!("\nhelp: {help}\n")), "{ran:?}");
+        let part = format!(
+            "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/plain\n\
+             Content-Disposition: attachment; filename={name}\n\nGet-Date\n--b--\n"
+        );
+        let ran = sandbox.run_with_input(["check", "--as", "configdrive", "-"], part);
+        assert!(ran.status == Some(1) && ran.stdout.contains(&format!("\nhelp: {help}\n")), "{ran:?}");
+        sandbox.succeed(["create", "-q", "-l", "windows", "old.iso", "-H", "web"]);
+        let ran = sandbox.run(["set", "old.iso", &format!("openstack/latest/user_data={name}")]);
+        assert!(ran.status == Some(1) && ran.stderr.contains(&format!("\nhelp: {help}\n")), "{ran:?}");
     }
 }
 
@@ -456,8 +599,8 @@ fn words_of_other_programs_are_explained() {
         ),
         (
             &["create", "-f", "x"],
-            "unknown option -f; --force replaces a file that is not an image, and --file NAME=PATH adds a file \
-             (--help shows the usage)",
+            "unknown option -f; --filesystem vfat makes a FAT image, --force replaces a file that is not an image, and \
+             --file NAME=PATH adds a file (--help shows the usage)",
         ),
         (
             &["create", "-hostname", "web"],

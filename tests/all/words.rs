@@ -65,6 +65,7 @@ fn other_names_are_understood() {
     for (layout, name) in [
         ("cidata", "nocloud"),
         ("cloud-init", "nocloud"),
+        ("no-cloud", "nocloud"),
         ("config-drive", "configdrive"),
         ("config-2", "configdrive"),
         ("openstack", "configdrive"),
@@ -244,6 +245,14 @@ fn a_limit_may_be_a_time_from_now() {
         let until: u64 = String::from_utf8(until).unwrap().trim().parse().unwrap();
         assert!((before + seconds..=now() + seconds).contains(&until), "{limit}: {until}");
     }
+    let past = "2020-01-02T03:04:05Z";
+    for words in [&["--not-after", past] as &[_], &[]] {
+        let ran = sandbox.run([&["sign", "-q", "seed.iso", "--key", "k"], words].concat());
+        let said = format!(
+            "metadata: warning: seed.iso: the limit --not-after {past} has passed, so no guest accepts the image\n"
+        );
+        assert_eq!(ran, done(&said), "the limit stays");
+    }
     for limit in ["+", "+d", "+3", "+3y", "+-3d", "+99999999999999999999d"] {
         let ran = sandbox.run(["sign", "seed.iso", "--key", "k", "--not-after", limit]);
         let why = "not a time from now, such as +12h, +30d or +2w";
@@ -258,8 +267,13 @@ fn input_of_a_batch_that_is_no_json_lines_is_recognized() {
     for (input, what) in [
         (
             "name,data\nweb,x\n",
-            "looks like a table (CSV); make an object of every line, here of a host name and a file: jq -Rc 'split(\",\") | \
-             {image: \"\\(.[0]).iso\", layout: \"nocloud\", hostname: .[0], user_data: .[1]}' FILE",
+            "looks like a table with a header (CSV); make an object of every line, here of a host name and a file: tail -n +2 \
+             FILE | jq -Rc 'split(\",\") | {image: \"\\(.[0]).iso\", layout: \"nocloud\", hostname: .[0], user_data: .[1]}'",
+        ),
+        (
+            "x.yaml\tweb\n",
+            "looks like a table (separated by tabs); make an object of every line, here of a host name and a file: jq -Rc \
+             'split(\"\\t\") | {image: \"\\(.[0]).iso\", layout: \"nocloud\", hostname: .[0], user_data: .[1]}' FILE",
         ),
         (
             "[{\"image\": \"a\", \"data\": \"x\"}]\n",
@@ -270,6 +284,10 @@ fn input_of_a_batch_that_is_no_json_lines_is_recognized() {
             "is JSON over several lines; make a line of every object: jq -c . FILE",
         ),
         ("- image: a\n", "looks like YAML; every line must be a JSON object"),
+        (
+            "#cloud-config\n",
+            "is user data for one image: metadata create --layout nocloud --user-data FILE IMAGE",
+        ),
     ] {
         let expected = failed(1, &format!("reading the input: the input {what}"));
         assert_eq!(sandbox.run_with_input(["batch", "--into", "out"], input), expected);
@@ -289,6 +307,107 @@ fn input_of_a_batch_that_is_no_json_lines_is_recognized() {
             "invalid value '0' for '--jobs <N>': not a number from 1 to 65535 (--help shows the usage)"
         )
     );
+}
+
+/// What the error about a table says to type.
+#[test]
+#[ignore = "needs jq"]
+fn the_command_for_a_table_makes_lines_of_it() {
+    let sandbox = Sandbox::new();
+    sandbox.write("a.yaml", "#cloud-config\n");
+    for table in [
+        "name,user-data\nweb,a.yaml\ndb,a.yaml\n",
+        "\u{feff}\"Host name\";\"User data\"\r\n\"web\";\"a.yaml\"\r\n\"db\";\"a.yaml\"\r\n",
+        "ip\tfile\thostname\n::1\ta.yaml\tweb\n::2\ta.yaml\tdb\n",
+        "web;a.yaml\ndb;a.yaml\n",
+    ] {
+        sandbox.write("FILE", table);
+        let said = sandbox.run(["batch", "FILE", "--into", "out"]).stderr;
+        let (_, command) = said.split_once("here of a host name and a file: ").unwrap();
+        sandbox.write("lines", sandbox.tool("sh", ["-c", command]));
+        let ran = sandbox.run(["batch", "lines", "--into", "out"]);
+        assert_eq!(ran, done("metadata: out: 2 images\n"), "{table:?}");
+        let meta = String::from_utf8(sandbox.succeed(["extract", "out/db.iso", "meta-data"])).unwrap();
+        assert!(meta.contains("local-hostname: \"db\""), "{meta}");
+    }
+}
+
+#[test]
+fn words_of_one_command_given_to_another_are_explained() {
+    let sandbox = Sandbox::new();
+    sandbox.succeed(["create", "-q", "my seed.iso", "hello"]);
+    let lines = "{\"image\": \"a.iso\", \"layout\": \"nocloud\", \"user_data\": \"a\"}\n{\"image\": \"b.iso\", \"data\": \"\"}\n";
+    sandbox.write("my lines", lines);
+    let batch = |path: &str, word: &str| {
+        format!(
+            "reading {path:?}: these are lines for a batch, which checks all of them before it builds an image: metadata batch \
+             {word} --into DIR"
+        )
+    };
+    assert_eq!(sandbox.run(["check", "my lines"]), failed(1, &batch("my lines", "'my lines'")));
+    assert_eq!(sandbox.run_with_input(["check", "-"], lines), failed(1, &batch("-", "FILE")));
+    assert_eq!(sandbox.run(["check", "-q", "--as", "linuxkit", "my lines"]).status, Some(1), "it is data");
+    let whole = sandbox.path("my seed.iso");
+    let libvirt = format!(
+        "libvirt attaches it itself, by its whole path: virsh attach-disk DOMAIN '{}' sda --targetbus sata --type cdrom \
+         --mode readonly --config; for a new domain: metadata attach virt-install IMAGE",
+        whole.display()
+    );
+    let proxmox = "Proxmox VE attaches it itself, from /var/lib/vz/template/iso: qm set VMID --ide2 local:iso/'my seed.iso',media=cdrom";
+    for (arguments, line) in [
+        (&["attach", "libvirt", "my seed.iso"] as &[_], &*libvirt),
+        (&["attach", "Virsh", "my seed.iso"], &libvirt),
+        (&["attach", "proxmox", "my seed.iso"], proxmox),
+        (
+            &["batch", "--dry-run", "my lines", "--into", "out"],
+            "unknown option --dry-run; all lines of a file are checked before the first image is built; to look at the images \
+             first, give --into another directory (--help shows the usage)",
+        ),
+        (
+            &["create", "-v", "seed.iso", "hello"],
+            "unknown option -v; progress is shown on a terminal, and --json describes the image (--help shows the usage)",
+        ),
+        (
+            &["check", "--user-data", "my lines"],
+            "unknown option --user-data; files, images and directories are operands: metadata check PATH (--help shows the usage)",
+        ),
+        (&["check", "-s", "my lines"], "unknown option -s (--help shows the usage)"),
+        (
+            &["pack", ".", "-o", "x"],
+            "unknown option -o; the JSON goes to standard output: metadata pack DIR > FILE (--help shows the usage)",
+        ),
+        (
+            &["sign", "my seed.iso", "--expires", "30d"],
+            "unknown option --expires; --not-after +30d lets guests accept the image for 30 days (--help shows the usage)",
+        ),
+        (
+            &["sign", "my seed.iso", "--key", "k", "--not-after", "30d"],
+            "invalid value '30d' for '--not-after <TIME>': write +30d for a time from now (--help shows the usage)",
+        ),
+        (
+            &["metadata", "create", "x.iso", "hello"],
+            "unknown command \"metadata\"; the command comes first: metadata create IMAGE DATA",
+        ),
+        (
+            &["run", "qemu"],
+            "unknown command \"run\"; attach prints the arguments that attach an image to a virtual machine",
+        ),
+        (
+            &["create", "nocloud", "seed.iso", "my lines"],
+            "the layout is an option: metadata create --layout nocloud --user-data 'my lines' seed.iso",
+        ),
+        (
+            &["create", "--dry-run", "seed.iso", "hello"],
+            "unknown option --dry-run; metadata check PATH finds mistakes, and builds no image (--help shows the usage)",
+        ),
+        (
+            &["check"],
+            "PATH (user data, meta-data, images, or directories with the files of a seed) is missing: the command is metadata \
+             check PATH...; '-' is standard input (--help shows more)",
+        ),
+    ] {
+        assert_eq!(sandbox.run(arguments), failed(2, line), "{arguments:?}");
+    }
 }
 
 #[test]

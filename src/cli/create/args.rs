@@ -1,7 +1,6 @@
-//! The arguments of `metadata create`, and the recipe that they describe.
+//! The arguments of `metadata create`.
 
 use std::{
-    env,
     ffi::{OsStr, OsString},
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{Path, PathBuf},
@@ -9,23 +8,9 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
-use metadata_image::{
-    check::Tolerance,
-    datasource::layout::Layout,
-    image::{probe::FileSystem, source::Source},
-    manifest::Statement,
-    recipe::{
-        self, Recipe,
-        user_data::{UserData, UserDataPart, read_admin_pass, split_part},
-    },
-};
+use metadata_image::{check::Tolerance, datasource::layout::Layout, image::probe::FileSystem, recipe};
 
-use super::{
-    super::{
-        errors::Usage, pack::pack_directory, streams::is_dash, trust_args::is_public_key, words::command_line,
-    },
-    operands::Operands,
-};
+use super::{super::errors::Usage, operands::Operands, recipe::tolerance};
 
 /// Build an image from a string, files, a directory or standard input
 ///
@@ -38,44 +23,44 @@ use super::{
 #[command(after_help = EXAMPLES, override_usage = USAGE)]
 pub(crate) struct Args {
     /// The image to write; '-' is standard output
-    image: Option<OsString>,
+    pub(super) image: Option<OsString>,
 
     /// The data itself, a string; use '--' before data that begins with '-'.
     /// Other users of this machine can read it while the program runs, so give a
     /// secret in a file, or on standard input with '--user-data -'
-    data: Option<OsString>,
+    pub(super) data: Option<OsString>,
 
     /// Operands that are left over, for an error that says what to write.
     #[arg(hide = true)]
-    further: Vec<OsString>,
+    pub(super) further: Vec<OsString>,
 
     /// The image to write; then the first operand is DATA
     #[arg(short, long, value_name = "IMAGE")]
-    output: Option<OsString>,
+    pub(super) output: Option<OsString>,
 
     /// The data itself, as DATA
     #[arg(long = "data", id = "DATA_STRING", value_name = "STRING", allow_hyphen_values = true)]
-    data_string: Option<OsString>,
+    pub(super) data_string: Option<OsString>,
 
     /// A file with the data; '-' is standard input. Several files become one
     /// MIME document for cloud-init (repeatable); TYPE is needed if the first
     /// line does not say it, such as x-shellscript-per-boot
     #[arg(long, visible_alias = "data-file", value_name = "PATH[:TYPE]", allow_hyphen_values = true)]
-    user_data: Vec<OsString>,
+    pub(super) user_data: Vec<OsString>,
 
     /// A directory with the files of a seed: user-data, meta-data,
     /// network-config and vendor-data, or openstack/latest
     #[arg(long, value_name = "DIR")]
-    from: Option<PathBuf>,
+    pub(super) from: Option<PathBuf>,
 
     /// A directory to make the data from: JSON for LinuxKit, as 'metadata pack'
     /// prints it
     #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
+    pub(super) data_dir: Option<PathBuf>,
 
     /// With --data-dir: follow symbolic links, and store what they point to
     #[arg(long, requires = "data_dir")]
-    follow: bool,
+    pub(super) follow: bool,
 
     /// Where the guest looks for the data [default: linuxkit, or that of the
     /// directory of --from]
@@ -87,7 +72,7 @@ pub(crate) struct Args {
         value_parser = PossibleValuesParser::new(layout_values())
             .try_map(|name| name.to_ascii_lowercase().parse::<Layout>())
     )]
-    layout: Option<Layout>,
+    pub(super) layout: Option<Layout>,
 
     /// The file system of the image; vfat for virtual machines that have
     /// disks only
@@ -95,57 +80,57 @@ pub(crate) struct Args {
         long, value_name = "TYPE", default_value = "iso9660",
         value_parser = PossibleValuesParser::new(file_system_values()).try_map(|name| name.parse::<FileSystem>())
     )]
-    filesystem: FileSystem,
+    pub(super) filesystem: FileSystem,
 
     /// Another file for the image; NAME may have directories (repeatable)
     #[arg(
         long = "file", value_name = "NAME=PATH",
         value_parser = OsStringValueParser::new().try_map(|value| split(&value))
     )]
-    files: Vec<(Vec<u8>, PathBuf)>,
+    pub(super) files: Vec<(Vec<u8>, PathBuf)>,
 
     /// The meta-data file; generated if it is not given (not for linuxkit)
     #[arg(long, value_name = "PATH")]
-    meta_data: Option<PathBuf>,
+    pub(super) meta_data: Option<PathBuf>,
 
     /// The network configuration (not for linuxkit)
     #[arg(short = 'N', long, value_name = "PATH")]
-    network_config: Option<PathBuf>,
+    pub(super) network_config: Option<PathBuf>,
 
     /// The vendor data (not for linuxkit)
     #[arg(long, value_name = "PATH")]
-    vendor_data: Option<PathBuf>,
+    pub(super) vendor_data: Option<PathBuf>,
 
     /// The host name, for generated meta-data
     #[arg(short = 'H', long, value_name = "NAME")]
-    hostname: Option<String>,
+    pub(super) hostname: Option<String>,
 
     /// A file with public keys, for generated meta-data (repeatable)
     #[arg(long = "ssh-key", value_name = "PATH")]
-    ssh_keys: Vec<PathBuf>,
+    pub(super) ssh_keys: Vec<PathBuf>,
 
     /// The instance ID, for generated meta-data [default: derived from the
     /// content, so it changes when the content does]
     #[arg(long, value_name = "ID")]
-    instance_id: Option<String>,
+    pub(super) instance_id: Option<String>,
 
     /// A file with the administrator's password for cloudbase-init, that only
     /// you can read (only for configdrive)
     #[arg(long, value_name = "PATH")]
-    admin_pass_file: Option<PathBuf>,
+    pub(super) admin_pass_file: Option<PathBuf>,
 
     /// The volume identifier, at most 32 bytes [default: that of the layout]
     #[arg(long, value_name = "ID")]
-    volume_id: Option<String>,
+    pub(super) volume_id: Option<String>,
 
     /// A string about this boot for a policy in the guest; adds a manifest to
     /// the image (repeatable)
     #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
-    run_metadata: Vec<String>,
+    pub(super) run_metadata: Vec<String>,
 
     /// The name of this boot in the manifest [default: derived from the content]
     #[arg(long, value_name = "ID", requires = "run_metadata")]
-    run_id: Option<String>,
+    pub(super) run_id: Option<String>,
 
     /// The permission bits of the image file [default: 0600]
     #[arg(long, value_name = "OCTAL", value_parser = recipe::parse_mode)]
@@ -161,11 +146,11 @@ pub(crate) struct Args {
 
     /// Treat warnings as errors
     #[arg(long)]
-    strict: bool,
+    pub(super) strict: bool,
 
     /// Build the image even if cloud-init will ignore its data
     #[arg(long, conflicts_with = "strict")]
-    lenient: bool,
+    pub(super) lenient: bool,
 
     /// Describe the image as JSON, with SHA-256 digests
     #[arg(long)]
@@ -312,10 +297,11 @@ impl Args {
         words
     }
 
-    /// The command that was meant if the image and the file with the data look swapped.
+    /// The command that was meant if the image and the file with the data look swapped, or the image was left out.
     pub(super) fn in_order(&self, operands: &Operands) -> Option<String> {
         let swapped = Operands { data: self.user_data.first().map(OsString::as_os_str), ..operands.clone() };
-        operands.in_order().or_else(|| swapped.in_order())
+        let in_order = operands.in_order().or_else(|| swapped.in_order());
+        in_order.or_else(|| operands.without_image(&self.user_data))
     }
 
     /// The directory that LinuxKit's data is made from.
@@ -327,92 +313,4 @@ impl Args {
     pub(super) fn tolerance(&self) -> Tolerance {
         tolerance(self.strict, self.lenient)
     }
-
-    /// What to build.
-    pub(super) fn recipe(&self, data: Option<&OsStr>) -> Result<Recipe> {
-        let mut recipe = match &self.from {
-            Some(directory) => Recipe::of_seed(directory, self.layout)?,
-            None => Recipe { layout: self.layout.unwrap_or_default(), ..Recipe::default() },
-        };
-        if let Some(data) = data.or(self.data_string.as_deref()) {
-            recipe.data = Source::Bytes(data.as_bytes().to_vec()).into();
-        } else if let Some(directory) = &self.data_dir {
-            recipe.data = Source::Bytes(pack_directory(directory, self.follow)?).into();
-        } else if !self.user_data.is_empty() {
-            recipe.data = self.user_data()?;
-        }
-        let part =
-            |path: &Option<PathBuf>, role| path.as_deref().map(|path| file_or_standard_input(path, role));
-        let file = |(name, path): &(Vec<u8>, PathBuf)| (name.clone(), file_or_standard_input(path, "file"));
-        for key in &self.ssh_keys {
-            let text = key.as_os_str().as_bytes();
-            if is_public_key(text) {
-                let why = "--ssh-key takes a file with public keys, not a key; save the key to a file";
-                return Err(Usage(why.to_owned()).into());
-            }
-        }
-        let admin_pass = self.admin_pass_file.as_deref().map(read_admin_pass).transpose()?;
-        recipe.files.extend(self.files.iter().map(file));
-        Ok(Recipe {
-            file_system: self.filesystem,
-            volume_id: self.volume_id.clone(),
-            meta_data: part(&self.meta_data, "meta-data file").or(recipe.meta_data),
-            network_config: part(&self.network_config, "network-config file").or(recipe.network_config),
-            vendor_data: part(&self.vendor_data, "vendor-data file").or(recipe.vendor_data),
-            hostname: self.hostname.clone(),
-            ssh_keys: self.ssh_keys.clone(),
-            instance_id: self.instance_id.clone(),
-            admin_pass,
-            seconds: source_date_epoch()?,
-            statement: (!self.run_metadata.is_empty()).then(|| Statement {
-                run_id: self.run_id.clone(),
-                user_provided_metadata: self.run_metadata.clone(),
-                ..Statement::default()
-            }),
-            ..recipe
-        })
-    }
-
-    fn user_data(&self) -> Result<UserData> {
-        let part = |argument: &OsString| -> Result<UserDataPart> {
-            check_is_one_file(argument)?;
-            let (path, kind) = split_part(argument)?;
-            Ok(UserDataPart { source: file_or_standard_input(&path, "data file"), kind })
-        };
-        Ok(UserData::of_parts(self.user_data.iter().map(part).collect::<Result<_>>()?))
-    }
-}
-
-/// Fails if the value of `--user-data` is a list of files with commas between them.
-fn check_is_one_file(argument: &OsStr) -> Result<(), Usage> {
-    let names: Vec<_> = argument.as_bytes().split(|&byte| byte == b',').map(OsStr::from_bytes).collect();
-    if names.len() < 2 || Path::new(argument).exists() || !names.iter().all(|name| Path::new(name).is_file())
-    {
-        return Ok(());
-    }
-    let repeated = names.iter().flat_map(|name| [OsStr::new("--user-data"), name]);
-    let repeated = command_line("", repeated);
-    Err(Usage(format!("--user-data takes one file; repeat it for each:{repeated}")))
-}
-
-pub(crate) fn file_or_standard_input(path: &Path, role: &'static str) -> Source {
-    if is_dash(path.as_os_str()) { Source::StandardInput } else { Source::file(path, role) }
-}
-
-/// What `--strict` and `--lenient` mean.
-pub(crate) fn tolerance(strict: bool, lenient: bool) -> Tolerance {
-    match (strict, lenient) {
-        (true, _) => Tolerance::Strict,
-        (_, true) => Tolerance::Lenient,
-        _ => Tolerance::Usual,
-    }
-}
-
-/// The date that the environment sets for reproducible builds, in seconds since 1970.
-pub(crate) fn source_date_epoch() -> Result<Option<u64>> {
-    let Some(value) = env::var_os("SOURCE_DATE_EPOCH") else { return Ok(None) };
-    let digits = value.to_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    let seconds = digits.and_then(|digits| digits.parse().ok());
-    let usage = || Usage(format!("SOURCE_DATE_EPOCH {value:?} is not a number of seconds since 1970"));
-    Ok(Some(seconds.ok_or_else(usage)?))
 }

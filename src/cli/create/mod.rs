@@ -2,6 +2,7 @@
 
 mod args;
 mod operands;
+mod recipe;
 
 use std::{
     fs::File,
@@ -11,11 +12,11 @@ use std::{
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use metadata_image::{
-    check::{Prepared, Tolerance},
+    check::{Notice, Prepared, Tolerance},
     datasource::layout::Layout,
     image::{draft::Draft, written::WrittenImage},
     output::atomic_file::{Replacement, Target, standard_output},
-    recipe::{self, Recipe, Warning, seed::seed_layout},
+    recipe::{MODE, Recipe, Warning, seed::seed_layout},
 };
 
 use super::{
@@ -28,13 +29,15 @@ use super::{
     streams::{is_dash, print, say},
 };
 
-pub(crate) use args::{Args, file_or_standard_input, source_date_epoch, split, tolerance};
+pub(crate) use args::{Args, split};
+pub(crate) use recipe::{file_or_standard_input, source_date_epoch, tolerance};
 
 use operands::Operands;
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let operands = self.operands()?;
+        operands.check_from(self.from.as_deref())?;
         let recipe = self.recipe(operands.data)?;
         if let Err(contradiction) = recipe.check() {
             // What is probably meant explains more than what is wrong with what is not meant.
@@ -53,7 +56,7 @@ struct Run<'a> {
     image: &'a Path,
     layout: Layout,
     /// What was warned of.
-    warnings: Vec<String>,
+    warnings: Vec<Notice>,
     /// How many findings there are.
     count: Count,
 }
@@ -65,6 +68,11 @@ impl Run<'_> {
         }
         let image = self.image;
         let building = || format!("building image {image:?}");
+        if image.is_dir()
+            && let Some(command) = self.args.in_order(operands)
+        {
+            return Err(anyhow!("is a directory; was this meant: {command}")).with_context(building);
+        }
         let target = Target::resolve(image).with_context(building)?;
         if let Some(path) = recipe.paths().find(|path| target.is_same_file(path)) {
             return Err(anyhow!("the image is the same file as {path:?}")).with_context(building);
@@ -78,7 +86,7 @@ impl Run<'_> {
         let identifier = recipe.volume_identifier().to_owned();
         let draft = self.draft(operands, recipe)?;
         let mut progress = Bar::new(self.args.quiet);
-        let file = target.create(self.args.mode.unwrap_or(recipe::MODE)).with_context(building)?;
+        let file = target.create(self.args.mode.unwrap_or(MODE)).with_context(building)?;
         let written = draft.write_to_file(file.file(), &mut progress).with_context(building)?;
         self.warn_of_written(&written)?;
         let json = if self.args.json {
@@ -126,7 +134,7 @@ impl Run<'_> {
             bail!("{text}{}", if tolerance == Tolerance::Usual { LENIENT } else { "" });
         }
         say(&format!("warning: {text}"));
-        self.warnings.push(text);
+        self.warnings.push(text.into());
         Ok(())
     }
 

@@ -12,7 +12,12 @@ use metadata_image::{
     datasource::layout::Layout, recipe::seed::seed_layout, userdata::cloud_config::part_type,
 };
 
-use super::super::{errors::Usage, overwrite::has_image_extension, streams::is_dash, words::command_line};
+use super::super::{
+    errors::Usage,
+    overwrite::has_image_extension,
+    streams::is_dash,
+    words::{command_line, is_image},
+};
 
 /// The longest string that may be the name of a file, in bytes: `PATH_MAX` of Linux.
 const PATH_BYTES_MAX: usize = 4096;
@@ -69,8 +74,27 @@ impl Operands<'_> {
         self.data.filter(|data| has_image_extension(Path::new(data))).map(|data| self.swapped(data))
     }
 
+    /// The command with an image for `--user-data A B`, where the only operand is a file. `parts`: the files of `--user-data`.
+    pub(super) fn without_image(&self, parts: &[OsString]) -> Option<String> {
+        let is_part = !parts.is_empty() && self.data.is_none() && !has_image_extension(self.image);
+        is_part.then(|| {
+            let files = parts.iter().map(OsString::as_os_str).chain([self.image.as_os_str()]);
+            let files: Vec<_> = files.map(|file| ("--user-data", file)).collect();
+            let layout = if self.layout == Layout::LinuxKit { Layout::NoCloud } else { self.layout };
+            self.command(layout, &files, OsStr::new("IMAGE"))
+        })
+    }
+
     /// The command that stores the first operand in `image`.
     fn swapped(&self, image: &OsStr) -> String {
+        if self.image.is_dir() {
+            let directory = self.image.as_os_str();
+            let (option, layout) = match seed_layout(self.image) {
+                Ok(Some(layout)) => ("--from", layout),
+                _ => ("--data-dir", Layout::LinuxKit),
+            };
+            return self.command(layout, &[(option, directory)], image);
+        }
         self.command(self.layout_for(self.image), &[("--user-data", self.image.as_os_str())], image)
     }
 
@@ -107,6 +131,27 @@ impl Operands<'_> {
         if self.layout == Layout::LinuxKit && is_seed() { Layout::NoCloud } else { self.layout }
     }
 
+    /// Fails if the value of `--from` is a file.
+    pub(super) fn check_from(&self, from: Option<&Path>) -> Result<(), Usage> {
+        let Some(file) = from.filter(|path| path.is_file()) else { return Ok(()) };
+        if is_image(file) {
+            return Err(Usage(format!(
+                "--from takes the directory of a seed, and {file:?} is an image; to change a file of it: {} NAME=PATH",
+                command_line("metadata set", [file])
+            )));
+        }
+        let option = option_of(file.as_os_str());
+        let layout = match (self.layout, option) {
+            (Layout::LinuxKit, "--user-data") => self.layout_for(file),
+            (Layout::LinuxKit, _) => Layout::NoCloud,
+            (layout, _) => layout,
+        };
+        Err(Usage(format!(
+            "--from takes a directory, and {file:?} is a file; to store it: {}",
+            self.command(layout, &[(option, file.as_os_str())], self.image.as_os_str())
+        )))
+    }
+
     /// Fails if there are operands after DATA.
     pub(super) fn check_number(&self) -> Result<(), Usage> {
         let Some(first) = self.further.first() else { return Ok(()) };
@@ -116,6 +161,14 @@ impl Operands<'_> {
             return Err(Usage(format!(
                 "unexpected operand {first:?}: create needs IMAGE and DATA; put data with spaces in quotes (--help shows the usage)"
             )));
+        }
+        // The name of a layout without its option.
+        if let (Some(layout), [image, files @ ..]) =
+            (self.image.to_str().and_then(|name| name.parse::<Layout>().ok()), &all[..])
+            && has_image_extension(Path::new(image))
+        {
+            let options: Vec<_> = files.iter().map(|name| (option_of(name), *name)).collect();
+            return Err(Usage(format!("the layout is an option: {}", self.command(layout, &options, image))));
         }
         let layout = if self.layout == Layout::LinuxKit { Layout::NoCloud } else { self.layout };
         let options: Vec<_> = all.iter().map(|name| (option_of(name), *name)).collect();

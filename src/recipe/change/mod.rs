@@ -48,6 +48,8 @@ pub struct ImageChange {
     pub hostname: Option<String>,
     /// The instance id in the meta-data.
     pub instance_id: Option<String>,
+    /// Whether a new file may have a name that is almost that of one which agents read.
+    pub any_names: bool,
 }
 
 /// An image with its changes, before it is written.
@@ -166,11 +168,12 @@ impl ImageChange {
             let hint = similar.map_or(String::new(), |other| format!(" (there is {:?})", text(other)));
             return Err(error!("the image has no file {:?}{hint}", text(name)));
         }
-        for (name, _) in self.files.iter().filter(|(name, _)| !kinds.contains_key(&name[..])) {
+        let new = self.files.iter().filter(|(name, _)| !self.any_names && !kinds.contains_key(&name[..]));
+        for (name, _) in new {
             if let Some(meant) = near_names::meant(name, layout) {
                 let (name, layout) = (text(name), layout.map_or("", Layout::name));
                 return Err(error!(
-                    "an image of the layout {layout} has no use for a file {name:?}; write {meant}=PATH"
+                    "an image of the layout {layout} has no use for a file {name:?}; write {meant}=PATH (--lenient adds {name:?})"
                 ));
             }
         }

@@ -4,7 +4,11 @@
 
 use super::part_type::{PartType, is_mime};
 #[cfg(feature = "check")]
-use super::{archive, config, part_type::is_only_for_cloudbase_init, template};
+use super::{
+    archive, config,
+    part_type::{is_only_for_cloudbase_init, windows_header},
+    template,
+};
 #[cfg(feature = "check")]
 use crate::userdata::{
     finding::{Code, Finding},
@@ -127,6 +131,16 @@ pub fn check_userdata(text: &str, for_cloud_init: bool, rules: &Rules, findings:
         } else {
             format!("start with {CLOUD_CONFIG:?} for YAML, or with \"#!\" for a script")
         }));
+    }
+}
+
+/// Gives the findings about a missing header the first line of a script for Windows as their hint, if the name of the file says
+/// that it is one.
+#[cfg(feature = "check")]
+pub fn hint_for_windows(file: &str, findings: &mut [Finding]) {
+    let Some(hint) = windows_header(file) else { return };
+    for finding in findings.iter_mut().filter(|finding| finding.code == Code::NoHeader) {
+        finding.hint = Some(hint.to_owned());
     }
 }
 

@@ -73,6 +73,22 @@ pub fn is_script_for_windows(data: &[u8]) -> bool {
     is_script && !data.starts_with(b"#!")
 }
 
+/// What to do about a script without a first line that an agent knows, if the ending of its file says that it is for Windows.
+#[must_use]
+pub fn windows_header(file: &str) -> Option<&'static str> {
+    let (_, ending) = file.rsplit_once('.')?;
+    let is = |known: &str| ending.eq_ignore_ascii_case(known);
+    if is("ps1") {
+        Some("begin the file with the line \"#ps1_sysnative\", by which cloudbase-init knows PowerShell")
+    } else if is("bat") || is("cmd") {
+        Some(
+            "begin the file with the line \"rem cmd\", by which cloudbase-init knows the command interpreter",
+        )
+    } else {
+        None
+    }
+}
+
 /// Whether data has a format that only cloudbase-init knows and that has no first line of its own: the tags `<powershell>` or
 /// `<script>`, or a certificate in PEM.
 ///

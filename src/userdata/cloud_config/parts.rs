@@ -269,6 +269,7 @@ impl Checker<'_> {
             // cloud-init takes the type of plain text from the header.
             TEMPLATE | PLAIN | "text/x-not-multipart" => {
                 header::check_userdata(text, true, self.rules, findings);
+                header::hint_for_windows(name, findings);
             }
             _ if content_type.starts_with(SCRIPT) => {
                 header::check_part(text, Some(content_type), self.rules, findings);
@@ -279,7 +280,7 @@ impl Checker<'_> {
                     push_bounded(
                         findings,
                         Finding::new(Code::NoHeader, first_line, message)
-                            .with_hint("begin with \"#!/bin/sh\""),
+                            .with_hint(part_type::windows_header(name).unwrap_or("begin with \"#!/bin/sh\"")),
                     );
                 }
             }

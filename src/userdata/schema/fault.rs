@@ -19,6 +19,8 @@ pub(super) enum Expected<'s> {
     Pattern(&'s str),
     /// What the schema says for people, in place of all that follows.
     Words(&'s str),
+    /// The permission bits of a file, as an octal number in a string.
+    Mode,
     Date,
     /// A number of at least or at most so much.
     AtLeast(&'s Json),
@@ -36,7 +38,7 @@ impl Expected<'_> {
             (Self::OneOf(a), Self::OneOf(b)) => std::ptr::eq(*a, *b),
             (Self::Constant(a), Self::Constant(b)) => std::ptr::eq(*a, *b),
             (Self::Pattern(a) | Self::Words(a), Self::Pattern(b) | Self::Words(b)) => std::ptr::eq(*a, *b),
-            (Self::Date, Self::Date) => true,
+            (Self::Date, Self::Date) | (Self::Mode, Self::Mode) => true,
             _ => false,
         }
     }
@@ -65,11 +67,14 @@ pub(super) enum Fault<'s> {
 
 impl<'s> Fault<'s> {
     /// Lets a message say `words` for what is expected, unless it is a number of items.
-    pub(super) fn say(&mut self, words: &'s str) {
+    pub(super) fn say(&mut self, words: Expected<'s>) {
         if let Self::Type(all) | Self::Unquoted(all) | Self::Value(all) = self
-            && !matches!(all.first(), Some(Expected::Words(_) | Expected::Least(..) | Expected::Most(..)))
+            && !matches!(
+                all.first(),
+                Some(Expected::Words(_) | Expected::Mode | Expected::Least(..) | Expected::Most(..))
+            )
         {
-            all.insert(0, Expected::Words(words));
+            all.insert(0, words);
         }
     }
 

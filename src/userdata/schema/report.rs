@@ -13,7 +13,7 @@ use crate::{
     similar::nearest,
     userdata::{
         finding::{Code, FINDINGS_MAX, Finding, push_bounded, shortened},
-        yaml::{Member, NodeId, Tree},
+        yaml::{Kind, Member, NodeId, Tree},
     },
 };
 
@@ -215,6 +215,7 @@ impl Reporter<'_, '_> {
                     };
                 self.push(Code::ValueType, self.value_span(place), differs(all), hint);
             }
+            Fault::Unquoted(all) if self.mode(all, place) => {}
             Fault::Unquoted(all) => {
                 let hint = format!("put it in quotes: \"{text}\"");
                 self.push(Code::Unquoted, self.value_span(place), differs(all), Some(hint));
@@ -246,6 +247,38 @@ impl Reporter<'_, '_> {
                 self.push(Code::ExclusiveKeys, self.key_span(place), message, None);
             }
         }
+    }
+
+    /// Reports a number in place of the permission bits of a file, if they differ from the digits as an octal number. cloud-init
+    /// takes the number itself (`decode_perms` of `cc_write_files.py`), and 644 is the mode 01204.
+    fn mode(&mut self, all: &[Expected<'_>], place: Place) -> bool {
+        let (Some(Expected::Mode), Some(scalar)) = (all.first(), self.tree.scalar(place.node)) else {
+            return false;
+        };
+        let number = match &scalar.kind {
+            Kind::Integer(number) => u32::try_from(*number).ok(),
+            _ => None,
+        };
+        let Some(mode) = number.filter(|mode| *mode <= 0o7777) else { return false };
+        let digits = u32::from_str_radix(&scalar.text, 8).ok();
+        if digits == Some(mode) {
+            return false;
+        }
+        let message = format!(
+            "expected {}, found {}, which is the mode 0{mode:o}",
+            expected(all),
+            found(self.tree, place.node)
+        );
+        let (code, hint) = match digits.filter(|digits| is_usual(*digits)) {
+            None => (Code::Unquoted, format!("put it in quotes: \"0{mode:o}\"")),
+            // Some write 511 for 0777.
+            Some(digits) if is_usual(mode) => {
+                (Code::Unquoted, format!("write \"0{mode:o}\" or \"0{digits:o}\", in quotes"))
+            }
+            Some(digits) => (Code::ValueType, format!("put it in quotes: \"0{digits:o}\"")),
+        };
+        self.push(code, self.value_span(place), message, Some(hint));
+        true
     }
 
     fn missing_key(&mut self, keys: &[&str], needed_by: Option<&str>, place: Place) {
@@ -349,6 +382,13 @@ pub(in crate::userdata) fn push_item(path: &mut String, number: usize) {
     path.push('[');
     path.push_str(&number.to_string());
     path.push(']');
+}
+
+/// Whether files have this mode: without special bits, and with no more for the group than for the owner, nor for others than for
+/// the group.
+fn is_usual(mode: u32) -> bool {
+    let [owner, group, others] = [mode >> 6, mode >> 3 & 7, mode & 7];
+    owner <= 7 && group & !owner == 0 && others & !group == 0
 }
 
 fn did_you_mean(word: &str) -> String {

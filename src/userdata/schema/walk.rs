@@ -83,7 +83,10 @@ impl<'s, 't> Walk<'s, 't> {
             Json::Object(keywords) => {
                 self.apply(schema, keywords, node, &mut outcome);
                 if let Some(words) = keywords.get("x-expected").and_then(Json::as_str) {
-                    outcome.faults.iter_mut().for_each(|fault| fault.say(words));
+                    outcome.faults.iter_mut().for_each(|fault| fault.say(Expected::Words(words)));
+                }
+                if keywords.get("x-mode") == Some(&Json::Bool(true)) {
+                    outcome.faults.iter_mut().for_each(|fault| fault.say(Expected::Mode));
                 }
             }
             Json::Bool(false) => outcome.add(Fault::Forbidden),

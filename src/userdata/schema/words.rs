@@ -20,6 +20,9 @@ const COMPARED_MAX: usize = 4 * LISTED_MAX;
 /// How much of a schema's own words a message shows, in bytes.
 const WORDS_BYTES: usize = 300;
 
+/// What is expected of the permission bits of a file.
+const MODE: &str = "an octal mode in quotes, such as \"0644\"";
+
 /// A text in quotes, cut to a length that a message has room for.
 pub(in crate::userdata) fn quoted(text: &str) -> String {
     let end = floor_char_boundary(text, SHOWN_BYTES);
@@ -37,8 +40,10 @@ pub(super) fn listed(words: &[String], last: &str) -> String {
 
 /// What is expected, in words.
 pub(super) fn expected(all: &[Expected<'_>]) -> String {
-    if let Some(Expected::Words(words)) = all.first() {
-        return plain(words);
+    match all.first() {
+        Some(Expected::Words(words)) => return plain(words),
+        Some(Expected::Mode) => return MODE.to_owned(),
+        _ => {}
     }
     let mut words = Vec::new();
     for word in all.iter().flat_map(|expected| words_of(*expected)).take(COMPARED_MAX) {
@@ -63,6 +68,7 @@ fn words_of(expected: Expected<'_>) -> Vec<String> {
         Expected::Constant(value) => vec![json_words(value)],
         Expected::Pattern(pattern) => vec![format!("text that matches the pattern {}", quoted(pattern))],
         Expected::Words(words) => vec![plain(words)],
+        Expected::Mode => vec![MODE.to_owned()],
         Expected::Date => vec!["a date such as 2024-12-31".to_owned()],
         Expected::AtLeast(limit) => vec![format!("a number of at least {limit}")],
         Expected::AtMost(limit) => vec![format!("a number of at most {limit}")],

@@ -137,7 +137,11 @@ fn what_is_likely_a_mistake_is_said_and_fails_if_strict() {
     let last = "metadata: standard input: 2 lines failed; 0 images built in \"strict\"";
     assert_eq!(
         lines(&ran),
-        [&*format!("metadata: line 1: {finding}"), &*format!("metadata: line 2: {warning}"), last]
+        [
+            &*format!("metadata: line 1: {finding}; put it in quotes: \"1\""),
+            &*format!("metadata: line 2: {warning}"),
+            last
+        ]
     );
     let ran = sandbox
         .run_with_input(["batch", "--into", "strict"], r#"{"image": "a", "data": "", "strict": true}"#);

@@ -50,7 +50,7 @@ fn json_has_a_result_for_every_line_in_their_order() {
     };
     let told: Vec<_> = ran.stdout.lines().collect();
     assert_eq!(told[0], made(1, "1", ""));
-    let empty = r#""the data is empty, and the guest's agent ignores an empty file""#;
+    let empty = r#"{"code":null,"severity":"warning","file":null,"path":"","line":null,"column":null,"message":"the data is empty, and the guest's agent ignores an empty file","hint":null}"#;
     assert_eq!(told[8], made(10, "10", empty));
     let fault = r#"{"line":7,"image":"bad","error":"the field \"data\" must be a string, not a number"}"#;
     assert_eq!(told[6], fault);

@@ -123,5 +123,5 @@ fn json_describes_the_new_image() {
     let digest = String::from_utf8(sandbox.tool("sha256sum", ["seed.iso"])).unwrap();
     assert_eq!(found["sha256"], digest[..64]);
     assert_eq!(found["files"][1]["size"], NEW.len());
-    assert!(found["warnings"][0].as_str().unwrap().starts_with("the instance ID \"i-1\" stays"));
+    assert!(found["warnings"][0]["message"].as_str().unwrap().starts_with("the instance ID \"i-1\" stays"));
 }

@@ -18,9 +18,15 @@ fn names_that_cannot_be_meant_are_errors_and_the_image_is_unchanged() {
         ("configdrive", "user-data", "openstack/latest/user_data"),
         ("nocloud", "user_data", "user-data"),
         ("linuxkit", "user-data", "config"),
+        ("nocloud", "user-dta", "user-data"),
+        ("nocloud", "metdata", "meta-data"),
+        ("nocloud", "netwrok-config.yaml", "network-config"),
+        ("configdrive", "openstack/lastest/user_data", "openstack/latest/user_data"),
+        ("linuxkit", "confg", "config"),
     ] {
-        let why =
-            format!("an image of the layout {layout} has no use for a file \"{name}\"; write {right}=PATH");
+        let why = format!(
+            "an image of the layout {layout} has no use for a file \"{name}\"; write {right}=PATH (--lenient adds \"{name}\")"
+        );
         failing(layout, &[&format!("{name}=new")], 1, &changing(&why));
     }
     failing("nocloud", &["d=new"], 1, &changing("\"d\" is a directory on the image; name the files in it"));
@@ -89,4 +95,61 @@ fn names_that_cannot_be_meant_are_errors_and_the_image_is_unchanged() {
         1,
         &changing("reading file \"none\": No such file or directory (os error 2)"),
     );
+}
+
+#[test]
+fn a_name_that_is_meant_is_added() {
+    let sandbox = with_image("nocloud", &[]);
+    for name in ["user-data2", "user-data.old", "app.conf", "network"] {
+        sandbox.succeed(["set", "seed.iso", &format!("{name}=new")]);
+        sandbox.succeed(["extract", "seed.iso", name]);
+    }
+    sandbox.succeed(["set", "--lenient", "seed.iso", "user-dta=new"]);
+    sandbox.succeed(["set", "seed.iso", "user-dta=old"]);
+    sandbox.succeed(["extract", "seed.iso", "user-dta"]);
+}
+
+#[test]
+fn words_in_another_order_show_the_command() {
+    let sandbox = with_image("nocloud", &[]);
+    sandbox.write("user.yaml", "#cloud-config\n");
+    let before = sandbox.read("seed.iso");
+    let command = "metadata set seed.iso user-data=user.yaml";
+    for (words, line) in [
+        (
+            &["seed.iso", "user.yaml=user-data"] as &[_],
+            format!("the name on the image comes before the file: {command} (--lenient stores \"user-data\" as \"user.yaml\")"),
+        ),
+        (&["seed.iso", "user-data", "user.yaml"], format!("a file is one word, NAME=PATH: {command}")),
+        (&["seed.iso", "user.yaml", "user-data"], format!("a file is one word, NAME=PATH: {command}")),
+        (&["user-data=user.yaml", "seed.iso"], format!("the image comes first: {command}")),
+        (&["user-data", "user.yaml", "seed.iso"], format!("the image comes first: {command}")),
+        (&["user.yaml", "seed.iso"], format!("the image comes first: {command}")),
+        (&["seed.iso", "user-data:user.yaml"], format!("a file is one word, NAME=PATH: {command}")),
+        (
+            &["seed.iso", "hostname", "db"],
+            "there is no file \"db\" to store as \"hostname\"; to change a value in the meta-data: metadata set seed.iso \
+             --hostname db"
+                .to_owned(),
+        ),
+        (
+            &["seed.iso", "user-data"],
+            "the file with the new user-data is missing: metadata set IMAGE user-data=PATH".to_owned(),
+        ),
+        (
+            &["seed.iso", "user.yaml"],
+            "the name on the image is missing: metadata set IMAGE NAME=user.yaml, such as user-data=PATH".to_owned(),
+        ),
+        (
+            &["seed.iso", "user-data="],
+            "PATH is missing: the image comes first, and then NAME=PATH: metadata set IMAGE NAME=PATH (--help shows more)"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(sandbox.run([&["set"], words].concat()), failed(2, &line), "{words:?}");
+        assert!(sandbox.read("seed.iso") == before);
+    }
+    sandbox.write("user-data", "#cloud-config\n");
+    sandbox.succeed(["set", "--lenient", "seed.iso", "user.yaml=user-data"]);
+    sandbox.succeed(["extract", "seed.iso", "user.yaml"]);
 }

@@ -1,5 +1,7 @@
 //! `metadata set`.
 
+mod operands;
+
 use std::{
     ffi::OsString,
     fs::File,
@@ -8,29 +10,26 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
-use clap::{
-    ArgGroup,
-    builder::{OsStringValueParser, TypedValueParser},
-};
+use clap::ArgGroup;
 use metadata_image::{
-    check::Prepared,
+    check::{Notice, Prepared},
     datasource::{compatibility::Agent, layout::Layout},
     image::{Image, Record, Volume, draft::Draft},
     recipe::change::{ChangedImage, ImageChange},
+    userdata::cloud_config::header::hint_for_windows,
 };
 
+use self::operands::{NewFile, check_order};
 use super::{
-    Usage,
-    create::{file_or_standard_input, split, tolerance},
+    create::{file_or_standard_input, tolerance},
     described::NewImage,
-    is_dash, print,
+    print,
     progress::Bar,
     rebuild::{check_still, keep_owner, open_locked},
     render::show_findings,
     say,
     signals::clean_up_on_signals,
     to_library_error,
-    words::command_line,
 };
 
 /// Change or add files on an image
@@ -54,11 +53,8 @@ pub(crate) struct Args {
 
     /// A file to add or to replace: its name on the image, which may have
     /// directories, and a file with the new content; '-' is standard input
-    #[arg(
-        value_name = "NAME=PATH", group = "change",
-        value_parser = OsStringValueParser::new().try_map(|value| split(&value))
-    )]
-    files: Vec<(Vec<u8>, PathBuf)>,
+    #[arg(value_name = "NAME=PATH", group = "change")]
+    files: Vec<OsString>,
 
     /// Remove a file (repeatable)
     #[arg(long, value_name = "NAME", group = "change")]
@@ -80,7 +76,8 @@ pub(crate) struct Args {
     #[arg(long)]
     strict: bool,
 
-    /// Change the image even if cloud-init will ignore its data
+    /// Change the image even if cloud-init will ignore its data, and add files
+    /// with any names
     #[arg(long, conflicts_with = "strict")]
     lenient: bool,
 
@@ -114,20 +111,21 @@ struct Before {
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
-        if let Some(meant) = self.value_as_file() {
-            return Err(Usage(meant).into());
-        }
-        let change = self.change();
+        let files = operands::split_all(&self.image, &self.files)?;
+        let change = self.change(&files);
         change.check()?;
         let changing = || format!("changing image {:?}", self.image);
         clean_up_on_signals()?;
         let (target, file) = open_locked(&self.image, changing)?;
-        if let Some((_, path)) = self.files.iter().find(|(_, path)| target.is_same_file(path)) {
-            return Err(anyhow!("the image is the same file as {path:?}")).with_context(changing);
+        if let Some(file) = files.iter().find(|file| target.is_same_file(&file.path)) {
+            return Err(anyhow!("the image is the same file as {:?}", file.path)).with_context(changing);
         }
         let locked = file.try_clone().with_context(changing)?;
         let mut image = Image::in_file(file, &self.image)?;
         let (volume, records) = image.list()?;
+        if !self.lenient {
+            check_order(&self.image, &files, &records)?;
+        }
         let before = Before { volume, records };
         let mut progress = Bar::new(self.quiet);
         let mut changed = change.apply(&mut image, &mut progress).with_context(changing)?;
@@ -136,7 +134,7 @@ impl Args {
         let losses = warnings.len();
         let identifier = changed.volume_identifier.clone();
         warnings.extend(changed.warnings.iter().cloned());
-        let draft = self.checked(changed).with_context(changing)?;
+        let (draft, findings) = self.checked(changed, &files).with_context(changing)?;
         let mode = target.mode().context("the image no longer exists").with_context(changing)?;
         let new = target.create(mode).with_context(changing)?;
         let written = draft.write_to_file(new.file(), &mut progress).with_context(changing)?;
@@ -147,8 +145,9 @@ impl Args {
         if let (true, Some(first)) = (self.strict, warnings.get(losses)) {
             return Err(anyhow!("{first}")).with_context(changing);
         }
+        let notices: Vec<_> = warnings.iter().cloned().map(Notice::from).chain(findings).collect();
         let image =
-            NewImage { path: &self.image, volume_identifier: &identifier, layout, warnings: &warnings };
+            NewImage { path: &self.image, volume_identifier: &identifier, layout, warnings: &notices };
         let json = self.json.then(|| image.describe(new.file(), &written, &mut progress));
         let json = json.transpose().with_context(changing)?;
         drop(progress);
@@ -158,44 +157,34 @@ impl Args {
         json.map_or(Ok(()), |json| print(&json))
     }
 
-    /// What was meant by `hostname=VALUE` where there is no file VALUE: an option.
-    fn value_as_file(&self) -> Option<String> {
-        let option_of = |name: &[u8]| match name {
-            b"hostname" | b"host-name" | b"local-hostname" | b"local_hostname" => Some("--hostname"),
-            b"instance-id" | b"instance_id" | b"uuid" => Some("--instance-id"),
-            _ => None,
-        };
-        let meant = |(name, path): &(Vec<u8>, PathBuf)| {
-            let option = option_of(name).filter(|_| !is_dash(path.as_os_str()) && !path.exists())?;
-            let words = [self.image.as_os_str(), option.as_ref(), path.as_os_str()];
-            Some(format!(
-                "there is no file {path:?} to store as {:?}; to change a value in the meta-data: {}",
-                String::from_utf8_lossy(name),
-                command_line("metadata set", words)
-            ))
-        };
-        self.files.iter().find_map(meant)
-    }
-
-    fn change(&self) -> ImageChange {
-        let file = |(name, path): &(Vec<u8>, PathBuf)| (name.clone(), file_or_standard_input(path, "file"));
+    fn change(&self, files: &[NewFile]) -> ImageChange {
+        let file = |file: &NewFile| (file.name.clone(), file_or_standard_input(&file.path, "file"));
         ImageChange {
-            files: self.files.iter().map(file).collect(),
+            files: files.iter().map(file).collect(),
             removed: self.remove.iter().map(|name| name.clone().into_vec()).collect(),
             hostname: self.hostname.clone(),
             instance_id: self.instance_id.clone(),
+            any_names: self.lenient,
         }
     }
 
-    /// Prints the findings about the new files.
-    fn checked(&self, changed: ChangedImage) -> Result<Draft> {
+    /// Prints the findings about the new files, and gives them.
+    fn checked(&self, changed: ChangedImage, files: &[NewFile]) -> Result<(Draft, Vec<Notice>)> {
         let layout = changed.layout.unwrap_or_default();
         let mut prepared = Prepared::of_change(changed);
         let tolerance = tolerance(self.strict, self.lenient);
-        prepared.check(|checked| {
-            show_findings(&self.image, &checked, layout, tolerance).map(drop).map_err(to_library_error)
+        let mut findings = Vec::new();
+        prepared.check(|mut checked| {
+            let is_this =
+                |file: &&NewFile| checked.name.as_deref().is_some_and(|name| name.as_bytes() == file.name);
+            if let Some(file) = files.iter().find(is_this) {
+                hint_for_windows(&file.path.to_string_lossy(), &mut checked.findings);
+            }
+            let shown = show_findings(&self.image, &checked, layout, tolerance).map_err(to_library_error)?;
+            findings.extend(shown);
+            Ok(())
         })?;
-        Ok(prepared.draft)
+        Ok((prepared.draft, findings))
     }
 
     /// Prints the warnings and what was done. The first `losses` warnings are shown even if nothing else is.
