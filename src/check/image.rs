@@ -74,7 +74,7 @@ pub fn check_image_by(
     let mut all = vec![about_image];
     let mut seen = HashSet::new();
     for record in &records {
-        let Some(subject) = subject_of(record, layout) else { continue };
+        let Some(subject) = subject_of(&volume, record, layout) else { continue };
         // An agent reads the first file of a name. A hostile image may have many.
         if !seen.insert(&record.path) {
             continue;

@@ -58,7 +58,7 @@ pub struct Prepared {
 /// A file of an image that is about to be built, and that an agent reads.
 #[derive(Debug)]
 struct PreparedFile {
-    name: &'static str,
+    name: String,
     subject: Subject,
     /// The file on the host that it is made from, if it is made from one.
     source: Option<PathBuf>,
@@ -95,7 +95,8 @@ impl PreparedFile {
             (layout.network_config_name(), network_subject(layout)),
             (layout.vendor_data_name(), Subject::VendorData(layout)),
         ];
-        let file = |(name, subject): (Option<_>, _)| Some(Self { name: name?, subject, source: None });
+        let file =
+            |(name, subject): (Option<&str>, _)| Some(Self { name: name?.to_owned(), subject, source: None });
         files.into_iter().filter_map(file)
     }
 }
@@ -136,9 +137,12 @@ impl Prepared {
     /// An image with changes. Only the changed files are checked.
     #[must_use]
     pub fn of_change(changed: ChangedImage) -> Self {
-        let ChangedImage { draft, warnings, layout, changed, .. } = changed;
-        let subjects = layout.into_iter().flat_map(PreparedFile::of_layout);
-        let subjects = subjects.filter(|file| changed.contains(file.name.as_bytes())).collect();
+        let ChangedImage { draft, warnings, layout, changed, tree, .. } = changed;
+        let as_changed = |file: PreparedFile| {
+            let name = changed.iter().find(|path| tree.is_called(path, file.name.as_bytes()))?;
+            Some(PreparedFile { name: String::from_utf8_lossy(name).into_owned(), ..file })
+        };
+        let subjects = layout.into_iter().flat_map(PreparedFile::of_layout).filter_map(as_changed).collect();
         Self { draft, warnings: warnings.into_iter().map(Warning::from).collect(), subjects }
     }
 

@@ -2,7 +2,11 @@
 
 use std::{collections::HashSet, fmt};
 
-use crate::{datasource::layout::Layout, image::Record, userdata::cloud_config::part_type::windows_header};
+use crate::{
+    datasource::layout::Layout,
+    image::{Record, Volume},
+    userdata::cloud_config::part_type::windows_header,
+};
 
 /// The kind of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,13 +80,14 @@ pub(super) fn network_subject(layout: Layout) -> Subject {
 }
 
 /// The kind of a file on an image, if an agent reads it.
-pub(super) fn subject_of(record: &Record, layout: Option<Layout>) -> Option<Subject> {
+pub(super) fn subject_of(volume: &Volume, record: &Record, layout: Option<Layout>) -> Option<Subject> {
     let layouts = match layout {
         Some(layout) => vec![layout],
         None => Layout::ALL.to_vec(),
     };
     layouts.into_iter().find_map(|layout| {
-        let is = |name: Option<&str>| name.is_some_and(|name| record.path == name.as_bytes());
+        let is =
+            |name: Option<&str>| name.is_some_and(|name| volume.is_called(&record.path, name.as_bytes()));
         if is(Some(layout.userdata_name())) {
             Some(Subject::UserData(Some(layout)))
         } else if is(layout.metadata_name()) {

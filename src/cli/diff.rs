@@ -1,7 +1,7 @@
 //! `metadata diff`.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, HashMap},
     fmt::Write as _,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -141,10 +141,8 @@ impl Args {
     fn compare_files(&self, a: &Side, b: &Side) -> Result<Vec<FileDifference>> {
         let mut progress = Bar::new(self.quiet);
         let mut steps = Steps::new();
-        let names: BTreeSet<_> = a.entries.keys().chain(b.entries.keys()).collect();
         let mut found = Vec::new();
-        for name in names {
-            let entries = [a.entries.get(name), b.entries.get(name)];
+        for (name, entries) in pairs(a, b) {
             let Some((change, [shown_a, shown_b])) = compare(entries, [a, b], &mut progress)? else {
                 continue;
             };
@@ -164,6 +162,25 @@ impl Args {
         }
         Ok(found)
     }
+}
+
+/// The entries of both sides by name. On two FAT volumes, names that differ only in case are the same to a guest.
+fn pairs<'a>(a: &'a Side, b: &'a Side) -> BTreeMap<&'a [u8], [Option<&'a Entry>; 2]> {
+    let mut pairs: BTreeMap<&[u8], [Option<&Entry>; 2]> = BTreeMap::new();
+    let ignore_case = [a, b].iter().all(|side| side.volume.as_ref().is_some_and(|it| it.read.is_fat()));
+    let folded: HashMap<_, _> = if ignore_case {
+        a.entries.keys().map(|name| (name.to_ascii_lowercase(), name)).collect()
+    } else {
+        HashMap::new()
+    };
+    for (name, entry) in &a.entries {
+        pairs.entry(name).or_default()[0] = Some(entry);
+    }
+    for (name, entry) in &b.entries {
+        let name = folded.get(&name.to_ascii_lowercase()).copied().unwrap_or(name);
+        pairs.entry(name).or_default()[1] = Some(entry);
+    }
+    pairs
 }
 
 fn compare_volumes(a: &Volume, b: &Volume) -> Vec<VolumeDifference> {

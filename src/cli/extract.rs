@@ -90,6 +90,7 @@ impl Args {
             opened => opened?,
         };
         let (_, records) = image.list()?;
+        clean_up_on_signals()?;
         let mut progress = Bar::new(self.quiet);
         let Some(directory) = &self.into else {
             let name = self.name.as_deref().context("the command line has no NAME")?;
@@ -121,7 +122,6 @@ impl Args {
         };
         let context = || format!("extracting from image {:?}", self.image);
         let firsts = sharing(&wanted).with_context(context)?;
-        clean_up_on_signals()?;
         let root = ConfinedDir::open_or_create(directory)?;
         let is_first = |(index, first): (usize, &usize)| (index == *first).then_some(wanted[index].len);
         progress.expect(firsts.iter().enumerate().filter_map(is_first).sum());

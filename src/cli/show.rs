@@ -8,7 +8,7 @@ use metadata_image::{
         compatibility::{Agent, Compatibility},
         layout::Layout,
     },
-    image::{Image, Kind, Record, Volume},
+    image::{Image, Kind, Record, Volume, probe::FileSystem},
     manifest::{self, Manifest, timestamp::Timestamp},
 };
 use serde::Serialize;
@@ -129,12 +129,7 @@ impl Args {
             is_fat: volume.read.is_fat(),
             malformed: volume.malformed,
             files,
-            agents: Agent::ALL
-                .map(|agent| ShownAgent {
-                    agent: agent.name(),
-                    reading: agent.compatibility(&volume, &records),
-                })
-                .into(),
+            agents: shown_agents(&image, &volume, &records),
             manifest: shown_manifest(&image, &records),
         };
         let text = if self.json { pretty_json(&shown)? } else { shown.to_text() };
@@ -144,6 +139,24 @@ impl Args {
         }
         Ok(())
     }
+}
+
+fn shown_agents(image: &Image, volume: &Volume, records: &[Record]) -> Vec<ShownAgent> {
+    let shown = |agent: Agent| {
+        let mut reading = agent.compatibility(volume, records);
+        // It finds volumes by blkid. Magic bytes alone do not settle what that says.
+        if agent == Agent::CloudInit
+            && reading.takes.is_some()
+            && reading.because.is_none()
+            && image.file_system() == FileSystem::Iso9660
+            && image.check_superblocks(records).is_err()
+        {
+            let why = "unless blkid takes the image for another file system (see metadata check)";
+            reading.because = Some(why.to_owned());
+        }
+        ShownAgent { agent: agent.name(), reading }
+    };
+    Agent::ALL.map(shown).into()
 }
 
 fn shown_manifest(image: &Image, records: &[Record]) -> Option<ShownManifest> {

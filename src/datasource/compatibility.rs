@@ -5,8 +5,8 @@
 
 use serde::Serialize;
 
-use super::layout::{Layout, find, is_cidata};
-use crate::image::{Record, SECTOR_BYTES, Tree, Volume};
+use super::layout::{Layout, has_cidata};
+use crate::image::{FatLabels, Record, SECTOR_BYTES, Tree, Volume};
 
 /// The most sectors of a disk that cloudbase-init copies: it reads two bytes of their number.
 const CLOUDBASE_INIT_SECTORS_MAX: u64 = 0xffff;
@@ -78,9 +78,9 @@ impl Agent {
     /// Fails if there is no such file, or it is empty, or the agent does not accept the volume identifier. The error says why.
     pub fn find_userdata<'a>(self, volume: &Volume, records: &'a [Record]) -> Result<&'a Record, String> {
         match self {
-            Self::Metadata => find_in_root(records, false).map_err(str::to_owned),
+            Self::Metadata => find_in_root(volume, records, false).map_err(str::to_owned),
             Self::LinuxKit if volume.read.is_fat() => Err("it reads ISO 9660 only".to_owned()),
-            Self::LinuxKit => find_in_root(records, true).map_err(str::to_owned),
+            Self::LinuxKit => find_in_root(volume, records, true).map_err(str::to_owned),
             Self::CloudInit => find_as_cloud_init(volume, records),
             Self::CloudbaseInit => find_as_cloudbase_init(volume, records),
         }
@@ -103,7 +103,7 @@ impl Agent {
             // It reads any ISO 9660 disk, whatever its identifier.
             Self::CloudbaseInit => (volume.bytes / SECTOR_BYTES > CLOUDBASE_INIT_SECTORS_MAX)
                 .then(|| "it reads at most 128 MiB of a disk".to_owned()),
-            _ if !is_cidata(&volume.identifier) => {
+            _ if !has_cidata(volume) => {
                 Some(format!("a disk needs the volume identifier CIDATA, not {:?}", volume.identifier))
             }
             // LinuxKit's agent reads identifiers with go-diskfs, which fails on these.
@@ -117,8 +117,8 @@ impl Agent {
 }
 
 /// Finds `user-data`, or else `config`. `hides`: an empty `user-data` ends the search.
-fn find_in_root(records: &[Record], hides: bool) -> Result<&Record, &'static str> {
-    match (find(records, "user-data"), find(records, "config")) {
+fn find_in_root<'a>(volume: &Volume, records: &'a [Record], hides: bool) -> Result<&'a Record, &'static str> {
+    match (volume.find(records, "user-data"), volume.find(records, "config")) {
         (None, None) => Err("no file user-data or config"),
         (Some(first), _) if first.len > 0 => Ok(first),
         (Some(_), Some(_)) if hides => Err("user-data is empty and hides config"),
@@ -130,18 +130,38 @@ fn find_in_root(records: &[Record], hides: bool) -> Result<&Record, &'static str
 
 /// Finds the file as cloud-init does: it checks the volume identifier, in one of two spellings, and needs the meta-data as well.
 fn find_as_cloud_init<'a>(volume: &Volume, records: &'a [Record]) -> Result<&'a Record, String> {
-    let layout = match volume.identifier.trim() {
-        "cidata" | "CIDATA" => Layout::NoCloud,
-        "config-2" | "CONFIG-2" => Layout::ConfigDrive,
-        other => return Err(format!("the volume identifier must be CIDATA or config-2, not {other:?}")),
+    if let Some(other) = volume.hidden_by {
+        return Err(format!("blkid takes the image for {other}"));
+    }
+    let layout = match &volume.fat_labels {
+        Some(labels) => layout_by_fat_labels(labels),
+        None => layout_by_label(volume.identifier.trim()),
     };
-    let wanted = |name: &str| find(records, name).ok_or_else(|| format!("no file {name}"));
+    let shown = volume.identifier.trim();
+    let layout =
+        layout.ok_or_else(|| format!("the volume identifier must be CIDATA or config-2, not {shown:?}"))?;
+    let wanted = |name: &str| volume.find(records, name).ok_or_else(|| format!("no file {name}"));
     let metadata = layout.metadata_name().map(wanted).transpose()?;
     match wanted(layout.userdata_name()) {
         // It needs no user data there.
         Err(missing) if layout == Layout::ConfigDrive => metadata.ok_or(missing),
         found => found,
     }
+}
+
+fn layout_by_label(label: &str) -> Option<Layout> {
+    match label {
+        "cidata" | "CIDATA" => Some(Layout::NoCloud),
+        "config-2" | "CONFIG-2" => Some(Layout::ConfigDrive),
+        _ => None,
+    }
+}
+
+/// In the boot sector, cloud-init looks for `cidata` as its `fs_label` is spelt (`DataSourceNoCloud.py`, `_get_devices`). A config
+/// drive needs no label there, once `ds-identify` has seen one.
+fn layout_by_fat_labels(labels: &FatLabels) -> Option<Layout> {
+    let boot = labels.boot.as_deref().filter(|label| *label != "CIDATA").and_then(layout_by_label);
+    labels.root.as_deref().and_then(layout_by_label).or(boot)
 }
 
 /// Finds the file as cloudbase-init does with its usual settings: on a config drive, whatever the case of its identifier.
@@ -155,7 +175,7 @@ fn find_as_cloudbase_init<'a>(volume: &Volume, records: &'a [Record]) -> Result<
             format!("the volume identifier must be config-2, not {identifier:?}")
         });
     }
-    let wanted = |name: &str| find(records, name).ok_or_else(|| format!("no file {name}"));
+    let wanted = |name: &str| volume.find(records, name).ok_or_else(|| format!("no file {name}"));
     let metadata = layout.metadata_name().map(wanted).transpose()?;
     // It needs no user data.
     wanted(layout.userdata_name()).or_else(|missing| metadata.ok_or(missing))
@@ -181,6 +201,8 @@ mod tests {
             dates_valid: true,
             bytes,
             sector_bytes: SECTOR_BYTES,
+            fat_labels: None,
+            hidden_by: None,
         }
     }
 
@@ -210,6 +232,8 @@ mod tests {
 
     #[test]
     fn an_empty_user_data_hides_config_from_linuxkit_only() {
+        let volume = volume("x", 1);
+        let find_in_root = |records, hides| find_in_root(&volume, records, hides);
         let records = [file("config", 5), file("user-data", 0)];
         assert_eq!(find_in_root(&records, true).map(|_| ()), Err("user-data is empty and hides config"));
         assert_eq!(find_in_root(&records, false).map(|record| record.len), Ok(5));

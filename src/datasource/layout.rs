@@ -6,7 +6,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::image::{Kind, Record, Volume};
+use crate::image::{FatLabels, Record, Volume};
 
 /// A volume identifier and file names that an agent looks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -126,9 +126,9 @@ impl Layout {
     /// The layout that a volume with this identifier and these records has.
     #[must_use]
     pub fn of(volume: &Volume, records: &[Record]) -> Option<Self> {
-        let has = |name: &str| find(records, name).is_some();
-        let cidata = is_cidata(&volume.identifier);
-        if volume.identifier.eq_ignore_ascii_case("config-2") && has("openstack/latest/meta_data.json") {
+        let has = |name: &str| volume.find(records, name).is_some();
+        let cidata = has_cidata(volume);
+        if is_config_drive(volume) && has("openstack/latest/meta_data.json") {
             Some(Self::ConfigDrive)
         } else if cidata && has("user-data") && has("meta-data") {
             Some(Self::NoCloud)
@@ -164,7 +164,24 @@ pub fn is_cidata(identifier: &str) -> bool {
     matches!(identifier.trim(), "cidata" | "CIDATA")
 }
 
-/// The record of the file `name`.
-pub(super) fn find<'a>(records: &'a [Record], name: &str) -> Option<&'a Record> {
-    records.iter().find(|record| record.kind == Kind::File && record.path == name.as_bytes())
+/// Whether agents accept a disk with this volume: the labels of FAT count as they are.
+#[must_use]
+pub fn has_cidata(volume: &Volume) -> bool {
+    match &volume.fat_labels {
+        Some(labels) => are_cidata(labels),
+        None => is_cidata(&volume.identifier),
+    }
+}
+
+/// As [`has_cidata`], for a FAT volume.
+#[must_use]
+pub fn are_cidata(labels: &FatLabels) -> bool {
+    labels.iter().any(|label| matches!(label, "cidata" | "CIDATA"))
+}
+
+/// Whether a volume has the identifier of a config drive, in any case.
+#[must_use]
+pub fn is_config_drive(volume: &Volume) -> bool {
+    let is = |identifier: &str| identifier.eq_ignore_ascii_case(Layout::ConfigDrive.volume_identifier());
+    is(&volume.identifier) || volume.fat_labels.as_ref().is_some_and(|labels| labels.iter().any(is))
 }

@@ -89,6 +89,50 @@ pub struct Volume {
     /// Bytes in a sector. Linux mounts no volume whose sectors are smaller than those of its device, which a CD-ROM drive has of
     /// 2048 bytes.
     pub sector_bytes: u64,
+    /// The labels of a FAT volume. `None`: it is ISO 9660.
+    pub fat_labels: Option<FatLabels>,
+    /// The file system that blkid takes an ISO 9660 image for instead, and with it udev, `mount -t auto` and cloud-init. `None`: none
+    /// that is known. Only [`Image::list`] looks for it.
+    pub hidden_by: Option<&'static str>,
+}
+
+/// The two places for the label of a FAT volume, each with the label that blkid finds there. Bytes outside of ASCII are read as code
+/// page 437.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FatLabels {
+    /// The label in the root directory, `LABEL` of blkid.
+    pub root: Option<String>,
+    /// The label in the boot sector, `LABEL_FATBOOT` of blkid.
+    pub boot: Option<String>,
+}
+
+impl FatLabels {
+    /// The labels, that of the root directory first.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        [&self.root, &self.boot].into_iter().filter_map(|label| label.as_deref())
+    }
+
+    /// The label that is shown: that of the root directory, else that of the boot sector, else nothing.
+    #[must_use]
+    pub fn shown(&self) -> &str {
+        self.iter().next().unwrap_or_default()
+    }
+}
+
+impl Volume {
+    /// Whether a guest that looks for the file `name`, in ASCII, finds the file with this path. Linux ignores case in names of FAT.
+    #[must_use]
+    pub fn is_called(&self, path: &[u8], name: &[u8]) -> bool {
+        self.read.is_called(path, name)
+    }
+
+    /// The record of the file that a guest finds by `name`, in ASCII.
+    #[must_use]
+    pub fn find<'a>(&self, records: &'a [Record], name: &str) -> Option<&'a Record> {
+        records
+            .iter()
+            .find(|record| record.kind == Kind::File && self.is_called(&record.path, name.as_bytes()))
+    }
 }
 
 /// One of the trees of a volume.
@@ -115,6 +159,13 @@ impl Tree {
     #[must_use]
     pub fn is_fat(self) -> bool {
         matches!(self, Self::Fat12 | Self::Fat16 | Self::Fat32)
+    }
+
+    /// As [`Volume::is_called`], of a volume that is read by this tree.
+    #[must_use]
+    pub fn is_called(self, path: &[u8], name: &[u8]) -> bool {
+        // vfat folds case unless it is mounted with `check=strict` (Linux, fs/fat/namei_vfat.c and dir.c, fat_name_match).
+        if self.is_fat() { path.eq_ignore_ascii_case(name) } else { path == name }
     }
 
     /// Its name.

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, BufReader, Read, Seek, SeekFrom},
+    os::unix::fs::FileExt,
     path::Path,
     str::FromStr,
 };
@@ -87,25 +88,35 @@ pub fn file_system(file: &mut (impl Read + Seek)) -> io::Result<Option<FileSyste
         return Ok(Some(FileSystem::Iso9660));
     }
     let mut sector = Vec::new();
-    file.take(BOOT_SECTOR_BYTES).read_to_end(&mut sector)?;
+    file.take(BOOT_SECTOR_BYTES as u64).read_to_end(&mut sector)?;
     file.seek(SeekFrom::Start(0))?;
     Ok(is_fat(&sector).then_some(FileSystem::Fat))
 }
 
 /// Bytes of a FAT boot sector that are checked, whatever the sector size.
-const BOOT_SECTOR_BYTES: u64 = 512;
+pub(super) const BOOT_SECTOR_BYTES: usize = 512;
+
+/// Whether a file begins with a FAT boot sector, whatever follows.
+pub(super) fn has_fat_boot_sector(file: &File) -> io::Result<bool> {
+    let mut sector = [0; BOOT_SECTOR_BYTES];
+    match file.read_exact_at(&mut sector, 0) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| is_fat(&sector)),
+    }
+}
 
 /// Whether a boot sector has a plausible BIOS parameter block and its signature (Microsoft, "FAT: General Overview of
 /// On-Disk Format", 1.03).
-fn is_fat(sector: &[u8]) -> bool {
+pub(super) fn is_fat(sector: &[u8]) -> bool {
     const JUMPS: [u8; 2] = [0xeb, 0xe9];
     const BYTES_PER_SECTOR: usize = 11;
     const SECTORS_PER_CLUSTER: usize = 13;
     const RESERVED_SECTORS: usize = 14;
     const FATS: usize = 16;
+    const MEDIA: usize = 21;
     const SIGNATURE: usize = 510;
 
-    if sector.len() as u64 != BOOT_SECTOR_BYTES {
+    if sector.len() != BOOT_SECTOR_BYTES {
         return false;
     }
     let number = |at: usize| u16::from_le_bytes([sector[at], sector[at + 1]]);
@@ -114,6 +125,7 @@ fn is_fat(sector: &[u8]) -> bool {
         && sector[SECTORS_PER_CLUSTER].is_power_of_two()
         && number(RESERVED_SECTORS) > 0
         && matches!(sector[FATS], 1 | 2)
+        && (sector[MEDIA] == 0xf0 || sector[MEDIA] >= 0xf8)
         && sector[SIGNATURE..] == [0x55, 0xaa]
 }
 
@@ -317,11 +329,12 @@ mod tests {
         let mut sector = [0; 512];
         sector[..3].copy_from_slice(b"\xeb\x3c\x90");
         sector[11..17].copy_from_slice(&[0, 2, 4, 1, 0, 2]);
+        sector[21] = 0xf8;
         sector[510..].copy_from_slice(&[0x55, 0xaa]);
         assert!(is_fat(&sector));
         assert!(!is_fat(&sector[..511]));
         // A boot loader of a partitioned disk has zeros in place of the parameters, NTFS no FATs.
-        for at in [0, 11, 13, 14, 16, 510] {
+        for at in [0, 11, 13, 14, 16, 21, 510] {
             let mut other = sector;
             other[at..=at + 1].fill(0);
             assert!(!is_fat(&other), "{at}");

@@ -91,7 +91,19 @@ impl Image {
     /// # Errors
     /// Fails if a descriptor or a directory is malformed, or there are too many records.
     pub fn list(&mut self) -> Result<(Volume, Vec<Record>), ReadError> {
-        Ok(self.try_list(None).with_context(|| format!("reading image {:?}", self.path))?)
+        let mut list = || {
+            let (mut volume, records) = self.try_list(None)?;
+            volume.hidden_by = self.hidden_by()?;
+            Ok((volume, records))
+        };
+        let listed: Result<_> = list();
+        Ok(listed.with_context(|| format!("reading image {:?}", self.path))?)
+    }
+
+    /// The file system that blkid finds before ISO 9660: only FAT is known for certain, by its boot sector.
+    fn hidden_by(&self) -> Result<Option<&'static str>> {
+        let OpenVolume::Iso9660(volume) = &self.volume else { return Ok(None) };
+        Ok(probe::has_fat_boot_sector(volume.file())?.then_some("FAT"))
     }
 
     /// The volume, and only those records of the root directory whose path is `wanted`, however many others there are.
@@ -170,6 +182,15 @@ impl Image {
         match &mut self.volume {
             OpenVolume::Iso9660(volume) => Some(volume),
             OpenVolume::Fat(_) => None,
+        }
+    }
+
+    /// The size and the division of a FAT volume. `None`: it is ISO 9660.
+    #[must_use]
+    pub fn fat_shape(&self) -> Option<fat::geometry::Shape> {
+        match &self.volume {
+            OpenVolume::Iso9660(_) => None,
+            OpenVolume::Fat(volume) => Some(volume.shape()),
         }
     }
 

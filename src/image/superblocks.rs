@@ -15,6 +15,7 @@
 //! Sources: libblkid of util-linux, `libblkid/src/superblocks/*.c` and `libblkid/src/partitions/*.c`; ECMA-167, 3/8.4.2.1 (UDF's
 //! anchors).
 
+mod system_area;
 mod table;
 
 use std::{fmt, io, ops::Range, os::unix::fs::FileExt};
@@ -157,7 +158,12 @@ impl Image {
         let files =
             files.flat_map(|record| record.extents.iter().map(|extent| (record.path.as_slice(), *extent)));
         let all = Extent { offset: 0, len: self.bytes() };
-        match find(self.bytes(), &[all], &mut |offset, bytes| window.fill(offset, bytes))? {
+        let mut read = |offset, bytes: &mut [u8]| window.fill(offset, bytes);
+        let found = match system_area::find(self.bytes(), &mut read)? {
+            None => find(self.bytes(), &[all], &mut read)?,
+            found => found.map(|(name, offset, bytes)| Mark { name, offset, bytes, and: (0, b"") }),
+        };
+        match found {
             Some(mark) => Err(error!(mark.describe(files))),
             None => Ok(()),
         }

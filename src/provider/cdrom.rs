@@ -19,9 +19,16 @@ use std::{
 
 use super::{InstanceEntries, Log, LogLevel, Metadata, Provider};
 use crate::{
-    datasource::{compatibility::Agent, layout::is_cidata},
+    datasource::{
+        compatibility::Agent,
+        layout::{are_cidata, is_cidata},
+    },
     error::{Context, Error, Result},
-    image::{Image, Kind, Record, Volume, fat::label::fat_label, probe},
+    image::{
+        FatLabels, Image, Kind, Record, Volume,
+        fat::label::fat_labels,
+        probe::{self, FileSystem},
+    },
     manifest::inventory::Contents,
 };
 
@@ -39,7 +46,7 @@ const SMALLEST_BLOCKS: u64 = 9;
 const POLL: Duration = Duration::from_millis(20);
 
 /// The file in which NoCloud describes the instance.
-const METADATA_NAME: &[u8] = b"meta-data";
+const METADATA_NAME: &str = "meta-data";
 
 /// The block devices of a guest.
 #[derive(Debug)]
@@ -75,7 +82,14 @@ pub enum FileSystems {
 struct Candidate {
     /// The name in `/dev`.
     name: String,
+    /// The volume identifier.
     volume: String,
+}
+
+/// What a volume is called.
+struct Identified {
+    identifier: String,
+    is_cidata: bool,
 }
 
 /// What was found on the devices so far.
@@ -158,15 +172,17 @@ impl Cdrom {
                     None => log(&name, LogLevel::Detail, &error.to_string()),
                 },
                 Ok((_, None)) => log(&name, LogLevel::Detail, self.file_systems.none()),
-                Ok((file, Some(volume))) if is_cidata(&volume) => {
+                Ok((file, Some(Identified { identifier: volume, is_cidata: true }))) => {
                     // Opening a drive again takes time.
                     let open = |path: &Path| Ok(Image::in_file(file, path)?);
                     if self.read(Candidate { name, volume }, open, &mut search, log) {
                         return search.end(log);
                     }
                 }
-                Ok((_, Some(volume))) if cdrom => others.push(Candidate { name, volume }),
-                Ok((_, Some(volume))) => {
+                Ok((_, Some(Identified { identifier: volume, .. }))) if cdrom => {
+                    others.push(Candidate { name, volume });
+                }
+                Ok((_, Some(Identified { identifier: volume, .. }))) => {
                     log(
                         &name,
                         LogLevel::Detail,
@@ -282,12 +298,17 @@ impl FileSystems {
     }
 }
 
-/// The open device, and the volume identifier if it has a volume.
-fn identify(path: &Path, file_systems: FileSystems) -> io::Result<(File, Option<String>)> {
+/// The open device, and what its volume is called, if it has one.
+fn identify(path: &Path, file_systems: FileSystems) -> io::Result<(File, Option<Identified>)> {
     let mut file = probe::open(path)?;
+    let iso9660 = |identifier: String| Identified { is_cidata: is_cidata(&identifier), identifier };
+    let fat = |labels: FatLabels| Identified {
+        is_cidata: are_cidata(&labels),
+        identifier: labels.shown().to_owned(),
+    };
     let volume = match probe::volume_identifier(&mut file)? {
-        None if file_systems == FileSystems::All => fat_label(&mut file),
-        volume => volume,
+        None if file_systems == FileSystems::All => fat_labels(&mut file).map(fat),
+        volume => volume.map(iso9660),
     };
     Ok((file, volume))
 }
@@ -319,30 +340,38 @@ pub fn read_image(image: &mut Image, scope: ReadScope, log: &mut Log) -> Result<
 
 /// Reads the metadata on an image, without its origin.
 fn read(image: &mut Image, scope: ReadScope, log: &mut Log) -> Result<Metadata> {
-    let wanted = |path: &[u8]| matches!(path, b"user-data" | b"config") || path == METADATA_NAME;
+    let is_fat = image.file_system() == FileSystem::Fat;
+    let wanted = |path: &[u8]| {
+        let names = ["user-data", "config", METADATA_NAME].map(str::as_bytes);
+        names.iter().any(|name| if is_fat { path.eq_ignore_ascii_case(name) } else { path == *name })
+    };
     let (volume, records) = image.list_root(&wanted)?;
     let mut found = Metadata { provider: NAME, ..Metadata::default() };
     if scope == ReadScope::Data {
         let read = |record: &Record| image.read(record, DATA_BYTES_MAX);
         found.userdata = userdata_of(&volume, &records).map(read).transpose()?;
-        found.meta_data = metadata_of(&records).map(read).transpose()?;
-    } else if userdata_of(&volume, &records).or(metadata_of(&records)).is_some() {
+        found.meta_data = metadata_of(&volume, &records).map(read).transpose()?;
+    } else if userdata_of(&volume, &records).or(metadata_of(&volume, &records)).is_some() {
         let wanted = |volume: &Volume, records: &[Record]| {
-            let wanted = [userdata_of(volume, records), metadata_of(records)];
+            let wanted = [userdata_of(volume, records), metadata_of(volume, records)];
             wanted.into_iter().flatten().cloned().collect()
         };
         let all = Contents::read(image, wanted, DATA_BYTES_MAX, &mut ());
         let mut all = all.with_context(|| format!("reading image {:?}", image.path()))?;
         let userdata = userdata_of(&all.volume, &all.records).cloned();
         found.userdata = userdata.and_then(|record| all.take(&record.path));
-        found.meta_data = all.take(METADATA_NAME);
+        let metadata = metadata_of(&all.volume, &all.records).cloned();
+        found.meta_data = metadata.and_then(|record| all.take(&record.path));
         found.contents = Some(Box::new(all));
     }
     let mut instance = InstanceEntries::default();
     for link in records.iter().filter(|record| record.kind == Kind::SymbolicLink) {
         // A link is no loss if another file is used instead.
-        let is_replaced =
-            if link.path == METADATA_NAME { found.meta_data.is_some() } else { found.userdata.is_some() };
+        let is_replaced = if link.path == METADATA_NAME.as_bytes() {
+            found.meta_data.is_some()
+        } else {
+            found.userdata.is_some()
+        };
         if !is_replaced {
             let name = link.display_path();
             instance.lose(&name, &format!("skipping {name:?}: symbolic links are not followed"), log);
@@ -360,6 +389,6 @@ fn userdata_of<'a>(volume: &Volume, records: &'a [Record]) -> Option<&'a Record>
     Agent::Metadata.find_userdata(volume, records).ok()
 }
 
-fn metadata_of(records: &[Record]) -> Option<&Record> {
-    records.iter().find(|record| record.kind == Kind::File && record.path == METADATA_NAME)
+fn metadata_of<'a>(volume: &Volume, records: &'a [Record]) -> Option<&'a Record> {
+    volume.find(records, METADATA_NAME)
 }

@@ -19,6 +19,7 @@ mod diff;
 mod extract;
 mod fat;
 mod fat_hostile;
+mod fat_of_others;
 mod foreign;
 mod frozen;
 mod fuzz;

@@ -191,6 +191,7 @@ pub(crate) fn fat_boot_sector() -> Vec<u8> {
     let mut sector = vec![0; 512];
     sector[..11].copy_from_slice(b"\xeb\x3c\x90mkfs.fat");
     sector[11..17].copy_from_slice(&[0, 2, 4, 1, 0, 2]);
+    sector[21] = 0xf8;
     sector[510..].copy_from_slice(&[0x55, 0xaa]);
     sector
 }

@@ -63,6 +63,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn build(mut self, operands: &Operands, recipe: Recipe) -> Result<()> {
+        clean_up_on_signals()?;
         if is_dash(self.image.as_os_str()) {
             return self.write_to_standard_output(operands, recipe);
         }
@@ -82,7 +83,6 @@ impl Run<'_> {
             if self.args.force { Ok(()) } else { check_replaceable(old, image, in_order) }
         };
         check_old(target.open_old()).with_context(building)?;
-        clean_up_on_signals()?;
         let identifier = recipe.volume_identifier().to_owned();
         let draft = self.draft(operands, recipe)?;
         let mut progress = Bar::new(self.args.quiet);

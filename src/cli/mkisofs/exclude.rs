@@ -4,26 +4,35 @@
 //! pattern without a slash with the name, others with the absolute path. Both store what the command line names itself.
 
 use std::{
+    collections::HashSet,
     ffi::OsStr,
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::{self, Path},
 };
 
-use super::dialect::Dialect;
+use super::{
+    Trouble,
+    dialect::{Dialect, Failure},
+};
+
+/// How many steps the comparison of one name with all patterns may take. Time grows with the number of names then, and not with the
+/// product of names and patterns. A pattern like `*.o` takes one step for most names.
+const STEPS_MAX: u32 = 1 << 16;
 
 /// The patterns of a command line.
 #[derive(Debug, Default)]
 pub(super) struct Exclusions {
-    patterns: Vec<Pattern>,
+    names: Patterns,
+    paths: Patterns,
+    absolute_paths: Patterns,
 }
 
-/// A pattern, and whether it is compared with names, paths as they are, or absolute paths.
-#[derive(Debug)]
-struct Pattern {
-    steps: Vec<Step>,
-    names: bool,
-    paths: bool,
-    absolute_paths: bool,
+/// Patterns that are compared with the same text.
+#[derive(Debug, Default)]
+struct Patterns {
+    /// Those without a special character.
+    plain: HashSet<Vec<u32>>,
+    others: Vec<Vec<Step>>,
 }
 
 /// A step of a pattern, which takes a character, or any number of them.
@@ -50,31 +59,71 @@ struct Set {
 impl Exclusions {
     pub(super) fn add(&mut self, dialect: Dialect, pattern: &OsStr) {
         let bytes = pattern.as_bytes();
-        let is_path = bytes.contains(&b'/');
-        let (names, paths) = if dialect.is_genisoimage() { (true, true) } else { (!is_path, false) };
-        let absolute_paths = is_path && !dialect.is_genisoimage();
-        let absolute = absolute_paths.then(|| path::absolute(pattern).ok()).flatten();
-        let mut bytes = absolute.map_or_else(|| bytes.to_vec(), |path| path.into_os_string().into_vec());
-        if absolute_paths && bytes.ends_with(b"/") {
-            bytes.pop();
+        if dialect.is_genisoimage() {
+            self.names.add(bytes);
+            self.paths.add(bytes);
+        } else if bytes.contains(&b'/') {
+            let absolute = path::absolute(pattern).ok();
+            let bytes = absolute.map_or_else(|| bytes.to_vec(), |path| path.into_os_string().into_vec());
+            self.absolute_paths.add(bytes.strip_suffix(b"/").unwrap_or(&bytes));
+        } else {
+            self.names.add(bytes);
         }
-        self.patterns.push(Pattern { steps: steps(&characters(&bytes)), names, paths, absolute_paths });
     }
 
     /// Whether the file `name`, which is at `source`, is left out.
-    pub(super) fn has(&self, name: &[u8], source: &Path) -> bool {
-        if self.patterns.is_empty() {
-            return false;
-        }
-        let any = |is_compared: fn(&Pattern) -> bool, text: &[u8]| {
-            let text = characters(text);
-            self.patterns.iter().any(|pattern| is_compared(pattern) && matches(&pattern.steps, &text))
+    ///
+    /// # Errors
+    /// Fails if there are too many patterns to compare it with.
+    pub(super) fn has(&self, name: &[u8], source: &Path) -> Result<bool, Trouble> {
+        let mut left = STEPS_MAX;
+        let too_many = || {
+            let message = format!("comparing {source:?} with the patterns of -m and -x takes too long");
+            Trouble::new(Failure::Value, message)
         };
-        any(|pattern| pattern.names, name)
-            || any(|pattern| pattern.paths, source.as_os_str().as_bytes())
-            || self.patterns.iter().any(|pattern| pattern.absolute_paths)
-                && path::absolute(source)
-                    .is_ok_and(|source| any(|pattern| pattern.absolute_paths, source.as_os_str().as_bytes()))
+        let path = source.as_os_str().as_bytes();
+        if self.names.has(name, &mut left).ok_or_else(too_many)?
+            || self.paths.has(path, &mut left).ok_or_else(too_many)?
+        {
+            return Ok(true);
+        }
+        if self.absolute_paths.is_empty() {
+            return Ok(false);
+        }
+        let Ok(absolute) = path::absolute(source) else { return Ok(false) };
+        self.absolute_paths.has(absolute.as_os_str().as_bytes(), &mut left).ok_or_else(too_many)
+    }
+}
+
+impl Patterns {
+    fn add(&mut self, pattern: &[u8]) {
+        let steps = steps(&characters(pattern));
+        let character = |step: &Step| if let Step::One(character) = step { Some(*character) } else { None };
+        match steps.iter().map(character).collect() {
+            Some(plain) => drop(self.plain.insert(plain)),
+            None => self.others.push(steps),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.plain.is_empty() && self.others.is_empty()
+    }
+
+    /// Whether one of them is that of a text. `None`: it takes more steps than are left.
+    fn has(&self, text: &[u8], left: &mut u32) -> Option<bool> {
+        if self.is_empty() {
+            return Some(false);
+        }
+        let text = characters(text);
+        if self.plain.contains(&text) {
+            return Some(true);
+        }
+        for steps in &self.others {
+            if matches(steps, &text, left)? {
+                return Some(true);
+            }
+        }
+        Some(false)
     }
 }
 
@@ -88,13 +137,22 @@ fn characters(text: &[u8]) -> Vec<u32> {
     characters
 }
 
-/// Whether the steps take all of a text, in time that is at most the product of their lengths.
-fn matches(steps: &[Step], text: &[u32]) -> bool {
+/// Whether the steps take all of a text. At most the product of their lengths is counted from what is `left`; `None`: there is no more.
+fn matches(steps: &[Step], text: &[u32], left: &mut u32) -> Option<bool> {
     const SLASH: u32 = b'/' as u32;
+    // Most names end in another character than a pattern does.
+    if let Some(Step::One(last)) = steps.last()
+        && text.last() != Some(last)
+    {
+        *left = left.checked_sub(1)?;
+        return Some(false);
+    }
     let (mut step, mut at) = (0, 0);
     // Where to go on after the last step that takes any number, if it takes one more.
     let mut again = None;
     while step < steps.len() || at < text.len() {
+        let weight = if let Some(Step::OneOf(set)) = steps.get(step) { set.weight() } else { 1 };
+        *left = left.checked_sub(weight)?;
         let character = text.get(at).copied();
         let is_taken = match (steps.get(step), character) {
             (Some(Step::AnyNumber), _) => {
@@ -116,10 +174,10 @@ fn matches(steps: &[Step], text: &[u32]) -> bool {
                 again = Some((after, from + 1));
                 (step, at) = (after, from + 1);
             }
-            _ => return false,
+            _ => return Some(false),
         }
     }
-    true
+    Some(true)
 }
 
 fn steps(pattern: &[u32]) -> Vec<Step> {
@@ -153,6 +211,11 @@ fn steps(pattern: &[u32]) -> Vec<Step> {
 }
 
 impl Set {
+    /// How many comparisons it takes.
+    fn weight(&self) -> u32 {
+        u32::try_from(1 + self.ranges.len() + self.classes.len()).unwrap_or(u32::MAX)
+    }
+
     fn has(&self, character: u32) -> bool {
         let is_of_class = |class: &Class| char::from_u32(character).as_ref().is_some_and(class);
         let is_there = self.ranges.iter().any(|(first, last)| (*first..=*last).contains(&character))
@@ -217,7 +280,9 @@ mod tests {
     use super::*;
 
     fn is_match(pattern: &str, text: &str) -> bool {
-        matches(&steps(&characters(pattern.as_bytes())), &characters(text.as_bytes()))
+        let mut left = STEPS_MAX;
+        let found = matches(&steps(&characters(pattern.as_bytes())), &characters(text.as_bytes()), &mut left);
+        found.unwrap()
     }
 
     #[test]
@@ -262,7 +327,25 @@ mod tests {
         ] {
             assert!(!is_match(pattern, text), "{pattern} {text}");
         }
-        let byte = |text: &[u8]| matches(&steps(&characters(b"?")), &characters(text));
+        let byte = |text: &[u8]| matches(&steps(&characters(b"?")), &characters(text), &mut 99).unwrap();
         assert!(byte(b"\xff") && !byte(b"\xff\xfe"));
+    }
+
+    #[test]
+    fn a_name_is_compared_with_a_number_of_patterns_and_then_it_is_an_error() {
+        let has = |patterns: &dyn Fn(u32) -> String, count, name: &str| {
+            let mut all = Exclusions::default();
+            (0..count).for_each(|number| all.add(Dialect::Genisoimage, patterns(number).as_ref()));
+            all.has(name.as_bytes(), Path::new(&format!("d/{name}"))).map_err(|trouble| trouble.message)
+        };
+        let star = |number| format!("*.{number}");
+        assert_eq!(has(&star, 10_000, "configuration-file.7777"), Ok(true));
+        assert_eq!(has(&star, 10_000, "configuration-file.json"), Ok(false));
+        let plain = |number| format!("file-{number}");
+        assert_eq!(has(&plain, 100_000, "file-99999"), Ok(true));
+        assert_eq!(has(&plain, 100_000, "file-100000"), Ok(false));
+        let slow = |_| "*a*b*".to_owned();
+        let error = has(&slow, 10_000, &"a".repeat(200)).unwrap_err();
+        assert!(error.ends_with("with the patterns of -m and -x takes too long"), "{error}");
     }
 }

@@ -32,6 +32,9 @@ pub(super) fn identity(output: Option<&Path>) -> Option<Identity> {
 /// # Errors
 /// Fails if it cannot be written. What is there then is not an image.
 pub(super) fn write(draft: Draft, output: Option<&Path>) -> Result<(), Trouble> {
+    // From here on a file that grows past the limit of the process is an error.
+    let prepared = clean_up_on_signals();
+    prepared.map_err(|error| Trouble::new(Failure::Output, format!("writing the image: {error:#}")))?;
     let Some(path) = output else {
         let out = standard_output().map_err(|error| failed("standard output", &error.to_string()))?;
         let written = draft.write_to_output(&out, &mut ());
@@ -42,7 +45,6 @@ pub(super) fn write(draft: Draft, output: Option<&Path>) -> Result<(), Trouble> 
     if let Some(mut device) = open_special(path).map_err(|error| failed(&error))? {
         return draft.write_forward(&mut device, &mut ()).map(drop).map_err(|error| failed(&error));
     }
-    clean_up_on_signals().map_err(|error| failed(&error))?;
     let file = InPlace::open(path).map_err(|error| failed(&error))?;
     file.truncate().map_err(|error| failed(&error))?;
     match draft.write_in_place(file.file(), &mut ()) {

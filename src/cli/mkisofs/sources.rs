@@ -148,7 +148,7 @@ impl Walk<'_> {
             names.sort();
             for name in names {
                 let source = directory.source.join(OsStr::from_bytes(&name));
-                if self.settings.exclusions.has(&name, &source) {
+                if self.settings.exclusions.has(&name, &source)? {
                     continue;
                 }
                 let mut path = directory.path.clone();
@@ -231,7 +231,7 @@ impl Walk<'_> {
             }
         }
         if !self.settings.rock_ridge {
-            (self.warn)(&format!("Symlink {source:?} ignored - continuing."));
+            self.note(&format!("Symlink {source:?} ignored - continuing."));
             return Ok(None);
         }
         Ok(Some(metadata))
@@ -305,7 +305,7 @@ impl Walk<'_> {
             if self.settings.dialect.is_genisoimage() {
                 return Ok(Some(Kind::Empty));
             }
-            (self.warn)(&format!("File {source:?} ignored. Special files need RockRidge extensions."));
+            self.note(&format!("File {source:?} ignored. Special files need RockRidge extensions."));
             return Ok(None);
         }
         let (major, minor) = device_numbers(metadata.rdev());
@@ -324,6 +324,13 @@ impl Walk<'_> {
         }
         (self.warn)(&format!("{}. File {source:?} is not readable - ignoring", Trouble::cause(error)));
         Ok(())
+    }
+
+    /// Prints what is left out for want of Rock Ridge, which xorrisofs does not with `-quiet`.
+    fn note(&mut self, text: &str) {
+        if self.settings.dialect.is_genisoimage() || !self.settings.quiet {
+            (self.warn)(text);
+        }
     }
 
     fn found(&self, kind: Kind, source: &Path, metadata: &Metadata) -> Found {

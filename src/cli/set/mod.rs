@@ -107,6 +107,7 @@ Examples:
 struct Before {
     volume: Volume,
     records: Vec<Record>,
+    bytes: u64,
 }
 
 impl Args {
@@ -126,7 +127,7 @@ impl Args {
         if !self.lenient {
             check_order(&self.image, &files, &records)?;
         }
-        let before = Before { volume, records };
+        let before = Before { volume, records, bytes: image.bytes() };
         let mut progress = Bar::new(self.quiet);
         let mut changed = change.apply(&mut image, &mut progress).with_context(changing)?;
         let mut warnings: Vec<_> = changed.loss.take().into_iter().collect();
@@ -139,6 +140,7 @@ impl Args {
         let new = target.create(mode).with_context(changing)?;
         let written = draft.write_to_file(new.file(), &mut progress).with_context(changing)?;
         warnings.extend(written.mistakable.clone());
+        warnings.extend(before.other_size(written.bytes));
         warnings.extend(keep_owner(&new).with_context(changing)?);
         let (layout, lost) = before.compare(new.file(), &self.image).with_context(changing)?;
         warnings.extend(lost);
@@ -202,6 +204,12 @@ impl Args {
 }
 
 impl Before {
+    /// A sentence about a FAT disk that does not keep its size.
+    fn other_size(&self, bytes: u64) -> Option<String> {
+        let is_smaller = self.volume.read.is_fat() && bytes < self.bytes;
+        is_smaller.then(|| format!("the disk had {} bytes and has {bytes}", self.bytes))
+    }
+
     /// The layout of the new image in `file`, and sentences about the agents that found their data on the old one and do not on
     /// the new one.
     fn compare(&self, file: &File, path: &Path) -> Result<(Option<Layout>, Vec<String>)> {
@@ -210,9 +218,14 @@ impl Before {
         let lost = Agent::ALL.into_iter().filter_map(|agent| {
             let [before, after] = [(&self.volume, &self.records), (&volume, &records)]
                 .map(|(volume, records)| agent.compatibility(volume, records));
+            let place = match (before.takes.is_some() && after.takes.is_none(), before.cdrom && !after.cdrom)
+            {
+                (true, _) => "",
+                (_, true) => " on a CD-ROM",
+                _ => return None,
+            };
             let why = after.because.unwrap_or_default();
-            let is_lost = before.takes.is_some() && after.takes.is_none();
-            is_lost.then(|| format!("{} no longer finds its data: {why}", agent.name()))
+            Some(format!("{} no longer finds its data{place}: {why}", agent.name()))
         });
         Ok((Layout::of(&volume, &records), lost.collect()))
     }

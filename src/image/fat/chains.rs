@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, fs::File};
 use super::volume::{BootSector, Next, Table};
 use crate::{
     error::{Result, bail, ensure},
-    image::Extent,
+    image::{Extent, limits::EXTENTS_MAX},
 };
 
 /// Follows chains.
@@ -76,6 +76,8 @@ impl<'a> Chains<'a> {
             bail!("cluster {} belongs to two files, or to one twice", from.max(*start).min(end - 1));
         }
         self.used.insert(from, to);
+        let count = self.used.len();
+        ensure!(TooLarge: count <= EXTENTS_MAX, "the files of the image are in more than {EXTENTS_MAX} pieces");
         Ok(())
     }
 }

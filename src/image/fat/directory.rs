@@ -15,10 +15,10 @@ use super::{
 use crate::error::{Context, Result, ensure};
 
 /// The first byte of an entry that was deleted.
-const DELETED: u8 = 0xe5;
+pub(super) const DELETED: u8 = 0xe5;
 
 /// What stands for that byte at the start of a name.
-const DELETED_BYTE_IN_NAME: u8 = 0x05;
+pub(super) const DELETED_BYTE_IN_NAME: u8 = 0x05;
 
 /// The most parts of a long name.
 const PARTS_MAX: u8 = 20;
@@ -89,12 +89,16 @@ impl Listing {
     }
 }
 
-/// The label in the entries of a root directory.
+/// The label in the entries of a root directory: the first that blkid takes for one (util-linux, libblkid/src/superblocks/vfat.c,
+/// `search_fat_label`). One with a cluster is none.
 pub(super) fn find_label(bytes: &[u8]) -> Option<Label> {
+    const ALL_ATTRIBUTES: u8 = 0x3f;
     let mut entries = bytes.chunks_exact(ENTRY_BYTES).take_while(|entry| entry[0] != 0);
-    let is_label =
-        |attributes: u8| attributes != LONG_NAME && attributes & (VOLUME_LABEL | DIRECTORY) == VOLUME_LABEL;
-    entries.find(|entry| entry[0] != DELETED && is_label(entry[11])).map(label)
+    let is_label = |attributes: u8| {
+        attributes & ALL_ATTRIBUTES != LONG_NAME && attributes & (VOLUME_LABEL | DIRECTORY) == VOLUME_LABEL
+    };
+    let has_cluster = |entry: &[u8]| number(entry, 20) != 0 || number(entry, 26) != 0;
+    entries.find(|entry| entry[0] != DELETED && is_label(entry[11]) && !has_cluster(entry)).map(label)
 }
 
 fn number(entry: &[u8], at: usize) -> u16 {
@@ -154,18 +158,8 @@ fn short_name(mut stored: [u8; SHORT_NAME_BYTES], case: u8) -> String {
     if extension.is_empty() { base } else { format!("{base}.{extension}") }
 }
 
-/// A label as it is shown.
-pub(super) fn label_text(label: &[u8; LABEL_BYTES]) -> String {
-    let mut label = *label;
-    if label[0] == DELETED_BYTE_IN_NAME {
-        label[0] = DELETED;
-    }
-    let text: String = label.iter().map(|byte| decoded(*byte)).collect();
-    text.trim_end_matches([' ', '\0']).to_owned()
-}
-
 /// A character of code page 437, the one that Linux takes for short names.
-fn decoded(byte: u8) -> char {
+pub(super) fn decoded(byte: u8) -> char {
     const UPPER: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";
     let upper = byte.checked_sub(0x80).and_then(|number| UPPER.chars().nth(number.into()));
     upper.unwrap_or(char::from(byte & 0x7f))
@@ -313,7 +307,7 @@ mod tests {
         let bytes = [entry(b".          ", 0x10, 0), entry(b"..         ", 0x10, 0), deleted, label].concat();
         let listing = Listing::parse(&bytes)?;
         assert!(listing.entries.is_empty());
-        assert_eq!(listing.label.map(|(label, _)| label_text(&label)).as_deref(), Some("cidata"));
+        assert_eq!(listing.label.map(|(label, _)| label), Some(*b"cidata     "));
         Ok(())
     }
 }

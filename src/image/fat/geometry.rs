@@ -35,6 +35,21 @@ pub(super) struct Needs {
     pub(super) aligned: bool,
 }
 
+/// What a new volume has in common with an old one, as far as that is possible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Bytes in the volume.
+    pub bytes: u64,
+    /// Bytes in a cluster.
+    pub cluster_bytes: u64,
+    /// Entries in the root directory, 0 for FAT32.
+    pub root_entries: u64,
+}
+
+/// The most bytes in both tables of a volume that is as large as an old one. They are in memory, even if the disk is mostly a hole.
+/// A disk of 64 GiB needs so many.
+const TABLES_BYTES_MAX: u64 = 16 << 20;
+
 /// How a volume is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Geometry {
@@ -53,6 +68,25 @@ pub(super) struct Geometry {
     pub(super) bytes: u64,
 }
 
+impl Needs {
+    /// The entries in a root directory of fixed size, at least so many, and the number of clusters that are needed. `None`: the root
+    /// directory is too large for this kind.
+    fn in_clusters(&self, kind: FatKind, cluster_sectors: u64, root_entries_min: u64) -> Option<(u64, u64)> {
+        let cluster_bytes = cluster_sectors * SECTOR_BYTES;
+        let per_sector = SECTOR_BYTES / ENTRY_BYTES as u64;
+        let is_fixed = kind != FatKind::Fat32;
+        let most = self.root_entries.max(root_entries_min).max(1);
+        let root_entries = if is_fixed { most.next_multiple_of(per_sector) } else { 0 };
+        // A boot sector has 16 bits for it.
+        u16::try_from(root_entries).ok()?;
+        let moving_root = if is_fixed { None } else { Some(self.root_entries) };
+        let directories = self.directories.iter().copied().chain(moving_root);
+        let directories = directories.map(|entries| entries.max(1) * ENTRY_BYTES as u64);
+        let lens = self.files.iter().copied().chain(directories);
+        Some((root_entries, lens.map(|len| len.div_ceil(cluster_bytes)).sum()))
+    }
+}
+
 impl Geometry {
     /// The smallest volume for `needs`; of several, that with the smallest clusters. `None`: no volume is large enough.
     pub(super) fn smallest(needs: &Needs) -> Option<Self> {
@@ -62,19 +96,27 @@ impl Geometry {
         all.flatten().min_by_key(|geometry| (geometry.bytes, geometry.cluster_bytes))
     }
 
+    /// A volume for `needs` that is as large as an old one, with the same clusters if possible, else with the smallest tables. `None`:
+    /// it would be too small, or so large that its tables have more than 16 MiB.
+    pub(super) fn like(shape: Shape, needs: &Needs) -> Option<Self> {
+        let sectors = shape.bytes.next_multiple_of(ALIGNMENT_BYTES) / SECTOR_BYTES;
+        u32::try_from(sectors).ok()?;
+        let unit = if needs.aligned { PAGE_SECTORS } else { 1 };
+        let clusters = CLUSTER_SECTORS.into_iter().filter(|sectors| *sectors >= unit);
+        let all = clusters.flat_map(|cluster| FatKind::ALL.map(|kind| (kind, cluster)));
+        let fitting = all.filter_map(|(kind, cluster_sectors)| {
+            let (root_entries, needed) = needs.in_clusters(kind, cluster_sectors, shape.root_entries)?;
+            let geometry = Self::dividing(sectors, kind, cluster_sectors, root_entries, needs.aligned)?;
+            let tables = TABLES * geometry.table_sectors * SECTOR_BYTES;
+            let fits = geometry.clusters >= needed && tables <= TABLES_BYTES_MAX;
+            (fits && kind.clusters_for_all().contains(&geometry.clusters)).then_some(geometry)
+        });
+        fitting.min_by_key(|geometry| (geometry.cluster_bytes != shape.cluster_bytes, geometry.table_sectors))
+    }
+
     /// The smallest volume of this kind with clusters of this size.
     fn of(needs: &Needs, kind: FatKind, cluster_sectors: u64) -> Option<Self> {
-        let cluster_bytes = cluster_sectors * SECTOR_BYTES;
-        let per_sector = SECTOR_BYTES / ENTRY_BYTES as u64;
-        let is_fixed = kind != FatKind::Fat32;
-        let root_entries = if is_fixed { needs.root_entries.max(1).next_multiple_of(per_sector) } else { 0 };
-        // A boot sector has 16 bits for it.
-        u16::try_from(root_entries).ok()?;
-        let moving_root = if is_fixed { None } else { Some(needs.root_entries) };
-        let directories = needs.directories.iter().copied().chain(moving_root);
-        let directories = directories.map(|entries| entries.max(1) * ENTRY_BYTES as u64);
-        let needed: u64 =
-            needs.files.iter().copied().chain(directories).map(|len| len.div_ceil(cluster_bytes)).sum();
+        let (root_entries, needed) = needs.in_clusters(kind, cluster_sectors, 0)?;
         let allowed = kind.clusters_for_all();
         let needed = needed.max(*allowed.start());
         let mut sectors = (needed * cluster_sectors).next_multiple_of(PAGE_SECTORS).max(SECTORS_MIN);

@@ -13,7 +13,7 @@ use super::{
     date::FatDate,
     entries::{self, Described},
     format::{ENTRIES_MAX, ENTRY_BYTES, FILE_BYTES_MAX, FatKind, LABEL_BYTES},
-    geometry::{Geometry, Needs, SECTOR_BYTES, TABLES},
+    geometry::{Geometry, Needs, SECTOR_BYTES, Shape, TABLES},
     short_names::{ShortName, short_names},
 };
 use crate::{
@@ -31,6 +31,8 @@ pub(super) struct VolumeAttributes {
     pub(super) attributes: AttributesByPath,
     /// Directories that may have no files.
     pub(super) directories: Vec<Vec<u8>>,
+    /// An old volume whose size it should have.
+    pub(super) shape: Option<Shape>,
 }
 
 /// What precedes the large files.
@@ -97,7 +99,9 @@ pub(super) fn lay_out(volume: &VolumeAttributes, files: &[(&[u8], FilePlace)]) -
         !needs.directories.iter().chain([&needs.root_entries]).any(is_too_long),
         "a directory has too many files for FAT"
     );
-    let geometry = Geometry::smallest(&needs).context("the files are too large for one FAT volume")?;
+    let geometry = volume.shape.and_then(|shape| Geometry::like(shape, &needs));
+    let geometry = geometry.or_else(|| Geometry::smallest(&needs));
+    let geometry = geometry.context("the files are too large for one FAT volume")?;
     let plan = Plan::new(geometry, &needs, files);
     let mut head = Head { image_bytes: geometry.bytes, ..Head::default() };
     head.extents =

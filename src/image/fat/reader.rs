@@ -10,14 +10,16 @@ use std::{fs::File, os::unix::fs::FileExt};
 
 use super::{
     chains::Chains,
-    directory::{Entry, Label, Listing, label_text},
-    format::{ENTRIES_MAX, ENTRY_BYTES, FatKind},
+    directory::{Entry, Label, Listing},
+    format::{ENTRIES_MAX, ENTRY_BYTES, FatKind, LABEL_BYTES},
+    geometry::Shape,
+    label_text,
     volume::{BootSector, RootDirectory},
 };
 use crate::{
     error::{Context, Result, ensure},
     image::{
-        Attributes, Extent, Kind, Record, Tree, Volume,
+        Attributes, Extent, FatLabels, Kind, Record, Tree, Volume,
         limits::{DEPTH_MAX, PATHS_BYTES_MAX, RECORDS_MAX, Wanted},
     },
 };
@@ -75,9 +77,9 @@ impl Reader {
             FatKind::Fat32 => Tree::Fat32,
         };
         let date = found.label.and_then(|(_, date)| date.to_text());
-        let label = found.label.map(|(label, _)| label).or(self.boot.label);
+        let labels = self.labels(found.label.as_ref().map(|(label, _)| label));
         let volume = Volume {
-            identifier: label.as_ref().map(label_text).unwrap_or_default(),
+            identifier: labels.shown().to_owned(),
             created: date.clone(),
             modified: date,
             trees: vec![tree],
@@ -86,12 +88,31 @@ impl Reader {
             dates_valid: true,
             bytes: self.boot.bytes,
             sector_bytes: self.boot.sector_bytes,
+            fat_labels: Some(labels),
+            hidden_by: None,
         };
         Ok((volume, found))
     }
 }
 
 impl Reader {
+    /// The size and the division of the volume, which fills the image.
+    pub(in crate::image) fn shape(&self) -> Shape {
+        let root_entries = match self.boot.root {
+            RootDirectory::Fixed { bytes, .. } => bytes / ENTRY_BYTES as u64,
+            RootDirectory::Cluster(_) => 0,
+        };
+        Shape { bytes: self.len, cluster_bytes: self.boot.cluster_bytes, root_entries }
+    }
+
+    /// The labels, of which that of the root directory is given.
+    pub(super) fn labels(&self, root: Option<&[u8; LABEL_BYTES]>) -> FatLabels {
+        FatLabels {
+            root: root.and_then(label_text::of_root_directory),
+            boot: self.boot.label.as_ref().and_then(label_text::of_boot_sector),
+        }
+    }
+
     pub(super) fn root(&self, chains: &mut Chains) -> Result<Vec<Extent>> {
         match self.boot.root {
             RootDirectory::Fixed { offset, bytes } => Ok(vec![Extent { offset, len: bytes }]),

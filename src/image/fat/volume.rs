@@ -148,7 +148,7 @@ fn label_of(sector: &[u8; BOOT_BYTES], kind: FatKind) -> Option<[u8; LABEL_BYTES
     let serial = kind.serial_offset();
     let at = serial + 4;
     let label: [u8; LABEL_BYTES] = sector[at..at + LABEL_BYTES].try_into().ok()?;
-    (sector[serial - 1] == HAS_LABEL && label != *NO_LABEL && label != [b' '; LABEL_BYTES]).then_some(label)
+    (sector[serial - 1] == HAS_LABEL && label != *NO_LABEL).then_some(label)
 }
 
 /// The entries of the file allocation table.

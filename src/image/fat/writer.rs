@@ -9,6 +9,7 @@ use std::{
 use super::{
     date::FatDate,
     format::{FILE_BYTES_MAX, LABEL_BYTES},
+    geometry::Shape,
     layout::{Head, VolumeAttributes, lay_out},
     names,
 };
@@ -44,6 +45,8 @@ pub struct VolumeSpec {
     pub directories: Vec<Vec<u8>>,
     /// Dates of files and directories. FAT has no owners and modes.
     pub attributes: AttributesByPath,
+    /// An old volume, whose size the new one has if the files fit. `None`: it is as small as possible.
+    pub shape: Option<Shape>,
 }
 
 /// A large file, and where it goes.
@@ -62,7 +65,7 @@ impl Draft {
     /// # Errors
     /// Fails if a source cannot be read or is too large for FAT, or if FAT cannot store the label or a name.
     pub fn new(spec: VolumeSpec) -> Result<Self> {
-        let VolumeSpec { label, seconds, files, derived, directories, attributes } = spec;
+        let VolumeSpec { label, seconds, files, derived, directories, attributes, shape } = spec;
         let stored: Result<[u8; LABEL_BYTES], _> = names::stored_label(&label);
         let label = stored.map_err(|why| Error::new(format!("volume label {label:?} {why}")))?;
         let paths =
@@ -71,7 +74,7 @@ impl Draft {
         names::check(paths).map_or(Ok(()), |why| Err(Error::new(why)))?;
         let date = FatDate::of(i64::try_from(seconds).unwrap_or(i64::MAX));
         let draft = Self {
-            volume: VolumeAttributes { label, date, attributes, directories },
+            volume: VolumeAttributes { label, date, attributes, directories, shape },
             files: StagedFiles::open(files, derived)?,
         };
         let lens = draft.files.large().map(|payload| payload.len().unwrap_or_default());
@@ -106,16 +109,19 @@ impl Draft {
         })
     }
 
-    /// Writes the image to `out`: as [`Draft::write_to_file`] does if that is an empty file, otherwise as
+    /// Writes the image to `out`: as [`Draft::write_in_place`] does if that is an empty file, otherwise as
     /// [`Draft::write_forward`] does. The file is at the end of the image afterwards.
     ///
     /// # Errors
-    /// Fails as [`Draft::write_to_file`] does.
+    /// Fails as [`Draft::write_to_file`] does. The file is then empty again.
     pub fn write_to_output(self, mut out: &File, progress: &mut dyn Progress) -> Result<WrittenImage> {
         if !takes_holes(out) {
             return self.write_forward(&mut out, progress);
         }
-        let written = self.write_to_file(out, progress)?;
+        let written = self.write_in_place(out, progress).inspect_err(|_| {
+            // Whoever has opened the file finds no half of an image. There is nothing left to try.
+            drop(out.set_len(0));
+        })?;
         out.seek(SeekFrom::Start(written.bytes)).context("writing the image")?;
         Ok(written)
     }

@@ -69,6 +69,8 @@ impl Reader {
             dates_valid,
             bytes: u64::from(info.volume_space_size()) * SECTOR_BYTES,
             sector_bytes: SECTOR_BYTES,
+            fat_labels: None,
+            hidden_by: None,
         };
         Ok((volume, found.records))
     }

@@ -175,16 +175,19 @@ impl Draft {
         Ok(written)
     }
 
-    /// Writes the image to `out`: as [`Draft::write_to_file`] does if that is an empty file, otherwise as
+    /// Writes the image to `out`: as [`Draft::write_in_place`] does if that is an empty file, otherwise as
     /// [`Draft::write_forward`] does. The file is at the end of the image afterwards.
     ///
     /// # Errors
-    /// Fails as [`Draft::write_to_file`] does.
+    /// Fails as [`Draft::write_to_file`] does. The file is then empty again.
     pub fn write_to_output(self, mut out: &File, progress: &mut dyn Progress) -> Result<WrittenImage> {
         if !takes_holes(out) {
             return self.write_forward(&mut out, progress);
         }
-        let written = self.write_to_file(out, progress)?;
+        let written = self.write_in_place(out, progress).inspect_err(|_| {
+            // Whoever has opened the file finds no half of an image. There is nothing left to try.
+            drop(out.set_len(0));
+        })?;
         out.seek(SeekFrom::Start(written.bytes)).context("writing the image")?;
         Ok(written)
     }

@@ -13,7 +13,7 @@ use crate::{
     },
     error::{Context, Result, ensure},
     image::{
-        Image, Kind, Progress, Record,
+        Image, Kind, Progress, Record, Volume,
         iso9660::{
             volume_format::VolumeFormat,
             writer::{DerivedFile, DerivedInput, VolumeSpec, content_digest},
@@ -40,18 +40,23 @@ pub(super) enum MetaDataChange {
     /// Not at all, or the user gives another.
     #[default]
     None,
-    /// The file of this name is made from the content.
-    Derived(&'static str, Arc<dyn DerivedFile>),
-    /// The file of this name has another text.
-    Edited(&'static str, String),
+    /// A file is made from the content.
+    Derived {
+        /// The path of the file that it replaces.
+        old: Vec<u8>,
+        name: &'static str,
+        file: Arc<dyn DerivedFile>,
+    },
+    /// The file with this path has another text.
+    Edited(Vec<u8>, String),
 }
 
 impl NewMetaData {
-    /// Decides it for `change` of `image`, whose records are `records`.
+    /// Decides it for `change` of `image`, whose volume and records are given.
     pub(super) fn decide(
         change: &ImageChange,
         image: &Image,
-        records: &[Record],
+        (volume, records): (&Volume, &[Record]),
         layout: Option<Layout>,
         progress: &mut dyn Progress,
     ) -> Result<Self> {
@@ -65,7 +70,7 @@ impl NewMetaData {
             );
             return Ok(Self::default());
         };
-        let is_this = |other: &[u8]| other == name.as_bytes();
+        let is_this = |other: &[u8]| volume.is_called(other, name.as_bytes());
         if change.files.iter().any(|(other, _)| is_this(other))
             || change.removed.iter().any(|other| is_this(other))
         {
@@ -75,8 +80,7 @@ impl NewMetaData {
             );
             return Ok(Self::default());
         }
-        let Some(record) = records.iter().find(|record| record.kind == Kind::File && is_this(&record.path))
-        else {
+        let Some(record) = volume.find(records, name) else {
             ensure!(!is_asked, "the image has no file {name}; add one with {name}=PATH");
             return Ok(Self::default());
         };
@@ -87,14 +91,15 @@ impl NewMetaData {
         let text = String::from_utf8(image.read(record, BYTES_MAX)?).ok();
         let generated = text.as_deref().and_then(|text| InstanceData::of_generated(layout, text));
         if let (Some(text), Some(instance)) = (&text, generated)
-            && is_of_content(text, &instance, layout, image, records, progress)?
+            && is_of_content(text, &instance, record, layout, image, records, progress)?
         {
             let instance = InstanceData {
                 id: change.instance_id.clone(),
                 hostname: change.hostname.clone().or(instance.hostname),
                 ..instance
             };
-            let file = MetaDataChange::Derived(name, Arc::new(MetaDataFile { layout, instance }));
+            let file = Arc::new(MetaDataFile { layout, instance });
+            let file = MetaDataChange::Derived { old: record.path.clone(), name, file };
             return Ok(Self { file, warning: None });
         }
         if !is_asked {
@@ -103,14 +108,15 @@ impl NewMetaData {
         let text = text.with_context(|| format!("changing file {name:?}: it is not UTF-8"))?;
         let edited = edit(&text, change, layout).with_context(|| format!("changing file {name:?}"))?;
         let warning = if change.instance_id.is_none() { stays(&edited, layout) } else { None };
-        Ok(Self { file: MetaDataChange::Edited(name, edited), warning })
+        Ok(Self { file: MetaDataChange::Edited(record.path.clone(), edited), warning })
     }
 }
 
-/// Whether generated meta-data with this text has the instance id of the content of the image.
+/// Whether generated meta-data with this text, in the file `meta_data`, has the instance id of the content of the image.
 fn is_of_content(
     text: &str,
     instance: &InstanceData,
+    meta_data: &Record,
     layout: Layout,
     image: &Image,
     records: &[Record],
@@ -119,7 +125,7 @@ fn is_of_content(
     let Some(name) = layout.metadata_name() else { return Ok(false) };
     let other = |record: &&Record| {
         let is = |name: &str| record.path == name.as_bytes();
-        record.kind == Kind::File && !is(name) && !manifest::OWN_NAMES.into_iter().any(is)
+        record.kind == Kind::File && record.path != meta_data.path && !manifest::OWN_NAMES.into_iter().any(is)
     };
     let files = records.iter().filter(other).map(|record| Ok((record.path.clone(), image.source(record)?)));
     let file = MetaDataFile { layout, instance: instance.clone() };

@@ -61,6 +61,8 @@ pub struct ChangedImage {
     pub layout: Option<Layout>,
     /// The volume identifier.
     pub volume_identifier: String,
+    /// The tree of the old image, which says how its names are compared.
+    pub tree: Tree,
     /// The files whose content is new.
     pub changed: BTreeSet<Vec<u8>>,
     /// What was stated about the old image and is lost with it, a sentence.
@@ -103,9 +105,13 @@ impl ImageChange {
     ///
     /// # Errors
     /// Fails if the image cannot be read, the changes do not fit it, or the new image would lose something else.
-    pub fn apply(self, image: &mut Image, progress: &mut dyn Progress) -> Result<ChangedImage> {
+    pub fn apply(mut self, image: &mut Image, progress: &mut dyn Progress) -> Result<ChangedImage> {
         self.check()?;
         let (volume, records) = image.list()?;
+        if volume.read.is_fat() {
+            self.name_as_on_fat(&records);
+            self.check()?;
+        }
         let manifest = KeptManifest::read(image, &records, &self.removed, progress)?;
         let layout = manifest.layout().or_else(|| names::likely_layout(&volume, &records));
         self.check_against(&records, layout)?;
@@ -117,7 +123,7 @@ impl ImageChange {
             self.files.iter().map(|(name, _)| name.clone()).chain(self.removed.iter().cloned()).collect();
         let stays = |record: &Record| !touched.contains(&record.path) && !manifest.drops(&record.path);
         image.check_rebuildable(&volume, &records, stays, &LOOKED_FOR)?;
-        let meta_data = NewMetaData::decide(&self, image, &records, layout, progress)?;
+        let meta_data = NewMetaData::decide(&self, image, (&volume, &records), layout, progress)?;
 
         let seconds = seconds_of(&volume)?;
         let mut changed: BTreeSet<_> = self.files.iter().map(|(name, _)| name.clone()).collect();
@@ -128,13 +134,13 @@ impl ImageChange {
         let mut derived = Vec::new();
         match meta_data.file {
             MetaDataChange::None => {}
-            MetaDataChange::Derived(name, file) => {
-                files.remove(name.as_bytes());
+            MetaDataChange::Derived { old, name, file } => {
+                files.remove(&old);
                 derived.push((name, file));
             }
             MetaDataChange::Edited(name, text) => {
-                files.insert(name.into(), Source::Bytes(text.into_bytes()));
-                changed.insert(name.into());
+                files.insert(name.clone(), Source::Bytes(text.into_bytes()));
+                changed.insert(name);
             }
         }
         let identifier = volume.identifier;
@@ -149,7 +155,23 @@ impl ImageChange {
         let (draft, doubts) = draft(spec, image, &records, &changed)?;
         let warnings = meta_data.warning.into_iter().chain(doubts).collect();
         let loss = manifest.loss();
-        Ok(ChangedImage { draft, layout, volume_identifier: identifier, changed, loss, warnings })
+        Ok(ChangedImage {
+            draft,
+            layout,
+            volume_identifier: identifier,
+            tree: volume.read,
+            changed,
+            loss,
+            warnings,
+        })
+    }
+
+    /// Spells the names as those on a FAT volume, where case makes no difference: what is there keeps its name.
+    fn name_as_on_fat(&mut self, records: &[Record]) {
+        let stored = names::FatNames::new(records);
+        for name in self.files.iter_mut().map(|(name, _)| name).chain(&mut self.removed) {
+            *name = stored.meant(name);
+        }
     }
 
     /// Checks the names of the changes against what is on the image.
@@ -248,7 +270,8 @@ fn fat_draft(
     check_each_name(&names)?;
     let VolumeFormat { others, attributes, .. } = kept_format(image, records, &names, changed)?;
     let directories = others.into_iter().map(|(path, _)| path).collect();
-    let spec = fat::writer::VolumeSpec { label, seconds, files, derived, directories, attributes };
+    let shape = image.fat_shape();
+    let spec = fat::writer::VolumeSpec { label, seconds, files, derived, directories, attributes, shape };
     Ok((fat::writer::Draft::new(spec)?.into(), Vec::new()))
 }
 

@@ -1,23 +1,47 @@
 //! What the names on an image say about it.
 
+use std::collections::HashMap;
+
 use crate::{
-    datasource::layout::{Layout, is_cidata},
+    datasource::layout::{Layout, has_cidata, is_config_drive},
     image::{Record, Volume},
 };
 
 /// The layout of a volume, even if a file of it is missing.
 pub(super) fn likely_layout(volume: &Volume, records: &[Record]) -> Option<Layout> {
-    let has = |name: &str| records.iter().any(|record| record.path == name.as_bytes());
-    let identifier = &volume.identifier;
+    let has = |name: &str| records.iter().any(|record| volume.is_called(&record.path, name.as_bytes()));
     Layout::of(volume, records).or_else(|| {
-        let is_config_drive = identifier.eq_ignore_ascii_case(Layout::ConfigDrive.volume_identifier());
-        let is_nocloud = is_cidata(identifier) && (has("user-data") || has("meta-data"));
-        match (is_config_drive, is_nocloud) {
+        let is_nocloud = has_cidata(volume) && (has("user-data") || has("meta-data"));
+        match (is_config_drive(volume), is_nocloud) {
             (true, _) => Some(Layout::ConfigDrive),
             (_, true) => Some(Layout::NoCloud),
             _ => None,
         }
     })
+}
+
+/// The paths on a FAT volume.
+pub(super) struct FatNames<'a> {
+    /// The paths in lower case, with their stored form.
+    stored: HashMap<Vec<u8>, &'a [u8]>,
+}
+
+impl<'a> FatNames<'a> {
+    pub(super) fn new(records: &'a [Record]) -> Self {
+        let stored = records.iter().map(|record| (record.path.to_ascii_lowercase(), &record.path[..]));
+        Self { stored: stored.collect() }
+    }
+
+    /// The path that a guest means by `name`: that of the file, or of the directories above it as far as they are there.
+    pub(super) fn meant(&self, name: &[u8]) -> Vec<u8> {
+        let folded = name.to_ascii_lowercase();
+        let ends = (0..name.len()).rev().filter(|&at| name[at] == b'/');
+        let known = [name.len()]
+            .into_iter()
+            .chain(ends)
+            .find_map(|end| Some([self.stored.get(&folded[..end])?, &name[end..]].concat()));
+        known.unwrap_or_else(|| name.to_vec())
+    }
 }
 
 /// Whether a program that stores only the letters of plain ISO 9660 stores the name `whole` as `stored`, in lower case as Linux

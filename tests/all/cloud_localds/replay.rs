@@ -134,8 +134,7 @@ impl Seen {
             descriptors.sort();
         }
         let names = text(sandbox, "bsdtar", &["-tf", &image]);
-        let content =
-            |name: &str| (in_short(name).to_owned(), text(sandbox, "bsdtar", &["-xOf", &image, name]));
+        let content = |name: &str| (name.to_owned(), text(sandbox, "bsdtar", &["-xOf", &image, name]));
         let mut files: Vec<_> =
             names.lines().filter(|name| *name != "." && !name.ends_with('/')).map(content).collect();
         files.sort();
@@ -171,12 +170,7 @@ fn text(sandbox: &Sandbox, program: &str, arguments: &[&str]) -> String {
 fn entry(line: &str) -> Option<String> {
     let fields: Vec<_> = line.split_whitespace().collect();
     let size = if fields[0].starts_with('d') { "" } else { fields[4] };
-    Some([fields[0], fields[2], fields[3], size, in_short(fields.last()?)].join(" "))
-}
-
-/// A name as bsdtar shows it, whether or not the root directory of the image has a name in Rock Ridge.
-fn in_short(name: &str) -> &str {
-    name.strip_prefix("./").unwrap_or(name)
+    Some([fields[0], fields[2], fields[3], size, fields.last()?].join(" "))
 }
 
 /// Runs a program with standard input of the same bytes every time.

@@ -12,7 +12,7 @@ use std::{
 use metadata_image::{
     check::check_image,
     datasource::{compatibility::Agent, layout::Layout},
-    image::{Image, Kind, Record, Volume, fat::label::fat_label, iso9660::reader, probe, source::Source},
+    image::{Image, Kind, Record, Volume, fat::label::fat_labels, iso9660::reader, probe, source::Source},
     manifest::{self, inventory::Contents},
     provider::cdrom::{self, ReadScope},
     recipe::change::ImageChange,
@@ -144,7 +144,7 @@ fn check_identifier(path: &Path, volume: &Volume) {
     let mut file = probe::open(path).unwrap();
     if volume.read.is_fat() {
         assert_eq!(probe::file_system(&mut file).unwrap(), Some(probe::FileSystem::Fat));
-        assert_eq!(fat_label(&mut file).unwrap_or_default(), volume.identifier);
+        assert_eq!(fat_labels(&mut file), volume.fat_labels);
         return;
     }
     assert_eq!(probe::file_system(&mut file).unwrap(), Some(probe::FileSystem::Iso9660));

@@ -67,7 +67,7 @@ pub(crate) fn run(data: &[u8]) {
     let end = lines.iter().position(|line| line.is_empty()).unwrap_or(lines.len());
     let words = lines[..end].iter().map(|word| OsString::from_vec(word.to_vec())).collect();
     let Ok(settings) = settings_of(dialect, words) else { return };
-    let tree = tree_of(&settings, &lines[end..]);
+    let Ok(tree) = tree_of(&settings, &lines[end..]) else { return };
     warnings::warn(&settings, &tree, &mut |line| assert!(!line.is_empty()));
     check_image(&settings, tree);
 }
@@ -96,7 +96,7 @@ fn settings_of(dialect: Dialect, words: Vec<OsString>) -> Result<Settings, Troub
 }
 
 /// The files with these paths, as the walk over the sources would have found them.
-fn tree_of(settings: &Settings, lines: &[&[u8]]) -> Tree {
+fn tree_of(settings: &Settings, lines: &[&[u8]]) -> Result<Tree, Trouble> {
     let found = |kind| Found {
         kind,
         source: PathBuf::from("source"),
@@ -111,7 +111,7 @@ fn tree_of(settings: &Settings, lines: &[&[u8]]) -> Tree {
             None => graft::split_graft(&[&source[..], b"=x"].concat(), true).0.map_or(Vec::new(), |x| x.path),
         };
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-        let is_left_out = settings.exclusions.has(name, Path::new(OsStr::from_bytes(&path)));
+        let is_left_out = settings.exclusions.has(name, Path::new(OsStr::from_bytes(&path)))?;
         let is_long = |name: &[u8]| name.len() > NAME_BYTES_MAX;
         if is_left_out
             || path.len() > PATH_BYTES_MAX
@@ -141,7 +141,7 @@ fn tree_of(settings: &Settings, lines: &[&[u8]]) -> Tree {
     for (number, found) in (1..).zip(tree.values_mut()) {
         found.identity = (0, number);
     }
-    tree
+    Ok(tree)
 }
 
 /// An image with these files is one, and has all of them.

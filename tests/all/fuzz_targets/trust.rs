@@ -89,6 +89,8 @@ pub(crate) fn contents(manifest: &[u8], signature: &[u8]) -> Contents {
         dates_valid: true,
         bytes: 1 << 16,
         sector_bytes: 2048,
+        fat_labels: None,
+        hidden_by: None,
     };
     Contents {
         volume,

@@ -112,11 +112,25 @@ fn nothing_is_written_if_a_source_is_missing() {
 #[test]
 fn options_that_would_change_the_image_are_refused_by_name() {
     let programs = with_seed();
-    for option in ["-udf", "-z", "-T", "-apple"] {
+    for option in ["-udf", "-z", "-T", "-translation-table", "-apple"] {
         programs.fail("genisoimage", ["-o", "image", option, "seed"], 1, option);
     }
-    for option in ["-b", "-M", "-C", "-hide", "-hide-joliet"] {
+    let valued = [
+        "-b",
+        "-M",
+        "-C",
+        "-hide",
+        "-hide-list",
+        "-hide-joliet",
+        "-hide-joliet-list",
+        "-hidden",
+        "-table-name",
+    ];
+    for option in valued {
         programs.fail("genisoimage", ["-o", "image", option, "x", "seed"], 1, option);
+    }
+    for option in ["-hide", "-hide-joliet", "-hide-list", "-hide-joliet-list"] {
+        programs.fail("xorrisofs", ["-o", "image", option, "x", "seed"], 5, option);
     }
     programs.fail("xorrisofs", ["-o", "image", "--md5", "seed"], 5, "-md5");
     programs.fail("xorriso", ["-indev", "image"], 5, "xorriso -as mkisofs");
@@ -189,6 +203,8 @@ fn sockets_and_fifos_are_stored_and_without_rock_ridge_empty_or_left_out() {
     let ignored = "xorrisofs: File \"seed/fifo\" ignored. Special files need RockRidge extensions.\n";
     assert!(output.status.success() && errors.contains(ignored) && errors.lines().count() == 3, "{errors}");
     assert_eq!(kinds("image").len(), 2);
+    programs.succeed("xorrisofs", ["--norock", "-quiet", "-o", "image", "seed"]);
+    assert_eq!(kinds("image").len(), 2);
 }
 
 #[test]
@@ -250,6 +266,62 @@ fn what_is_left_after_a_kill_is_not_an_image() {
     assert!(left.len() > 1 << 20, "it was killed after it had written {} bytes", left.len());
     assert!(left[..64 << 10].iter().all(|byte| *byte == 0));
     assert_eq!(programs.sandbox.run(["show", "old"]).status, Some(1));
+}
+
+#[test]
+fn a_file_that_grows_past_the_limit_of_the_process_is_an_error() {
+    let programs = with_seed();
+    write(&programs.path("seed/large"), vec![b'x'; 1 << 20]);
+    for (name, status) in [("mkisofs", 2), ("genisoimage", 2), ("xorrisofs", 5)] {
+        for (command, where_to) in [
+            (format!("{name} -quiet -J -R -o new seed"), "\"new\""),
+            (format!("{name} -quiet -J -R -o old seed"), "\"old\""),
+            (format!("{name} -quiet -J -R seed >out"), "standard output"),
+        ] {
+            write(&programs.path("old"), vec![b'x'; 50_000]);
+            let script = format!("ulimit -f 100; ulimit -c 0; exec ours/{command}");
+            let output =
+                Command::new("bash").current_dir(programs.path(".")).args(["-c", &script]).output().unwrap();
+            let errors = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(status), "{command}: {errors}");
+            let line = format!("{name}: writing image {where_to}: ");
+            assert!(
+                errors.starts_with(&line) && errors.ends_with("File too large (os error 27)\n"),
+                "{errors}"
+            );
+            assert_eq!(errors.lines().count(), 1, "{errors}");
+            assert!(!programs.path("new").exists());
+            // What the shell has opened holds no descriptors.
+            for left in ["old", "out"] {
+                let left = fs::read(programs.path(left)).unwrap_or_default();
+                assert!(!left.windows(5).any(|bytes| bytes == b"CD001"), "{command}: {} bytes", left.len());
+            }
+            assert_ne!(programs.sandbox.read("old").len() == 50_000, command.contains("old"));
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs genisoimage, xorriso and bsdtar"]
+fn bsdtar_shows_the_names_that_it_shows_of_the_originals() {
+    let programs = Programs::with_originals();
+    write(&programs.path("seed/a/b/user-data"), "x");
+    write(&programs.path("seed/meta-data"), "");
+    let options = ["-quiet -R", "-quiet -J -R", "-quiet -J -r -iso-level 4", "-quiet -J", "-quiet -r -l"];
+    for name in ["genisoimage", "xorrisofs"] {
+        for options in options {
+            let listing = |whose: &str| {
+                let words = options.split(' ').chain(["-o", "image", "seed"]);
+                assert!(programs.run(whose, name, words).status.success());
+                let names = programs.sandbox.tool("bsdtar", ["-tf", "image"]);
+                let mut names: Vec<_> =
+                    String::from_utf8(names).unwrap().lines().map(str::to_owned).collect();
+                names.sort();
+                names
+            };
+            assert_eq!(listing("ours"), listing("theirs"), "{name} {options}");
+        }
+    }
 }
 
 #[test]

@@ -17,8 +17,8 @@ pub(super) struct Directory {
     pub(super) new: (usize, usize),
     /// Its bytes, as it was laid out.
     bytes: Vec<u8>,
-    /// Where its own record and that of its parent are in its bytes.
-    own: [Range<usize>; 2],
+    /// Its own record and that of its parent, without names.
+    own: [Vec<u8>; 2],
     pub(super) entries: Vec<Entry>,
     /// Where the continuation areas of its records are in the head. Their sectors follow those of the directory.
     pub(super) continuations: Vec<Range<usize>>,
@@ -61,10 +61,11 @@ impl Directory {
         let bytes = head.get(start..start + len).context("a directory is in the head")?.to_vec();
         let (mut entries, mut continuations) = (Vec::<Entry>::new(), Vec::new());
         let mut records = records_in(&bytes);
-        let mut own = [0..0, 0..0];
+        let mut own = [Vec::new(), Vec::new()];
         for own in &mut own {
-            *own = records.next().context("a directory has a record of itself and of the one above")?;
-            read_name(head, &bytes[own.clone()], &mut continuations)?;
+            let range = records.next().context("a directory has a record of itself and of the one above")?;
+            read_name(head, &bytes[range.clone()], &mut continuations)?;
+            *own = without_names(&bytes[range]);
         }
         let mut is_continued = false;
         for range in records {
@@ -87,7 +88,7 @@ impl Directory {
 
     /// Its own record and that of its parent.
     pub(super) fn own(&self) -> [&[u8]; 2] {
-        self.own.clone().map(|record| &self.bytes[record])
+        self.own.each_ref().map(Vec::as_slice)
     }
 
     /// The records of an entry.
@@ -101,6 +102,16 @@ impl Directory {
         let end = self.continuations.iter().map(|range| sector_of(range.end.next_multiple_of(SECTOR))).max();
         (first, end.map_or(0, |end| end.saturating_sub(first)))
     }
+}
+
+/// A record of a directory itself or of the one above, without its name of Rock Ridge (RRIP, 4.1.4): genisoimage and xorrisofs store
+/// none, and bsdtar shows that of the root in front of every path, as in `./user-data`.
+fn without_names(record: &[u8]) -> Vec<u8> {
+    let area = system_use(record);
+    let entries = entries_of(area).filter(|entry| !entry.starts_with(b"NM"));
+    let mut without = record[..record.len() - area.len()].to_vec();
+    without.extend(entries.flatten());
+    without
 }
 
 /// The name of a file by Rock Ridge, and its type if it is a FIFO or a socket. Adds to `continuations` where the continuation areas of its record are in the head.
