@@ -15,7 +15,7 @@ pub(crate) fn identity(found: &Stat) -> (u64, u64) {
     (i64::from(found.st_dev).cast_unsigned(), found.st_ino)
 }
 
-/// Renames a file in its directory, if nothing has the new name (renameatx_np(2)).
+/// Renames a file in its directory, if nothing has the new name (`renameatx_np(2)`).
 ///
 /// # Errors
 /// `EXIST`: something has that name, or the file system cannot tell. Otherwise the system refuses.
