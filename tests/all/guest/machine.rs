@@ -105,7 +105,8 @@ impl Guest {
         sandbox.write("initramfs", initramfs);
         fs::create_dir(sandbox.path("report")).unwrap();
 
-        let machine = Command::new("qemu-system-x86_64")
+        let (qemu, machine) = qemu();
+        let machine = Command::new(qemu)
             .current_dir(sandbox.path(""))
             .arg("-accel")
             .arg(variable("GUEST_ACCELERATOR"))
@@ -113,12 +114,12 @@ impl Guest {
             .arg(variable("GUEST_KERNEL"))
             // On a busy host the kernel's check of its timer fails at times, and the kernel panics.
             .args(["-initrd", "initramfs", "-append", "console=ttyS0 quiet panic=-1 no_timer_check"])
-            .args(["-bios", "qboot.rom", "-m", "512", "-nodefaults", "-no-reboot", "-display", "none"])
-            .args(["-serial", "file:console", "-serial", "file:report.tar"])
+            .args(["-m", "512", "-nodefaults", "-no-reboot", "-display", "none"])
+            .args(machine)
             .args(devices)
             .stderr(File::create(sandbox.path("qemu")).unwrap())
             .spawn()
-            .expect("running qemu-system-x86_64");
+            .unwrap_or_else(|error| panic!("running {qemu}: {error}"));
         let status = wait(machine);
         let text = |name| String::from_utf8_lossy(&sandbox.read(name)).replace('\r', "");
         let console = text("qemu") + &text("console");
@@ -127,6 +128,34 @@ impl Guest {
         tar.args(["-xf", "report.tar", "-C", "report"]).current_dir(sandbox.path(""));
         assert!(tar.status().unwrap().success(), "no report from the guest:\n{console}");
         Report { sandbox, console }
+    }
+}
+
+/// The program that plays a machine of the processor that the tests are run for, and its options for that machine and for
+/// two serial ports: `ttyS0`, which is the console, and `ttyS1` for the report.
+fn qemu() -> (&'static str, &'static [&'static str]) {
+    if variable("GUEST_ARCHITECTURE") == "arm64" {
+        // The port that the board has is of another kind.
+        let ports = &[
+            "-machine",
+            "virt",
+            "-cpu",
+            "cortex-a57",
+            "-chardev",
+            "file,id=console,path=console",
+            "-device",
+            "pci-serial,chardev=console",
+            "-chardev",
+            "file,id=report,path=report.tar",
+            "-device",
+            "pci-serial,chardev=report",
+        ];
+        ("qemu-system-aarch64", ports)
+    } else {
+        (
+            "qemu-system-x86_64",
+            &["-bios", "qboot.rom", "-serial", "file:console", "-serial", "file:report.tar"],
+        )
     }
 }
 
