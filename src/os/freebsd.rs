@@ -7,7 +7,18 @@ use rustix::{
     io::Errno,
 };
 
-pub(crate) use super::bsd::*;
+pub(crate) use super::bsd::{
+    LOOK_UP, SYNCS_FILE_SYSTEMS, bits, create_unnamed, give_owner_all, is_link_refused, mode, mode_bits,
+    name_unnamed, open_directory, open_if, read_link,
+};
+#[cfg(feature = "policy")]
+pub(crate) use super::bsd::{
+    become_reaper, end_with_parent, kill_own_descendants, limit_evaluation, with_hard_limits,
+};
+#[cfg(feature = "agent")]
+pub(crate) use super::bsd::{check_has_agent, set_host_name};
+#[cfg(any(feature = "agent", feature = "policy"))]
+pub(crate) use super::bsd::{check_has_policies, kill_descendants};
 
 /// What identifies a file: its device and its inode.
 pub(crate) fn identity(found: &Stat) -> (u64, u64) {

@@ -37,7 +37,10 @@ use metadata_image::{
 use peak_alloc::PeakAlloc;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::{fuzz_targets::mkisofs, support::{Sandbox, cases}};
+use crate::{
+    fuzz_targets::mkisofs,
+    support::{Sandbox, cases},
+};
 
 #[global_allocator]
 static HEAP: PeakAlloc = PeakAlloc;
