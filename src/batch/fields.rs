@@ -2,13 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use super::LINE_BYTES_MAX;
 use crate::{
     datasource::layout::Layout,
     error::{Error, error},
     image::probe::FileSystem,
     similar::nearest,
 };
+
+/// The longest line, in bytes, including its end. Larger data belongs in a file.
+pub const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// What a field must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

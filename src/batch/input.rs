@@ -11,12 +11,10 @@ use std::{
 use crate::error::{Context, Result, bail, error};
 
 use super::{
+    fields::LINE_BYTES_MAX,
     foreign::what_else,
     job::{ImageJob, image_of},
 };
-
-/// The longest line, in bytes, including its end. Larger data belongs in a file.
-pub const LINE_BYTES_MAX: usize = 1 << 20;
 
 /// Size of the buffer for the input, in bytes.
 const BUFFER_BYTES: usize = 256 << 10;

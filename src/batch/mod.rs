@@ -26,8 +26,8 @@ use crate::{
     image::{digests::Digests, iso9660::writer::PlacedFile},
 };
 
-pub use fields::are_lines;
-pub use input::{LINE_BYTES_MAX, Shard};
+pub use fields::{LINE_BYTES_MAX, are_lines};
+pub use input::Shard;
 
 use input::LineReader;
 use pipeline::build_all;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use clap::builder::{OsStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use metadata_image::{check::Tolerance, datasource::layout::Layout, image::probe::FileSystem, recipe};
 
-use super::{super::errors::Usage, operands::Operands, recipe::tolerance};
+use super::{super::errors::Usage, operands::Operands};
 
 /// Build an image from a string, files, a directory or standard input
 ///
@@ -312,5 +312,14 @@ impl Args {
     /// What is tolerated.
     pub(super) fn tolerance(&self) -> Tolerance {
         tolerance(self.strict, self.lenient)
+    }
+}
+
+/// What `--strict` and `--lenient` mean.
+pub(crate) fn tolerance(strict: bool, lenient: bool) -> Tolerance {
+    match (strict, lenient) {
+        (true, _) => Tolerance::Strict,
+        (_, true) => Tolerance::Lenient,
+        _ => Tolerance::Usual,
     }
 }

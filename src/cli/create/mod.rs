@@ -29,8 +29,8 @@ use super::{
     streams::{is_dash, print, say},
 };
 
-pub(crate) use args::{Args, split};
-pub(crate) use recipe::{file_or_standard_input, source_date_epoch, tolerance};
+pub(crate) use args::{Args, split, tolerance};
+pub(crate) use recipe::{file_or_standard_input, source_date_epoch};
 
 use operands::Operands;
 

@@ -9,7 +9,6 @@ use std::{
 
 use anyhow::Result;
 use metadata_image::{
-    check::Tolerance,
     image::source::Source,
     manifest::Statement,
     recipe::{
@@ -95,15 +94,6 @@ fn check_is_one_file(argument: &OsStr) -> Result<(), Usage> {
 
 pub(crate) fn file_or_standard_input(path: &Path, role: &'static str) -> Source {
     if is_dash(path.as_os_str()) { Source::StandardInput } else { Source::file(path, role) }
-}
-
-/// What `--strict` and `--lenient` mean.
-pub(crate) fn tolerance(strict: bool, lenient: bool) -> Tolerance {
-    match (strict, lenient) {
-        (true, _) => Tolerance::Strict,
-        (_, true) => Tolerance::Lenient,
-        _ => Tolerance::Usual,
-    }
 }
 
 /// The date that the environment sets for reproducible builds, in seconds since 1970.

@@ -23,13 +23,12 @@ use self::operands::{NewFile, check_order};
 use super::{
     create::{file_or_standard_input, tolerance},
     described::NewImage,
-    print,
+    errors::to_library_error,
     progress::Bar,
     rebuild::{check_still, keep_owner, open_locked},
     render::show_findings,
-    say,
     signals::clean_up_on_signals,
-    to_library_error,
+    streams::{print, say},
 };
 
 /// Change or add files on an image

@@ -13,9 +13,9 @@ use metadata_image::{
 };
 
 use super::super::{
-    Usage,
     create::split,
-    is_dash,
+    errors::Usage,
+    streams::is_dash,
     words::{command_line, is_image},
 };
 
