@@ -151,6 +151,7 @@ fn there_is_an_input_for_every_code_that_a_text_can_have() {
         "unchecked",
         "exclusive-keys",
         "mistakable",
+        "near-name",
         "too-new",
     ];
     for code in Code::ALL.iter().map(|code| code.name()) {
