@@ -12,7 +12,10 @@ use std::{
     },
 };
 
-use rustix::fs::{AtFlags, renameat, unlinkat};
+use rustix::{
+    fs::{AtFlags, renameat, unlinkat},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 
 use super::leftover;
 use crate::os;
@@ -87,10 +90,20 @@ pub fn remove_temporaries_and(end: impl FnOnce()) {
     if !FINISHED.load(Ordering::Relaxed) {
         // What is in a directory was listed after it.
         leftovers.temporaries.iter().rev().for_each(Location::remove);
+        if !leftovers.in_place.is_empty() {
+            stop_writing();
+        }
         leftovers.in_place.iter().for_each(InPlaceFile::remove);
         end();
     }
     drop(leftovers);
+}
+
+/// Lets no file of the process grow any more, so that none that is emptied gets more bytes from another thread.
+fn stop_writing() {
+    let maximum = getrlimit(Resource::Fsize).maximum;
+    // Where the system refuses, a piece that is being written may follow.
+    let _ = setrlimit(Resource::Fsize, Rlimit { current: Some(0), maximum });
 }
 
 fn prepare() -> io::Result<()> {
