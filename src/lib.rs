@@ -119,7 +119,7 @@ pub mod policy;
 #[cfg(feature = "agent")]
 pub mod provider;
 pub mod recipe;
-pub mod similar;
+pub mod suggestion;
 #[cfg(feature = "trust")]
 pub mod trust;
 pub mod userdata;

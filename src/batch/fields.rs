@@ -6,7 +6,7 @@ use crate::{
     datasource::layout::Layout,
     error::{Error, error},
     image::probe::FileSystem,
-    similar::nearest,
+    suggestion::nearest,
 };
 
 /// The longest line, in bytes, including its end. Larger data belongs in a file.

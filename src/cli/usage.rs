@@ -7,7 +7,7 @@ use clap::{
     builder::Arg,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use metadata_image::similar::nearest;
+use metadata_image::suggestion::nearest;
 
 /// Options that `linuxkit` spells with one dash.
 const ONE_DASH: [&str; 2] = ["data", "data-file"];

@@ -8,7 +8,7 @@ use metadata_image::{
         Image, Kind, Record,
         probe::{self, file_system},
     },
-    similar::nearest,
+    suggestion::nearest,
 };
 
 use super::{Usage, escape::shell_quoted, is_dash};

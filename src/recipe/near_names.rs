@@ -2,7 +2,7 @@
 
 use std::{fs, io, os::unix::ffi::OsStrExt, path::Path};
 
-use crate::{datasource::layout::Layout, error::Result, similar::nearest_within};
+use crate::{datasource::layout::Layout, error::Result, suggestion::nearest_within};
 
 /// Where the files of a layout are looked for by those who do not know it well.
 const DIRECTORIES: [&str; 4] = ["", "latest", "openstack", "openstack/latest"];

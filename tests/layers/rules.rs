@@ -22,7 +22,7 @@ pub(crate) const LAYERS: &[Layer] = &[
     &["image/", "userdata/"],
     &["output/"],
     &["os/"],
-    &["encoding.rs", "error.rs", "similar.rs"],
+    &["encoding.rs", "error.rs", "suggestion.rs"],
     &["lib.rs"],
 ];
 

@@ -3,7 +3,7 @@
 use std::{ops::Range, rc::Rc};
 
 use crate::{
-    similar::nearest,
+    suggestion::nearest,
     userdata::{
         finding::{Code, Finding, push_bounded, shortened},
         schema::{push_item, push_key, quoted},

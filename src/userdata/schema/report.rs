@@ -10,7 +10,7 @@ use super::{
     words::{LISTED_MAX, candidates, counted, expected, found, listed, plain, quoted},
 };
 use crate::{
-    similar::nearest,
+    suggestion::nearest,
     userdata::{
         finding::{Code, FINDINGS_MAX, Finding, push_bounded, shortened},
         yaml::{Kind, Member, NodeId, Tree},

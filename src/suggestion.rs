@@ -1,4 +1,4 @@
-//! Words that people mistype.
+//! The known word that a mistyped one was most likely meant to be, for "did you mean".
 
 /// The longest word that is compared, in characters.
 const WORD_MAX: usize = 40;
