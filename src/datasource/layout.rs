@@ -138,6 +138,20 @@ impl Layout {
             None
         }
     }
+
+    /// The layout that a volume is most likely meant to have, even if a file of it is missing.
+    #[must_use]
+    pub fn likely_of(volume: &Volume, records: &[Record]) -> Option<Self> {
+        let has = |name: &str| records.iter().any(|record| volume.is_called(&record.path, name.as_bytes()));
+        Self::of(volume, records).or_else(|| {
+            let is_nocloud = has_cidata(volume) && (has("user-data") || has("meta-data"));
+            match (is_config_drive(volume), is_nocloud) {
+                (true, _) => Some(Self::ConfigDrive),
+                (_, true) => Some(Self::NoCloud),
+                _ => None,
+            }
+        })
+    }
 }
 
 impl fmt::Display for Layout {

@@ -113,7 +113,7 @@ impl ImageChange {
             self.check()?;
         }
         let manifest = KeptManifest::read(image, &records, &self.removed, progress)?;
-        let layout = manifest.layout().or_else(|| names::likely_layout(&volume, &records));
+        let layout = manifest.layout().or_else(|| Layout::likely_of(&volume, &records));
         self.check_against(&records, layout)?;
         // Agents do not see the whole names there.
         if volume.read == Tree::Primary {

@@ -2,23 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::{
-    datasource::layout::{Layout, has_cidata, is_config_drive},
-    image::{Record, Volume},
-};
-
-/// The layout of a volume, even if a file of it is missing.
-pub(super) fn likely_layout(volume: &Volume, records: &[Record]) -> Option<Layout> {
-    let has = |name: &str| records.iter().any(|record| volume.is_called(&record.path, name.as_bytes()));
-    Layout::of(volume, records).or_else(|| {
-        let is_nocloud = has_cidata(volume) && (has("user-data") || has("meta-data"));
-        match (is_config_drive(volume), is_nocloud) {
-            (true, _) => Some(Layout::ConfigDrive),
-            (_, true) => Some(Layout::NoCloud),
-            _ => None,
-        }
-    })
-}
+use crate::image::Record;
 
 /// The paths on a FAT volume.
 pub(super) struct FatNames<'a> {
