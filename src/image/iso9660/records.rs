@@ -2,8 +2,8 @@
 //!
 //! What readers interpret differently is an error, so that no reader sees other files than Linux does: a directory whose own
 //! record points elsewhere, a record across sectors, interleaved files, a file whose records do not belong together; files with
-//! extended attributes, which bsdtar takes for their first bytes; associated files, which it shows. A record may have an odd length, although ECMA-119, 9.1.12, forbids it: `linuxkit metadata create` writes such records, and every
-//! reader except 7-Zip accepts them.
+//! extended attributes, which bsdtar takes for their first bytes; associated files, which it shows. A record may have an odd length,
+//! although ECMA-119, 9.1.12, forbids it: `linuxkit metadata create` writes such records, and every reader except 7-Zip accepts them.
 //!
 //! Sources: ECMA-119, 6.8 and 9.1; for how Linux interprets it, `fs/isofs/{dir,namei,inode}.c`.
 
