@@ -27,7 +27,7 @@ pub struct CheckedText {
     pub name: Option<String>,
     /// The file on the host that has the text.
     pub source: Option<PathBuf>,
-    /// The text that the findings refer to; empty if the data is not text.
+    /// The text that the findings refer to; empty if the data is not text, or a config tree without findings.
     pub text: String,
     /// The findings: about data for cloud-init errors first, each kind in the order of the text; about a config tree in that
     /// order.
@@ -58,10 +58,10 @@ pub fn check_whole(
     target: Option<Platform>,
     rules: &Rules,
 ) -> Vec<CheckedText> {
-    let mut checked = match subject {
-        Subject::UserData(layout) => check_userdata(data, layout, rules),
+    match subject {
+        Subject::UserData(layout) => check_userdata(data, layout, rules, target),
         Subject::VendorData(Layout::ConfigDrive) => vec![check_text(data, json_document::check_vendor_data)],
-        Subject::VendorData(layout) => check_userdata(data, Some(layout), rules),
+        Subject::VendorData(layout) => check_userdata(data, Some(layout), rules, None),
         Subject::MetaData(Layout::ConfigDrive) => vec![check_text(data, |text, findings| {
             if json_document::check_object(text, "meta_data.json", findings) {
                 meta_data::check_config_drive(text, findings);
@@ -74,23 +74,34 @@ pub fn check_whole(
                 meta_data::check_network_data(text, findings);
             }
         })],
-    };
-    if let (Some(target), Subject::UserData(_)) = (target, subject)
-        && data.len() > target.bytes_max
-    {
-        let message = format!("the user data has {} bytes; {}", data.len(), target.limit);
-        checked[0].findings.push(Finding::new(Code::TooLarge, 0..0, message));
     }
+}
+
+fn check_userdata(
+    data: &[u8],
+    layout: Option<Layout>,
+    rules: &Rules,
+    target: Option<Platform>,
+) -> Vec<CheckedText> {
+    let too_large = target.filter(|target| data.len() > target.bytes_max).map(|target| {
+        let message = format!("the user data has {} bytes; {}", data.len(), target.limit);
+        Finding::new(Code::TooLarge, 0..0, message)
+    });
+    // cloud-init does not know the JSON of LinuxKit.
+    if parse::looks_like_tree(data) && !matches!(layout, Some(Layout::NoCloud | Layout::ConfigDrive)) {
+        let (mut findings, text) = parse::check(data);
+        findings.extend(too_large);
+        // It may be large, and is there for findings only.
+        let text = if findings.is_empty() { String::new() } else { text.into_owned() };
+        return vec![CheckedText { text, findings, ..CheckedText::default() }];
+    }
+    let mut checked = check_other_userdata(data, layout, rules);
+    checked[0].findings.extend(too_large);
     checked
 }
 
-fn check_userdata(data: &[u8], layout: Option<Layout>, rules: &Rules) -> Vec<CheckedText> {
-    // cloud-init does not know the JSON of LinuxKit.
-    if parse::looks_like_tree(data) && !matches!(layout, Some(Layout::NoCloud | Layout::ConfigDrive)) {
-        let parsed = parse::parse(data);
-        let text = parsed.text.into_owned();
-        return vec![CheckedText { text, findings: parsed.findings, ..CheckedText::default() }];
-    }
+/// Checks user data that is not a config tree.
+fn check_other_userdata(data: &[u8], layout: Option<Layout>, rules: &Rules) -> Vec<CheckedText> {
     let reader = match layout {
         None => Consumer::Unknown,
         Some(Layout::LinuxKit) => Consumer::LinuxKit,

@@ -73,6 +73,30 @@ fn memory_does_not_grow_with_the_number_of_images() {
 
 #[test]
 #[ignore = "needs GNU time"]
+fn the_check_of_a_tree_takes_twice_its_bytes_at_most() {
+    const FILES: usize = 300;
+    let sandbox = Sandbox::new();
+    let content = "x".repeat(40);
+    let files = (0..200).map(|file| format!("\"f{file}\":{{\"content\":\"{content}\"}}"));
+    let directory = format!("{{\"entries\":{{{}}}}}", files.collect::<Vec<_>>().join(","));
+    let large = "x".repeat(64 << 10);
+    let entries = (0..FILES).flat_map(|number| {
+        [
+            format!("\"large{number}\":{{\"content\":\"{large}\"}}"),
+            format!("\"directory{number}\":{directory}"),
+            format!("\"second{number}\":{directory}"),
+        ]
+    });
+    let tree = format!("{{{}}}", entries.collect::<Vec<_>>().join(","));
+    sandbox.write("tree.json", &tree);
+    let (succeeded, resident) = resident(&sandbox, "m check tree.json");
+    assert!(succeeded);
+    let max = RESIDENT_KB_MAX + u32::try_from(2 * tree.len() / 1024).unwrap();
+    assert!(resident <= max, "{resident} kB for {} bytes", tree.len());
+}
+
+#[test]
+#[ignore = "needs GNU time"]
 fn memory_does_not_grow_with_what_an_image_claims() {
     const SECTOR: usize = 2048;
     const ROOT: u32 = 32;

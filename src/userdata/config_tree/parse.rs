@@ -65,6 +65,16 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Parses user data.
 #[must_use]
 pub fn parse(data: &[u8]) -> Parsed<'_> {
+    parse_or_check(data, true)
+}
+
+/// As [`parse`], for the findings alone: the tree has no content, and takes hardly any memory.
+pub(crate) fn check(data: &[u8]) -> (Vec<Finding>, Cow<'_, str>) {
+    let Parsed { findings, text, .. } = parse_or_check(data, false);
+    (findings, text)
+}
+
+fn parse_or_check(data: &[u8], keeps_content: bool) -> Parsed<'_> {
     if let Some(finding) = find_utf16(data) {
         return Parsed { tree: None, findings: vec![finding], text: Cow::Borrowed("") };
     }
@@ -76,12 +86,12 @@ pub fn parse(data: &[u8]) -> Parsed<'_> {
         let message = format!("byte {at} is not UTF-8; in the guest it becomes U+FFFD");
         findings.push(Finding::new(Code::NotUtf8, at..at + '\u{fffd}'.len_utf8(), message));
     }
-    let tree = parse_text(&text, &mut findings);
+    let tree = parse_text(&text, keeps_content, &mut findings);
     findings.sort_by_key(|finding| finding.span.start);
     Parsed { tree, findings, text }
 }
 
-fn parse_text(text: &str, findings: &mut Vec<Finding>) -> Option<ConfigTree> {
+fn parse_text(text: &str, keeps_content: bool, findings: &mut Vec<Finding>) -> Option<ConfigTree> {
     if text.starts_with('\u{feff}') {
         let message = "the data starts with a byte order mark, so it is not valid JSON; a guest stores it as plain text";
         findings.push(
@@ -95,8 +105,14 @@ fn parse_text(text: &str, findings: &mut Vec<Finding>) -> Option<ConfigTree> {
         return None;
     }
     check_line_ends(text, findings);
-    let mut parser =
-        Parser { cursor: Cursor::new(text), path: Vec::new(), path_bytes: 0, shown_path: None, findings };
+    let mut parser = Parser {
+        cursor: Cursor::new(text),
+        path: Vec::new(),
+        path_bytes: 0,
+        shown_path: None,
+        keeps_content,
+        findings,
+    };
     if parser.cursor.peek() != b'{' {
         let span = parser.cursor.skip_value();
         let what = type_of(text.as_bytes()[span.start]);
@@ -118,6 +134,8 @@ pub(super) struct Parser<'a, 'f> {
     pub(super) path_bytes: usize,
     /// That path as findings show it, once one needs it.
     shown_path: Option<Arc<str>>,
+    /// Whether entries keep their content once it has been checked.
+    keeps_content: bool,
     findings: &'f mut Vec<Finding>,
 }
 
@@ -235,7 +253,7 @@ impl Parser<'_, '_> {
         }
         let entry = Entry { perm: perm.ok()?, node };
         self.check_content(&entry, key);
-        Some(entry)
+        Some(if self.keeps_content { entry } else { Entry::file(String::new(), None) })
     }
 }
 
