@@ -16,7 +16,7 @@ pub enum ErrorKind {
     Io,
     /// What was given contradicts itself, or is never valid.
     Usage,
-    /// The file is not an ISO 9660 image.
+    /// The file is neither an ISO 9660 nor a FAT image.
     NotAnImage,
     /// The image is cut off: it refers to bytes past its end.
     Truncated,
@@ -49,7 +49,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error with this message.
+    /// An error with this message, of the kind [`ErrorKind::Other`].
     pub fn new(message: impl Into<String>) -> Self {
         Self { kind: ErrorKind::Other, message: message.into(), cause: None }
     }
@@ -60,7 +60,7 @@ impl Error {
         self.kind
     }
 
-    /// The same error with this kind, unless its kind is known already.
+    /// The same error with this kind, if its kind was [`ErrorKind::Other`].
     #[must_use]
     pub fn of_kind(mut self, kind: ErrorKind) -> Self {
         if self.kind == ErrorKind::Other {
@@ -69,7 +69,7 @@ impl Error {
         self
     }
 
-    /// The same error with what was being done.
+    /// An error that says what was being done, of the same kind and with this error as its cause.
     #[must_use]
     pub fn context(self, message: impl fmt::Display) -> Self {
         Self { kind: self.kind, message: message.to_string(), cause: Some(Box::new(self)) }
@@ -239,7 +239,8 @@ macro_rules! sorted {
 sorted! {
     /// Why an image was not built.
     BuildError {
-        /// The recipe contradicts itself, or something in it is never valid: change the recipe.
+        /// The recipe contradicts itself, or something in it is never valid: change the recipe. Or the file at the path of the
+        /// image is not an image, and was kept.
         InvalidRecipe: Usage,
         /// The files are too large or too many for one image.
         TooLarge: TooLarge,
@@ -255,11 +256,12 @@ sorted! {
 sorted! {
     /// Why an image was not read.
     ReadError {
-        /// The file is not an ISO 9660 image.
+        /// The file is neither an ISO 9660 nor a FAT image.
         NotAnImage: NotAnImage,
         /// The image is cut off: it refers to bytes past its end.
         Truncated: Truncated,
-        /// The image has more than this library reads: [`crate::image::iso9660::reader`] has the limits.
+        /// The image has more files, longer names or deeper directories than this library reads: [`crate::image::limits`] has
+        /// the limits.
         TooLarge: TooLarge,
         /// The image changed while it was being read.
         Changed: Changed,
@@ -273,15 +275,15 @@ sorted! {
 sorted! {
     /// Why an image was not verified.
     VerifyError {
-        /// It has no manifest or no signature.
+        /// The image has no manifest or no signature.
         Unsigned: Unsigned,
         /// The signing key is not allowed for this identity at this time, or the signature does not match the manifest.
         WrongSigner: WrongSigner,
         /// The image does not match what was signed, or readers read it in different ways.
         Altered: Altered,
-        /// It is not valid at this time, or not for this audience.
+        /// The image is not valid at this time, or not for this audience.
         NotForUs: NotForUs,
-        /// An allowed signer has signed it, but its version is newer than this library knows.
+        /// An allowed signer has signed the image, but its manifest has a newer version than this library knows.
         NewerVersion: NewerVersion,
         /// The image could not be read.
         Unreadable: NotAnImage | Truncated | TooLarge | Changed | Io,

@@ -1,18 +1,18 @@
-//! Builds and reads the ISO 9660 images that give a virtual machine its metadata, and applies them in the guest.
+//! Builds and reads the ISO 9660 and FAT images that give a virtual machine its metadata, and applies them in the guest.
 //!
-//! The rooms, from the top down; a room imports from the ones below it only:
+//! These are the modules from the top down. A module imports only from those below it:
 //!
 //! - [`agent`]: what runs in the guest: asks the providers and writes `/run/config`.
-//! - [`batch`]: many recipes on all cores.
-//! - [`check`]: every finding about user data or an image.
+//! - [`batch`]: builds many recipes on all cores.
+//! - [`check`]: finds mistakes in user data and images.
 //! - [`recipe`]: what to build, as data.
 //! - [`provider`]: where a guest finds its metadata.
-//! - [`policy`]: what a policy says of a boot.
-//! - [`trust`]: whether a guest may believe an image: its signature.
-//! - [`manifest`]: what is on an image, said and digested.
-//! - [`datasource`]: what an agent looks for, whatever carries it.
-//! - [`image`]: what carries it, ISO 9660: layouts, writer, reader.
-//! - [`userdata`]: what the guest is told.
+//! - [`policy`]: evaluates a policy, which allows or denies a boot.
+//! - [`trust`]: signatures, which say whether a guest may trust an image.
+//! - [`manifest`]: the list of what is on an image, with digests.
+//! - [`datasource`]: the names that agents look for, on any kind of image.
+//! - [`image`]: ISO 9660 and FAT images: readers and writers.
+//! - [`userdata`]: the formats of user data and meta-data.
 //! - [`output`]: files that appear whole or not at all, and trees that stay beneath their directory.
 //!
 //! Most callers need [`Recipe`], [`Image`] and, in a guest, [`verify`].
@@ -88,18 +88,18 @@
 //!
 //! | feature | contains |
 //! |---|---|
-//! | none | recipes, images, manifests: build and read |
+//! | none | recipes, images, manifests: building and reading |
 //! | `check` | findings about user data, recipes and images |
-//! | `trust` | signatures |
-//! | `policy` | policies in Rego |
+//! | `trust` | signatures: sign and verify |
+//! | `policy` (default) | policies in Rego |
 //! | `agent` | the providers and the agent of a guest, on Linux |
-//! | `guest` | the program with the commands of a guest |
+//! | `guest` | the program with the commands that a guest needs |
 //! | `cli` (default) | the program with all commands |
 //!
 //! # Errors
 //!
-//! [`BuildError`], [`ReadError`] and [`VerifyError`] say what a caller can do. Their text is for people, and names files and
-//! steps: print it with `{:#}`.
+//! The variants of [`BuildError`], [`ReadError`] and [`VerifyError`] say what a caller can do. Their text is for people, and
+//! names the file and the step. Print it with `{:#}` to get all steps and the cause.
 
 #[cfg(feature = "agent")]
 pub mod agent;

@@ -117,7 +117,7 @@ pub fn input(found: &Metadata, signer: Option<&Signer>) -> Result<Value> {
     }))
 }
 
-/// The run id in the manifest, or else the id that is made from the content.
+/// The run ID in the manifest, or else the id that is made from the content.
 fn run_id(found: &Metadata, manifest: Option<&Manifest>) -> String {
     let of_image = || {
         let contents = found.contents.as_ref()?;

@@ -39,8 +39,8 @@ const GCP_HOST: &str = "GCE_METADATA_HOST";
 /// time. Writes the metadata of the first one that has any into the directory,
 /// as 'metadata apply' does, with a file 'provider' that names it, and sets the
 /// host name. If a provider is broken, says so and asks the next one. Finding
-/// nothing is not a failure. With --allowed-signers or --policy,
-/// applies only metadata that is verified or allowed.
+/// nothing is not a failure. With --allowed-signers, applies only a signed image;
+/// with --policy, only what the policy allows.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = EXAMPLES)]

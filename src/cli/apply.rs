@@ -25,10 +25,10 @@ use super::{
 /// Write the files that a guest would have in /run/config
 ///
 /// Reads an image or user data. Writes the raw user data, the files of its config
-/// tree, and the host name and keys of an image's meta-data into a directory,
-/// with their modes whatever the umask. Nothing is written outside the
-/// directory, whatever the names and whatever links it contains. An entry that
-/// cannot be written is reported and skipped, and the exit status is 1.
+/// tree, and the host name and keys of an image's meta-data into a directory.
+/// Files get their modes whatever the umask is. Nothing is written outside the
+/// directory, whatever the names are and whatever links it contains. An entry
+/// that cannot be written is reported and skipped, and the exit status is 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, override_usage = USAGE)]
 pub(crate) struct Args {
@@ -43,7 +43,7 @@ pub(crate) struct Args {
     #[arg(hide = true, conflicts_with = "into")]
     directory: Option<PathBuf>,
 
-    /// Only list mode, size and path of what would be written
+    /// Only list the mode, size and path of each file
     #[arg(long)]
     dry_run: bool,
 

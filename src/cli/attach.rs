@@ -24,7 +24,7 @@ use super::{
 ///
 /// If the path needs quotes, the arguments are quoted for a shell; then use
 /// 'eval'. With --json, they are a list of strings. For firecracker, they are
-/// arguments of curl for its API.
+/// arguments for curl that call its API.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -32,10 +32,11 @@ pub(crate) struct Args {
     #[arg(value_parser = VmmParser)]
     vmm: Word,
 
-    /// The image
+    /// The image to attach
     image: PathBuf,
 
-    /// The device [default: cdrom, or virtio where there is no CD-ROM]
+    /// The device [default: cdrom, or virtio for a FAT image or where there is no
+    /// CD-ROM]
     #[arg(long = "as", value_enum, value_name = "DEVICE")]
     device: Option<Device>,
 
@@ -71,12 +72,13 @@ enum Vmm {
 const MANAGERS: &[(&[&str], &str)] = &[
     (
         &["libvirt", "virsh", "virt-manager"],
-        "libvirt attaches it itself, by its whole path: virsh attach-disk DOMAIN {} sda --targetbus sata --type cdrom \
-         --mode readonly --config; for a new domain: metadata attach virt-install IMAGE",
+        "libvirt attaches the image itself, by its whole path: virsh attach-disk DOMAIN {} sda --targetbus sata \
+         --type cdrom --mode readonly --config; for a new domain: metadata attach virt-install IMAGE",
     ),
     (
         &["proxmox", "pve", "qm"],
-        "Proxmox VE attaches it itself, from /var/lib/vz/template/iso: qm set VMID --ide2 local:iso/{},media=cdrom",
+        "Proxmox VE attaches the image itself, from /var/lib/vz/template/iso: qm set VMID --ide2 \
+         local:iso/{},media=cdrom",
     ),
 ];
 

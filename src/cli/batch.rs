@@ -33,10 +33,10 @@ use super::{
 
 /// Build an image for every line of a file of JSON Lines
 ///
-/// Each line is an object with the path of an image below DIR and the options
-/// of 'metadata create', and makes the same image as that command. Images are
-/// built on all cores. Each image replaces an old one completely or not at all.
-/// After an interruption, run the same command again.
+/// Each line is a JSON object with the path of an image below DIR and options of
+/// 'metadata create', and gives the same image as that command. Images are built
+/// on all cores. Each image replaces an old one completely or not at all. After
+/// an interruption, run the same command again.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = EXAMPLES)]
@@ -71,7 +71,7 @@ pub(crate) struct Args {
     #[arg(long)]
     strict: bool,
 
-    /// Build images whose data cloud-init ignores
+    /// Build images even if cloud-init will ignore their data
     #[arg(long, conflicts_with = "strict")]
     lenient: bool,
 
@@ -100,10 +100,11 @@ Examples:
       metadata batch --into images
   metadata batch --shard 0/4 fleet.jsonl --into images
 
-A line has 'image', one of 'data', 'user_data', 'from' and 'data_dir', and any
-of 'follow', 'layout', 'filesystem', 'files', 'meta_data', 'network_config',
-'vendor_data', 'hostname', 'ssh_keys', 'instance_id', 'volume_id',
-'admin_pass_file', 'mode', 'run_metadata', 'run_id', 'strict' and 'lenient'.
+A line has 'image', at most one of 'data', 'user_data', 'data_file', 'from' and
+'data_dir', and any of 'follow', 'layout', 'filesystem', 'files', 'meta_data',
+'network_config', 'vendor_data', 'hostname', 'ssh_keys', 'instance_id',
+'volume_id', 'admin_pass_file', 'mode', 'run_metadata', 'run_id', 'strict' and
+'lenient'.
 Paths are relative to the working directory:
   {\"image\": \"web-1/seed.iso\", \"layout\": \"nocloud\", \"hostname\": \"web-1\",
    \"user_data\": \"web.yaml\", \"files\": {\"keys/ca.pem\": \"ca.pem\"}}";
@@ -327,7 +328,7 @@ impl<'a> Reporter<'a> {
             if !args.quiet {
                 let found = match found {
                     Count { errors: 0, .. } => String::new(),
-                    found => format!("; {found} in the data (--strict refuses it)"),
+                    found => format!("; {found} in the data (--strict rejects it)"),
                 };
                 say(&format!("{}: {built}{found}", into.display()));
             }

@@ -38,8 +38,8 @@ use super::{
 /// User data is JSON for LinuxKit, or anything that cloud-init accepts, such as
 /// MIME documents and gzip data, whose parts are checked too. On an image, every
 /// file that an agent reads is checked. One run shows all findings with line and
-/// column. Files named like those on an image, such as meta-data and
-/// network-config, are checked as what they are.
+/// column. A file that is named like one on an image, such as meta-data or
+/// network-config, is checked as what its name says.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -77,7 +77,8 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
-    /// Print every finding as a JSON object on a line: --format json
+    /// Print each finding as a JSON object on its own line, as --format json
+    /// does
     #[arg(long, conflicts_with = "format")]
     json: bool,
 
@@ -91,7 +92,7 @@ pub(crate) struct Args {
 enum Format {
     /// Text that shows the line of each finding
     Text,
-    /// One JSON object on a line for each finding
+    /// One JSON object for each finding, on its own line
     Json,
     /// SARIF 2.1.0, one document
     Sarif,

@@ -16,7 +16,7 @@ use super::Cli;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The shell
+    /// The shell that runs the script
     #[arg(value_enum)]
     shell: Shell,
 }

@@ -11,15 +11,15 @@ use super::{Usage, escape::pretty_json, print, progress::Bar, rebuild::Rebuild, 
 ///
 /// The string is added after those of 'create --run-metadata' and of earlier
 /// runs, for a policy in the guest. The image is rebuilt in one step with the
-/// same files, name and date. A signature is removed, because it no longer
-/// matches. An image that does not match its manifest is rejected.
+/// same files, volume identifier and date. A signature is removed, because it no
+/// longer matches. An image that does not match its manifest is rejected.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, override_usage = "metadata confirm [OPTIONS] IMAGE --run-metadata STRING")]
 pub(crate) struct Args {
-    /// The image
+    /// The image to add the string to
     image: PathBuf,
 
-    /// The string (repeatable)
+    /// The string to add (repeatable)
     #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
     run_metadata: Vec<String>,
 
@@ -45,7 +45,7 @@ impl Args {
         if let Some(signers) = &self.allowed_signers {
             let (image, signers) = (word(&self.image), word(signers));
             let message = format!(
-                "a signature is checked by another command: metadata verify {image} --allowed-signers {signers}"
+                "confirm checks no signature; another command does: metadata verify {image} --allowed-signers {signers}"
             );
             return Err(Usage(message).into());
         }

@@ -27,7 +27,7 @@ use super::{
 ///
 /// Shows which files differ in their bytes or permission bits, which are only
 /// in A (removed) or only in B (added), and whether the volume identifiers and
-/// dates differ. Of a directory, only names and bytes are compared.
+/// dates differ. If one side is a directory, only names and bytes are compared.
 /// The exit status is 0 if there is no difference, 1 if there is one, and 2 if
 /// the comparison failed.
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// An image, a block device with one, or a directory
     a: PathBuf,
 
-    /// What to compare it with
+    /// The image, block device or directory to compare with A
     b: PathBuf,
 
     /// Show the changed lines of text files of up to 4 MiB

@@ -29,14 +29,14 @@ use super::{
     written::{Written, WrittenOutput, in_one_line},
 };
 
-/// Copy files off an image
+/// Copy files from an image
 ///
 /// Prints the file NAME to standard output. With --into, writes NAME or all
 /// files into a directory, and never outside of it, whatever the names on the
-/// image. Existing files are kept unless --force is given. Files get permission
-/// bits 0600, or 0700 if they are executable, and directories 0700, because an
-/// image may contain secrets. Files that share their bytes on the image become
-/// hard links, and all of them are executable if one is.
+/// image are. Existing files are kept unless --force is given. Files get the
+/// permission bits 0600, or 0700 if they are executable, and directories 0700,
+/// because an image may contain secrets. Files that share their bytes on the
+/// image become hard links, and all of them are executable if one is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, alias = "cat", override_usage = USAGE, group = ArgGroup::new("what").required(true).multiple(true))]
 pub(crate) struct Args {

@@ -19,6 +19,7 @@ use super::{escape::pretty_json, programs::PROGRAMS, streams::print};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The directory, which should be in PATH before that of the originals
+    #[arg(value_name = "DIR")]
     directory: PathBuf,
 
     /// Replace files that have these names

@@ -84,9 +84,9 @@ use usage::{check_dashes, check_first, in_one_line, with_two_dashes};
 pub(crate) use errors::{Trouble, Usage};
 pub(crate) use streams::say;
 
-/// Builds, reads and attaches the ISO 9660 images that give a virtual machine
-/// its metadata: for LinuxKit, for cloud-init (NoCloud) and as an OpenStack
-/// config drive.
+/// Builds, checks, reads, signs and attaches the ISO 9660 or FAT images that
+/// give a virtual machine its metadata: for cloud-init (NoCloud), for LinuxKit
+/// and as an OpenStack config drive.
 #[derive(Debug, Parser)]
 #[command(name = "metadata", version, max_term_width = 80, after_help = EXAMPLES)]
 pub(crate) struct Cli {

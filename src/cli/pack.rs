@@ -22,7 +22,8 @@ use super::say;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The directory
+    /// The directory to make the data from
+    #[arg(value_name = "DIR")]
     directory: PathBuf,
 
     /// Follow symbolic links, and store what they point to

@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// The image, or a block device
     image: PathBuf,
 
-    /// A file of the policy (repeatable)
+    /// A file of the policy, in Rego (repeatable)
     #[arg(long = "policy", value_name = "PATH", required_unless_present = "print_input")]
     policies: Vec<PathBuf>,
 
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     trusted: SignerArgs,
 
-    /// The time for which the signature is checked [default: now]
+    /// Check the signature for this time [default: now]
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse, requires = "allowed_signers")]
     at: Option<Timestamp>,
 

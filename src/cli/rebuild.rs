@@ -44,7 +44,7 @@ impl<'a> Rebuild<'a> {
         let locked = file.try_clone().with_context(context)?;
         let mut image = Image::in_file(file, path)?;
         if image.file_system() == FileSystem::Fat {
-            let why = "a FAT image cannot get a string or a signature, only an ISO 9660 image can; create --run-metadata \
+            let why = "only ISO 9660 images can be confirmed or signed, and this is a FAT image; create --run-metadata \
                        stores a string when it builds a FAT image";
             return Err(anyhow!(why)).with_context(context);
         }

@@ -55,7 +55,7 @@ pub(super) fn files_of(path: &Path) -> Result<SeedFiles> {
             bail!("reading {path:?}: {near}");
         }
         bail!(
-            "reading {path:?}: the directory is not a seed: it has neither user-data nor meta-data nor \
+            "reading {path:?}: the directory is not a seed: it has no user-data, no meta-data and no \
              openstack/latest ('metadata pack' makes user data for LinuxKit from a directory)"
         );
     }

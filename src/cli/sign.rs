@@ -25,8 +25,8 @@ use super::{
 ///
 /// The signature has the format of 'ssh-keygen -Y sign' and covers the manifest,
 /// which lists every file with its digest. The image is rebuilt in one step with
-/// the same files, name and date. It keeps its --not-before, --not-after and
-/// --audience unless new ones are given.
+/// the same files, volume identifier and date. The time limits and the audience
+/// of an earlier signature stay unless new ones are given.
 /// For a key in ssh-agent, on hardware or with a passphrase, sign with
 /// ssh-keygen, as the second example shows. Do the same for an RSA key: someone
 /// who can measure how long signing takes here could learn it
@@ -34,7 +34,7 @@ use super::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, override_usage = USAGE, group = ArgGroup::new("with"))]
 pub(crate) struct Args {
-    /// The image
+    /// The image to sign
     image: PathBuf,
 
     /// A private key in OpenSSH's format without a passphrase: Ed25519, ECDSA
@@ -42,7 +42,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH", group = "with")]
     key: Option<PathBuf>,
 
-    /// A signature of the image's manifest.json
+    /// A file with a signature of the image's manifest.json
     #[arg(long, value_name = "PATH", group = "with")]
     signature: Option<PathBuf>,
 
@@ -54,8 +54,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", value_parser = limit, conflicts_with = "signature")]
     not_before: Option<Timestamp>,
 
-    /// Accept the image only up to this time: a date, which is its first second,
-    /// or a time from now, such as +12h, +30d or +2w
+    /// Accept the image only up to this time: as above, a date, which means its
+    /// first second, or a time from now, such as +12h, +30d or +2w
     #[arg(long, value_name = "TIME", value_parser = limit, conflicts_with = "signature")]
     not_after: Option<Timestamp>,
 

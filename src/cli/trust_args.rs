@@ -32,7 +32,8 @@ const WORKER: &str = "policy-worker";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SignerArgs {
-    /// Who may sign: an allowed signers file, see ssh-keygen(1)
+    /// A file that says who may sign, in the format allowed_signers of
+    /// ssh-keygen(1)
     #[arg(long, value_name = "PATH")]
     allowed_signers: Option<PathBuf>,
 
@@ -45,7 +46,7 @@ pub(super) struct SignerArgs {
     #[arg(long, value_name = "NAME", requires = "allowed_signers")]
     audience: Option<String>,
 
-    /// Public keys that may not sign, one a line
+    /// A file of public keys that may not sign, one per line
     #[arg(long, value_name = "PATH", requires = "allowed_signers")]
     revoked: Option<PathBuf>,
 }

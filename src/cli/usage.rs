@@ -13,10 +13,10 @@ use metadata_image::suggestion::nearest;
 const ONE_DASH: [&str; 2] = ["data", "data-file"];
 
 /// What every image has, for those who ask for it.
-const NAMES: &str = "every image has Joliet and Rock Ridge names";
+const NAMES: &str = "every ISO 9660 image has Joliet and Rock Ridge names";
 
 /// What `--layout` is for.
-const LAYOUT: &str = "--layout NAME says where the guest looks for the data";
+const LAYOUT: &str = "--layout LAYOUT says where the guest looks for the data";
 
 /// Options of other programs, the command that they are given to, and what to write.
 const OF_OTHERS: &[(&str, &[&str], &str)] = &[
@@ -34,7 +34,7 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
     (
         "check",
         &["user-data", "u", "f", "file", "from"],
-        "files, images and directories are operands: metadata check PATH",
+        "files, images and directories are given without an option: metadata check PATH",
     ),
     ("pack", &["o", "output", "into"], "the JSON goes to standard output: metadata pack DIR > FILE"),
     (
@@ -42,7 +42,7 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
         &["expires", "expire", "valid-for", "until", "ttl", "validity"],
         "--not-after +30d lets guests accept the image for 30 days",
     ),
-    ("create", &["dry-run", "n", "check"], "metadata check PATH finds mistakes, and builds no image"),
+    ("create", &["dry-run", "n", "check"], "metadata check PATH finds mistakes without building an image"),
     ("set", &["dry-run", "n"], "to try it, change a copy of the image"),
     ("create", &["i"], "--instance-id ID sets the instance ID"),
     (
@@ -84,7 +84,7 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
     (
         "create",
         &["password", "admin-pass", "admin-password", "password-file", "admin-password-file"],
-        "--admin-pass-file PATH has the password",
+        "--admin-pass-file PATH names a file with the password",
     ),
     ("create", &["graft-points"], "--file NAME=PATH adds a file"),
     ("create", &["overwrite", "y"], "--force replaces a file that is not an image"),
@@ -92,7 +92,7 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
     (
         "set",
         &["user-data", "meta-data", "network-config", "vendor-data", "file", "add"],
-        "a file is set by NAME=PATH, such as user-data=PATH",
+        "NAME=PATH adds or replaces a file, such as user-data=PATH",
     ),
     ("set", &["delete", "rm"], "--remove NAME removes a file"),
     ("set", &["name", "host-name"], "--hostname NAME sets the host name"),
@@ -105,21 +105,25 @@ const OF_OTHERS: &[(&str, &[&str], &str)] = &[
          directory",
     ),
     ("batch", &["j", "parallel", "threads"], "--jobs N builds N images at the same time"),
-    ("check", &["sarif", "o", "output-format"], "--format NAME chooses text, json, sarif or github"),
-    ("check", &["network-config", "config-file", "type"], "--as KIND says what a file is"),
+    ("check", &["sarif", "o", "output-format"], "--format FORMAT chooses text, json, sarif or github"),
+    ("check", &["network-config", "config-file", "type"], "--as WHAT says what a file is"),
     ("diff", &["u", "unified", "content"], "--text shows the lines of text files"),
-    ("verify", &["key", "k", "signer", "signers", "I"], "--allowed-signers PATH has the keys that may sign"),
+    (
+        "verify",
+        &["key", "k", "signer", "signers", "I"],
+        "--allowed-signers PATH names the file that says who may sign",
+    ),
 ];
 
 /// What to write instead of one more operand of a command.
 const ONE_OPERAND_MORE: &[(&str, &str)] = &[
     ("extract", "one file is printed at a time; --into DIR writes all files of an image to a directory"),
     ("show", "one image is shown at a time; metadata extract IMAGE NAME prints a file of it"),
-    ("verify", "the file of who may sign is an option: metadata verify IMAGE --allowed-signers PATH"),
+    ("verify", "the allowed signers are an option: metadata verify IMAGE --allowed-signers PATH"),
     ("policy", "the policy is an option: metadata policy IMAGE --policy PATH"),
     ("confirm", "the string is an option: metadata confirm IMAGE --run-metadata STRING"),
     ("batch", "the directory for the images is an option: metadata batch FILE --into DIR"),
-    ("apply", "the directory is an option: metadata apply DATA --into DIR"),
+    ("apply", "the directory is an option: metadata apply SOURCE --into DIR"),
     ("attach", "one image is attached at a time"),
     ("pack", "the JSON goes to standard output: metadata pack DIR > FILE"),
     ("diff", "two images are compared: metadata diff A B"),
@@ -143,7 +147,7 @@ const COMMANDS_OF_OTHERS: &[(&[&str], &str)] = &[
     (&["run", "start", "boot"], "attach prints the arguments that attach an image to a virtual machine"),
     (&["isoinfo"], "show describes an image, and extract copies files from it"),
     (&["make-mime"], "create --user-data PATH --user-data PATH makes one MIME document"),
-    (&["unpack"], "extract --into DIR writes the files of an image, and apply those of user data"),
+    (&["unpack"], "extract --into DIR writes the files of an image, and apply --into DIR those of user data"),
 ];
 
 /// Gives `-data` and `-data-file`, alone or with `=` and a value, the second dash that clap needs.
@@ -326,25 +330,30 @@ fn missing(command: &Command, error: &clap::Error) -> String {
         let name = name.replace(['<', '>'], "").replace('|', " or ").replace("...", "");
         if first.is_empty() { name } else { format!("{name} ({})", lower_first(first)) }
     };
-    let names: Vec<_> = names.iter().map(described).collect();
-    let verb = if names.len() == 1 { "is" } else { "are" };
+    let described: Vec<_> = names.iter().map(described).collect();
+    let verb = if described.len() == 1 { "is" } else { "are" };
     let input = match command.get_name() {
         "check" | "apply" => "; '-' is standard input",
         _ => "",
     };
-    format!(
-        "{} {verb} missing: the command is {}{input} (--help shows more)",
-        names.join(" and "),
-        operands_of(command)
-    )
+    let wanted =
+        names.first().and_then(|name| name.split([' ', '<', '>', '|']).find(|word| !word.is_empty()));
+    let line = usage_lines(command).into_iter().find(|line| wanted.is_some_and(|word| line.contains(word)));
+    // A command without what is missing would be no help.
+    let line = line.map_or(String::new(), |line| format!(": the command is {line}{input}"));
+    format!("{} {verb} missing{line} (--help shows more)", described.join(" and "))
 }
 
 /// `metadata NAME` with the operands of the command, in the order that works.
 fn operands_of(command: &Command) -> String {
-    let mut command = command.clone();
-    let usage = command.render_usage().to_string();
-    let first = usage.lines().next().unwrap_or_default().trim_start_matches("Usage: ");
-    first.replace(" [OPTIONS]", "").replace("<PATH>...", "PATH...")
+    usage_lines(command).swap_remove(0)
+}
+
+/// The ways to use a command, without its options.
+fn usage_lines(command: &Command) -> Vec<String> {
+    let usage = command.clone().render_usage().to_string();
+    let lines = usage.lines().map(|line| line.trim_start().trim_start_matches("Usage: "));
+    lines.map(|line| line.replace(" [OPTIONS]", "").replace(['<', '>'], "")).collect()
 }
 
 fn lower_first(text: &str) -> String {

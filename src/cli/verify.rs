@@ -21,10 +21,10 @@ use super::{
 
 /// Check that an allowed signer has signed an image
 ///
-/// Succeeds if the files, the volume identifier, the date and the attached
-/// strings match the manifest, there is no other file, the trees of the volume
-/// agree, and an allowed signer has signed the manifest for the namespace
-/// metadata-image. The agent in a guest checks the same.
+/// Succeeds if the files, the volume identifier and the date match the manifest,
+/// there is no other file, the trees of the volume agree, and an allowed signer
+/// has signed the manifest in the namespace metadata-image, for this time and
+/// audience. The agent in a guest checks the same.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, override_usage = "metadata verify [OPTIONS] IMAGE --allowed-signers PATH")]
 pub(crate) struct Args {
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     trusted: SignerArgs,
 
-    /// The time for which the image is checked [default: now]
+    /// Check the image for this time [default: now]
     #[arg(long, value_name = "TIME", value_parser = Timestamp::parse)]
     at: Option<Timestamp>,
 
@@ -78,13 +78,12 @@ impl Args {
         if self.run_metadata.is_some() {
             let image = word(&self.image);
             let message = format!(
-                "a string is added by another command: metadata confirm {image} --run-metadata STRING"
+                "verify adds no strings; another command does: metadata confirm {image} --run-metadata STRING"
             );
             return Err(Usage(message).into());
         }
         let Some(terms) = self.trusted.terms(self.at)? else {
-            let message =
-                "the allowed signers are missing: --allowed-signers PATH names the file of who may sign";
+            let message = "the allowed signers are missing: --allowed-signers PATH names the file that says who may sign";
             return Err(Usage(message.to_owned()).into());
         };
         let mut image = open_image(&self.image)?;

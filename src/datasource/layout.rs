@@ -74,7 +74,7 @@ impl Layout {
         }
     }
 
-    /// The file with the instance id, the host name and the keys.
+    /// The file with the instance ID, the host name and the keys.
     #[must_use]
     pub fn metadata_name(self) -> Option<&'static str> {
         match self {

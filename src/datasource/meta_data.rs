@@ -1,4 +1,4 @@
-//! Generated meta-data: the instance id, the host name and public keys, in the format of each layout.
+//! Generated meta-data: the instance ID, the host name and public keys, in the format of each layout.
 
 use crate::error::Result;
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::{
 /// The content of a generated meta-data file.
 #[derive(Clone, Debug, Default)]
 pub struct InstanceData {
-    /// The instance id. `None`: it is made from the content of the image.
+    /// The instance ID. `None`: it is made from the content of the image.
     pub id: Option<String>,
     /// The host name.
     pub hostname: Option<String>,
@@ -27,7 +27,7 @@ pub struct InstanceData {
 
 impl InstanceData {
     /// What a meta-data file says that this program generated, for some digest of the content. `None`: somebody else wrote it,
-    /// or its instance id was given.
+    /// or its instance ID was given.
     ///
     /// Whether the digest is that of the image is not known from the file alone.
     #[must_use]
@@ -82,7 +82,7 @@ impl InstanceData {
     }
 }
 
-/// Whether an instance id looks as if it were made from a digest.
+/// Whether an instance ID looks as if it were made from a digest.
 fn is_derived(layout: Layout, id: &str) -> bool {
     let is_digits = |text: &str| text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f' | b'-'));
     match layout {
@@ -91,7 +91,7 @@ fn is_derived(layout: Layout, id: &str) -> bool {
     }
 }
 
-/// The instance id and the rest of what [`InstanceData::render_nocloud`] wrote.
+/// The instance ID and the rest of what [`InstanceData::render_nocloud`] wrote.
 fn parse_nocloud(text: &str) -> Option<(String, InstanceData)> {
     let string = |json: &str| serde_json::from_str::<String>(json).ok();
     let mut lines = text.lines().peekable();
@@ -102,7 +102,7 @@ fn parse_nocloud(text: &str) -> Option<(String, InstanceData)> {
     Some((id, InstanceData { id: None, hostname, ssh_keys: keys.collect::<Option<_>>()?, admin_pass: None }))
 }
 
-/// The instance id and the rest of what [`InstanceData::render_configdrive`] wrote.
+/// The instance ID and the rest of what [`InstanceData::render_configdrive`] wrote.
 fn parse_configdrive(text: &str) -> Option<(String, InstanceData)> {
     let document: serde_json::Value = serde_json::from_str(text).ok()?;
     let string = |value: &serde_json::Value| value.as_str().map(str::to_owned);

@@ -29,7 +29,7 @@ impl FileStamp {
         }
     }
 
-    /// Fails if `file` is another one, or has become shorter.
+    /// Fails if `file` is a different file, or has become shorter.
     pub(super) fn check_still_there(self, file: &File) -> Result<()> {
         let now = Self::of(&file.metadata()?);
         let is_there = (now.device, now.inode) == (self.device, self.inode) && now.len >= self.len;

@@ -1,9 +1,10 @@
-//! ISO 9660 and FAT images: the vocabulary that layouts, writer and reader share.
+//! ISO 9660 and FAT images: the vocabulary that layouts, writers and readers share.
 //!
 //! An *image* is the bytes. A *volume* is what they contain: an identifier, dates, and one or more trees of *records*. A record
-//! names a file and the *extents* that hold its bytes. A *sector* always has 2048 bytes.
+//! names a file and the *extents* that hold its bytes. A *sector* of ISO 9660 always has 2048 bytes; FAT has its own.
 //!
-//! Sources: ECMA-119 (ISO 9660), the Joliet specification, IEEE P1281 and P1282 (SUSP and Rock Ridge).
+//! Sources: ECMA-119 (ISO 9660), the Joliet specification, IEEE P1281 and P1282 (SUSP and Rock Ridge), Microsoft's *FAT File
+//! System Specification*, and Linux (`fs/isofs`, `fs/fat`).
 
 pub mod digests;
 pub mod draft;
@@ -70,8 +71,8 @@ pub struct Volume {
     /// The volume identifier of the primary volume descriptor without trailing blanks; bytes that are not UTF-8 show
     /// as U+FFFD. The label of a FAT volume: that of its root directory, else that of its boot sector.
     pub identifier: String,
-    /// When the volume was created, as `YYYY-MM-DDThh:mm:ssZ` in UTC: that of a FAT volume, when it got its label. `None`: no valid
-    /// date.
+    /// When the volume was created, or a FAT volume got its label, as `YYYY-MM-DDThh:mm:ssZ` in UTC. `None`: the volume has no
+    /// valid date.
     pub created: Option<String>,
     /// When the volume was last changed, in the same form.
     pub modified: Option<String>,
@@ -86,18 +87,18 @@ pub struct Volume {
     pub dates_valid: bool,
     /// The size of the volume in bytes, as its descriptor states it. The file may be shorter (truncated) or longer.
     pub bytes: u64,
-    /// Bytes in a sector. Linux mounts no volume whose sectors are smaller than those of its device, which a CD-ROM drive has of
-    /// 2048 bytes.
+    /// Bytes in a sector. Linux does not mount a volume whose sectors are smaller than those of its device; those of a CD-ROM
+    /// drive have 2048 bytes.
     pub sector_bytes: u64,
-    /// The labels of a FAT volume. `None`: it is ISO 9660.
+    /// The labels of a FAT volume. `None`: the volume is ISO 9660.
     pub fat_labels: Option<FatLabels>,
-    /// The file system that blkid takes an ISO 9660 image for instead, and with it udev, `mount -t auto` and cloud-init. `None`: none
-    /// that is known. Only [`Image::list`] looks for it.
+    /// The file system that blkid takes an ISO 9660 image for, and with it udev, `mount -t auto` and cloud-init. `None`: as far
+    /// as is known, they take it for ISO 9660. Only [`Image::list`] looks for it.
     pub hidden_by: Option<&'static str>,
 }
 
-/// The two places for the label of a FAT volume, each with the label that blkid finds there. Bytes outside of ASCII are read as code
-/// page 437.
+/// The two places for the label of a FAT volume, each with the label that blkid finds there. Bytes that are not ASCII are read as
+/// code page 437.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FatLabels {
     /// The label in the root directory, `LABEL` of blkid.
@@ -112,7 +113,7 @@ impl FatLabels {
         [&self.root, &self.boot].into_iter().filter_map(|label| label.as_deref())
     }
 
-    /// The label that is shown: that of the root directory, else that of the boot sector, else nothing.
+    /// The label that is shown: that of the root directory, else that of the boot sector, else an empty string.
     #[must_use]
     pub fn shown(&self) -> &str {
         self.iter().next().unwrap_or_default()
@@ -120,7 +121,8 @@ impl FatLabels {
 }
 
 impl Volume {
-    /// Whether a guest that looks for the file `name`, in ASCII, finds the file with this path. Linux ignores case in names of FAT.
+    /// Whether a guest that looks for the file `name`, in ASCII, finds the file with this path. On FAT, Linux ignores the case of
+    /// names.
     #[must_use]
     pub fn is_called(&self, path: &[u8], name: &[u8]) -> bool {
         self.read.is_called(path, name)
@@ -192,7 +194,7 @@ pub struct Record {
     pub path: Vec<u8>,
     /// What it is.
     pub kind: Kind,
-    /// The permission bits, where Rock Ridge gives them.
+    /// The permission bits, with those above 0777. `None`: the tree is not Rock Ridge, which alone has them.
     pub mode: Option<u32>,
     /// Bytes in a file, 0 for anything else.
     pub len: u64,

@@ -64,7 +64,7 @@ impl Content {
 /// The bytes of a large file, before they are on the image.
 pub(super) enum Payload {
     /// A regular file, opened when it is copied.
-    /// `may_grow`: it is no error if somebody writes to it meanwhile.
+    /// `may_grow`: it is not an error if somebody writes to it meanwhile.
     File { path: PathBuf, role: &'static str, stamp: FileStamp, may_grow: bool },
     /// Something that can be read once: its beginning and the rest.
     Stream { label: String, start: Vec<u8>, rest: Box<dyn Read> },

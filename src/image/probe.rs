@@ -142,7 +142,8 @@ fn may_be_replaced(file: Option<File>) -> io::Result<bool> {
 /// Checks that an image may replace the existing file, if there is one.
 ///
 /// # Errors
-/// Fails with [`ErrorKind::Usage`](crate::error::ErrorKind::Usage) if the file is likely to be somebody's data, or if it cannot be checked.
+/// Fails with [`ErrorKind::Usage`](crate::error::ErrorKind::Usage) if the file is likely to be somebody's data, and with another
+/// kind if it cannot be checked.
 pub fn check_replaceable(old: io::Result<Option<File>>) -> Result<()> {
     let may_be = old.and_then(may_be_replaced).context("checking whether the existing file is an image")?;
     ensure!(Usage: may_be, "the existing file is not an image");

@@ -38,7 +38,7 @@ impl Image {
     /// Opens an image file, or a block device with an image on it.
     ///
     /// # Errors
-    /// Fails if it cannot be read, or is neither an ISO 9660 nor a FAT image. The error names the path.
+    /// Fails if the file cannot be read, or is neither an ISO 9660 nor a FAT image. The error names the path.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, ReadError> {
         let path = path.as_ref();
         let open = || {
@@ -49,9 +49,9 @@ impl Image {
         Ok(Self { path: path.to_path_buf(), volume })
     }
 
-    /// Reads an image from `reader`, from its first byte to its last: bytes in memory, for example. Errors call it `image`.
+    /// Reads an image from the start of `reader` to its end, for example from bytes in memory. Errors call it `image`.
     ///
-    /// The bytes are copied to a temporary file without a name, since the files of an image may be large.
+    /// The bytes are copied to a temporary file without a name, because the files of an image may be large.
     ///
     /// # Errors
     /// Fails as [`Image::open`] does, or if the temporary file cannot be written.
@@ -85,11 +85,12 @@ impl Image {
         }
     }
 
-    /// The volume, and all records of the tree that a Linux guest sees: each directory before what is in it, siblings in the order
-    /// of the image.
+    /// The volume, and all records of the tree that a Linux guest sees: each directory before its content, and the content in the
+    /// order of the image.
     ///
     /// # Errors
-    /// Fails if a descriptor or a directory is malformed, or there are too many records.
+    /// Fails if the image cannot be read, a descriptor or a directory is malformed or is read in different ways by Linux and
+    /// others, or there are more records than [`crate::image::limits`] allows.
     pub fn list(&mut self) -> Result<(Volume, Vec<Record>), ReadError> {
         let mut list = || {
             let (mut volume, records) = self.try_list(None)?;
@@ -136,8 +137,8 @@ impl Image {
         found.with_context(|| format!("reading image {:?}", self.path))
     }
 
-    /// What the primary descriptor says, besides the volume identifier, and the names of what is not text and is left out. A FAT
-    /// volume has none of it.
+    /// The identifiers in the primary descriptor other than the volume identifier, and the names of those that were left out
+    /// because they are not text. A FAT volume has none.
     #[must_use]
     pub fn identifiers(&self) -> (Identifiers, Vec<&'static str>) {
         match &self.volume {
@@ -169,7 +170,7 @@ impl Image {
     /// Checks that the image can be signed.
     ///
     /// # Errors
-    /// Fails unless it is ISO 9660: of a FAT volume nobody can say that all readers find the same files.
+    /// Fails unless it is ISO 9660: on a FAT volume, readers may find different files.
     pub fn check_signable(&self) -> Result<()> {
         match self.volume {
             OpenVolume::Iso9660(_) => Ok(()),
@@ -185,7 +186,7 @@ impl Image {
         }
     }
 
-    /// The size and the division of a FAT volume. `None`: it is ISO 9660.
+    /// The size and the geometry of a FAT volume. `None`: the volume is ISO 9660.
     #[must_use]
     pub fn fat_shape(&self) -> Option<fat::geometry::Shape> {
         match &self.volume {
@@ -208,7 +209,7 @@ impl Image {
         &self.path
     }
 
-    /// A file of the image, as a source for another image.
+    /// The file of the image that `record` names, as a source for another image.
     ///
     /// # Errors
     /// Fails if the image ends before the file does, or cannot be read.

@@ -22,15 +22,15 @@ use super::{
 pub enum Source {
     /// These bytes.
     Bytes(Vec<u8>),
-    /// A file, a FIFO or a device on the host. If a regular file changes while it is read, that is an error.
+    /// A file, a FIFO or a device on the host. A regular file that changes while it is read is an error.
     File {
         /// Its path.
         path: PathBuf,
         /// Its purpose, for errors: `data file`.
         role: &'static str,
     },
-    /// A regular file on the host that somebody may write to meanwhile: what it holds when it is read, as many bytes as it had when
-    /// it was measured. If it becomes shorter, or another file is there, that is an error.
+    /// A regular file on the host that somebody may write to meanwhile. As many bytes are read as it had when it was measured. If
+    /// it became shorter or was replaced by then, that is an error.
     Growing(MeasuredFile),
     /// Standard input, to its end.
     StandardInput,

@@ -98,14 +98,14 @@ enum Body {
 /// Digests of the contents of files.
 #[derive(Default)]
 pub(super) struct FoundDigests {
-    /// The digest that an instance id is made from.
+    /// The digest that an instance ID is made from.
     content: [u8; DIGEST_BYTES],
     /// The digest of each large file, if a derived file needs them.
     large: Vec<[u8; DIGEST_BYTES]>,
 }
 
 impl FoundDigests {
-    /// The digest that an instance id is made from.
+    /// The digest that an instance ID is made from.
     pub(super) fn content(&self) -> [u8; DIGEST_BYTES] {
         self.content
     }
@@ -231,7 +231,7 @@ impl StagedFiles {
     /// Digests the files, if a derived file needs it. `read` passes the bytes of the large file of a number to its second
     /// argument.
     ///
-    /// The digest that an instance id is made from is SHA-256 over all files in the order of their paths: for each the length and
+    /// The digest that an instance ID is made from is SHA-256 over all files in the order of their paths: for each the length and
     /// bytes of the path, then the length and bytes of the content; lengths are eight bytes, little-endian. Files that are derived
     /// from the content go in as made for a digest of zeros, those derived from all files not at all.
     pub(super) fn digest(

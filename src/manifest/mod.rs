@@ -52,10 +52,10 @@ pub const BYTES_MAX: u64 = 8 << 20;
 /// builds the image again. A change of either needs another version beside this one. The images in testdata/frozen test this.
 const VERSION: u32 = 1;
 
-/// The most bytes in a run id, and in an audience.
+/// The most bytes in a run ID, and in an audience.
 const RUN_ID_BYTES_MAX: usize = 255;
 
-/// Hexadecimal digits of a run id that is made from the content.
+/// Hexadecimal digits of a run ID that is made from the content.
 const RUN_ID_DIGITS: usize = 32;
 
 /// What is on an image, and what its makers state. The fields are in the order of their names.
@@ -114,7 +114,7 @@ impl ListedFile {
     }
 }
 
-/// The run id that is made from `content`.
+/// The run ID that is made from `content`.
 #[must_use]
 pub fn run_id_of(content: &[u8]) -> String {
     hex(&Sha256::digest(content))[..RUN_ID_DIGITS].to_owned()
@@ -139,9 +139,9 @@ impl Statement {
     /// Checks the statement without an image.
     ///
     /// # Errors
-    /// Fails if the run id or the audience is empty, too long or has control characters, or if `not_after` is before `not_before`.
+    /// Fails if the run ID or the audience is empty, too long or has control characters, or if `not_after` is before `not_before`.
     pub fn check(&self) -> Result<()> {
-        for (what, text) in [("run id", &self.run_id), ("audience", &self.audience)] {
+        for (what, text) in [("run ID", &self.run_id), ("audience", &self.audience)] {
             match text.as_deref() {
                 Some("") => bail!("the {what} is empty"),
                 Some(text) if text.chars().any(char::is_control) => {
@@ -358,7 +358,7 @@ mod tests {
         rejected(r#""run_id":"r1","#, r#""run_id":"r1","run_id":"r2","#, "duplicate field");
         rejected(r#""run_id":"r1","#, r#""run_id":"r1","signed":true,"#, "unknown field");
         rejected(r#""run_id":"r1","#, "", "missing field");
-        rejected(r#""run_id":"r1","#, r#""run_id":"","#, "the run id is empty");
+        rejected(r#""run_id":"r1","#, r#""run_id":"","#, "the run ID is empty");
         rejected(r#""layout":"linuxkit""#, r#""layout":"floppy""#, "unknown variant");
         rejected(r#""version":1"#, r#""version":2"#, "version 2 is newer than 1");
         rejected("2027-01-01T00:00:00Z", "2027-01-01T00:00:00+00:00", "is not a time");

@@ -366,7 +366,7 @@ fn read(image: &mut Image, scope: ReadScope, log: &mut Log) -> Result<Metadata> 
     }
     let mut instance = InstanceEntries::default();
     for link in records.iter().filter(|record| record.kind == Kind::SymbolicLink) {
-        // A link is no loss if another file is used instead.
+        // A link is not a loss if another file is used instead.
         let is_replaced = if link.path == METADATA_NAME.as_bytes() {
             found.meta_data.is_some()
         } else {

@@ -35,7 +35,7 @@ impl Gcp {
     /// # Errors
     /// Fails if `host` is a URL, an IPv6 address without brackets, or not a valid host with or without a port.
     pub fn new(host: &str) -> Result<Self> {
-        ensure!(!host.contains("://"), "give a host, perhaps with a port, instead of a URL");
+        ensure!(!host.contains("://"), "give a host, optionally with a port, instead of a URL");
         ensure!(host.parse::<Ipv6Addr>().is_err(), "write an IPv6 address in brackets");
         Ok(Self { base: http::check_address(&format!("http://{host}"))? + "/computeMetadata/v1" })
     }

@@ -55,7 +55,7 @@ pub struct Metadata {
     pub entries: ConfigTree,
     /// What the provider has and the guest does not get.
     pub losses: Vec<Loss>,
-    /// The instance id.
+    /// The instance ID.
     pub instance_id: Option<String>,
     /// Everything on the image that the metadata comes from; `None`: it comes from elsewhere, or not everything was read. The fields
     /// above were read together with it.
@@ -70,7 +70,7 @@ impl Metadata {
         !has_data && self.entries.entries.is_empty() && self.losses.is_empty()
     }
 
-    /// Parses NoCloud's meta-data, if there is any: host name, public keys and instance id. If a signature is required, call this
+    /// Parses NoCloud's meta-data, if there is any: host name, public keys and instance ID. If a signature is required, call this
     /// after it was checked.
     pub fn parse_meta_data(&mut self, log: &mut Log) {
         let Some(data) = self.meta_data.take() else { return };

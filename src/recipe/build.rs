@@ -10,12 +10,14 @@ use crate::{
 };
 
 impl Recipe {
-    /// Builds the image and puts it at `path`, where it appears as a whole or not at all, with permission bits 0600. It replaces
-    /// another image, an empty file, or one that holds only zeros.
+    /// Builds the image and puts it at `path`, where it appears as a whole or not at all, with the permission bits 0600. It
+    /// replaces another image, an empty file, or one that contains only zeros.
     ///
     /// # Errors
-    /// [`BuildError::InvalidRecipe`] if the recipe contradicts itself, or if `path` leads to a file that is not an image;
-    /// [`BuildError::Io`] if a source cannot be read or the image cannot be written; and the others of [`BuildError`].
+    /// [`BuildError::InvalidRecipe`] if the recipe contradicts itself, or if the file at `path` is not an image;
+    /// [`BuildError::TooLarge`] if the files do not fit on one image; [`BuildError::SourceChanged`] if a source changes while it
+    /// is read; [`BuildError::Io`] if a source cannot be read or the image cannot be written; and [`BuildError::InvalidSource`]
+    /// if the content of a source cannot be used.
     pub fn build(self, path: impl AsRef<Path>) -> Result<WrittenImage, BuildError> {
         let path = path.as_ref();
         let building = || format!("building image {path:?}");
@@ -28,11 +30,11 @@ impl Recipe {
         Ok(written)
     }
 
-    /// Builds the image and writes it to `out`, from its first byte to its last: into a `Vec<u8>`, for example. The image is the
+    /// Builds the image and writes it to `out` from the first byte to the last, for example into a `Vec<u8>`. The image is the
     /// same as that of [`Recipe::build`].
     ///
     /// # Errors
-    /// Fails as [`Recipe::build`] does.
+    /// Fails as [`Recipe::build`] does. `out` may then contain part of the image.
     pub fn write_to(self, mut out: impl Write) -> Result<WrittenImage, BuildError> {
         Ok(self.draft()?.write_forward(&mut out, &mut ())?)
     }

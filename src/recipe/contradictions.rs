@@ -146,10 +146,10 @@ pub(super) fn check_hostname(name: &str) -> Result<(), Contradiction> {
 
 pub(super) fn check_instance_id(id: &str) -> Result<(), Contradiction> {
     if id.is_empty() {
-        return Err(Contradiction("the instance id is empty".to_owned()));
+        return Err(Contradiction("the instance ID is empty".to_owned()));
     }
     if id.chars().any(char::is_control) {
-        return Err(Contradiction(format!("instance id {id:?} contains control characters")));
+        return Err(Contradiction(format!("instance ID {id:?} contains control characters")));
     }
     Ok(())
 }

@@ -40,13 +40,13 @@ use crate::{
     recipe::user_data::UserData,
 };
 
-/// The default date of an image: 1980-01-01, the first that all file systems of a CD-ROM can store.
+/// The default date of an image in seconds since 1970: 1980-01-01, the first date that FAT can store.
 pub const DEFAULT_SECONDS: u64 = 315_532_800;
 
 /// The default permission bits of an image file. An image contains every secret in its data.
 pub const MODE: u32 = 0o600;
 
-/// Parses the permission bits of an image file: an octal number up to 0777.
+/// Parses the permission bits of an image file: an octal number up to 0777, with or without `0o` before it.
 ///
 /// # Errors
 /// Fails if `text` is not such a number.
@@ -56,7 +56,7 @@ pub fn parse_mode(text: &str) -> Result<u32> {
     mode.filter(|mode| *mode <= 0o777).context("not an octal number up to 0777")
 }
 
-/// An image to build. The default is one of the default layout without anything on it.
+/// An image to build. The default is an ISO 9660 image of the default layout without any data.
 #[derive(Clone, Debug, Default)]
 pub struct Recipe {
     /// The user data.
@@ -65,9 +65,10 @@ pub struct Recipe {
     pub layout: Layout,
     /// The file system.
     pub file_system: FileSystem,
-    /// The volume identifier, which FAT calls the label. `None`: that of the layout.
+    /// The volume identifier, which FAT calls the label: at most 32 bytes of UTF-8, or 11 of ASCII on FAT. `None`: that of the
+    /// layout.
     pub volume_id: Option<String>,
-    /// Additional files: a path on the image, and its content.
+    /// Additional files: a path from the root of the image, with `/` between its components, and its content.
     pub files: Vec<(Vec<u8>, Source)>,
     /// The meta-data file. `None`: it is generated.
     pub meta_data: Option<Source>,
@@ -79,17 +80,17 @@ pub struct Recipe {
     pub hostname: Option<String>,
     /// Files with public keys for a generated meta-data file.
     pub ssh_keys: Vec<PathBuf>,
-    /// The instance id for a generated meta-data file. `None`: it is made from the content.
+    /// The instance ID for a generated meta-data file. `None`: it is made from the content.
     pub instance_id: Option<String>,
     /// The password that cloudbase-init gives to the administrator, for a generated meta-data file of a config drive.
     pub admin_pass: Option<String>,
-    /// The date of everything on the image, in seconds since 1970. `None`: 1980-01-01.
+    /// The date of everything on the image, in seconds since 1970; before 2156, or before 2108 on FAT. `None`: 1980-01-01.
     pub seconds: Option<u64>,
     /// What the manifest says in addition to the content of the image. `None`: the image has no manifest.
     pub statement: Option<Statement>,
-    /// The signature of the manifest.
+    /// The signature of the manifest, as `ssh-keygen -Y sign` writes it. Only on ISO 9660.
     pub signature: Option<Vec<u8>>,
-    /// What may be a mistake in where the recipe comes from, a sentence each. They are among [`Recipe::warnings`].
+    /// Warnings about what the recipe was made from, a sentence each. [`Recipe::warnings`] includes them.
     pub notes: Vec<String>,
 }
 
@@ -114,7 +115,7 @@ impl Recipe {
         sources.filter_map(Source::path).chain(self.ssh_keys.iter().map(PathBuf::as_path))
     }
 
-    /// Whether nothing is known that a guest would be told, but for its instance id.
+    /// Whether the recipe has nothing for a guest except, perhaps, its instance ID.
     #[must_use]
     pub fn says_nothing(&self) -> bool {
         matches!(self.data, UserData::Absent)
@@ -127,7 +128,8 @@ impl Recipe {
     /// Opens every source and lays out the image.
     ///
     /// # Errors
-    /// Fails if the recipe contradicts itself ([`Contradiction`]), or a source cannot be read.
+    /// Fails if the recipe contradicts itself ([`Contradiction`]), a source cannot be read, or the files are too large or too
+    /// many for one image.
     pub fn draft(self) -> Result<Draft> {
         self.draft_with_cache(None)
     }

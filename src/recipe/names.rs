@@ -131,7 +131,10 @@ pub(super) fn check_bounds<'a>(names: impl Iterator<Item = &'a [u8]>) -> Result<
     // The layout adds its own.
     let own = 8;
     if files + directories.len() + own > reader::RECORDS_MAX {
-        return Err(Contradiction(format!("an image holds at most {} files", reader::RECORDS_MAX - own)));
+        return Err(Contradiction(format!(
+            "an image holds at most {} files and directories",
+            reader::RECORDS_MAX - own
+        )));
     }
     if bytes + 256 > reader::PATHS_BYTES_MAX {
         return Err(Contradiction(format!(

@@ -115,7 +115,7 @@ fn why_no_seed(path: &Path, layout: Option<Layout>) -> Result<String> {
     }
     Ok(match layout {
         Some(layout) => format!("it has no file of the layout {layout}, such as {}", layout.userdata_name()),
-        None => "it has neither user-data, meta-data nor openstack/latest (for LinuxKit, use --data-dir)"
+        None => "it has no user-data, no meta-data and no openstack/latest (for LinuxKit, use --data-dir)"
             .to_owned(),
     })
 }
@@ -182,7 +182,7 @@ fn other_files(path: &Path) -> Result<Vec<(Vec<u8>, Source)>> {
 /// Whether there is a regular file, or a link to one, at `path`.
 ///
 /// # Errors
-/// Fails if there is anything else, or it cannot be told.
+/// Fails if there is anything else, or if the path cannot be examined.
 pub fn has_file(path: &Path) -> Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(_) => {}

@@ -21,7 +21,7 @@ pub(super) fn read(paths: &[PathBuf]) -> Result<Vec<String>> {
     let mut keys = Vec::new();
     let mut room = BYTES_MAX;
     for path in paths.iter().filter(|path| paths_read.insert(*path)) {
-        let (bytes, found) = read_file(path, room).with_context(|| format!("reading ssh key {path:?}"))?;
+        let (bytes, found) = read_file(path, room).with_context(|| format!("reading SSH key {path:?}"))?;
         room -= bytes;
         keys.extend(found.into_iter().filter(|key| known.insert(key.clone())));
     }

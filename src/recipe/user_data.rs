@@ -90,11 +90,12 @@ impl UserData {
     }
 }
 
-/// Splits `PATH` or `PATH:TYPE`, where TYPE is a content type that agents know, with or without `text/`. The end of a path that
-/// is no type, or that is the path of a file with its colon, belongs to the path.
+/// Splits `PATH` or `PATH:TYPE`, where TYPE is a content type that agents know, with or without `text/`. What follows the colon
+/// belongs to the path if it is not such a type.
 ///
 /// # Errors
-/// Fails if TYPE is unknown, there is no file of the whole name, and there is one of the name before the colon.
+/// Fails if what follows the colon is not a known type, and there is a file with the name before the colon but none with the
+/// whole name.
 pub fn split_part(argument: &OsStr) -> Result<(PathBuf, Option<PartType>)> {
     let whole = || Ok((PathBuf::from(argument), None));
     let bytes = argument.as_bytes();
@@ -116,7 +117,8 @@ pub fn split_part(argument: &OsStr) -> Result<(PathBuf, Option<PartType>)> {
 /// Reads the password of an administrator: the first line of the file `path`, which nobody but its owner may read.
 ///
 /// # Errors
-/// Fails if the file cannot be read, others may read it, it belongs to another user than this one or root, or it is empty or longer than 1 KiB.
+/// Fails if the file cannot be read, if others may read it, if it belongs to a user other than this one or root, or if it is
+/// empty, longer than 1 KiB, or has more than one line.
 pub fn read_admin_pass(path: &Path) -> Result<String> {
     (|| {
         let file = File::open(path)?;
@@ -195,7 +197,7 @@ fn plain(name: &str) -> String {
 
 fn kind_of(content: &[u8], path: Option<&Path>) -> Result<PartType> {
     if is_mime(content) {
-        bail!("is a MIME document itself, which cannot be a part of another one");
+        bail!("is itself a MIME document, which cannot be a part of another one");
     }
     PartType::of_content(content).with_context(|| {
         let what = path.and_then(|path| windows_header(&path.to_string_lossy()));
@@ -237,7 +239,7 @@ mod tests {
     fn a_part_of_unknown_kind_is_an_error() {
         for (text, expected) in [
             ("packages: []\n", "part 2 of the user data: cloud-init does not recognize the first line"),
-            ("Content-Type: multipart/mixed\n", "part 2 of the user data: is a MIME document itself"),
+            ("Content-Type: multipart/mixed\n", "part 2 of the user data: is itself a MIME document"),
         ] {
             let parts = vec![part("#!/bin/sh\n", None), part(text, None)];
             let error = UserData::of_parts(parts).joined().expect_err("it is not a known kind");

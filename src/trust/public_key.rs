@@ -75,16 +75,13 @@ fn check(key: &KeyData) -> Result<()> {
         KeyData::Rsa(key) => {
             let bits = rsa_bits(key);
             let (min, max) = (RSA_BITS.start(), RSA_BITS.end());
-            ensure!(
-                RSA_BITS.contains(&bits),
-                "the RSA key has {bits} bits, and OpenSSH accepts {min} to {max}"
-            );
+            ensure!(RSA_BITS.contains(&bits), "the RSA key has {bits} bits; OpenSSH accepts {min} to {max}");
             return Ok(());
         }
         KeyData::Certificate(_) => bail!("certificates are not supported"),
         _ => bail!("the type of the key is unknown"),
     };
-    ensure!(point.first() == Some(&UNCOMPRESSED), "the key is compressed, and OpenSSH does not accept that");
+    ensure!(point.first() == Some(&UNCOMPRESSED), "the key is compressed, which OpenSSH does not accept");
     Ok(())
 }
 
@@ -106,10 +103,10 @@ mod tests {
         let parse = |text: &str| PublicKey::parse(text).map_err(|error| error.to_string());
         assert_eq!(
             parse(RSA_OF_512_BITS).unwrap_err(),
-            "the RSA key has 512 bits, and OpenSSH accepts 1024 to 16384"
+            "the RSA key has 512 bits; OpenSSH accepts 1024 to 16384"
         );
         assert!(PublicKey::parse_revoked(RSA_OF_512_BITS).is_ok());
-        assert_eq!(parse(COMPRESSED).unwrap_err(), "the key is compressed, and OpenSSH does not accept that");
+        assert_eq!(parse(COMPRESSED).unwrap_err(), "the key is compressed, which OpenSSH does not accept");
         assert!(PublicKey::parse_revoked(COMPRESSED).is_err());
         for text in ["", "hello", "ssh-ed25519", "ssh-ed25519 AAAA"] {
             assert_eq!(parse(text).unwrap_err(), "not a public key");

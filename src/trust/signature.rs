@@ -49,14 +49,14 @@ impl Signature {
         ensure!(!key.is_encrypted(), "the key is encrypted");
         let kind = key.algorithm();
         let signed = key.sign(NAMESPACE, HashAlg::Sha512, message);
-        Self::of(signed.map_err(Error::of).with_context(|| format!("a key of type {kind} cannot sign here"))?)
+        Self::of(signed.map_err(Error::of).with_context(|| format!("signing with a key of type {kind}"))?)
     }
 
     /// The signature, with its only spelling.
     fn of(parsed: SshSig) -> Result<Self> {
         ensure!(
             parsed.version() == SshSig::VERSION,
-            "the signature has version {}, and only version {} is supported",
+            "the signature has version {}; only version {} is supported",
             parsed.version(),
             SshSig::VERSION
         );
@@ -66,7 +66,7 @@ impl Signature {
             let bits = public_key::rsa_bits(key);
             ensure!(
                 bits <= RSA_BITS_MAX,
-                "the RSA key has {bits} bits, and at most {RSA_BITS_MAX} are supported"
+                "the RSA key has {bits} bits; at most {RSA_BITS_MAX} are supported"
             );
         }
         let algorithm = parsed.algorithm();
@@ -124,7 +124,7 @@ impl Signature {
     /// Checks that it was made for manifests, of `message`, with the key that it names.
     ///
     /// # Errors
-    /// Fails if the namespace is another one, or the signature is not for `message` or not by the key.
+    /// Fails if the namespace is not [`NAMESPACE`], or if the signature is not for `message` or not by the key.
     pub fn check(&self, message: &[u8]) -> Result<()> {
         self.check_namespace()?;
         let key = ssh_key::PublicKey::from(self.key.data().clone());

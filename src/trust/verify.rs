@@ -17,9 +17,9 @@ pub struct Terms {
     pub allowed: AllowedSigners,
     /// Keys that may not, even if `allowed` lists them.
     pub revoked: Option<Revoked>,
-    /// Who must have signed it; `None`: anyone who may.
+    /// Who must have signed it, as a principal of `allowed`. `None`: anyone who may sign.
     pub identity: Option<String>,
-    /// The audience that the image must name; `None`: the image must name none.
+    /// The audience that the image must name. `None`: the image must not name one.
     pub audience: Option<String>,
     /// The time for which the limits are checked.
     pub at: Timestamp,
@@ -36,22 +36,22 @@ pub struct Signer {
     pub key: String,
 }
 
-/// Reads the whole image and verifies it against `terms`.
+/// Reads the whole image, verifies it against `terms`, and returns its manifest and who signed it.
 ///
 /// # Errors
 /// Fails if the image is not signed, if the signature does not satisfy the terms, if the image is not what was signed, or if it
-/// cannot be read: see [`VerifyError`].
+/// cannot be read: the variants of [`VerifyError`].
 pub fn verify_image(image: &mut Image, terms: &Terms) -> Result<(Manifest, Signer), VerifyError> {
     image.check_signable()?;
     let contents = Contents::read(image, |_, _| Vec::new(), 0, &mut ())?;
     Ok(verify(&contents, terms)?)
 }
 
-/// Verifies what was read from an image. Afterwards `contents` can be trusted, and what is read from the image later cannot.
+/// Verifies what was read from an image. Afterwards `contents` can be trusted, but what is read from the image later cannot.
 ///
 /// # Errors
-/// Fails if the image is not signed, if the terms do not allow the signer, the time or the audience, if the image is not what was
-/// signed, or if its trees contradict each other.
+/// Fails if the image is not signed, if the terms do not allow the signer, the time or the audience, if the image is not what
+/// was signed, or if its trees contradict each other.
 pub fn verify(contents: &Contents, terms: &Terms) -> Result<(Manifest, Signer)> {
     let Some(bytes) = &contents.manifest else {
         bail!(Unsigned: "the image is not signed: {} is missing", manifest::NAME);

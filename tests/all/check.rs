@@ -97,7 +97,7 @@ fn json_has_a_line_for_every_finding() {
 #[test]
 fn what_cannot_be_read_is_named() {
     let sandbox = Sandbox::new();
-    let no_seed = "the directory is not a seed: it has neither user-data nor meta-data nor openstack/latest \
+    let no_seed = "the directory is not a seed: it has no user-data, no meta-data and no openstack/latest \
                    ('metadata pack' makes user data for LinuxKit from a directory)";
     let no_file = "is a directory (metadata pack makes user data from a directory)";
     for (arguments, why) in [(&["check"] as &[_], no_seed), (&["apply", "--dry-run"], no_file)] {

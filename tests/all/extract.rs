@@ -113,7 +113,8 @@ fn what_is_not_there_is_named() {
         (
             &["config", "--force"],
             2,
-            "--into DIR (the directory to write to) is missing: the command is metadata extract IMAGE NAME (--help shows more)",
+            "--into DIR (the directory to write to) is missing: the command is metadata extract IMAGE --into DIR [NAME] (--help \
+             shows more)",
         ),
         (
             &[],

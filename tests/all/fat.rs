@@ -138,7 +138,7 @@ fn fat_images_are_not_signed() {
         "allowed",
         "a@b ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPKr4SYjQM8sUXZ7Ru3aDGlU7yBGEn3h9SZnUE0Bv5Y9\n",
     );
-    let why = "a FAT image cannot get a string or a signature, only an ISO 9660 image can; create --run-metadata stores a string \
+    let why = "only ISO 9660 images can be confirmed or signed, and this is a FAT image; create --run-metadata stores a string \
                when it builds a FAT image";
     for (arguments, doing, why) in [
         (&["sign", "seed.img", "--key", "key"][..], "signing", why),

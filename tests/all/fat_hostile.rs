@@ -79,7 +79,7 @@ fn chains_that_loop_cross_or_end_early_are_errors() {
         (
             directory,
             below,
-            "the directory has files behind its end, which Linux shows and other systems do not".to_owned(),
+            "the directory has files after its end, which Linux shows and other systems do not".to_owned(),
         ),
         (file, 0, format!("cluster {file} is marked as free")),
         (file, 0xff7, format!("cluster {file} is followed by one that is marked as bad")),

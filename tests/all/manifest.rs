@@ -201,8 +201,8 @@ fn names_and_ids_that_no_manifest_can_have_are_usage_errors() {
         create(&["--file", "manifest.json/x=f"]),
         failed(2, "file name \"manifest.json\" is also a directory of another file")
     );
-    assert_eq!(create(&["--run-id", ""]), failed(2, "the run id is empty"));
-    assert_eq!(create(&["--run-id", "a\nb"]), failed(2, r#"the run id "a\nb" has control characters"#));
+    assert_eq!(create(&["--run-id", ""]), failed(2, "the run ID is empty"));
+    assert_eq!(create(&["--run-id", "a\nb"]), failed(2, r#"the run ID "a\nb" has control characters"#));
     let Ran { status, stderr, .. } = sandbox.run(["create", "meta.iso", "hello", "--run-id", "x"]);
     assert_eq!((status, stderr.contains("--run-metadata")), (Some(2), true), "{stderr}");
     assert_eq!(sandbox.names(), ["f"]);

@@ -88,7 +88,7 @@ pub(crate) fn oddities() -> Vec<Oddity> {
             Err("do not belong together"),
         ),
         ("a name that is a dot", patched(both, &[(b"\x0e\x01\0meta-data", b"\x06\x01\0.")]), Err("")),
-        ("hard links that are none", same_serial(both), Err("two files have one number")),
+        ("hard links that are none", same_serial(both), Err("two files have the same serial number")),
     ];
     let mut all: Vec<_> = all.map(|(what, image, shows)| Oddity { what, image, shows }).into();
     all.extend(misread().map(|(name, why)| Oddity { what: name, image: unpacked(name), shows: Err(why) }));
@@ -122,8 +122,8 @@ fn misread() -> impl Iterator<Item = (&'static str, &'static str)> {
         ("directory-that-belongs-nowhere", "belongs elsewhere, and nothing is there"),
         ("extended-attributes", "extended attributes"),
         ("associated-file", "associated with another"),
-        ("number-of-another-file", "two files have one number"),
-        ("first-sector-of-another-file", "two files have one number"),
+        ("number-of-another-file", "two files have the same serial number"),
+        ("first-sector-of-another-file", "two files have the same serial number"),
         ("directory-of-two-lengths", "a directory has two lengths"),
         ("file-type-of-a-directory", "a directory has the type of something else"),
         ("entry-that-ends-all", "not all readers understand"),

@@ -211,7 +211,7 @@ fn a_signature_has_one_spelling() {
         zero[9] = 0;
         assert_eq!(
             parse(&armour(&zero, 70)),
-            Err("the signature has version 0, and only version 1 is supported".to_owned())
+            Err("the signature has version 0; only version 1 is supported".to_owned())
         );
         let with = |change: &dyn Fn(&mut Vec<Vec<u8>>)| {
             let blob = blob(&signature);
@@ -253,15 +253,15 @@ fn a_signature_by_an_odd_key_is_refused_at_once() {
     let cannot = "checking manifest.json.sig: checking the signing key: the RSA key has ";
     assert_eq!(
         verify(&rsa(22_000, "rsa-sha2-512")),
-        format!("{cannot}176000 bits, and OpenSSH accepts 1024 to 16384")
+        format!("{cannot}176000 bits; OpenSSH accepts 1024 to 16384")
     );
     assert_eq!(
         verify(&rsa(127, "rsa-sha2-512")),
-        format!("{cannot}1016 bits, and OpenSSH accepts 1024 to 16384")
+        format!("{cannot}1016 bits; OpenSSH accepts 1024 to 16384")
     );
     assert_eq!(
         verify(&rsa(2048, "rsa-sha2-512")),
-        "checking manifest.json.sig: the RSA key has 16384 bits, and at most 8192 are supported"
+        "checking manifest.json.sig: the RSA key has 16384 bits; at most 8192 are supported"
     );
     assert_eq!(
         verify(&rsa(256, "ssh-rsa")),
@@ -282,6 +282,6 @@ fn a_signature_by_an_odd_key_is_refused_at_once() {
     };
     assert_eq!(
         verify(&compressed),
-        "checking manifest.json.sig: checking the signing key: the key is compressed, and OpenSSH does not accept that"
+        "checking manifest.json.sig: checking the signing key: the key is compressed, which OpenSSH does not accept"
     );
 }

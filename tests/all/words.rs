@@ -38,16 +38,16 @@ fn swapped_words_are_shown_in_their_order() {
         ),
         (
             &["verify", "seed.iso", "--run-metadata", "x"],
-            "a string is added by another command: metadata confirm seed.iso --run-metadata STRING",
+            "verify adds no strings; another command does: metadata confirm seed.iso --run-metadata STRING",
         ),
         (
             &["confirm", "seed.iso", "--allowed-signers", "a b"],
-            "a signature is checked by another command: metadata verify seed.iso --allowed-signers 'a b'",
+            "confirm checks no signature; another command does: metadata verify seed.iso --allowed-signers 'a b'",
         ),
         (&["confirm", "seed.iso"], "the string is missing: --run-metadata STRING adds it to the image"),
         (
             &["verify", "seed.iso"],
-            "the allowed signers are missing: --allowed-signers PATH names the file of who may sign",
+            "the allowed signers are missing: --allowed-signers PATH names the file that says who may sign",
         ),
         (
             &["sign", "seed.iso"],
@@ -103,7 +103,7 @@ fn words_that_are_one_too_many_or_in_the_place_of_an_option_are_explained() {
         ),
         (
             &["verify", "seed.iso", "key.pub"],
-            "unexpected argument \"key.pub\"; the file of who may sign is an option: metadata verify IMAGE --allowed-signers \
+            "unexpected argument \"key.pub\"; the allowed signers are an option: metadata verify IMAGE --allowed-signers \
              PATH (--help shows more)",
         ),
         (
@@ -349,11 +349,11 @@ fn words_of_one_command_given_to_another_are_explained() {
     assert_eq!(sandbox.run(["check", "-q", "--as", "linuxkit", "my lines"]).status, Some(1), "it is data");
     let whole = sandbox.path("my seed.iso");
     let libvirt = format!(
-        "libvirt attaches it itself, by its whole path: virsh attach-disk DOMAIN '{}' sda --targetbus sata --type cdrom \
+        "libvirt attaches the image itself, by its whole path: virsh attach-disk DOMAIN '{}' sda --targetbus sata --type cdrom \
          --mode readonly --config; for a new domain: metadata attach virt-install IMAGE",
         whole.display()
     );
-    let proxmox = "Proxmox VE attaches it itself, from /var/lib/vz/template/iso: qm set VMID --ide2 local:iso/'my seed.iso',media=cdrom";
+    let proxmox = "Proxmox VE attaches the image itself, from /var/lib/vz/template/iso: qm set VMID --ide2 local:iso/'my seed.iso',media=cdrom";
     for (arguments, line) in [
         (&["attach", "libvirt", "my seed.iso"] as &[_], &*libvirt),
         (&["attach", "Virsh", "my seed.iso"], &libvirt),
@@ -369,7 +369,8 @@ fn words_of_one_command_given_to_another_are_explained() {
         ),
         (
             &["check", "--user-data", "my lines"],
-            "unknown option --user-data; files, images and directories are operands: metadata check PATH (--help shows the usage)",
+            "unknown option --user-data; files, images and directories are given without an option: metadata check PATH (--help \
+             shows the usage)",
         ),
         (&["check", "-s", "my lines"], "unknown option -s (--help shows the usage)"),
         (
@@ -398,12 +399,21 @@ fn words_of_one_command_given_to_another_are_explained() {
         ),
         (
             &["create", "--dry-run", "seed.iso", "hello"],
-            "unknown option --dry-run; metadata check PATH finds mistakes, and builds no image (--help shows the usage)",
+            "unknown option --dry-run; metadata check PATH finds mistakes without building an image (--help shows the usage)",
         ),
         (
             &["check"],
             "PATH (user data, meta-data, images, or directories with the files of a seed) is missing: the command is metadata \
              check PATH...; '-' is standard input (--help shows more)",
+        ),
+        (
+            &["create", "seed.iso", "hello", "--run-id", "r1"],
+            "--run-metadata STRING (a string about this boot for a policy in the guest) is missing (--help shows more)",
+        ),
+        (
+            &["apply"],
+            "SOURCE (an image, a block device or user data) is missing: the command is metadata apply SOURCE --into DIR; '-' is \
+             standard input (--help shows more)",
         ),
     ] {
         assert_eq!(sandbox.run(arguments), failed(2, line), "{arguments:?}");

@@ -34,17 +34,17 @@ pub(crate) struct Args {
     #[arg(hide = true)]
     pub(super) further: Vec<OsString>,
 
-    /// The image to write; then the first operand is DATA
+    /// The image to write; the first argument is then DATA
     #[arg(short, long, value_name = "IMAGE")]
     pub(super) output: Option<OsString>,
 
-    /// The data itself, as DATA
+    /// The data itself, instead of DATA
     #[arg(long = "data", id = "DATA_STRING", value_name = "STRING", allow_hyphen_values = true)]
     pub(super) data_string: Option<OsString>,
 
     /// A file with the data; '-' is standard input. Several files become one
-    /// MIME document for cloud-init (repeatable); TYPE is needed if the first
-    /// line does not say it, such as x-shellscript-per-boot
+    /// MIME document for cloud-init (repeatable). TYPE, such as
+    /// x-shellscript-per-boot, is needed if the first line does not say it
     #[arg(long, visible_alias = "data-file", value_name = "PATH[:TYPE]", allow_hyphen_values = true)]
     pub(super) user_data: Vec<OsString>,
 
@@ -63,7 +63,7 @@ pub(crate) struct Args {
     pub(super) follow: bool,
 
     /// Where the guest looks for the data [default: linuxkit, or that of the
-    /// directory of --from]
+    /// directory given with --from]
     #[arg(
         short,
         long,
@@ -74,8 +74,8 @@ pub(crate) struct Args {
     )]
     pub(super) layout: Option<Layout>,
 
-    /// The file system of the image; vfat for virtual machines that have
-    /// disks only
+    /// The file system of the image; vfat is for virtual machines without
+    /// CD-ROM drives
     #[arg(
         long, value_name = "TYPE", default_value = "iso9660",
         value_parser = PossibleValuesParser::new(file_system_values()).try_map(|name| name.parse::<FileSystem>())
@@ -109,17 +109,18 @@ pub(crate) struct Args {
     #[arg(long = "ssh-key", value_name = "PATH")]
     pub(super) ssh_keys: Vec<PathBuf>,
 
-    /// The instance ID, for generated meta-data [default: derived from the
+    /// The instance ID, for generated meta-data [default: made from the
     /// content, so it changes when the content does]
     #[arg(long, value_name = "ID")]
     pub(super) instance_id: Option<String>,
 
-    /// A file with the administrator's password for cloudbase-init, that only
-    /// you can read (only for configdrive)
+    /// A file with the administrator's password for cloudbase-init, which only
+    /// you may be able to read (only for configdrive)
     #[arg(long, value_name = "PATH")]
     pub(super) admin_pass_file: Option<PathBuf>,
 
-    /// The volume identifier, at most 32 bytes [default: that of the layout]
+    /// The volume identifier: at most 32 bytes, or 11 for vfat [default: that of
+    /// the layout]
     #[arg(long, value_name = "ID")]
     pub(super) volume_id: Option<String>,
 
@@ -128,7 +129,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "STRING", allow_hyphen_values = true)]
     pub(super) run_metadata: Vec<String>,
 
-    /// The name of this boot in the manifest [default: derived from the content]
+    /// The name of this boot in the manifest [default: made from the content]
     #[arg(long, value_name = "ID", requires = "run_metadata")]
     pub(super) run_id: Option<String>,
 

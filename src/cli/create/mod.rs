@@ -207,7 +207,7 @@ impl Run<'_> {
             };
             let found = match self.count {
                 Count { errors: 0, .. } => String::new(),
-                count => format!("; {count} in the data (--strict refuses it)"),
+                count => format!("; {count} in the data (--strict rejects it)"),
             };
             say(&format!("{image}: {bytes} bytes, layout {}{found}", self.layout));
         }

@@ -159,7 +159,7 @@ impl Operands<'_> {
             self.data.into_iter().chain(self.further.iter().map(|name| name.as_os_str())).collect();
         if !all.iter().all(|name| file_named(name).is_some()) {
             return Err(Usage(format!(
-                "unexpected operand {first:?}: create needs IMAGE and DATA; put data with spaces in quotes (--help shows the usage)"
+                "unexpected argument {first:?}: create needs IMAGE and DATA; put data with spaces in quotes (--help shows the usage)"
             )));
         }
         // The name of a layout without its option.
@@ -173,7 +173,7 @@ impl Operands<'_> {
         let layout = if self.layout == Layout::LinuxKit { Layout::NoCloud } else { self.layout };
         let options: Vec<_> = all.iter().map(|name| (option_of(name), *name)).collect();
         Err(Usage(format!(
-            "unexpected operand {first:?}: give files with options: {}",
+            "unexpected argument {first:?}: give files with options: {}",
             self.command(layout, &options, self.image.as_os_str())
         )))
     }
@@ -213,7 +213,7 @@ impl Operands<'_> {
             ));
         }
         Usage(format!(
-            "IMAGE or DATA is missing, and {image:?} is the only operand: write the image first, then the data"
+            "IMAGE or DATA is missing, and {image:?} is the only argument: write the image first, then the data"
         ))
     }
 }

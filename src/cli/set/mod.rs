@@ -33,12 +33,12 @@ use super::{
 
 /// Change or add files on an image
 ///
-/// Works on an ISO 9660 or FAT image in a file, whichever tool made it. It is
-/// rebuilt in one step. It keeps its name, its date and its other files, with
-/// their permission bits, owners and dates. An image that has something which
-/// a new image would not have, such as a boot record, is rejected.
-/// A generated instance ID follows the content. A manifest and a signature are
-/// removed, because they are about the old content.
+/// Works on an ISO 9660 or FAT image in a file, whichever tool made it. The image
+/// is rebuilt in one step. It keeps its volume identifier, its date and its other
+/// files, with their permission bits, owners and dates. An image with something
+/// that would be lost, such as a boot record, is rejected. A generated instance
+/// ID follows the content. A manifest and a signature are removed, because they
+/// are about the old content.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(
@@ -47,7 +47,7 @@ use super::{
     group = ArgGroup::new("change").required(true).multiple(true)
 )]
 pub(crate) struct Args {
-    /// The image
+    /// The image to change
     image: PathBuf,
 
     /// A file to add or to replace: its name on the image, which may have

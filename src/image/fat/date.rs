@@ -30,12 +30,12 @@ impl FatDate {
         }
     }
 
-    /// The second since 1970. `None`: it is no date.
+    /// The second since 1970. `None`: it is not a date.
     pub(super) fn seconds(self) -> Option<i64> {
         self.timestamp().map(Timestamp::as_second)
     }
 
-    /// The date in UTC, as `YYYY-MM-DDThh:mm:ssZ`. `None`: it is no date.
+    /// The date in UTC, as `YYYY-MM-DDThh:mm:ssZ`. `None`: it is not a date.
     pub(super) fn to_text(self) -> Option<String> {
         self.timestamp().map(|timestamp| timestamp.to_string())
     }

@@ -83,7 +83,7 @@ impl Listing {
         // Linux reads on, other systems do not.
         ensure!(
             all.all(|entry| matches!(entry[0], 0 | DELETED)),
-            "the directory has files behind its end, which Linux shows and other systems do not"
+            "the directory has files after its end, which Linux shows and other systems do not"
         );
         Ok(listing)
     }
@@ -208,7 +208,7 @@ impl Names {
             let other = self.known.insert(folded(name), self.count);
             ensure!(
                 other.is_none_or(|other| other == self.count),
-                "a directory has two files that are called {name:?}, if only by their short names"
+                "a directory has two files that are called {name:?}, counting short names"
             );
         }
         Ok(())
@@ -288,7 +288,7 @@ mod tests {
         for (bytes, why) in [
             (twice, "a directory has two files that are called \"config\""),
             (alias, "a directory has two files that are called \"config\""),
-            (behind, "the directory has files behind its end"),
+            (behind, "the directory has files after its end"),
             (with_long_name("a/b", b"AB         "), "\"a/b\" is not a valid name"),
             (with_long_name("..", b"AB         "), "\"..\" is not a valid name"),
             (with_long_name("a.", b"AB         "), "\"a.\" is not a valid name"),

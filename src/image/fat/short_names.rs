@@ -23,7 +23,7 @@ pub(super) fn short_names(names: &[&str]) -> Vec<(ShortName, bool)> {
     each.collect()
 }
 
-/// A name as a short name. `None`: it is none.
+/// A name as a short name. `None`: it is not one.
 fn exact(name: &str) -> Option<ShortName> {
     let (base, extension) = name.split_once('.').unwrap_or((name, ""));
     let is_valid = |part: &str, len| part.len() <= len && part.bytes().all(is_short);

@@ -109,9 +109,12 @@ impl BootSector {
         let root_start = (reserved + tables * table_sectors) * sector_bytes;
         let root = if is_fat32 {
             ensure!(root_bytes == 0, "the volume is FAT32 and has a root directory of fixed size");
-            ensure!(fields.u16(42) == 0, "the volume has another version of FAT32 than 0");
+            ensure!(fields.u16(42) == 0, "the version of FAT32 is not 0");
             let active = fields.u16(40);
-            ensure!(active & 0x80 == 0 || active % 16 == 0, "the volume uses another table than the first");
+            ensure!(
+                active & 0x80 == 0 || active % 16 == 0,
+                "the volume does not use its first file allocation table"
+            );
             RootDirectory::Cluster(u32::try_from(fields.u32(44))?)
         } else {
             ensure!(root_bytes > 0, "the root directory has no entries");

@@ -47,7 +47,7 @@ impl Image {
         self.check_descriptors()?;
         ensure!(
             !volume.trees.contains(&Tree::Enhanced),
-            "the image has an Enhanced Volume Descriptor (level 4, ISO 9660:1999), which a new image would not have"
+            "the image has an Enhanced Volume Descriptor (level 4, ISO 9660:1999), which would be lost"
         );
         if records.iter().all(|record| matches!(record.kind, Kind::File | Kind::Directory)) {
             self.check_readable_trees(records, looked_for)?;
@@ -73,10 +73,10 @@ impl Image {
             match iso9660.descriptor(index).map_err(broken)? {
                 None => break,
                 Some(raw::VolumeDescriptor::BootRecord(_)) => {
-                    bail!("the image has a boot record, which a new image would not have")
+                    bail!("the image has a boot record, which would be lost")
                 }
                 Some(raw::VolumeDescriptor::Other(_)) => {
-                    bail!("the image has a descriptor of an unknown type, which a new image would not have")
+                    bail!("the image has a descriptor of an unknown type, which would be lost")
                 }
                 Some(_) => {}
             }
@@ -92,10 +92,7 @@ fn check_kinds(records: &[&Record]) -> Result<()> {
             Kind::SymbolicLink => "a symbolic link",
             Kind::Other => "a device, a FIFO or a socket",
         };
-        bail!(
-            "{:?} is {what}, which a new image would not have (--remove leaves it out)",
-            record.display_path()
-        );
+        bail!("{:?} is {what}, which would be lost (--remove leaves it out)", record.display_path());
     }
     Ok(())
 }
@@ -105,8 +102,7 @@ fn check_hard_links(records: &[&Record]) -> Result<()> {
     for (index, first) in sharing(records)?.into_iter().enumerate() {
         ensure!(
             first == index,
-            "{:?} and {:?} are one file with two names, a hard link, which a new image would not have \
-             (--remove leaves one out)",
+            "{:?} and {:?} are two names of one file, a hard link, which would be lost (--remove leaves one out)",
             records[first].display_path(),
             records[index].display_path()
         );
@@ -121,18 +117,17 @@ fn check_sector(at: u64, sector: &[u8], root: [u8; 4], volume: &Volume) -> Resul
     if at < SYSTEM_AREA_BYTES as u64 {
         ensure!(
             is_zeros(sector),
-            "the image has a boot loader, a partition table or another file system in its first 32 KiB, which a new image \
-             would not have"
+            "the image has a boot loader, a partition table or another file system in its first 32 KiB, which would be lost"
         );
     }
     check_behind(at, sector, volume)?;
     ensure!(
         !sector.starts_with(PRIMARY) || sector[ROOT_SECTOR] == root,
-        "the image has several sessions, and a new image would have only the files of the one that is read"
+        "the image has several sessions, and only the files of the one that is read would be kept"
     );
     ensure!(
         !UDF.iter().any(|name| sector[1..].starts_with(name)),
-        "the image has a second file system, UDF, which a new image would not have"
+        "the image has a second file system, UDF, which would be lost"
     );
     Ok(())
 }
@@ -140,7 +135,7 @@ fn check_sector(at: u64, sector: &[u8], root: [u8; 4], volume: &Volume) -> Resul
 fn check_behind(at: u64, bytes: &[u8], volume: &Volume) -> Result<()> {
     ensure!(
         at < volume.bytes || is_zeros(bytes),
-        "the image has data after the end of its volume, from byte {at} on, which a new image would not have"
+        "the image has data after the end of its volume, from byte {at} on, which would be lost"
     );
     Ok(())
 }

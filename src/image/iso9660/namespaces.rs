@@ -162,7 +162,7 @@ mod tests {
             name in vec(select(&CHARACTERS[..]), 1..80),
         ) {
             let [directory, name]: [String; 2] = [directory, name].map(|part| part.into_iter().collect());
-            // A name of dots alone is none to Linux in Joliet, and of others Linux reads 253 bytes.
+            // To Linux, a Joliet name of dots alone is not a name, and of others it reads 253 bytes.
             prop_assume!([&directory, &name].iter().all(|part| part.contains(|c| c != '.') && part.len() <= 253));
             // These two bytes stand for the directory itself and the one above it.
             prop_assume!([&directory, &name].iter().all(|part| !["\0", "\u{1}"].contains(&part.as_str())));

@@ -24,7 +24,7 @@ impl SameFiles {
         let file = (kind, extents);
         match self.found.entry(number) {
             Entry::Occupied(known) => {
-                ensure!(*known.get() == file, "two files have one number, but not the same bytes");
+                ensure!(*known.get() == file, "two files have the same serial number, but different bytes");
             }
             Entry::Vacant(place) => drop(place.insert(file)),
         }

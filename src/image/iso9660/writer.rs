@@ -334,7 +334,7 @@ impl WrittenImage {
     }
 }
 
-/// The digest of the content of an image with these files, none of them from a pipe: what an instance id is made from.
+/// The digest of the content of an image with these files, none of them from a pipe: what an instance ID is made from.
 ///
 /// # Errors
 /// Fails if a source cannot be read.

@@ -1,4 +1,4 @@
-//! What stays of the manifest of an image whose files change: a run id that was given. All else is about the old files.
+//! What stays of the manifest of an image whose files change: a run ID that was given. All else is about the old files.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use crate::{
 /// The manifest of an image that is going to change.
 #[derive(Debug, Default)]
 pub(super) struct KeptManifest {
-    /// `None`: there is none, or a file of its name that is none.
+    /// `None`: there is no manifest, or the file of that name is not one.
     old: Option<Manifest>,
     is_signed: bool,
-    /// Whether not even its run id stays.
+    /// Whether not even its run ID stays.
     is_removed: bool,
 }
 
@@ -62,7 +62,7 @@ impl KeptManifest {
         self.old.is_some() && manifest::OWN_NAMES.iter().any(|own| own.as_bytes() == name)
     }
 
-    /// The run id, if it was given and stays.
+    /// The run ID, if it was given and stays.
     fn run_id(&self) -> Option<String> {
         let old = self.old.as_ref().filter(|_| !self.is_removed)?;
         let volume = VolumeInfo {
@@ -105,16 +105,13 @@ impl KeptManifest {
             self.is_signed.then(|| "the signature".to_owned()),
         ];
         let parts: Vec<_> = parts.into_iter().flatten().collect();
-        match run_id {
-            None => Some(format!(
-                "the manifest was about the old content and was removed, with {}",
-                parts.join(", ")
-            )),
-            Some(_) if parts.is_empty() => None,
-            Some(run_id) => Some(format!(
-                "the manifest keeps only the run ID {run_id:?}; removed, because it was about the old content: {}",
-                parts.join(", ")
-            )),
-        }
+        let (last, first) = parts.split_last()?;
+        let parts = if first.is_empty() { last.clone() } else { format!("{} and {last}", first.join(", ")) };
+        Some(match run_id {
+            None => format!("the manifest was about the old content and was removed, with {parts}"),
+            Some(run_id) => format!(
+                "the manifest keeps only the run ID {run_id:?}; what was about the old content was removed: {parts}"
+            ),
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! What becomes of the meta-data of an image that changes.
 //!
-//! A generated file is generated again, so that its instance id follows the content. Any other file stays, except for the values
+//! A generated file is generated again, so that its instance ID follows the content. Any other file stays, except for the values
 //! that are asked for.
 
 use std::sync::Arc;
@@ -112,7 +112,7 @@ impl NewMetaData {
     }
 }
 
-/// Whether generated meta-data with this text, in the file `meta_data`, has the instance id of the content of the image.
+/// Whether generated meta-data with this text, in the file `meta_data`, has the instance ID of the content of the image.
 fn is_of_content(
     text: &str,
     instance: &InstanceData,
@@ -141,12 +141,12 @@ fn is_of_content(
     Ok(file.render(&DerivedInput { content, files: &[] })? == text.as_bytes())
 }
 
-/// The key of the instance id.
+/// The key of the instance ID.
 fn id_key(layout: Layout) -> &'static str {
     if layout == Layout::ConfigDrive { "uuid" } else { "instance-id" }
 }
 
-/// A sentence about an instance id that does not follow the content.
+/// A sentence about an instance ID that does not follow the content.
 fn stays(text: &str, layout: Layout) -> Option<String> {
     let id = member(text, id_key(layout))?;
     Some(format!(

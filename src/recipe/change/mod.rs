@@ -1,6 +1,6 @@
 //! Changes to the files of an image: the recipe of the new image, which keeps all else.
 //!
-//! What the new image could not have is an error that names it. A generated instance id follows the content. What was stated about
+//! What the new image could not have is an error that names it. A generated instance ID follows the content. What was stated about
 //! the old image, in its manifest, is not stated about the new one.
 
 mod manifest_kept;
@@ -46,7 +46,7 @@ pub struct ImageChange {
     pub removed: Vec<Vec<u8>>,
     /// The host name in the meta-data.
     pub hostname: Option<String>,
-    /// The instance id in the meta-data.
+    /// The instance ID in the meta-data.
     pub instance_id: Option<String>,
     /// Whether a new file may have a name that is almost that of one which agents read.
     pub any_names: bool,
@@ -195,7 +195,7 @@ impl ImageChange {
             if let Some(meant) = near_names::meant(name, layout) {
                 let (name, layout) = (text(name), layout.map_or("", Layout::name));
                 return Err(error!(
-                    "an image of the layout {layout} has no use for a file {name:?}; write {meant}=PATH (--lenient adds {name:?})"
+                    "the layout {layout} does not use a file {name:?}; write {meant}=PATH (--lenient adds {name:?})"
                 ));
             }
         }
@@ -299,7 +299,7 @@ fn check_each_name(names: &BTreeSet<&[u8]>) -> Result<()> {
     super::names::check_directories(names).map_err(not_usage)
 }
 
-/// What is wrong with names on the image is no mistake on the command line.
+/// What is wrong with names on the image is not a mistake on the command line.
 fn not_usage(contradiction: Contradiction) -> Error {
     Error::new(contradiction.0)
 }

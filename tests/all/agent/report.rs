@@ -107,7 +107,7 @@ fn an_address_that_is_none_is_a_fault_of_usage() {
         (
             "",
             "http://a",
-            "GCE_METADATA_HOST=\"http://a\": give a host, perhaps with a port, instead of a URL",
+            "GCE_METADATA_HOST=\"http://a\": give a host, optionally with a port, instead of a URL",
         ),
         ("", "::1", "GCE_METADATA_HOST=\"::1\": write an IPv6 address in brackets"),
     ] {

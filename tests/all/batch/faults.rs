@@ -197,7 +197,7 @@ fn findings_are_listed_as_create_lists_them_and_all_are_counted() {
         lines(&ran)[20..],
         [
             "metadata: 10 more findings; metadata check shows all of them",
-            "metadata: out: 1 image; 30 errors, no warnings in the data (--strict refuses it)"
+            "metadata: out: 1 image; 30 errors, no warnings in the data (--strict rejects it)"
         ]
     );
     let ran = sandbox.run_with_input(["batch", "--into", "out", "--json"], line);
@@ -254,7 +254,7 @@ fn files_with_keys_are_read_once_and_bounded_together() {
     }
     sandbox.write("lines", line("b", &names));
     let ran = sandbox.run(["batch", "-q", "lines", "--into", "out"]);
-    let why = "reading ssh key \"keys17\": the files with keys together are larger than 1 MiB";
+    let why = "reading SSH key \"keys17\": the files with keys together are larger than 1 MiB";
     assert!(ran.status == Some(1) && ran.stderr.contains(why), "{ran:?}");
 }
 

@@ -159,11 +159,11 @@ fn bad_input_is_named_and_touches_nothing() {
         ),
         (
             &["create", "meta.iso", "x", "--layout", "nocloud", "--ssh-key", "private"],
-            r#"reading ssh key "private": is a private key; give the public key, which ends in .pub"#,
+            r#"reading SSH key "private": is a private key; give the public key, which ends in .pub"#,
         ),
         (
             &["create", "meta.iso", "x", "--layout", "nocloud", "--ssh-key", "text"],
-            r#"reading ssh key "text": checking line "hello": not a public key"#,
+            r#"reading SSH key "text": checking line "hello": not a public key"#,
         ),
     ] {
         assert_eq!(sandbox.run(arguments), failed(1, line), "{arguments:?}");
@@ -219,7 +219,7 @@ error[wrong-type]: a: content is a number instead of a string; LinuxKit's agent 
 help: put it in quotes: \"1\"
 
 ";
-    let made = MADE.replace('\n', "; 1 error, no warnings in the data (--strict refuses it)\n");
+    let made = MADE.replace('\n', "; 1 error, no warnings in the data (--strict rejects it)\n");
     assert_eq!(sandbox.run(["create", "meta.iso", data]), done(&format!("{finding}{made}")));
     assert_eq!(
         sandbox.run_with_input(["create", "meta.iso", "-data-file=-"], data).stderr,
@@ -282,7 +282,7 @@ fn what_could_not_be_read_back_is_not_built() {
         let files = files.iter().flat_map(|file| ["--file", file]);
         sandbox.run(["create", "-q", "meta.iso", "x"].into_iter().chain(files))
     };
-    assert_eq!(create(16_377, ""), failed(2, "an image holds at most 16376 files"));
+    assert_eq!(create(16_377, ""), failed(2, "an image holds at most 16376 files and directories"));
     assert_eq!(create(16_376, ""), done(""));
     assert!(sandbox.run(["show", "meta.iso"]).stdout.contains("16375\n"));
     let long = "x".repeat(200);

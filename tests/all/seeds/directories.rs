@@ -41,7 +41,7 @@ fn a_directory_is_a_seed_by_its_files() {
     );
     assert_eq!(
         from(&["config"], &[]),
-        reading("it has neither user-data, meta-data nor openstack/latest (for LinuxKit, use --data-dir)")
+        reading("it has no user-data, no meta-data and no openstack/latest (for LinuxKit, use --data-dir)")
     );
     assert_eq!(
         from(&["user-data"], &["-l", "configdrive"]),

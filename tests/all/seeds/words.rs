@@ -61,7 +61,7 @@ fn operands_in_another_order_or_number_show_the_command() {
         sandbox.run(operands),
         failed(
             2,
-            "unexpected operand \"meta-data\": give files with options: metadata create --layout nocloud --user-data user-data \
+            "unexpected argument \"meta-data\": give files with options: metadata create --layout nocloud --user-data user-data \
              --meta-data meta-data --network-config network-config --user-data b.sh seed.iso"
         )
     );
@@ -77,7 +77,7 @@ fn operands_in_another_order_or_number_show_the_command() {
         sandbox.run(["create", "seed.iso", "hello", "world"]),
         failed(
             2,
-            "unexpected operand \"world\": create needs IMAGE and DATA; put data with spaces in quotes (--help shows the usage)"
+            "unexpected argument \"world\": create needs IMAGE and DATA; put data with spaces in quotes (--help shows the usage)"
         )
     );
     assert_eq!(sandbox.run(["create", "-o", "seed.iso", "hello"]), done(&made("linuxkit")));
@@ -110,7 +110,7 @@ fn the_command_that_is_shown_has_all_options_that_were_given() {
     fs::remove_file(sandbox.path("seed.iso")).unwrap();
 
     let line = format!(
-        "unexpected operand \"meta-data\": give files with options: metadata create --layout nocloud --user-data user-data \
+        "unexpected argument \"meta-data\": give files with options: metadata create --layout nocloud --user-data user-data \
          --meta-data meta-data {kept} seed.iso"
     );
     assert_eq!(with(&["create", "seed.iso", "user-data", "meta-data"], &[]), failed(2, &line));

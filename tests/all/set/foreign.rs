@@ -103,23 +103,23 @@ fn what_a_new_image_would_not_have_is_named_and_the_image_is_unchanged() {
                 "seed.iso",
                 "seed",
             ],
-            "the image has a boot record, which a new image would not have",
+            "the image has a boot record, which would be lost",
         ),
         (
             &["genisoimage", "-quiet", "-R", "-o", "seed.iso", "links"],
-            "\"user-data\" is a symbolic link, which a new image would not have (--remove leaves it out)",
+            "\"user-data\" is a symbolic link, which would be lost (--remove leaves it out)",
         ),
         (
             &["genisoimage", "-quiet", "-R", "-o", "seed.iso", "device"],
-            "\"fifo\" is a device, a FIFO or a socket, which a new image would not have (--remove leaves it out)",
+            "\"fifo\" is a device, a FIFO or a socket, which would be lost (--remove leaves it out)",
         ),
         (
             &["genisoimage", "-quiet", "-R", "-cache-inodes", "-o", "seed.iso", "hard"],
-            "\"a\" and \"b\" are one file with two names, a hard link, which a new image would not have (--remove leaves one out)",
+            "\"a\" and \"b\" are two names of one file, a hard link, which would be lost (--remove leaves one out)",
         ),
         (
             &["genisoimage", "-quiet", "-R", "-udf", "-o", "seed.iso", "seed"],
-            "reading image \"seed.iso\": the image has a second file system, UDF, which a new image would not have",
+            "reading image \"seed.iso\": the image has a second file system, UDF, which would be lost",
         ),
         (
             &[
@@ -128,7 +128,7 @@ fn what_a_new_image_would_not_have_is_named_and_the_image_is_unchanged() {
                 "genisoimage -quiet -R -o seed.iso seed && printf x | dd of=seed.iso conv=notrunc status=none",
             ],
             "reading image \"seed.iso\": the image has a boot loader, a partition table or another file system in its first \
-             32 KiB, which a new image would not have",
+             32 KiB, which would be lost",
         ),
         (
             &["sh", "-c", "genisoimage -quiet -R -o seed.iso seed && echo more >> seed.iso"],
@@ -140,8 +140,8 @@ fn what_a_new_image_would_not_have_is_named_and_the_image_is_unchanged() {
                 "-c",
                 "rm seed.iso; xorriso -outdev seed.iso -map seed / 2>&1 && xorriso -dev seed.iso -map other/x /x 2>&1",
             ],
-            "reading image \"seed.iso\": the image has several sessions, and a new image would have only the files of the one \
-             that is read",
+            "reading image \"seed.iso\": the image has several sessions, and only the files of the one that is read would be \
+             kept",
         ),
     ];
     for (command, why) in made {
@@ -236,8 +236,8 @@ fn an_identifier_that_is_not_text_is_named() {
 fn a_second_tree_of_names_is_named_and_the_image_is_unchanged() {
     let sandbox = with_foreign_image(&["genisoimage", "-quiet", "-V", "cidata", "-R", "-iso-level", "4"]);
     let before = sandbox.read("seed.iso");
-    let line = "changing image \"seed.iso\": the image has an Enhanced Volume Descriptor (level 4, ISO 9660:1999), which a new \
-                image would not have";
+    let line = "changing image \"seed.iso\": the image has an Enhanced Volume Descriptor (level 4, ISO 9660:1999), which would \
+                be lost";
     assert_eq!(sandbox.run(["set", "seed.iso", "user-data=new"]), failed(1, line));
     assert!(sandbox.read("seed.iso") == before);
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{OLD, create, extracted, show, with_image};
 use crate::support::{Sandbox, done};
 
-/// The strings and the run id of an image, if it has a manifest.
+/// The strings and the run ID of an image, if it has a manifest.
 fn stated(sandbox: &Sandbox) -> Option<(Value, Value)> {
     let manifest = show(sandbox, "seed.iso").get("manifest").cloned()?;
     assert_eq!(manifest["signed"], false);
@@ -19,11 +19,11 @@ fn what_was_stated_about_the_old_content_goes_and_that_is_said() {
     sandbox.succeed(["sign", "seed.iso", "--key", "key", "--not-after", "2099-01-01", "--audience", "x"]);
     let ran = sandbox.run(["set", "--quiet", "seed.iso", "user-data=new"]);
     let lost = "the manifest was about the old content and was removed, with 2 strings, the time limits, the audience, \
-                the run ID, the signature";
+                the run ID and the signature";
     assert_eq!(ran, done(&format!("metadata: warning: seed.iso: {lost}\n")));
     assert_eq!(stated(&sandbox), None);
     create(&sandbox, "new.iso", "nocloud", "new", &["--hostname", "web"]);
-    assert!(sandbox.read("seed.iso") == sandbox.read("new.iso"), "the generated instance id follows");
+    assert!(sandbox.read("seed.iso") == sandbox.read("new.iso"), "the generated instance ID follows");
 }
 
 #[test]
@@ -31,13 +31,13 @@ fn a_run_id_that_was_given_stays() {
     let sandbox = with_image("nocloud", &["--run-metadata", "a", "--run-id", "r-1"]);
     let ran = sandbox.run(["set", "-q", "seed.iso", "user-data=new"]);
     let lost =
-        "the manifest keeps only the run ID \"r-1\"; removed, because it was about the old content: 1 string";
+        "the manifest keeps only the run ID \"r-1\"; what was about the old content was removed: 1 string";
     assert_eq!(ran, done(&format!("metadata: warning: seed.iso: {lost}\n")));
     assert_eq!(stated(&sandbox), Some((Value::Array(Vec::new()), "r-1".into())));
     assert_eq!(sandbox.run(["set", "-q", "seed.iso", "user-data=old"]), done(""));
     assert_eq!(sandbox.run(["confirm", "-q", "seed.iso", "--run-metadata", "again"]), done(""));
     let ran = sandbox.run(["set", "-q", "seed.iso", "--remove", "manifest.json"]);
-    assert!(ran.stderr.ends_with("was removed, with 1 string, the run ID\n"), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with("was removed, with 1 string and the run ID\n"), "{}", ran.stderr);
     assert_eq!(stated(&sandbox), None);
 }
 

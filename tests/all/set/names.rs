@@ -25,7 +25,7 @@ fn names_that_cannot_be_meant_are_errors_and_the_image_is_unchanged() {
         ("linuxkit", "confg", "config"),
     ] {
         let why = format!(
-            "an image of the layout {layout} has no use for a file \"{name}\"; write {right}=PATH (--lenient adds \"{name}\")"
+            "the layout {layout} does not use a file \"{name}\"; write {right}=PATH (--lenient adds \"{name}\")"
         );
         failing(layout, &[&format!("{name}=new")], 1, &changing(&why));
     }
