@@ -32,8 +32,7 @@ const WORKER: &str = "policy-worker";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct SignerArgs {
-    /// A file that says who may sign, in the format allowed_signers of
-    /// ssh-keygen(1)
+    /// A file of allowed signers, which says who may sign (see ssh-keygen(1))
     #[arg(long, value_name = "PATH")]
     allowed_signers: Option<PathBuf>,
 

@@ -4,7 +4,7 @@ use std::{fs, io, os::unix::ffi::OsStrExt, path::Path};
 
 use crate::{datasource::layout::Layout, error::Result, suggestion::nearest_within};
 
-/// Where the files of a layout are looked for by those who do not know it well.
+/// Where people who do not know a layout well put its files.
 const DIRECTORIES: [&str; 4] = ["", "latest", "openstack", "openstack/latest"];
 
 /// What people add to a name.

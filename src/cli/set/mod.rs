@@ -130,7 +130,7 @@ impl Args {
         let mut progress = Bar::new(self.quiet);
         let mut changed = change.apply(&mut image, &mut progress).with_context(changing)?;
         let mut warnings: Vec<_> = changed.loss.take().into_iter().collect();
-        // It cannot be prevented, so it is no mistake that --strict would find.
+        // It cannot be prevented, so it is not a mistake that --strict would find.
         let losses = warnings.len();
         let identifier = changed.volume_identifier.clone();
         warnings.extend(changed.warnings.iter().cloned());
