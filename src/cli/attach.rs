@@ -68,26 +68,50 @@ enum Vmm {
     VirtInstall,
 }
 
-/// Programs that manage virtual machines, and what attaches an image there. `{}` is the image.
-const MANAGERS: &[(&[&str], &str)] = &[
-    (
-        &["libvirt", "virsh", "virt-manager"],
-        "libvirt attaches the image itself, by its whole path: virsh attach-disk DOMAIN {} sda --targetbus sata \
-         --type cdrom --mode readonly --config; for a new domain: metadata attach virt-install IMAGE",
-    ),
-    (
-        &["proxmox", "pve", "qm"],
-        "Proxmox VE attaches the image itself, from /var/lib/vz/template/iso: qm set VMID --ide2 \
-         local:iso/{},media=cdrom",
-    ),
+/// A program that manages virtual machines, and what attaches an image there. `{}` is the image.
+#[derive(Debug)]
+struct Manager {
+    names: &'static [&'static str],
+    cdrom: &'static str,
+    virtio: &'static str,
+}
+
+const MANAGERS: &[Manager] = &[
+    Manager {
+        names: &["libvirt", "virsh", "virt-manager"],
+        cdrom: "libvirt attaches the image itself, by its whole path: virsh attach-disk DOMAIN {} sda --targetbus sata \
+                --type cdrom --mode readonly --config; for a new domain: metadata attach virt-install IMAGE",
+        virtio: "libvirt attaches the image itself, by its whole path: virsh attach-disk DOMAIN {} vdb --targetbus \
+                 virtio --mode readonly --config; for a new domain: metadata attach virt-install IMAGE",
+    },
+    Manager {
+        names: &["proxmox", "pve", "qm"],
+        cdrom: "Proxmox VE attaches the image itself, from /var/lib/vz/template/iso: qm set VMID --ide2 \
+                local:iso/{},media=cdrom",
+        virtio: "Proxmox VE copies the image to a disk of its own, by its whole path: qm set VMID --virtio1 \
+                 STORAGE:0,import-from={}",
+    },
 ];
+
+impl Manager {
+    /// What attaches `image`.
+    fn words(&self, image: &Path, device: Device) -> String {
+        let words = if device == Device::Cdrom { self.cdrom } else { self.virtio };
+        // A CD-ROM of Proxmox VE is in a directory of its own.
+        let name = image.file_name().filter(|_| words.contains("/{}"));
+        let image = match name {
+            Some(name) => word(name),
+            None => word(std::path::absolute(image).unwrap_or_else(|_| image.to_owned())),
+        };
+        words.replace("{}", &image)
+    }
+}
 
 /// The first word.
 #[derive(Clone, Debug)]
 enum Word {
     Vmm(Vmm),
-    /// What is said of a manager of virtual machines.
-    Manager(&'static str),
+    Manager(&'static Manager),
     /// A file, which should be the second word.
     File(PathBuf),
 }
@@ -106,9 +130,9 @@ impl TypedValueParser for VmmParser {
         value: &OsStr,
     ) -> Result<Word, clap::Error> {
         let manager =
-            MANAGERS.iter().find(|(names, _)| names.iter().any(|name| value.eq_ignore_ascii_case(name)));
-        if let Some((_, words)) = manager {
-            return Ok(Word::Manager(words));
+            MANAGERS.iter().find(|known| known.names.iter().any(|name| value.eq_ignore_ascii_case(name)));
+        if let Some(manager) = manager {
+            return Ok(Word::Manager(manager));
         }
         match EnumValueParser::<Vmm>::new().parse_ref(command, argument, value) {
             Err(_) if Path::new(value).exists() => Ok(Word::File(value.into())),
@@ -160,14 +184,14 @@ impl Args {
     fn vmm(&self) -> Result<Vmm> {
         match &self.vmm {
             Word::Vmm(vmm) => Ok(*vmm),
-            Word::Manager(words) => {
-                // Proxmox VE names it in its own directory.
-                let name = self.image.file_name().filter(|_| words.contains("/{}"));
-                let image = match name {
-                    Some(name) => word(name),
-                    None => word(std::path::absolute(&self.image).unwrap_or_else(|_| self.image.clone())),
+            Word::Manager(manager) => {
+                let is_fat = || {
+                    let volume = open_image(&self.image).and_then(|mut image| Ok(image.list()?.0));
+                    volume.is_ok_and(|volume| volume.read.is_fat())
                 };
-                Err(Usage(words.replace("{}", &image)).into())
+                let device =
+                    self.device.unwrap_or_else(|| if is_fat() { Device::Virtio } else { Device::Cdrom });
+                Err(Usage(manager.words(&self.image, device)).into())
             }
             Word::File(file) => {
                 let vmm = self.image.to_str().and_then(|name| Vmm::from_str(name, true).ok()).map(Vmm::name);

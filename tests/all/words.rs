@@ -354,8 +354,19 @@ fn words_of_one_command_given_to_another_are_explained() {
         whole.display()
     );
     let proxmox = "Proxmox VE attaches the image itself, from /var/lib/vz/template/iso: qm set VMID --ide2 local:iso/'my seed.iso',media=cdrom";
+    sandbox.succeed(["create", "-q", "--filesystem", "vfat", "fat.img", "hello"]);
+    let disk = sandbox.path("fat.img");
+    let [libvirt_disk, proxmox_disk] = [
+        "libvirt attaches the image itself, by its whole path: virsh attach-disk DOMAIN {} vdb --targetbus virtio --mode \
+         readonly --config; for a new domain: metadata attach virt-install IMAGE",
+        "Proxmox VE copies the image to a disk of its own, by its whole path: qm set VMID --virtio1 STORAGE:0,import-from={}",
+    ]
+    .map(|words| words.replace("{}", disk.to_str().unwrap()));
     for (arguments, line) in [
         (&["attach", "libvirt", "my seed.iso"] as &[_], &*libvirt),
+        (&["attach", "libvirt", "fat.img"], &libvirt_disk),
+        (&["attach", "qm", "fat.img"], &proxmox_disk),
+        (&["attach", "proxmox", "--as", "cdrom", "my seed.iso"], proxmox),
         (&["attach", "Virsh", "my seed.iso"], &libvirt),
         (&["attach", "proxmox", "my seed.iso"], proxmox),
         (
