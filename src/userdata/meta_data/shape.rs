@@ -34,7 +34,13 @@ pub fn check_nocloud(text: &str, findings: &mut Vec<Finding>) {
         {
             let finding =
                 Finding::new(Code::UnknownKey, tree.span(member.key), "cloud-init does not know this key");
-            push_bounded(findings, finding.with_hint(format!("did you mean {known:?}?")));
+            let path = tree.string(member.key).unwrap_or_default().into();
+            let finding = Finding { path, ..finding }.with_hint(format!("did you mean {known:?}?"));
+            push_bounded(findings, finding);
+            // That the key is missing is the same mistake.
+            if known == KEYS[0] {
+                findings.retain(|it| it.code != Code::NoInstanceId);
+            }
         }
     }
 }
@@ -121,8 +127,12 @@ mod tests {
             [
                 "value-type instance-id: expected a string, a number or nothing, found a list",
                 "bad-value dsmode: expected \"local\", \"net\", \"disabled\" or \"pass\", found the string \"nett\"",
-                "unknown-key : cloud-init does not know this key",
+                "unknown-key local_hostname: cloud-init does not know this key",
             ]
+        );
+        assert_eq!(
+            said(check_nocloud, "instance_id: i\n"),
+            ["unknown-key instance_id: cloud-init does not know this key"]
         );
     }
 

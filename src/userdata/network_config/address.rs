@@ -3,7 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::place::{Place, Report};
-use crate::userdata::{finding::Code, schema::quoted};
+use crate::{
+    suggestion::nearest,
+    userdata::{finding::Code, schema::quoted},
+};
 
 /// An address with the length of its prefix.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -95,6 +98,17 @@ impl Report<'_, '_> {
         let tree = self.tree;
         let parsed = with_prefix(tree.string(place.node)?);
         parsed.map_err(|why| self.bad_address(place, why)).ok()
+    }
+
+    /// Checks where a route leads: a network, or `default`.
+    pub(super) fn destination(&mut self, place: &Place) {
+        let Some(text) = self.tree.string(place.node).filter(|text| *text != "default") else { return };
+        if nearest(text, ["default"]).is_some() {
+            let hint = "did you mean \"default\"?".to_owned();
+            self.push(Code::BadAddress, place, not_an_address(text), Some(hint));
+        } else {
+            self.network(place);
+        }
     }
 
     /// The length of a mask. A string that is none is a finding.

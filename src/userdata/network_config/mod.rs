@@ -7,6 +7,7 @@
 //! documentation of the data source NoCloud.
 
 mod address;
+mod advice;
 mod gateways;
 mod network_data;
 mod place;
@@ -72,7 +73,11 @@ pub(super) fn check_node(tree: &Tree<'_>, node: NodeId, path: &str, findings: &m
     if tree.get(node, "config").and_then(|config| tree.string(config)) == Some("disabled") {
         return;
     }
+    let root = Place::root(node, path);
     let Some(version) = tree.member(node, "version") else {
+        if advice::is_nearly_disabled(&root, &mut Report::new(tree, findings)) {
+            return;
+        }
         if tree.members(node).iter().all(|member| !matches!(tree.value(member.key), Value::Unknown)) {
             let message = "the key \"version\" is missing";
             let finding =
@@ -85,20 +90,24 @@ pub(super) fn check_node(tree: &Tree<'_>, node: NodeId, path: &str, findings: &m
         let terms = Terms { schema, version: None, top_is_open: false, unknown: Unknown::Doubtful };
         judge_node(tree, node, path, terms, findings);
     };
-    let root = Place::root(node, path);
     match tree.scalar(version.value).map(|scalar| scalar.kind) {
+        Some(Kind::Integer(version @ (1 | 2)))
+            if advice::is_of_other_version(&root, version, &mut Report::new(tree, findings)) => {}
         Some(Kind::Integer(1)) => {
             judge(&VERSION_1, findings);
             version1::check(&root, &mut Report::new(tree, findings));
         }
         Some(Kind::Integer(2)) => {
+            let before = findings.len();
             judge(&VERSION_2, findings);
+            advice::for_unknown_keys(tree, node, &mut findings[before..]);
             version2::check(&root, &mut Report::new(tree, findings));
         }
         _ if !matches!(tree.value(version.value), Value::Unknown) => {
             let mut report = Report::new(tree, findings);
             if let Some(place) = root.get(tree, "version") {
-                report.push(Code::BadValue, &place, "expected the number 1 or 2".to_owned(), None);
+                let hint = advice::for_version(tree, version.value);
+                report.push(Code::BadValue, &place, "expected the number 1 or 2".to_owned(), hint);
             }
         }
         _ => {}

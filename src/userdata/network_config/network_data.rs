@@ -61,7 +61,7 @@ fn check_names(names: &Place, ids: &BTreeSet<&str>, report: &mut Report<'_, '_>)
     let tree = report.tree;
     for name in names.strings(tree) {
         if tree.string(name.node).is_some_and(|text| !ids.contains(text)) {
-            report.unknown_name(Code::UnknownName, &name, ids.iter().copied());
+            report.unknown_name(Code::UnknownName, &name, "link", ids.iter().copied());
         }
     }
 }

@@ -14,6 +14,9 @@ use crate::{
 /// How often a name is looked up for a suggestion.
 const SUGGESTIONS_MAX: usize = 200;
 
+/// How many names are compared for all suggestions.
+const COMPARISONS_MAX: usize = 40_000;
+
 /// How many items of a list are checked for what needs every other one.
 pub(super) const PAIRS_MAX: usize = 64;
 
@@ -96,11 +99,12 @@ pub(super) struct Report<'a, 't> {
     pub(super) tree: &'t Tree<'t>,
     findings: &'a mut Vec<Finding>,
     suggestions: usize,
+    comparisons: usize,
 }
 
 impl<'a, 't> Report<'a, 't> {
     pub(super) fn new(tree: &'t Tree<'t>, findings: &'a mut Vec<Finding>) -> Self {
-        Self { tree, findings, suggestions: SUGGESTIONS_MAX }
+        Self { tree, findings, suggestions: SUGGESTIONS_MAX, comparisons: COMPARISONS_MAX }
     }
 
     /// A finding about a value.
@@ -130,21 +134,35 @@ impl<'a, 't> Report<'a, 't> {
         push_bounded(self.findings, Finding { code, path, span, message, hint });
     }
 
-    /// A finding about a name that no interface has.
+    /// A finding about a name that no interface, or what else it is of, has.
     pub(super) fn unknown_name<'n>(
         &mut self,
         code: Code,
         place: &Place,
+        what: &str,
         known: impl IntoIterator<Item = &'n str>,
     ) {
         let name = self.tree.string(place.node).unwrap_or_default();
         let hint = match self.suggestions.checked_sub(1) {
             Some(left) => {
                 self.suggestions = left;
-                nearest(name, known).map(|name| format!("did you mean {name:?}?"))
+                let comparisons = &mut self.comparisons;
+                let known = known.into_iter().take_while(|_| {
+                    *comparisons = comparisons.saturating_sub(1);
+                    *comparisons > 0
+                });
+                nearest(name, known)
+                    .filter(|known| !differs_in_number(name, known))
+                    .map(|name| format!("did you mean {name:?}?"))
             }
             None => None,
         };
-        self.push(code, place, format!("no interface {} is defined", quoted(name)), hint);
+        self.push(code, place, format!("no {what} {} is defined", quoted(name)), hint);
     }
+}
+
+/// Whether names differ in their numbers only: who writes `eth1` does not mean `eth0`.
+fn differs_in_number(name: &str, other: &str) -> bool {
+    let letters = |text: &'_ str| text.chars().filter(|it| !it.is_ascii_digit()).collect::<String>();
+    name != other && letters(name) == letters(other)
 }

@@ -101,6 +101,60 @@ fn keys_and_values_of_bonds_bridges_and_routes_are_known() {
     }
 }
 
+/// What each is told: kind and hint.
+#[test]
+fn mistakes_in_the_outline_have_one_finding_and_say_what_to_write() {
+    for (text, expected) in [
+        (
+            "version: 1\nethernets: {eth0: {dhcp4: true}}\n",
+            "the version is 1, but the key \"ethernets\" belongs to version 2 [bad-value] (write 2)",
+        ),
+        (
+            "version: 2\nconfig: [{type: physical, name: a}]\n",
+            "the version is 2, but the key \"config\" belongs to version 1 [bad-value] (write 1)",
+        ),
+        ("version: '2'\nethernets: {}\n", "expected the number 1 or 2 [bad-value] (remove the quotes)"),
+        ("version: 2.0\nethernets: {}\n", "expected the number 1 or 2 [bad-value] (write 2)"),
+        ("network: {config: disable}\n", "expected \"disabled\" [bad-value] (did you mean \"disabled\"?)"),
+        (
+            "version: 2\nethernets:\neth0: {dhcp4: true}\n",
+            "this key is not known here [unknown-key] (indent it, so that it belongs to \"ethernets\")",
+        ),
+        (
+            "version: 2\nethernets: {a: {gateway: 10.0.0.1}}\n",
+            "this key is not known here [unknown-key] (use \"routes\" with \"to: default\" and \"via\")",
+        ),
+        (
+            "version: 2\nethernets: {a: {routes: [{to: default, gateway: 10.0.0.1}]}}\n",
+            "this key is not known here [unknown-key] (did you mean \"via\"?)",
+        ),
+        (
+            "version: 2\nethernets: {a: {routes: [{to: defualt, via: 10.0.0.1}]}}\n",
+            "\"defualt\" is not an IP address [bad-address] (did you mean \"default\"?)",
+        ),
+        (
+            "version: 2\nethernets: {a: {routes: {to: default, via: 10.0.0.1}}}\n",
+            "expected a list or nothing, found a mapping [value-type] (write a list: put \"- \" in front of the first key, and \
+             indent the others)",
+        ),
+        (
+            "version: 2\nethernets: [eth0: {dhcp4: true}]\n",
+            "expected a mapping or nothing, found a list [value-type] (write a mapping, without \"- \" in front of the keys)",
+        ),
+        (
+            "version: 2\nethernets: {eth0: {}}\nbonds: {b: {interfaces: [eth0, eth1]}}\n",
+            "no interface \"eth1\" is defined [unknown-name]",
+        ),
+    ] {
+        let found = lines(text);
+        let [found] = &*found else { panic!("{text}: {found:#?}") };
+        assert!(found.ends_with(expected), "{text}: {found}");
+    }
+    // Both are there: who knows which is meant.
+    let both = "version: 2\nconfig: []\nethernets: {eth0: {dhcp4: true}}\n";
+    assert_eq!(lines(both), ["f:2:1: \"config\": this key is not known here [unknown-key]"]);
+}
+
 #[test]
 fn what_is_no_configuration_is_found() {
     let all = [
@@ -122,7 +176,7 @@ fn what_is_no_configuration_is_found() {
         &["f:1:10: \"network\": expected a mapping with the key \"version\" [value-type]"],
         &["f:1:1: the key \"version\" is missing [missing-key] (add \"version: 1\" or \"version: 2\")"],
         &["f:1:10: \"version\": expected the number 1 or 2 [bad-value]"],
-        &["f:1:20: \"network.version\": expected the number 1 or 2 [bad-value]"],
+        &["f:1:20: \"network.version\": expected the number 1 or 2 [bad-value] (remove the quotes)"],
         &[
             "f:1:1: the network configuration is empty; some versions of cloud-init fail on it [empty-network-config] (leave the file out)",
         ],

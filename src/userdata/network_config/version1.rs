@@ -44,7 +44,12 @@ pub(super) fn check(root: &Place, report: &mut Report<'_, '_>) {
                     let below = device.get(tree, key);
                     for name in below.iter().flat_map(|it| it.strings(tree)) {
                         if tree.string(name.node).is_some_and(|name| !names.contains(name)) {
-                            report.unknown_name(Code::UndeclaredName, &name, names.iter().copied());
+                            report.unknown_name(
+                                Code::UndeclaredName,
+                                &name,
+                                "interface",
+                                names.iter().copied(),
+                            );
                         }
                     }
                 }
@@ -88,10 +93,8 @@ fn check_subnet<'t>(subnet: &Place, addresses: &mut HashSet<&'t str>, report: &m
 fn check_route(route: &Place, networks: &[Network], report: &mut Report<'_, '_>) {
     let tree = report.tree;
     for key in ["destination", "network"] {
-        if let Some(place) = route.get(tree, key)
-            && tree.string(place.node) != Some("default")
-        {
-            report.network(&place);
+        if let Some(place) = route.get(tree, key) {
+            report.destination(&place);
         }
     }
     if let Some(place) = route.get(tree, "netmask") {

@@ -6,7 +6,7 @@ use super::place::{Place, Report};
 use crate::userdata::finding::Code;
 
 /// The keys of devices.
-const KINDS: [&str; 11] = [
+pub(super) const KINDS: [&str; 11] = [
     "ethernets",
     "modems",
     "wifis",
@@ -50,7 +50,7 @@ pub(super) fn check(root: &Place, report: &mut Report<'_, '_>) {
                 if text.is_some_and(|text| !names.contains_key(text))
                     && root.get(tree, "openvswitch").is_none()
                 {
-                    report.unknown_name(Code::UnknownName, &name, names.keys().copied());
+                    report.unknown_name(Code::UnknownName, &name, "interface", names.keys().copied());
                 }
             }
         }
@@ -108,10 +108,8 @@ fn check_addresses<'t>(device: &Place, seen: &mut HashSet<&'t str>, report: &mut
     }
     let routes = device.get(tree, "routes");
     for route in routes.iter().flat_map(|it| it.items(tree)) {
-        if let Some(to) = route.get(tree, "to")
-            && tree.string(to.node) != Some("default")
-        {
-            report.network(&to);
+        if let Some(to) = route.get(tree, "to") {
+            report.destination(&to);
         }
         for key in ["via", "from"] {
             let Some(place) = route.get(tree, key) else { continue };
