@@ -31,7 +31,7 @@ error[no-header]: cloud-init does not recognize this line and ignores the data
 1 | packages: []
   | ^^^^^^^^^^^^
   |
-help: write \"#cloud-config\"
+help: add the line \"#cloud-config\" above it
 
 ";
     let stderr = "metadata: checking \"seed.iso\": 2 errors, 1 warning\n".to_owned();

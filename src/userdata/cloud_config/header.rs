@@ -120,8 +120,10 @@ pub fn check_userdata(text: &str, for_cloud_init: bool, rules: &Rules, findings:
         let finding = Finding::new(Code::NoHeader, at..at + first.len(), message);
         findings.push(finding.with_hint(if nearly_template {
             format!("for a template, write {TEMPLATE:?}")
-        } else if meant {
+        } else if nearly {
             format!("write {CLOUD_CONFIG:?}")
+        } else if meant {
+            format!("add the line {CLOUD_CONFIG:?} above it")
         } else if is_late {
             format!("{CLOUD_CONFIG:?} must be the first line")
         } else if is_only_for_cloudbase_init(begins) {

@@ -25,6 +25,8 @@ pub(super) enum Expected<'s> {
     /// A number of at least or at most so much.
     AtLeast(&'s Json),
     AtMost(&'s Json),
+    /// Of a list: the value would fit as an item of it.
+    InList,
     /// So many characters, items or keys at least or at most.
     Least(u64, &'static str),
     Most(u64, &'static str),
@@ -38,7 +40,7 @@ impl Expected<'_> {
             (Self::OneOf(a), Self::OneOf(b)) => std::ptr::eq(*a, *b),
             (Self::Constant(a), Self::Constant(b)) => std::ptr::eq(*a, *b),
             (Self::Pattern(a) | Self::Words(a), Self::Pattern(b) | Self::Words(b)) => std::ptr::eq(*a, *b),
-            (Self::Date, Self::Date) | (Self::Mode, Self::Mode) => true,
+            (Self::Date, Self::Date) | (Self::Mode, Self::Mode) | (Self::InList, Self::InList) => true,
             _ => false,
         }
     }
@@ -100,6 +102,8 @@ pub(super) enum Note<'s> {
         sentence: Option<&'s str>,
     },
     NewSince(&'s str),
+    /// A name that is none of these.
+    Unfamiliar(&'s [Json]),
 }
 
 /// How to come from one outcome to the next.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::{
-    finding::Finding,
+    finding::{Code, Finding, push_bounded},
     yaml::{NodeId, Tree},
 };
 pub(in crate::userdata) use report::{push_item, push_key};
@@ -124,6 +124,12 @@ pub(in crate::userdata) fn judge_node(
     let outcome = walk.judge(&terms.schema.root, node);
     let known = if terms.top_is_open { walk.known_keys(&terms.schema.root) } else { Vec::new() };
     report::report(tree, node, path, &outcome, terms, &known, findings);
+    if walk.is_exhausted() {
+        let message = "the schema takes too many steps with this text, of which the rest was not checked";
+        let span = tree.span(node);
+        let finding = Finding::new(Code::Unchecked, span.start..span.start, message);
+        push_bounded(findings, Finding { path: path.into(), ..finding });
+    }
 }
 
 #[cfg(test)]

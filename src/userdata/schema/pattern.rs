@@ -47,6 +47,11 @@ impl<'s> Patterns<'s> {
         self.compiled[pattern].as_ref().is_none_or(|(regex, _)| regex.is_match(text))
     }
 
+    /// Whether something was not matched, because it would have taken too many steps.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.steps == 0
+    }
+
     fn spend(&mut self, steps: usize) -> bool {
         self.steps = self.steps.saturating_sub(steps);
         self.steps > 0

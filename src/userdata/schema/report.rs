@@ -23,8 +23,14 @@ const SUGGESTIONS_MAX: usize = 200;
 /// How many values are looked at for one that is right without its quotes.
 const LOOKED_AT_MAX: usize = 100;
 
+/// The longest value that a hint shows in a list, in bytes.
+const LISTED_BYTES_MAX: usize = 80;
+
 /// How many words are compared for all suggestions.
 const COMPARISONS_MAX: usize = 40_000;
+
+/// How much of a version in a schema is read, in bytes.
+const VERSION_BYTES_MAX: usize = 40;
 
 /// What to do with the key `network` at the top of user data.
 const NETWORK: &str =
@@ -202,17 +208,7 @@ impl Reporter<'_, '_> {
         };
         match fault {
             Fault::Type(all) => {
-                let is_string = tree.string(place.node).is_some();
-                let wants_number = all.iter().any(|it| matches!(it, Expected::Type("integer" | "number")));
-                let is_number = wants_number && text.parse::<i64>().is_ok();
-                let hint =
-                    if is_string && (is_number || candidates(all).take(LOOKED_AT_MAX).any(|it| it == text)) {
-                        Some("remove the quotes".to_owned())
-                    } else if is_string {
-                        self.nearest(text, candidates(all)).map(did_you_mean)
-                    } else {
-                        None
-                    };
+                let hint = self.hint_for_type(all, place);
                 self.push(Code::ValueType, self.value_span(place), differs(all), hint);
             }
             Fault::Unquoted(all) if self.mode(all, place) => {}
@@ -221,7 +217,7 @@ impl Reporter<'_, '_> {
                 self.push(Code::Unquoted, self.value_span(place), differs(all), Some(hint));
             }
             Fault::Value(all) => {
-                let hint = self.nearest(text, candidates(all)).map(did_you_mean);
+                let hint = self.hint_for_value(all, place);
                 self.push(Code::BadValue, self.value_span(place), differs(all), hint);
             }
             Fault::Twice(item) => {
@@ -247,6 +243,52 @@ impl Reporter<'_, '_> {
                 self.push(Code::ExclusiveKeys, self.key_span(place), message, None);
             }
         }
+    }
+
+    /// What to do about a value of the wrong type.
+    fn hint_for_type(&mut self, all: &[Expected<'_>], place: Place) -> Option<String> {
+        let tree = self.tree;
+        let wants =
+            |names: &[&str]| all.iter().any(|it| matches!(it, Expected::Type(name) if names.contains(name)));
+        if let Some(text) = tree.string(place.node) {
+            let is_number = wants(&["integer", "number"]) && text.parse::<i64>().is_ok();
+            let is_boolean = wants(&["boolean"]) && is_boolean(text);
+            if is_number || is_boolean || candidates(all).take(LOOKED_AT_MAX).any(|it| it == text) {
+                return Some("remove the quotes".to_owned());
+            }
+        }
+        // The items of a list that stands for one mapping.
+        let items = tree.items(place.node);
+        if wants(&["object"])
+            && !items.is_empty()
+            && items.iter().take(LOOKED_AT_MAX).all(|item| !tree.members(*item).is_empty())
+        {
+            return Some("write a mapping, without \"- \" in front of the keys".to_owned());
+        }
+        self.hint_for_value(all, place)
+    }
+
+    /// What to do about a value that is not one of those that are expected.
+    fn hint_for_value(&mut self, all: &[Expected<'_>], place: Place) -> Option<String> {
+        let tree = self.tree;
+        let text = tree.string(place.node).unwrap_or_default();
+        if let Some(nearest) = self.nearest(text, candidates(all)) {
+            // In quotes, these would be strings.
+            let is_boolean = matches!(nearest, "true" | "false") && !has_string(all, nearest);
+            return Some(if is_boolean { format!("did you mean {nearest}?") } else { did_you_mean(nearest) });
+        }
+        // An item of a list may be one that has been split by mistake.
+        if place.key.is_none() || !all.iter().any(|it| matches!(it, Expected::InList)) {
+            return None;
+        }
+        Some(match tree.scalar(place.node) {
+            Some(scalar) if scalar.text.len() <= LISTED_BYTES_MAX && !scalar.text.contains('\n') => {
+                let quote = if tree.string(place.node).is_some() { "\"" } else { "" };
+                format!("write a list: [{quote}{}{quote}]", scalar.text.escape_debug())
+            }
+            Some(_) => "write a list: put \"- \" in front of the value".to_owned(),
+            None => "write a list: put \"- \" in front of the first key, and indent the others".to_owned(),
+        })
     }
 
     /// Reports a number in place of the permission bits of a file, if they differ from the digits as an octal number. cloud-init
@@ -330,7 +372,7 @@ impl Reporter<'_, '_> {
     }
 
     fn note(&mut self, note: &Note<'_>, place: Place) {
-        let version = |text: &str| text.parse::<Version>().ok();
+        let version = |text: &str| text.get(..VERSION_BYTES_MAX).unwrap_or(text).parse::<Version>().ok();
         let (span, what) = match place.key {
             Some(key) if !place.is_branch => {
                 (self.tree.span(key), format!("the key {}", quoted(self.tree.text(key).unwrap_or("~"))))
@@ -339,8 +381,9 @@ impl Reporter<'_, '_> {
         };
         match *note {
             Note::Deprecated { since, instead, sentence } => {
-                if let (Some(reader), Some(since)) = (self.terms.version, since.and_then(version))
-                    && reader < since
+                // Versions are not parsed without need: a schema may have long ones.
+                if let Some(reader) = self.terms.version
+                    && since.and_then(version).is_some_and(|since| reader < since)
                 {
                     return;
                 }
@@ -351,11 +394,19 @@ impl Reporter<'_, '_> {
                 self.push(Code::Deprecated, span, message, hint);
             }
             Note::NewSince(since) => {
-                if let (Some(reader), Some(new)) = (self.terms.version, version(since))
-                    && reader < new
+                if let Some(reader) = self.terms.version
+                    && let Some(new) = version(since).filter(|&new| reader < new)
                 {
                     let message = format!("cloud-init {reader} does not know {what}, which is new in {new}");
                     self.push(Code::TooNew, span, message, None);
+                }
+            }
+            // A name that is like none of the known ones may be that of a module of the image's own.
+            Note::Unfamiliar(known) => {
+                let name = self.tree.text(place.node).unwrap_or_default();
+                if let Some(nearest) = self.nearest(name, known.iter().filter_map(Json::as_str)) {
+                    let message = "cloud-init has no module of this name".to_owned();
+                    self.push(Code::UnknownModule, span, message, Some(did_you_mean(nearest)));
                 }
             }
         }
@@ -389,6 +440,21 @@ pub(in crate::userdata) fn push_item(path: &mut String, number: usize) {
 fn is_usual(mode: u32) -> bool {
     let [owner, group, others] = [mode >> 6, mode >> 3 & 7, mode & 7];
     owner <= 7 && group & !owner == 0 && others & !group == 0
+}
+
+/// Whether a text would be a boolean without its quotes.
+fn is_boolean(text: &str) -> bool {
+    ["true", "false", "yes", "no", "on", "off"].iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+/// Whether one of the values is a string, and this one.
+fn has_string(all: &[Expected<'_>], text: &str) -> bool {
+    let is_it = |value: &Json| value.as_str() == Some(text);
+    all.iter().any(|expected| match expected {
+        Expected::OneOf(values) => values.iter().take(LOOKED_AT_MAX).any(is_it),
+        Expected::Constant(value) => is_it(value),
+        _ => false,
+    })
 }
 
 fn did_you_mean(word: &str) -> String {

@@ -43,6 +43,21 @@ fn every_keyword_has_its_words() {
             "expected true or false, found the string \"true\" [value-type] (remove the quotes)",
         ),
         (
+            r#"{"type": "boolean"}"#,
+            "'Yes'",
+            "expected true or false, found the string \"Yes\" [value-type] (remove the quotes)",
+        ),
+        (
+            r#"{"type": "boolean"}"#,
+            "treu",
+            "expected true or false, found the string \"treu\" [value-type] (did you mean true?)",
+        ),
+        (
+            r#"{"enum": [true, "true"]}"#,
+            "treu",
+            "expected true or \"true\", found the string \"treu\" [bad-value] (did you mean \"true\"?)",
+        ),
+        (
             r#"{"type": "integer"}"#,
             "1.0",
             "expected an integer, found the number 1 (written 1.0) [value-type]",
@@ -266,4 +281,64 @@ fn hostile_schemas_end() {
             assert!(said.len() <= 2001, "{}", said.len());
         }
     }
+}
+
+/// A value that would be right as the only item is told so, unless it stands in a list itself.
+#[test]
+fn a_list_of_one_is_proposed() {
+    let schema = r#"{"properties": {"a": {"type": "array", "items": {"enum": ["x", 1]}},
+        "b": {"anyOf": [{"enum": ["all"]}, {"type": "array", "items": {"type": "string"}}]},
+        "c": {"items": {"type": "array", "items": {"type": "string"}}}}}"#;
+    for (text, expected) in [
+        (
+            "a: x",
+            "f:1:4: \"a\": expected a list, found the string \"x\" [value-type] (write a list: [\"x\"])",
+        ),
+        ("a: 1", "f:1:4: \"a\": expected a list, found the number 1 [value-type] (write a list: [1])"),
+        ("a: y", "f:1:4: \"a\": expected a list, found the string \"y\" [value-type]"),
+        (
+            "b: y",
+            "f:1:4: \"b\": expected \"all\" or a list, found the string \"y\" [bad-value] (write a list: [\"y\"])",
+        ),
+        ("a: |\n  x", "f:2:3: \"a\": expected a list, found the string \"x\\n\" [value-type]"),
+        (
+            "b: |\n  y\n",
+            "f:2:3: \"b\": expected \"all\" or a list, found the string \"y\\n\" [bad-value] \
+             (write a list: put \"- \" in front of the value)",
+        ),
+        ("c: [y z]", "f:1:5: \"c[0]\": expected a list, found the string \"y z\" [value-type]"),
+    ] {
+        assert_eq!(said(schema, text), [expected], "{text}");
+    }
+}
+
+#[test]
+fn a_name_that_is_almost_a_known_one_is_a_warning() {
+    let schema = r#"{"properties": {"a": {"items": {"x-known": ["write_files", "ssh"]}}}}"#;
+    let known = "a: [write_files, write-files, cc_write_files, ssh.py, own-module, 5]";
+    assert_eq!(said(schema, known), [""; 0]);
+    assert_eq!(
+        said(schema, "a: [write-fiels]"),
+        [
+            "f:1:5: \"a[0]\": cloud-init has no module of this name [unknown-module] (did you mean \"write_files\"?)"
+        ]
+    );
+}
+
+/// A schema that would take minutes says that it was given up, and what a message shows of it is short.
+#[test]
+fn a_schema_of_many_steps_is_given_up_and_says_so() {
+    let values = (0..20_000).map(|number| format!("\"v{number}\"")).collect::<Vec<_>>().join(",");
+    let text = format!("a: [{}]", "x,".repeat(2_000));
+    let found = said(&format!(r#"{{"properties": {{"a": {{"items": {{"enum": [{values}]}}}}}}}}"#), &text);
+    let last = found.last().unwrap();
+    assert!(last.ends_with("of which the rest was not checked [unchecked]"), "{last}");
+    let long = "1".repeat(2_000_000);
+    let started = std::time::Instant::now();
+    let schema = format!(
+        r#"{{"properties": {{"a": {{"items": {{"deprecated": true, "deprecated_version": "{long}", "not": {{"required": [{values}]}}}}}}}}}}"#
+    );
+    let found = said(&schema, &text);
+    assert!(found.iter().all(|line| line.len() < 1000) && found.len() > 2_000, "{}", found.len());
+    assert!(started.elapsed().as_secs() < 10, "{:?}", started.elapsed());
 }

@@ -12,8 +12,9 @@ use super::{
     fault::{Expected, Fault, Note, Outcome, Step},
     pattern::Patterns,
     values::{bound, collection_fault, has_type, scalar_fault, types},
+    words::LISTED_MAX,
 };
-use crate::userdata::yaml::{Member, NodeId, Scalar, Tree, Value};
+use crate::userdata::yaml::{Kind, Member, NodeId, Scalar, Tree, Value};
 
 /// How deep the walk goes, in schemas within schemas. cloud-init's take less than 30.
 const DEPTH_MAX: usize = 200;
@@ -50,6 +51,11 @@ impl<'s, 't> Walk<'s, 't> {
             steps,
             depth: 0,
         }
+    }
+
+    /// Whether something was not judged, because it would have taken too many steps.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.steps == 0 || self.patterns.is_exhausted()
     }
 
     /// Takes steps; `false` if there are none left.
@@ -133,6 +139,13 @@ impl<'s, 't> Walk<'s, 't> {
                     outcome.add(fault);
                     return;
                 }
+                if let Some(Json::Array(known)) = keywords.get("x-known")
+                    && scalar.kind == Kind::String
+                    && self.spend(known.len())
+                    && !is_familiar(scalar, known)
+                {
+                    outcome.note(Note::Unfamiliar(known));
+                }
             }
             Value::Sequence(items) => self.apply_to_items(schema, keywords, items, outcome),
             Value::Mapping(members) => self.apply_to_members(schema, keywords, members, outcome),
@@ -151,10 +164,9 @@ impl<'s, 't> Walk<'s, 't> {
         if let Some(not) = keywords.get("not")
             && self.judge(not, node).is_valid()
         {
-            outcome.add(match required(not) {
-                keys if keys.is_empty() => Fault::Forbidden,
-                keys => Fault::Excluded(keys),
-            });
+            // More are not listed.
+            let keys: Vec<_> = required(not).take(LISTED_MAX).collect();
+            outcome.add(if keys.is_empty() { Fault::Forbidden } else { Fault::Excluded(keys) });
         }
     }
 
@@ -164,10 +176,16 @@ impl<'s, 't> Walk<'s, 't> {
         if names.peek().is_none() || names.any(|name| has_type(self.tree, node, name)) {
             return true;
         }
-        let expected = match schema.get("enum") {
+        let mut expected = match schema.get("enum") {
             Some(Json::Array(values)) => vec![Expected::OneOf(values)],
             _ => types(schema).map(Expected::Type).collect(),
         };
+        if types(schema).any(|name| name == "array")
+            && let Some(items @ Json::Object(_)) = schema.get("items")
+            && self.judge(items, node).is_valid()
+        {
+            expected.push(Expected::InList);
+        }
         let tree = self.tree;
         let as_string = types(schema).any(|name| name == "string")
             && tree.scalar(node).is_some_and(|scalar| {
@@ -333,9 +351,17 @@ impl<'s, 't> Walk<'s, 't> {
 }
 
 /// The keys that a schema requires.
-fn required(schema: &Json) -> Vec<&str> {
+fn required(schema: &Json) -> impl Iterator<Item = &str> {
     let required = schema.get("required").and_then(Json::as_array);
-    required.into_iter().flatten().filter_map(Json::as_str).collect()
+    required.into_iter().flatten().filter_map(Json::as_str)
+}
+
+/// Whether a name is a known one. cloud-init takes `-` for `_` in the names of modules, and drops `cc_` and `.py`.
+fn is_familiar(name: &Scalar<'_>, known: &[Json]) -> bool {
+    let name = name.text.replace('-', "_");
+    let name = name.strip_prefix("cc_").unwrap_or(&name);
+    let name = name.strip_suffix(".py").unwrap_or(name);
+    known.iter().any(|known| known.as_str() == Some(name))
 }
 
 /// Notes what a schema says about versions. cloud-init's own schema has other words for it than ours.

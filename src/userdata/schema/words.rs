@@ -70,6 +70,8 @@ fn words_of(expected: Expected<'_>) -> Vec<String> {
         Expected::Words(words) => vec![plain(words)],
         Expected::Mode => vec![MODE.to_owned()],
         Expected::Date => vec!["a date such as 2024-12-31".to_owned()],
+        // A hint says so.
+        Expected::InList => Vec::new(),
         Expected::AtLeast(limit) => vec![format!("a number of at least {limit}")],
         Expected::AtMost(limit) => vec![format!("a number of at most {limit}")],
         Expected::Least(count, what) => counted("at least", count, what),

@@ -46,7 +46,15 @@ pub(in crate::userdata) fn check_mapping<'a>(
         Value::Unknown => None,
         _ => {
             let message = format!("{what} must be a mapping of keys to values");
-            findings.push(Finding::new(Code::NoMapping, tree.first_character(text), message));
+            let finding = Finding::new(Code::NoMapping, tree.first_character(text), message);
+            let is_key =
+                |text: &str| text.split_once(':').is_some_and(|(key, _)| !key.contains(char::is_whitespace));
+            let lacks_space = tree.string(tree.root()).is_some_and(is_key);
+            findings.push(if lacks_space {
+                finding.with_hint("write a space after the colon of a key")
+            } else {
+                finding
+            });
             None
         }
     }

@@ -19,16 +19,59 @@ pub(super) fn finding(text: &str, span: Range<usize>, info: &str) -> Finding {
         (line_before(text, &span), Some(hint.to_owned()))
     } else if is("did not find expected key") {
         (span, Some("indent the line as the one above it that it belongs to".to_owned()))
+    } else if is("did not find expected '-'") {
+        (span, Some("indent the line as the \"- \" above it, or as the text behind that".to_owned()))
+    } else if is("unexpected character") {
+        // Characters that no plain scalar begins with.
+        (span, Some("put the value in quotes".to_owned()))
+    } else if is("quoted scalar") && is("end of stream") {
+        (span, Some("close the quotes".to_owned()))
+    } else if is("trailing content after") {
+        (span, Some("put the whole value in quotes; within single quotes, write '' for one".to_owned()))
+    } else if is("block sequence entries") {
+        (span, Some("begin the list on a line of its own, or put the value in quotes".to_owned()))
+    } else if (is("anchor or alias") || is("unknown anchor")) && text[span.start..].starts_with('*') {
+        (span, Some("put the value in quotes, unless it is an alias of an anchor above it".to_owned()))
+    } else if is("unknown escape character") {
+        let hint = "write \"\\\\\" for a backslash, or use single quotes";
+        (unknown_escape(text, &span), Some(hint.to_owned()))
     } else if is("mapping values are not allowed") {
         (span, Some("put the value in quotes if it contains \": \", or correct the indentation".to_owned()))
     } else {
         (span, None)
+    };
+    let info = if is("simple key expect ':'") {
+        "expected a key and a colon"
+    } else if is("trailing content after") {
+        // The scanner speaks of double quotes whichever they are.
+        "text after the closing quotes"
+    } else {
+        info
     };
     let finding = Finding::new(Code::YamlSyntax, span, format!("not valid YAML: {info}"));
     match hint {
         Some(hint) => finding.with_hint(hint),
         None => finding,
     }
+}
+
+/// The first escape that YAML does not know in the scalar in double quotes that begins at `span`, or `span` if there is none.
+fn unknown_escape(text: &str, span: &Range<usize>) -> Range<usize> {
+    let mut characters = text[span.start..].char_indices().skip(1);
+    while let Some((at, character)) = characters.next() {
+        match character {
+            '\\' => {
+                let Some((_, escaped)) = characters.next() else { break };
+                if !"0abtnvfre \"/\\N_LPxuU\t\n\r".contains(escaped) {
+                    let start = span.start + at;
+                    return start..start + 1 + escaped.len_utf8();
+                }
+            }
+            '"' => break,
+            _ => {}
+        }
+    }
+    span.clone()
 }
 
 /// The tab in the white space at the start of a line, or `span` if there is none.
@@ -97,6 +140,16 @@ mod tests {
     }
 
     #[test]
+    fn an_unknown_escape_is_shown_itself() {
+        let text = "a: 1\nb: \"é\\n C:\\dir\"\n";
+        let mut findings = Vec::new();
+        check_document(text, "it", &mut findings);
+        assert_eq!(&text[findings[0].span.clone()], "\\d", "{findings:?}");
+        assert_eq!(findings[0].hint.as_deref(), Some("write \"\\\\\" for a backslash, or use single quotes"));
+        assert_eq!(findings.len(), 1);
+    }
+
+    #[test]
     fn errors_are_in_the_line_with_the_mistake() {
         let spaces = "indent with spaces instead of tabs";
         let above = "indent the line as the one above it that it belongs to";
@@ -110,6 +163,17 @@ mod tests {
             ("a: |\n    x\n  y\nb: 1\n", 3, above),
             ("a: |\n  x\ny\n\nb: 1\n", 3, key),
             ("a:\n  - b\n - c\n", 3, above),
+            (
+                "a:\n  - b: 1\n   c: 2\n",
+                3,
+                "indent the line as the \"- \" above it, or as the text behind that",
+            ),
+            ("a: @b\n", 1, "put the value in quotes"),
+            ("a: \"b\n", 1, "close the quotes"),
+            ("a: 'it's'\n", 1, "put the whole value in quotes; within single quotes, write '' for one"),
+            ("a: - b\n", 1, "begin the list on a line of its own, or put the value in quotes"),
+            ("a: *.log\n", 1, "put the value in quotes, unless it is an alias of an anchor above it"),
+            ("a: * * *\n", 1, "put the value in quotes, unless it is an alias of an anchor above it"),
             ("a: b: c\n", 1, "put the value in quotes if it contains \": \", or correct the indentation"),
         ] {
             assert_eq!(found(text), (line, hint.to_owned()), "{text:?}");

@@ -131,3 +131,15 @@ fn what_py_yaml_refuses_is_found_at_its_place() {
         assert_eq!(codes(text), [""; 0], "{text:?}");
     }
 }
+
+#[test]
+fn a_key_without_a_space_behind_its_colon_is_told_so() {
+    let hint = |text: &str| {
+        let mut findings = Vec::new();
+        super::check_mapping(text, "it", &mut findings);
+        findings[0].hint.clone()
+    };
+    assert_eq!(hint("packages:nginx\n").as_deref(), Some("write a space after the colon of a key"));
+    assert_eq!(hint("see http://example.org\n"), None);
+    assert_eq!(hint("- a:b\n"), None);
+}

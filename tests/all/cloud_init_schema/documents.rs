@@ -9,6 +9,9 @@ use super::opinion::Found;
 /// How a comment begins that says what older versions of cloud-init accept.
 const FORMERLY: &str = "deprecated before 25.1: ";
 
+/// How a comment begins that says what later versions of cloud-init have replaced.
+const LATER: &str = "deprecated since 25.3: ";
+
 /// The first line of a cloud-config.
 pub(super) const CLOUD_CONFIG: &str = "#cloud-config";
 
@@ -27,6 +30,8 @@ pub(super) enum Verdict {
     BeyondCloudInit,
     /// Something still works and has been replaced.
     Deprecated,
+    /// Nothing is wrong, but a later cloud-init than that beside which the tests run has replaced something.
+    DeprecatedLater,
     /// Something is wrong.
     Invalid,
     /// Something is wrong, but cloud-init's schema does not look at it.
@@ -79,6 +84,7 @@ fn verdict(text: &str) -> Option<Verdict> {
     match text.lines().next()?.strip_prefix("# ")? {
         "valid" => Some(Verdict::Valid),
         line if line.starts_with("valid ") || line.starts_with(FORMERLY) => Some(Verdict::BeyondCloudInit),
+        line if line.starts_with(LATER) => Some(Verdict::DeprecatedLater),
         line if line.starts_with("deprecated ") => Some(Verdict::Deprecated),
         line if line.starts_with(NETPLAN) => Some(Verdict::Unseen),
         line if line.starts_with("invalid ") && line.contains(": ") => Some(Verdict::Invalid),
@@ -88,7 +94,7 @@ fn verdict(text: &str) -> Option<Verdict> {
 
 /// Kind and path that a comment announces.
 fn expectation(comment: &str) -> Option<(String, String)> {
-    if let Some(path) = comment.strip_prefix(FORMERLY) {
+    if let Some(path) = [FORMERLY, LATER].iter().find_map(|words| comment.strip_prefix(words)) {
         return Some(("deprecated".to_owned(), path.to_owned()));
     }
     let comment = comment.replace(NETPLAN, "invalid ");

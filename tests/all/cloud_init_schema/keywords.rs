@@ -35,6 +35,7 @@ const KEYWORDS: &[&str] = &[
     "uniqueItems",
     "x-deprecated-since",
     "x-expected",
+    "x-known",
     "x-mode",
     "x-module",
     "x-new-since",
