@@ -61,6 +61,8 @@ fn keys_and_values_of_bonds_bridges_and_routes_are_known() {
     let config = |devices: &str| lines(&format!("version: 1\nconfig:\n{devices}"));
     for device in [
         "- {type: bond, name: b, bond_interfaces: [], params: {bond-mode: 4, bond_miimon: 100, bond-updelay: '5'}}",
+        // cloud-init itself reads these names with hyphens only, although its schema lacks them.
+        "- {type: bond, name: b, bond_interfaces: [], params: {bond-mode: 802.3ad, bond-lacp-rate: fast, bond-min-links: 1}}",
         "- {type: bridge, name: b, bridge_interfaces: [], params: {bridge_stp: on, bridge_fd: 4}}",
         "- {type: physical, name: a, subnets: [{type: manual, routes: [{network: 10.0.0.0, netmask: 255.0.0.0, gateway: 10.0.0.1}]}]}",
         "- {type: route, destination: 10.0.0.0/8, gateway: 10.0.0.1, metric: 5}",

@@ -257,6 +257,14 @@ impl Reporter<'_, '_> {
                 return Some("remove the quotes".to_owned());
             }
         }
+        // Text with a colon and a space, such as that of a command.
+        if let [Member { key, value }] = tree.members(place.node)
+            && wants(&["string"])
+            && place.key.is_none()
+            && [key, value].into_iter().all(|node| tree.scalar(*node).is_some())
+        {
+            return Some("put all of the text in quotes if \": \" is part of it".to_owned());
+        }
         // The items of a list that stands for one mapping.
         let items = tree.items(place.node);
         if wants(&["object"])

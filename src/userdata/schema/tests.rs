@@ -306,6 +306,11 @@ fn a_list_of_one_is_proposed() {
             "f:2:3: \"b\": expected \"all\" or a list, found the string \"y\\n\" [bad-value] \
              (write a list: put \"- \" in front of the value)",
         ),
+        (
+            "c: [[{echo x: y}]]",
+            "f:1:6: \"c[0][0]\": expected a string, found a mapping [value-type] \
+             (put all of the text in quotes if \": \" is part of it)",
+        ),
         ("c: [y z]", "f:1:5: \"c[0]\": expected a list, found the string \"y z\" [value-type]"),
     ] {
         assert_eq!(said(schema, text), [expected], "{text}");
