@@ -9,6 +9,7 @@
 
 mod branches;
 mod fault;
+mod hints;
 mod pattern;
 mod report;
 mod values;

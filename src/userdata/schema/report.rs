@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use super::{
     Terms, Unknown, Version,
     fault::{Expected, Fault, Note, Outcome, Step},
-    words::{LISTED_MAX, candidates, counted, expected, found, listed, plain, quoted},
+    words::{LISTED_MAX, counted, expected, found, listed, plain, quoted},
 };
 use crate::{
     suggestion::nearest,
@@ -19,12 +19,6 @@ use crate::{
 
 /// How often a word is looked up for a suggestion. Further ones get none.
 const SUGGESTIONS_MAX: usize = 200;
-
-/// How many values are looked at for one that is right without its quotes.
-const LOOKED_AT_MAX: usize = 100;
-
-/// The longest value that a hint shows in a list, in bytes.
-const LISTED_BYTES_MAX: usize = 80;
 
 /// How many words are compared for all suggestions.
 const COMPARISONS_MAX: usize = 40_000;
@@ -38,18 +32,18 @@ const NETWORK: &str =
 
 /// Where an outcome is.
 #[derive(Clone, Copy)]
-struct Place {
-    node: NodeId,
+pub(super) struct Place {
+    pub(super) node: NodeId,
     /// The key that the node belongs to.
-    key: Option<NodeId>,
+    pub(super) key: Option<NodeId>,
     /// Whether the schema is one of several for the node, so that a note is about the value and not about the key.
     is_branch: bool,
     /// The length of the path.
     path: usize,
 }
 
-struct Reporter<'a, 'r> {
-    tree: &'a Tree<'a>,
+pub(super) struct Reporter<'a, 'r> {
+    pub(super) tree: &'a Tree<'a>,
     terms: Terms<'r>,
     known: &'a [&'a str],
     suggestions: usize,
@@ -145,7 +139,11 @@ impl Reporter<'_, '_> {
         self.path.truncate(len);
     }
 
-    fn nearest<'k>(&mut self, word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+    pub(super) fn nearest<'k>(
+        &mut self,
+        word: &str,
+        known: impl IntoIterator<Item = &'k str>,
+    ) -> Option<&'k str> {
         self.suggestions = self.suggestions.checked_sub(1)?;
         let comparisons = &mut self.comparisons;
         nearest(
@@ -243,60 +241,6 @@ impl Reporter<'_, '_> {
                 self.push(Code::ExclusiveKeys, self.key_span(place), message, None);
             }
         }
-    }
-
-    /// What to do about a value of the wrong type.
-    fn hint_for_type(&mut self, all: &[Expected<'_>], place: Place) -> Option<String> {
-        let tree = self.tree;
-        let wants =
-            |names: &[&str]| all.iter().any(|it| matches!(it, Expected::Type(name) if names.contains(name)));
-        if let Some(text) = tree.string(place.node) {
-            let is_number = wants(&["integer", "number"]) && text.parse::<i64>().is_ok();
-            let is_boolean = wants(&["boolean"]) && is_boolean(text);
-            if is_number || is_boolean || candidates(all).take(LOOKED_AT_MAX).any(|it| it == text) {
-                return Some("remove the quotes".to_owned());
-            }
-        }
-        // Text with a colon and a space, such as that of a command.
-        if let [Member { key, value }] = tree.members(place.node)
-            && wants(&["string"])
-            && place.key.is_none()
-            && [key, value].into_iter().all(|node| tree.scalar(*node).is_some())
-        {
-            return Some("put all of the text in quotes if \": \" is part of it".to_owned());
-        }
-        // The items of a list that stands for one mapping.
-        let items = tree.items(place.node);
-        if wants(&["object"])
-            && !items.is_empty()
-            && items.iter().take(LOOKED_AT_MAX).all(|item| !tree.members(*item).is_empty())
-        {
-            return Some("write a mapping, without \"- \" in front of the keys".to_owned());
-        }
-        self.hint_for_value(all, place)
-    }
-
-    /// What to do about a value that is not one of those that are expected.
-    fn hint_for_value(&mut self, all: &[Expected<'_>], place: Place) -> Option<String> {
-        let tree = self.tree;
-        let text = tree.string(place.node).unwrap_or_default();
-        if let Some(nearest) = self.nearest(text, candidates(all)) {
-            // In quotes, these would be strings.
-            let is_boolean = matches!(nearest, "true" | "false") && !has_string(all, nearest);
-            return Some(if is_boolean { format!("did you mean {nearest}?") } else { did_you_mean(nearest) });
-        }
-        // An item of a list may be one that has been split by mistake.
-        if place.key.is_none() || !all.iter().any(|it| matches!(it, Expected::InList)) {
-            return None;
-        }
-        Some(match tree.scalar(place.node) {
-            Some(scalar) if scalar.text.len() <= LISTED_BYTES_MAX && !scalar.text.contains('\n') => {
-                let quote = if tree.string(place.node).is_some() { "\"" } else { "" };
-                format!("write a list: [{quote}{}{quote}]", scalar.text.escape_debug())
-            }
-            Some(_) => "write a list: put \"- \" in front of the value".to_owned(),
-            None => "write a list: put \"- \" in front of the first key, and indent the others".to_owned(),
-        })
     }
 
     /// Reports a number in place of the permission bits of a file, if they differ from the digits as an octal number. cloud-init
@@ -450,21 +394,6 @@ fn is_usual(mode: u32) -> bool {
     owner <= 7 && group & !owner == 0 && others & !group == 0
 }
 
-/// Whether a text would be a boolean without its quotes.
-fn is_boolean(text: &str) -> bool {
-    ["true", "false", "yes", "no", "on", "off"].iter().any(|word| text.eq_ignore_ascii_case(word))
-}
-
-/// Whether one of the values is a string, and this one.
-fn has_string(all: &[Expected<'_>], text: &str) -> bool {
-    let is_it = |value: &Json| value.as_str() == Some(text);
-    all.iter().any(|expected| match expected {
-        Expected::OneOf(values) => values.iter().take(LOOKED_AT_MAX).any(is_it),
-        Expected::Constant(value) => is_it(value),
-        _ => false,
-    })
-}
-
-fn did_you_mean(word: &str) -> String {
+pub(super) fn did_you_mean(word: &str) -> String {
     format!("did you mean {word:?}?")
 }

@@ -136,7 +136,7 @@ fn what_py_yaml_refuses_is_found_at_its_place() {
 fn a_key_without_a_space_behind_its_colon_is_told_so() {
     let hint = |text: &str| {
         let mut findings = Vec::new();
-        super::check_mapping(text, "it", &mut findings);
+        check_mapping(text, "it", &mut findings);
         findings[0].hint.clone()
     };
     assert_eq!(hint("packages:nginx\n").as_deref(), Some("write a space after the colon of a key"));
