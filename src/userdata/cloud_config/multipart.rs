@@ -220,7 +220,7 @@ impl Head {
         let is_envelope = text.starts_with("From ") && self.fields.is_empty();
         let name = text.split_once(':').map(|(name, _)| name);
         let is_field = name.is_some_and(|name| name.bytes().all(|byte| matches!(byte, b'!'..=b'~')));
-        // A line that is no header is the first one of the body.
+        // A line that is not a header is the first one of the body.
         if !is_field && !is_envelope {
             return HeadLine::End { body: at };
         }

@@ -125,7 +125,7 @@ fn is_mime(text: &str, findings: &mut Vec<Finding>) -> bool {
 
 /// The type that cloud-init takes from the beginning of a text.
 fn type_of_header(text: &str) -> Option<&'static str> {
-    // That is no interpreter.
+    // A header that is almost right, such as `#!cloud-config`, does not name an interpreter.
     if header::is_near_header(text.trim_start().lines().next().unwrap_or_default()) {
         return None;
     }

@@ -39,7 +39,7 @@ impl Encoding {
     }
 }
 
-/// The bytes of quoted-printable text (RFC 2045, 6.7). What is no escape stays as it is.
+/// The bytes of quoted-printable text (RFC 2045, 6.7). What is not an escape stays as it is.
 fn quoted_printable(body: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(body.len());
     for line in body.split_inclusive('\n') {

@@ -82,7 +82,7 @@ impl Report<'_, '_> {
         self.push(Code::BadAddress, place, why, None);
     }
 
-    /// The address of a string. A string that is none is a finding.
+    /// The address in a string. Any other string is a finding.
     pub(super) fn address(&mut self, place: &Place) -> Option<IpAddr> {
         let tree = self.tree;
         let text = tree.string(place.node)?;
@@ -111,7 +111,7 @@ impl Report<'_, '_> {
         }
     }
 
-    /// The length of a mask. A string that is none is a finding.
+    /// The length of a mask. Any other string is a finding.
     pub(super) fn mask(&mut self, place: &Place) -> Option<u8> {
         let tree = self.tree;
         let text = tree.string(place.node)?;
