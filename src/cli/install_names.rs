@@ -1,19 +1,24 @@
 //! `metadata install-names`.
 
 use std::{
-    env, fs, io,
+    env,
+    fs::{self, File, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
+    process,
 };
 
 use anyhow::{Context, Result, ensure};
 
-use super::{escape::pretty_json, programs::PROGRAMS, streams::print};
+use super::{escape::pretty_json, programs::PROGRAMS, signals::clean_up_on_signals, streams::print};
 
 /// Install this program under the names of the programs that it can replace
 ///
 /// Makes hard links to this program, named mkisofs, genisoimage, xorrisofs and
 /// cloud-localds. Programs that call them then run this one. Nothing is replaced
-/// without --force. If DIR is on another file system, the program is copied.
+/// without --force. Where a link cannot be made, such as on another file system, the
+/// program is copied.
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = EXAMPLES)]
@@ -47,6 +52,9 @@ Examples:
 impl Args {
     pub(crate) fn run(self) -> Result<()> {
         let program = env::current_exe().context("finding this program")?;
+        ensure!(self.directory.is_dir(), "installing into {:?}: there is no such directory", self.directory);
+        // From here on a file that grows past the limit of the process is an error.
+        clean_up_on_signals()?;
         let names = PROGRAMS.iter().filter(|program| program.is_installed || self.xorriso);
         let paths: Vec<_> = names.map(|program| self.directory.join(program.name)).collect();
         for path in &paths {
@@ -72,23 +80,52 @@ impl Args {
     }
 }
 
-/// Gives the program `from` another name.
+/// Gives the program `from` another name. The old file stays until the new one is there, and no part of a copy gets the name.
 fn install(from: &Path, path: &Path, force: bool) -> io::Result<()> {
     if !force {
-        return link_or_copy(from, path);
+        match fs::hard_link(from, path) {
+            Err(error) if is_for_want_of_links(&error) => {}
+            linked => return linked,
+        }
     }
-    // The old file stays until the new one is there.
-    let new = path.with_extension(format!("new-{}", std::process::id()));
-    link_or_copy(from, &new)?;
-    let renamed = fs::rename(&new, path);
-    // Nothing happens if both names are links to the same file (rename(2)).
+    let new = path.with_extension(format!("new-{}", process::id()));
+    let made = match fs::hard_link(from, &new) {
+        Err(error) if is_for_want_of_links(&error) => copy(from, &new),
+        linked => linked,
+    };
+    made?;
+    let installed = if force { fs::rename(&new, path) } else { name_new(&new, path) };
+    // rename(2) leaves both names if they are links to the same file; otherwise there is nothing to remove.
     drop(fs::remove_file(&new));
-    renamed
+    installed
 }
 
-fn link_or_copy(from: &Path, path: &Path) -> io::Result<()> {
-    match fs::hard_link(from, path) {
-        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => fs::copy(from, path).map(drop),
+/// Whether a link cannot be made where a copy can: on another file system, on one that has no links, or to another user's program
+/// (`fs.protected_hardlinks` in proc(5)).
+fn is_for_want_of_links(error: &io::Error) -> bool {
+    use io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
+    matches!(error.kind(), CrossesDevices | PermissionDenied | TooManyLinks | Unsupported)
+}
+
+/// Copies a program to a file that is not there yet. No part of a copy is left.
+fn copy(from: &Path, new: &Path) -> io::Result<()> {
+    let mut program = File::open(from)?;
+    let mut out = OpenOptions::new().write(true).create_new(true).open(new)?;
+    let copied = io::copy(&mut program, &mut out)
+        .and_then(|_| out.set_permissions(Permissions::from_mode(program.metadata()?.mode() & 0o777)));
+    if copied.is_err() {
+        drop(fs::remove_file(new));
+    }
+    copied
+}
+
+/// Gives a copy its name, if that is still free.
+fn name_new(new: &Path, path: &Path) -> io::Result<()> {
+    match fs::hard_link(new, path) {
+        // rename(2) would replace what appears at this moment. A file system without links has nothing better.
+        Err(error) if is_for_want_of_links(&error) && fs::symlink_metadata(path).is_err() => {
+            fs::rename(new, path)
+        }
         linked => linked,
     }
 }

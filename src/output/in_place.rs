@@ -116,12 +116,17 @@ impl InPlace {
 /// # Errors
 /// Fails if it cannot be opened, or if another user may have put it there as a trap.
 pub fn open_special(path: &Path) -> Result<Option<File>> {
-    let Ok(ResolvedFile { directory, name, found: Some(found), .. }) = resolve::any_file(path) else {
-        return Ok(None);
-    };
     let is_special = |status: &Stat| {
         use FileType::{BlockDevice, CharacterDevice, Fifo};
         matches!(FileType::from_raw_mode(status.st_mode), BlockDevice | CharacterDevice | Fifo)
+    };
+    if is_own_descriptor(path) {
+        let file = File::options().write(true).open(path)?;
+        let is_special = is_special(&fstat(&file).map_err(io::Error::from)?);
+        return Ok(is_special.then_some(file));
+    }
+    let Ok(ResolvedFile { directory, name, found: Some(found), .. }) = resolve::any_file(path) else {
+        return Ok(None);
     };
     if !is_special(&found) {
         return Ok(None);
@@ -132,6 +137,14 @@ pub fn open_special(path: &Path) -> Result<Option<File>> {
     let opened = fstat(&file).map_err(io::Error::from)?;
     ensure!(os::is_same_file(&opened, &found), "another file was put there meanwhile");
     Ok(Some(file))
+}
+
+/// Whether a path is that of an open file of this process: a shell gives `>(PROGRAM)` as such a path of a pipe. Whoever gives it has
+/// opened the file.
+fn is_own_descriptor(path: &Path) -> bool {
+    let number = ["/dev/fd", "/proc/self/fd"].iter().find_map(|start| path.strip_prefix(start).ok());
+    let number = number.and_then(Path::to_str);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Fails if `found` is another user's, in a directory that everybody may write to.

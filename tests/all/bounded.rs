@@ -394,6 +394,14 @@ const GENERATORS: &[Generator] = &[
         let names = (0..size / 24).map(|number| format!("named{number:04}\n"));
         format!("{MKISOFS}0{}d\n\n{}", patterns.collect::<String>(), names.collect::<String>())
     }),
+    ("patterns of mkisofs whose brackets are not closed", |size| {
+        let halves = ["[".repeat(size / 4), "[[:x".repeat(size / 16), "[\\]".repeat(size / 12)];
+        format!("{MKISOFS}0-m\n{}\nd\n\nf", halves.join("\n-m\n"))
+    }),
+    ("pairs of names of xorrisofs that begin in the same way", |size| {
+        let pairs = (0..size / 20).map(|number| format!("abcd{number:04x}\nABCD{number:04X}x\n"));
+        format!("{MKISOFS}1d\n\n{}", pairs.collect::<String>())
+    }),
     ("graft points", |size| format!("{MKISOFS}0-graft-points\nd\n\n{}", "a/../b\\==x\n".repeat(size / 12))),
     ("a manifest of strings", |size| {
         format!("{{\"user_provided_metadata\":[{}],\"version\":1}}", list("\"\"", size))

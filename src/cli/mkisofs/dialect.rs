@@ -22,6 +22,8 @@ pub(super) enum Failure {
     Charset,
     /// A file that was named is not there, or cannot be read.
     Source,
+    /// The file of messages is one that is read.
+    LogFile,
     /// Two files would have one name.
     Duplicate,
     /// The image cannot be written.
@@ -52,7 +54,7 @@ impl Dialect {
     pub(super) fn status(self, failure: Failure) -> u8 {
         match (self, failure) {
             (Self::Genisoimage, Failure::Value) => 255,
-            (Self::Genisoimage, Failure::Source | Failure::Output)
+            (Self::Genisoimage, Failure::Source | Failure::LogFile | Failure::Output)
             | (Self::Xorrisofs, Failure::NoOperand) => 2,
             (Self::Genisoimage, _) => 1,
             (Self::Xorrisofs, _) => 5,

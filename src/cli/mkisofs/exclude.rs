@@ -182,6 +182,7 @@ fn matches(steps: &[Step], text: &[u32], left: &mut u32) -> Option<bool> {
 
 fn steps(pattern: &[u32]) -> Vec<Step> {
     let is = |character: Option<&u32>, wanted: char| character == Some(&u32::from(wanted));
+    let closed = closed(pattern);
     let mut steps = Vec::new();
     let mut at = 0;
     while let Some(&character) = pattern.get(at) {
@@ -193,9 +194,9 @@ fn steps(pattern: &[u32]) -> Vec<Step> {
                 at += 1;
                 Step::One(pattern[at - 1])
             }
-            Some('[') => match Set::parse(&pattern[at..]) {
-                Some((set, len)) => {
-                    at += len;
+            Some('[') => match Set::parse(pattern, at, &closed) {
+                Some((set, end)) => {
+                    at = end;
                     Step::OneOf(set)
                 }
                 None => Step::One(character),
@@ -208,6 +209,46 @@ fn steps(pattern: &[u32]) -> Vec<Step> {
         }
     }
     steps
+}
+
+/// For each place in a pattern: whether a bracket is closed whose members go on there. Without this list, time would grow with the
+/// square of the number of brackets that are not.
+fn closed(pattern: &[u32]) -> Vec<bool> {
+    let mut closed = vec![false; pattern.len()];
+    // Most patterns have no bracket.
+    if pattern.contains(&u32::from(b'[')) {
+        for at in (0..pattern.len()).rev() {
+            let after = || member(pattern, at).and_then(|(_, end)| closed.get(end).copied());
+            closed[at] = pattern[at] == u32::from(b']') || after() == Some(true);
+        }
+    }
+    closed
+}
+
+/// What is between brackets.
+enum Member {
+    Range(u32, u32),
+    Class(Class),
+}
+
+/// The member of a set that begins at a place, and where it ends.
+fn member(pattern: &[u32], at: usize) -> Option<(Member, usize)> {
+    let is = |at: usize, wanted: char| pattern.get(at) == Some(&u32::from(wanted));
+    if is(at, '[')
+        && is(at + 1, ':')
+        && let Some((class, len)) = class(&pattern[at + 2..])
+    {
+        return Some((Member::Class(class), at + 2 + len));
+    }
+    // A character, and where it ends.
+    let character = |at: usize| {
+        let at = at + usize::from(is(at, '\\'));
+        pattern.get(at).map(|character| (*character, at + 1))
+    };
+    let (first, end) = character(at)?;
+    let is_range = is(end, '-') && end + 1 < pattern.len() && !is(end + 1, ']');
+    let (last, end) = if is_range { character(end + 1)? } else { (first, end) };
+    Some((Member::Range(first, last), end))
 }
 
 impl Set {
@@ -223,30 +264,23 @@ impl Set {
         is_there != self.is_negated
     }
 
-    /// What follows an opening bracket, and how many characters that are with the closing one. `None`: there is none.
-    fn parse(text: &[u32]) -> Option<(Self, usize)> {
-        let is = |at: usize, wanted: char| text.get(at) == Some(&u32::from(wanted));
-        let mut set = Self { is_negated: is(0, '!') || is(0, '^'), ..Self::default() };
-        let start = usize::from(set.is_negated);
-        let mut at = start;
+    /// What follows an opening bracket, and the place after the closing one. `None`: there is none, as [`closed`] says.
+    fn parse(pattern: &[u32], mut at: usize, closed: &[bool]) -> Option<(Self, usize)> {
+        let is = |at: usize, wanted: char| pattern.get(at) == Some(&u32::from(wanted));
+        let mut set = Self { is_negated: is(at, '!') || is(at, '^'), ..Self::default() };
+        at += usize::from(set.is_negated);
+        // A closing bracket is a member where it comes first.
+        let (_, second) = member(pattern, at)?;
+        if !*closed.get(second)? {
+            return None;
+        }
+        let start = at;
         while at == start || !is(at, ']') {
-            if is(at, '[')
-                && is(at + 1, ':')
-                && let Some((class, len)) = class(&text[at + 2..])
-            {
-                set.classes.push(class);
-                at += 2 + len;
-                continue;
+            let (member, end) = member(pattern, at)?;
+            match member {
+                Member::Range(first, last) => set.ranges.push((first, last)),
+                Member::Class(class) => set.classes.push(class),
             }
-            // A character, and where it ends.
-            let member = |at: usize| {
-                let at = at + usize::from(is(at, '\\'));
-                text.get(at).map(|character| (*character, at + 1))
-            };
-            let (first, end) = member(at)?;
-            let is_range = is(end, '-') && end + 1 < text.len() && !is(end + 1, ']');
-            let (last, end) = if is_range { member(end + 1)? } else { (first, end) };
-            set.ranges.push((first, last));
             at = end;
         }
         Some((set, at + 1))
@@ -270,8 +304,9 @@ fn class(text: &[u32]) -> Option<(Class, usize)> {
         ("xdigit", char::is_ascii_hexdigit),
     ];
     CLASSES.iter().find_map(|(name, class)| {
-        let end: Vec<_> = name.chars().chain(":]".chars()).map(u32::from).collect();
-        text.starts_with(&end).then_some((*class, end.len()))
+        let end = name.bytes().chain(*b":]").map(u32::from);
+        let len = name.len() + 2;
+        (text.len() >= len && end.eq(text[..len].iter().copied())).then_some((*class, len))
     })
 }
 
@@ -302,6 +337,9 @@ mod tests {
             ("[\\]]", "]"),
             ("[[:upper:][:digit:]_]*", "_x"),
             ("[[:upper:]]", "É"),
+            ("[[:upper:]", "[p"),
+            ("[x[[:digit:]]", "7"),
+            ("[a[b]c", "[c"),
             ("\\*", "*"),
             ("[", "["),
             ("[a", "[a"),

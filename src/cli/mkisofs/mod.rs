@@ -7,8 +7,10 @@
 mod charset;
 mod dialect;
 mod exclude;
+mod found;
 mod graft;
 mod help;
+mod list;
 mod options;
 mod output;
 mod parse;
@@ -35,17 +37,46 @@ use metadata_image::{
 use super::{create::source_date_epoch, escape::printable, render::paragraphs, streams::print};
 use dialect::{Dialect, Failure};
 use settings::{Settings, Wanted};
+use sources::Written;
 use trouble::Trouble;
 
 /// Messages of the program, on standard error or in the file of `-log-file`.
 struct Log {
     program: &'static str,
     file: Option<File>,
+    /// What was said before the file was emptied: it is not known yet whether it is one that is read.
+    held: Option<Vec<String>>,
 }
 
 impl Log {
+    fn new(program: &'static str) -> Self {
+        Self { program, file: None, held: None }
+    }
+
     fn say(&mut self, line: &str) {
         let line = format!("{}: {}\n", self.program, printable(line));
+        match &mut self.held {
+            Some(held) => held.push(line),
+            None => self.write(&line),
+        }
+    }
+
+    /// Messages go to this file, which is emptied by [`Log::release`].
+    fn hold_for(&mut self, file: File) {
+        (self.file, self.held) = (Some(file), Some(Vec::new()));
+    }
+
+    /// Empties the file, and writes what was held.
+    fn release(&mut self) {
+        let Some(held) = self.held.take() else { return };
+        if let Some(file) = &self.file {
+            // Devices and pipes cannot be emptied.
+            drop(file.set_len(0));
+        }
+        held.iter().for_each(|line| self.write(line));
+    }
+
+    fn write(&mut self, line: &str) {
         // There is nowhere left to report a failure.
         drop(match &mut self.file {
             Some(file) => file.write_all(line.as_bytes()),
@@ -75,7 +106,7 @@ pub(super) fn run_xorriso(mut arguments: Vec<OsString>) -> ExitCode {
     let is_mkisofs = arguments.first().is_some_and(|first| first == "-as" || first == "--as")
         && arguments.get(1).is_some_and(|name| PERSONALITIES.iter().any(|known| name == known));
     if !is_mkisofs {
-        let mut log = Log { program: "xorriso", file: None };
+        let mut log = Log::new("xorriso");
         log.say("this is metadata, which can only run 'xorriso -as mkisofs [OPTIONS] FILE...'");
         return Dialect::Xorrisofs.status(Failure::Option).into();
     }
@@ -83,10 +114,14 @@ pub(super) fn run_xorriso(mut arguments: Vec<OsString>) -> ExitCode {
 }
 
 fn run(program: &'static str, dialect: Dialect, arguments: Vec<OsString>) -> ExitCode {
-    let mut log = Log { program, file: None };
+    let mut log = Log::new(program);
     match try_run(dialect, arguments, &mut log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(trouble) => {
+            if trouble.failure == Failure::LogFile {
+                log.file = None;
+            }
+            log.release();
             log.say(&trouble.message);
             dialect.status(trouble.failure).into()
         }
@@ -116,7 +151,7 @@ Examples:
 impl Args {
     /// The command line is read before this one is: [`super::programs`].
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let mut log = Log { program: "mkisofs", file: None };
+        let mut log = Log::new("mkisofs");
         let done = try_run(Dialect::Genisoimage, self.arguments, &mut log);
         done.map_err(|trouble| anyhow::anyhow!(trouble.message))
     }
@@ -132,13 +167,14 @@ fn try_run(dialect: Dialect, arguments: Vec<OsString>, log: &mut Log) -> Result<
         Wanted::Version => return help::print_version(log.program, dialect),
     };
     if let Some(path) = &settings.log_file {
-        let opened = output::create_log(path);
+        let opened = output::open_log(path);
         let trouble = |error| Trouble::new(Failure::Output, format!("creating {path:?}: {error:#}"));
-        log.file = Some(opened.map_err(trouble)?);
+        log.hold_for(opened.map_err(trouble)?);
     }
     let epoch = source_date_epoch().map_err(|error| Trouble::new(Failure::Value, error.to_string()))?;
-    let identity = output::identity(settings.output.as_deref());
-    let tree = sources::find(&settings, identity, &mut |line| log.say(line))?;
+    let written = written(&settings)?;
+    let tree = sources::find(&settings, written, &mut |line| log.say(line))?;
+    log.release();
     warnings::warn(&settings, &tree, &mut |line| log.say(line));
     let volume = volume::volume_of(&settings, tree, epoch);
     // From here on all files are open or measured.
@@ -151,6 +187,30 @@ fn try_run(dialect: Dialect, arguments: Vec<OsString>, log: &mut Log) -> Result<
         print_findings(settings.output.as_deref(), log);
     }
     Ok(())
+}
+
+/// The files that are written to.
+///
+/// # Errors
+/// Fails if one of them is a list that was read, or if they are one file.
+fn written(settings: &Settings) -> Result<Written, Trouble> {
+    let written = Written {
+        image: output::identity(settings.output.as_deref()),
+        log: settings.log_file.as_deref().and_then(|path| output::identity(Some(path))),
+    };
+    if written.image.is_some_and(|image| settings.lists.contains(&image)) {
+        return Err(Trouble::new(
+            Failure::Source,
+            "the image is written to a list that is read (give another path)".to_owned(),
+        ));
+    }
+    if written.log.is_some_and(|log| written.image == Some(log) || settings.lists.contains(&log)) {
+        return Err(Trouble::new(
+            Failure::LogFile,
+            "-log-file names the image or a list that is read (give another path)".to_owned(),
+        ));
+    }
+    Ok(written)
 }
 
 /// Prints how many sectors the image would have.

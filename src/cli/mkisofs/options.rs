@@ -53,6 +53,8 @@ pub(super) enum Meaning {
     PathList,
     Exclude,
     ExcludeList,
+    NoBackups,
+    VolumeSetNumber,
     PrintSize,
     LogFile,
     CylinderAlign,
@@ -70,10 +72,10 @@ pub(super) enum Meaning {
 use Meaning::{
     Abstract, Application, Bibliography, Check, Copyright, CylinderAlign, DirectoryMode, Exclude,
     ExcludeList, FileMode, FollowLinks, Gid, GraftPoints, Help, InputCharset, Joliet, JolietLong,
-    LeadingDots, Level, LogFile, LongNames, LongestNames, LowerCase, ManyDots, NewDirectoryMode,
+    LeadingDots, Level, LogFile, LongNames, LongestNames, LowerCase, ManyDots, NewDirectoryMode, NoBackups,
     NoRelocation, NoRock, NoTranslate, Nothing, OmitPeriod, OmitVersion, Output, OutputCharset, PathList,
     Preparer, PrintSize, Publisher, Quiet, RationalRock, Relaxed, Rock, SystemId, Uid, Unsupported,
-    Untranslated, Version, VolumeId, VolumeSet,
+    Untranslated, Version, VolumeId, VolumeSet, VolumeSetNumber,
 };
 
 const fn flag(name: &'static str, meaning: Meaning) -> Known {
@@ -233,8 +235,8 @@ const GENISOIMAGE: &[Known] = &[
     flag("no-mac-files", Nothing),
     value("cluster-size", Nothing),
     flag("probe", Nothing),
-    flag("nobak", Unsupported),
-    flag("no-bak", Unsupported),
+    flag("nobak", NoBackups),
+    flag("no-bak", NoBackups),
     flag("T", Unsupported),
     flag("translation-table", Unsupported),
     value("table-name", Unsupported),
@@ -270,8 +272,8 @@ const GENISOIMAGE: &[Known] = &[
     value("stream-file-name", Unsupported),
     value("stream-media-size", Unsupported),
     value("use-fileversion", Unsupported),
-    value("volset-size", Unsupported),
-    value("volset-seqno", Unsupported),
+    value("volset-size", VolumeSetNumber),
+    value("volset-seqno", VolumeSetNumber),
     value("i", Unsupported),
     flag("cap", Unsupported),
     flag("netatalk", Unsupported),

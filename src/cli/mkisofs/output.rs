@@ -15,7 +15,7 @@ use metadata_image::{
     },
 };
 
-use super::{super::signals::clean_up_on_signals, Trouble, dialect::Failure, sources::Identity};
+use super::{super::signals::clean_up_on_signals, Trouble, dialect::Failure, found::Identity};
 
 /// What the output is now, if it is there: the image must not contain itself.
 pub(super) fn identity(output: Option<&Path>) -> Option<Identity> {
@@ -56,14 +56,13 @@ pub(super) fn write(draft: Draft, output: Option<&Path>) -> Result<(), Trouble> 
     }
 }
 
-/// Creates the file of `-log-file`, or empties it. Links and files of other users are refused as those of images are.
-pub(super) fn create_log(path: &Path) -> anyhow::Result<File> {
-    if let Some(device) = open_special(path)? {
-        return Ok(device);
+/// Opens the file of `-log-file`, which keeps what it holds for now, or creates it. Links and files of other users are refused as
+/// those of images are.
+pub(super) fn open_log(path: &Path) -> anyhow::Result<File> {
+    match open_special(path)? {
+        Some(device) => Ok(device),
+        None => Ok(InPlace::open(path)?.file().try_clone()?),
     }
-    let file = InPlace::open(path)?;
-    file.file().set_len(0)?;
-    Ok(file.file().try_clone()?)
 }
 
 fn failed(what: &str, error: &str) -> Trouble {

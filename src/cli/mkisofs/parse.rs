@@ -85,7 +85,7 @@ fn parse_as_getopt(
     let is_bundle =
         dashes == 1 && name.first().is_some_and(|first| short(Dialect::Genisoimage, *first).is_some());
     if !is_bundle {
-        return Err(usage(format!("unrecognized option {argument:?}")));
+        return Err(usage(format!("unrecognized option {argument:?} (-help lists the options)")));
     }
     let mut rest = name;
     while let [first, after @ ..] = rest {
@@ -123,7 +123,8 @@ fn parse_by_name(
         .iter()
         .map(|letter| short(Dialect::Xorrisofs, *letter).filter(|known| !known.has_value))
         .collect();
-    let bundle = bundle.ok_or_else(|| usage(format!("unrecognized option {argument:?}")))?;
+    let bundle =
+        bundle.ok_or_else(|| usage(format!("unrecognized option {argument:?} (-help lists the options)")))?;
     parsed.options.extend(bundle.into_iter().map(|known| (known, None)));
     Ok(())
 }

@@ -2,10 +2,8 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    fs::File,
-    io::{self, BufRead, BufReader},
-    os::unix::ffi::{OsStrExt, OsStringExt},
-    path::{Path, PathBuf},
+    os::unix::ffi::OsStrExt,
+    path::PathBuf,
 };
 
 use metadata_image::image::{
@@ -20,6 +18,8 @@ use super::{
     Trouble, charset,
     dialect::{Dialect, Failure},
     exclude::Exclusions,
+    found::Identity,
+    list,
     options::Meaning,
     parse::Parsed,
 };
@@ -59,6 +59,10 @@ pub(super) struct Settings {
     pub(super) names_are_utf8: bool,
     /// What is left out.
     pub(super) exclusions: Exclusions,
+    /// Whether files are left out whose names look like those of backups.
+    pub(super) no_backups: bool,
+    /// The lists that were read. The image must not be written to one of them.
+    pub(super) lists: Vec<Identity>,
     /// Whether the size of the image is wanted in place of the image.
     pub(super) print_size: bool,
     pub(super) log_file: Option<PathBuf>,
@@ -104,6 +108,8 @@ impl Settings {
             size_unit: ALIGNMENT_BYTES,
             names_are_utf8: true,
             exclusions: Exclusions::default(),
+            no_backups: false,
+            lists: Vec::new(),
             print_size: false,
             log_file: None,
             quiet: false,
@@ -138,7 +144,8 @@ impl Settings {
         }
         settings.operands.extend(parsed.operands);
         if settings.operands.is_empty() {
-            return Err(Trouble::new(Failure::NoOperand, "no file or directory is named".to_owned()));
+            let message = "no file or directory is named (usage: [options] -o IMAGE FILE..., and -help lists the options)";
+            return Err(Trouble::new(Failure::NoOperand, message.to_owned()));
         }
         Ok(Wanted::Image(Box::new(settings)))
     }
@@ -189,12 +196,20 @@ impl Settings {
             Meaning::FileMode => self.file_mode = Some(number(name, value, 8)? & 0o7777),
             Meaning::DirectoryMode => self.directory_mode = Some(number(name, value, 8)? & 0o7777),
             Meaning::NewDirectoryMode => self.made_directory_mode = number(name, value, 8)? & 0o7777,
-            Meaning::PathList => self.operands.extend(lines_of("path list", value)?),
+            Meaning::PathList => {
+                let operands = self.lines_of("path list", value)?;
+                self.operands.extend(operands);
+            }
             Meaning::Exclude => self.exclusions.add(self.dialect, value),
             Meaning::ExcludeList => {
-                for pattern in lines_of("list of excluded files", value)? {
+                for pattern in self.lines_of("list of excluded files", value)? {
                     self.exclusions.add(self.dialect, &pattern);
                 }
+            }
+            Meaning::NoBackups => self.no_backups = true,
+            Meaning::VolumeSetNumber if value != "1" => {
+                let message = format!("option '-{name}': only 1 is supported");
+                return Err(Trouble::new(Failure::Value, message));
             }
             Meaning::PrintSize => self.print_size = true,
             Meaning::LogFile => self.log_file = Some(value.into()),
@@ -208,6 +223,13 @@ impl Settings {
             _ => self.set_names(meaning, value)?,
         }
         Ok(())
+    }
+
+    /// The lines of a list.
+    fn lines_of(&mut self, what: &str, path: &OsStr) -> Result<Vec<OsString>, Trouble> {
+        let (lines, identity) = list::read(what, path)?;
+        self.lists.extend(identity);
+        Ok(lines)
     }
 
     /// Options about the names of the primary tree.
@@ -284,17 +306,4 @@ fn identifier(name: &str, value: &OsStr, most: usize) -> Result<String, Trouble>
 fn number(name: &str, value: &OsStr, radix: u32) -> Result<u32, Trouble> {
     let number = value.to_str().and_then(|text| u32::from_str_radix(text, radix).ok());
     number.ok_or_else(|| Trouble::new(Failure::Value, format!("option '-{name}': {value:?} is not a number")))
-}
-
-/// The lines of a file that are not empty; `-` is standard input. `what`: its purpose, for errors.
-fn lines_of(what: &str, path: &OsStr) -> Result<Vec<OsString>, Trouble> {
-    let read = || -> io::Result<Vec<OsString>> {
-        let from: Box<dyn io::Read> =
-            if path == "-" { Box::new(io::stdin()) } else { Box::new(File::open(path)?) };
-        BufReader::new(from).split(b'\n').map(|line| Ok(OsString::from_vec(line?))).collect()
-    };
-    let lines = read().map_err(|error| {
-        Trouble::of_file(Failure::Source, &format!("reading {what}"), Path::new(path), &error)
-    })?;
-    Ok(lines.into_iter().filter(|line| !line.is_empty()).collect())
 }

@@ -3,10 +3,10 @@
 //! Directories are read without recursion, and names are in the order of their bytes, so that equal trees make equal images.
 
 use std::{
-    collections::BTreeMap,
     ffi::OsStr,
     fs::{self, File, Metadata},
-    io,
+    io::{self, Read},
+    ops::Range,
     os::unix::{
         ffi::{OsStrExt, OsStringExt},
         fs::{FileTypeExt, MetadataExt},
@@ -14,46 +14,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use metadata_image::image::{Attributes, source::MeasuredFile};
+use metadata_image::image::source::MeasuredFile;
 
-use super::{Trouble, dialect::Failure, graft::split_graft, settings::Settings};
+use super::{
+    Trouble,
+    dialect::Failure,
+    found::{Found, Identity, Kind, Tree, device_numbers},
+    graft::split_graft,
+    settings::Settings,
+};
 
-/// The most files and directories with `-follow-links`, where links can make a small tree endless.
-const FOLLOWED_MAX: usize = 1 << 20;
+/// The most files and directories below links to directories with `-follow-links`, where a small tree can be endless.
+const FOLLOWED_MAX: usize = 1 << 18;
+
+/// The most bytes of the paths of directories that are made for graft points, where a short list can name very many.
+const MADE_BYTES_MAX: usize = 64 << 20;
 
 /// The deepest directory without Rock Ridge, counted from the root, which is 1 (ECMA-119, 6.8.2.1).
 const DEPTH_MAX: usize = 8;
-
-/// A file that is open to be written: what it is, so that it is not read.
-pub(super) type Identity = (u64, u64);
-
-/// A file or directory on the image.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) kind: Kind,
-    /// Where it is. Empty: it is made for the files in it.
-    pub(super) source: PathBuf,
-    pub(super) attributes: Attributes,
-    /// Its device and inode.
-    pub(super) identity: Identity,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Directory,
-    /// A file without contents, also in the place of a special file that the image cannot hold.
-    Empty,
-    File(MeasuredFile),
-    SymbolicLink(Vec<u8>),
-    /// Major and minor number.
-    CharacterDevice(u32, u32),
-    BlockDevice(u32, u32),
-    Fifo,
-    Socket,
-}
-
-/// Everything on the image, by path; the root is the empty path.
-pub(super) type Tree = BTreeMap<Vec<u8>, Found>;
 
 /// A directory to read.
 struct Waiting {
@@ -61,31 +39,62 @@ struct Waiting {
     source: PathBuf,
     /// Its place in the list of those that were read before, to find the directories above it.
     number: usize,
+    /// Whether a link led there.
+    is_followed: bool,
+}
+
+/// The regular files that are written to. Their contents must not be lost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Written {
+    /// That of the image. An old image there is left out.
+    pub(super) image: Option<Identity>,
+    /// That of messages.
+    pub(super) log: Option<Identity>,
+}
+
+impl Written {
+    /// The error about a file that would be lost.
+    pub(super) fn is_input(path: &Path) -> Trouble {
+        let why = format!("reading {path:?}: the image is written to the same file (give another path)");
+        Trouble::new(Failure::Source, why)
+    }
 }
 
 struct Walk<'a> {
     settings: &'a Settings,
-    output: Option<Identity>,
+    written: Written,
     warn: &'a mut dyn FnMut(&str),
     tree: Tree,
     /// The directories that were read, and the number of the one above each.
     above: Vec<(Identity, Option<usize>)>,
     root_is_known: bool,
+    /// How many files and directories were found below links.
+    followed: usize,
+    /// How many bytes the paths of directories have that are made.
+    made_bytes: usize,
 }
 
-/// Finds everything that is named by the operands. `output`: the file that the image is written to, which is left out; `warn`: prints
-/// what is left out.
+/// Finds everything that is named by the operands. `written`: the files that are written to; `warn`: prints what is left
+/// out.
 ///
 /// # Errors
 /// Fails if an operand is not there, or two files would have one name.
 pub(super) fn find(
     settings: &Settings,
-    output: Option<Identity>,
+    written: Written,
     warn: &mut dyn FnMut(&str),
 ) -> Result<Tree, Trouble> {
-    let mut walk =
-        Walk { settings, output, warn, tree: Tree::new(), above: Vec::new(), root_is_known: false };
-    walk.tree.insert(Vec::new(), walk.made_directory());
+    let mut walk = Walk {
+        settings,
+        written,
+        warn,
+        tree: Tree::new(),
+        above: Vec::new(),
+        root_is_known: false,
+        followed: 0,
+        made_bytes: 0,
+    };
+    walk.tree.insert(Vec::new(), Found::made_directory(settings));
     for operand in &settings.operands {
         walk.add_operand(operand)?;
     }
@@ -97,14 +106,17 @@ impl Walk<'_> {
         let (target, source) = split_graft(operand.as_bytes(), self.settings.graft_points);
         let source = PathBuf::from(OsStr::from_bytes(&source));
         let what = "reading the file or directory to store";
-        let metadata = self
-            .metadata(&source)
-            .map_err(|error| Trouble::of_file(Failure::Source, what, &source, &error))?;
+        let metadata = self.metadata(&source).map_err(|error| {
+            let mut trouble = Trouble::of_file(Failure::Source, what, &source, &error);
+            if self.settings.dialect.is_genisoimage() && operand.len() > 1 && operand.as_bytes()[0] == b'-' {
+                trouble.message.push_str(" (options come before the first file)");
+            }
+            trouble
+        })?;
         let Some(metadata) = metadata else { return Ok(()) };
         // In a directory it may be the image of the last run. Here it is a mistake by which the file would be lost.
-        if metadata.is_file() && Some((metadata.dev(), metadata.ino())) == self.output {
-            let why = format!("{what} {source:?}: the image is written to the same file");
-            return Err(Trouble::new(Failure::Source, why));
+        if metadata.is_file() && Some((metadata.dev(), metadata.ino())) == self.written.image {
+            return Err(Written::is_input(&source));
         }
         let mut path = target.as_ref().map(|target| target.path.clone()).unwrap_or_default();
         if !metadata.is_dir()
@@ -122,7 +134,7 @@ impl Walk<'_> {
         if path.is_empty() {
             // The first of several directories is the root for genisoimage, the last for xorrisofs.
             if !self.root_is_known || !self.settings.dialect.is_genisoimage() {
-                let root = self.found(Kind::Directory, &source, &metadata);
+                let root = Found::new(self.settings, Kind::Directory, &source, &metadata);
                 self.tree.insert(Vec::new(), root);
                 self.root_is_known = true;
             }
@@ -136,7 +148,7 @@ impl Walk<'_> {
     fn read_tree(&mut self, path: Vec<u8>, source: PathBuf, identity: Identity) -> Result<(), Trouble> {
         let number = self.above.len();
         self.above.push((identity, None));
-        let mut waiting = vec![Waiting { path, source, number }];
+        let mut waiting = vec![Waiting { path, source, number, is_followed: false }];
         while let Some(directory) = waiting.pop() {
             let mut names = match names_in(&directory.source) {
                 Ok(names) => names,
@@ -148,7 +160,9 @@ impl Walk<'_> {
             names.sort();
             for name in names {
                 let source = directory.source.join(OsStr::from_bytes(&name));
-                if self.settings.exclusions.has(&name, &source)? {
+                if self.settings.no_backups && is_backup(&name)
+                    || self.settings.exclusions.has(&name, &source)?
+                {
                     continue;
                 }
                 let mut path = directory.path.clone();
@@ -175,6 +189,15 @@ impl Walk<'_> {
             Err(error) => return self.skip_unreadable(&source, &error),
         };
         let identity = (metadata.dev(), metadata.ino());
+        if directory.is_followed {
+            self.followed += 1;
+            if self.followed > FOLLOWED_MAX {
+                let why = format!(
+                    "reading {source:?}: links lead to more than {FOLLOWED_MAX} files (without -f they are stored)"
+                );
+                return Err(Trouble::new(Failure::Source, why));
+            }
+        }
         if metadata.is_dir() {
             if self.is_above(directory.number, identity) {
                 // Only a link leads there.
@@ -192,7 +215,8 @@ impl Walk<'_> {
         if self.add(path.clone(), &source, &metadata)? && metadata.is_dir() {
             let number = self.above.len();
             self.above.push((identity, Some(directory.number)));
-            waiting.push(Waiting { path, source, number });
+            let is_followed = directory.is_followed || self.settings.follow_links && source.is_symlink();
+            waiting.push(Waiting { path, source, number, is_followed });
         }
         Ok(())
     }
@@ -245,7 +269,7 @@ impl Walk<'_> {
                 // The contents of directories are merged.
                 (Kind::Directory, Kind::Directory) => {
                     if old.source.as_os_str().is_empty() {
-                        let found = self.found(kind, source, metadata);
+                        let found = Found::new(self.settings, kind, source, metadata);
                         self.tree.insert(path, found);
                     }
                     return Ok(true);
@@ -255,23 +279,20 @@ impl Walk<'_> {
                 _ => {}
             }
         }
-        if self.settings.follow_links && self.tree.len() >= FOLLOWED_MAX {
-            return Err(Trouble::new(
-                Failure::Source,
-                format!("reading {source:?}: following links leads to more than {FOLLOWED_MAX} files"),
-            ));
-        }
-        let found = self.found(kind, source, metadata);
+        let found = Found::new(self.settings, kind, source, metadata);
         self.tree.insert(path, found);
         Ok(true)
     }
 
     fn same_name(&self, path: &[u8], source: &Path) -> Trouble {
         let old = self.tree.get(path).map(|old| old.source.clone()).unwrap_or_default();
-        Trouble::new(
-            Failure::Duplicate,
-            format!("Error: {source:?} and {old:?} have the same name {:?}", String::from_utf8_lossy(path)),
-        )
+        let shown = |source: &Path| match source.as_os_str().is_empty() {
+            true => "a directory of a graft point".to_owned(),
+            false => format!("{source:?}"),
+        };
+        let path = String::from_utf8_lossy(path);
+        let (source, old) = (shown(source), shown(&old));
+        Trouble::new(Failure::Duplicate, format!("Error: {source} and {old} have the same name {path:?}"))
     }
 
     /// What is stored. `None`: it is left out, and why was said.
@@ -289,8 +310,12 @@ impl Walk<'_> {
             };
         }
         if file_type.is_file() {
-            if Some(identity) == self.output {
-                return Ok(None);
+            if Some(identity) == self.written.image {
+                return if is_old_image(source) { Ok(None) } else { Err(Written::is_input(source)) };
+            }
+            if Some(identity) == self.written.log && metadata.len() > 0 {
+                let why = format!("reading {source:?}: -log-file names the same file (give another path)");
+                return Err(Trouble::new(Failure::LogFile, why));
             }
             // Whether it can be read is known before the old image is gone.
             return match File::open(source) {
@@ -333,50 +358,25 @@ impl Walk<'_> {
         }
     }
 
-    fn found(&self, kind: Kind, source: &Path, metadata: &Metadata) -> Found {
-        let Settings { is_rational, uid, gid, file_mode, directory_mode, .. } = self.settings;
-        let is_directory = kind == Kind::Directory;
-        let mut mode = metadata.mode() & 0o7777;
-        let mut owner = (metadata.uid(), metadata.gid());
-        if *is_rational {
-            mode = if is_directory || mode & 0o111 != 0 { 0o555 } else { 0o444 };
-            owner = (0, 0);
-        }
-        let wanted = if is_directory { directory_mode } else { file_mode };
-        if let (Some(wanted), false) = (wanted, matches!(kind, Kind::SymbolicLink(_))) {
-            mode = *wanted;
-        }
-        let attributes = Attributes {
-            mode: Some(mode),
-            owner: Some((uid.unwrap_or(owner.0), gid.unwrap_or(owner.1))),
-            modified: Some(metadata.mtime()),
-        };
-        Found { kind, source: source.to_owned(), attributes, identity: (metadata.dev(), metadata.ino()) }
-    }
-
-    /// A directory that is made for the files in it.
-    fn made_directory(&self) -> Found {
-        let Settings { is_rational, uid, gid, directory_mode, made_directory_mode, .. } = self.settings;
-        let mode = if *is_rational { 0o555 } else { *made_directory_mode };
-        let attributes = Attributes {
-            mode: Some(directory_mode.unwrap_or(mode)),
-            owner: Some((uid.unwrap_or(0), gid.unwrap_or(0))),
-            // That of the volume.
-            modified: None,
-        };
-        Found { kind: Kind::Directory, source: PathBuf::new(), attributes, identity: (0, 0) }
-    }
-
+    /// Makes the directories of a path that are not there. What is there has all directories above it.
     fn make_directories_above(&mut self, path: &[u8]) -> Result<(), Trouble> {
-        for (end, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
+        for end in ends.rev() {
             match self.tree.get(&path[..end]) {
-                Some(found) if found.kind == Kind::Directory => {}
+                Some(found) if found.kind == Kind::Directory => break,
                 Some(found) => {
                     let source = found.source.clone();
                     return Err(self.same_name(&path[..end], &source));
                 }
                 None => {
-                    let directory = self.made_directory();
+                    self.made_bytes += end;
+                    if self.made_bytes > MADE_BYTES_MAX {
+                        let why = format!(
+                            "the graft points need more than {MADE_BYTES_MAX} bytes for the paths of directories"
+                        );
+                        return Err(Trouble::new(Failure::Value, why));
+                    }
+                    let directory = Found::made_directory(self.settings);
                     self.tree.insert(path[..end].to_vec(), directory);
                 }
             }
@@ -389,10 +389,19 @@ fn names_in(directory: &Path) -> io::Result<Vec<Vec<u8>>> {
     fs::read_dir(directory)?.map(|entry| Ok(entry?.file_name().into_vec())).collect()
 }
 
-/// The major and minor number of a device (makedev(3)).
-fn device_numbers(device: u64) -> (u32, u32) {
-    let part = |bits: u64| u32::try_from(bits).unwrap_or_default();
-    let major = (device >> 8 & 0xfff) | (device >> 32 & 0xffff_f000);
-    let minor = (device & 0xff) | (device >> 12 & 0xffff_ff00);
-    (part(major), part(minor))
+/// Whether a name is that of a backup for genisoimage.
+fn is_backup(name: &[u8]) -> bool {
+    name.iter().any(|byte| matches!(byte, b'~' | b'#')) || name.ends_with(b".bak")
+}
+
+/// Whether a file is empty, an image, or what is left of one: its beginning is written last. Anything else is a file that the image
+/// would replace by mistake.
+fn is_old_image(path: &Path) -> bool {
+    const IDENTIFIER: Range<usize> = 32_769..32_774;
+    let read = || {
+        let mut bytes = Vec::new();
+        File::open(path)?.take(IDENTIFIER.end as u64).read_to_end(&mut bytes)?;
+        Ok::<_, io::Error>(bytes)
+    };
+    read().is_ok_and(|bytes| bytes.get(IDENTIFIER) == Some(b"CD001") || bytes.iter().all(|byte| *byte == 0))
 }

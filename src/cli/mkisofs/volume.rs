@@ -15,8 +15,8 @@ use metadata_image::{
 };
 
 use super::{
+    found::{Kind, Tree},
     settings::Settings,
-    sources::{Kind, Tree},
 };
 
 /// The volume of `tree`. `epoch`: `SOURCE_DATE_EPOCH`; no date on the volume is later.

@@ -2,7 +2,7 @@
 
 use std::str;
 
-use super::{settings::Settings, sources::Tree};
+use super::{found::Tree, settings::Settings};
 
 /// UTF-16 units that a Joliet name holds. `-joliet-long` allows 103 in the original.
 const JOLIET_UNITS_MAX: usize = 64;

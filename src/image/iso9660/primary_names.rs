@@ -301,15 +301,24 @@ impl PrimaryNames {
         let mut taken: HashSet<_> = groups.keys().cloned().collect();
         let mut same: Vec<_> = groups.into_iter().filter(|(_, group)| group.len() > 1).collect();
         same.sort();
+        // The first number that no group has tried, by the name without digits, how many they are, and how many the first has.
+        let mut untried: HashMap<(Vec<u8>, usize, usize), usize> = HashMap::new();
         for (_, group) in same {
+            let width = group.len().to_string().len();
             let mut number = 0_usize;
             for &index in &group {
                 let is_directory = names[index].1;
                 let plain = Parts::at_last_dot(&parts[index].joined());
                 loop {
-                    let width = group.len().to_string().len();
                     let digits = format!("{number:0width$}");
+                    let stem = self.with_digits(&plain, is_directory, &vec![b'/'; digits.len()]).joined();
+                    let next = untried.entry((stem, digits.len(), width)).or_default();
+                    if *next > number {
+                        number = *next;
+                        continue;
+                    }
                     number += 1;
+                    *next = number;
                     let numbered = self.with_digits(&plain, is_directory, digits.as_bytes());
                     if taken.insert(numbered.joined()) {
                         parts[index] = numbered;

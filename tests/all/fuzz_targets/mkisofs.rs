@@ -12,8 +12,14 @@ mod charset;
 mod dialect;
 #[path = "../../../src/cli/mkisofs/exclude.rs"]
 mod exclude;
+#[allow(dead_code)]
+#[path = "../../../src/cli/mkisofs/found.rs"]
+mod found;
 #[path = "../../../src/cli/mkisofs/graft.rs"]
 mod graft;
+#[allow(dead_code)]
+#[path = "../../../src/cli/mkisofs/list.rs"]
+mod list;
 #[allow(dead_code)]
 #[path = "../../../src/cli/mkisofs/options.rs"]
 mod options;
@@ -51,9 +57,9 @@ use metadata_image::image::{
 };
 
 use dialect::Dialect;
+use found::{Found, Kind, Tree};
 use options::Meaning;
 use settings::{Settings, Wanted};
-use sources::{Found, Kind, Tree};
 use trouble::Trouble;
 
 /// The longest path that a system opens in bytes, and the longest name.

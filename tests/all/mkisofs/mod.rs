@@ -2,6 +2,7 @@
 
 mod callers;
 mod habits;
+mod inputs;
 mod names;
 mod replay;
 mod trees;
