@@ -9,10 +9,10 @@ use std::{
 
 use metadata_image::image::{Attributes, source::MeasuredFile};
 
-use super::settings::Settings;
-
-/// A file that is open to be written: what it is, so that it is not read.
-pub(super) type Identity = (u64, u64);
+use super::{
+    identity::{Identity, identity},
+    settings::Settings,
+};
 
 /// A file or directory on the image.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Found {
             owner: Some((uid.unwrap_or(owner.0), gid.unwrap_or(owner.1))),
             modified: Some(metadata.mtime()),
         };
-        Self { kind, source: source.to_owned(), attributes, identity: (metadata.dev(), metadata.ino()) }
+        Self { kind, source: source.to_owned(), attributes, identity: identity(metadata) }
     }
 
     /// A directory that is made for the files in it.

@@ -10,6 +10,7 @@ mod exclude;
 mod found;
 mod graft;
 mod help;
+mod identity;
 mod list;
 mod options;
 mod output;
@@ -19,6 +20,7 @@ mod sources;
 mod trouble;
 mod volume;
 mod warnings;
+mod written;
 
 use std::{
     env,
@@ -37,8 +39,8 @@ use metadata_image::{
 use super::{create::source_date_epoch, escape::printable, render::paragraphs, streams::print};
 use dialect::{Dialect, Failure};
 use settings::{Settings, Wanted};
-use sources::Written;
 use trouble::Trouble;
+use written::Written;
 
 /// Messages of the program, on standard error or in the file of `-log-file`.
 struct Log {
@@ -73,7 +75,9 @@ impl Log {
             // Devices and pipes cannot be emptied.
             drop(file.set_len(0));
         }
-        held.iter().for_each(|line| self.write(line));
+        for line in &held {
+            self.write(line);
+        }
     }
 
     fn write(&mut self, line: &str) {
@@ -172,7 +176,7 @@ fn try_run(dialect: Dialect, arguments: Vec<OsString>, log: &mut Log) -> Result<
         log.hold_for(opened.map_err(trouble)?);
     }
     let epoch = source_date_epoch().map_err(|error| Trouble::new(Failure::Value, error.to_string()))?;
-    let written = written(&settings)?;
+    let written = Written::of(&settings)?;
     let tree = sources::find(&settings, written, &mut |line| log.say(line))?;
     log.release();
     warnings::warn(&settings, &tree, &mut |line| log.say(line));
@@ -187,30 +191,6 @@ fn try_run(dialect: Dialect, arguments: Vec<OsString>, log: &mut Log) -> Result<
         print_findings(settings.output.as_deref(), log);
     }
     Ok(())
-}
-
-/// The files that are written to.
-///
-/// # Errors
-/// Fails if one of them is a list that was read, or if they are one file.
-fn written(settings: &Settings) -> Result<Written, Trouble> {
-    let written = Written {
-        image: output::identity(settings.output.as_deref()),
-        log: settings.log_file.as_deref().and_then(|path| output::identity(Some(path))),
-    };
-    if written.image.is_some_and(|image| settings.lists.contains(&image)) {
-        return Err(Trouble::new(
-            Failure::Source,
-            "the image is written to a list that is read (give another path)".to_owned(),
-        ));
-    }
-    if written.log.is_some_and(|log| written.image == Some(log) || settings.lists.contains(&log)) {
-        return Err(Trouble::new(
-            Failure::LogFile,
-            "-log-file names the image or a list that is read (give another path)".to_owned(),
-        ));
-    }
-    Ok(written)
 }
 
 /// Prints how many sectors the image would have.

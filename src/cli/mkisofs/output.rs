@@ -1,11 +1,6 @@
 //! Writes the image: into the file that is there, or to standard output.
 
-use std::{
-    fs::{self, File},
-    io,
-    os::{fd::AsFd, unix::fs::MetadataExt},
-    path::Path,
-};
+use std::{fs::File, path::Path};
 
 use metadata_image::{
     image::iso9660::writer::Draft,
@@ -15,17 +10,7 @@ use metadata_image::{
     },
 };
 
-use super::{super::signals::clean_up_on_signals, Trouble, dialect::Failure, found::Identity};
-
-/// What the output is now, if it is there: the image must not contain itself.
-pub(super) fn identity(output: Option<&Path>) -> Option<Identity> {
-    let metadata = match output {
-        Some(path) => fs::metadata(path),
-        None => io::stdout().as_fd().try_clone_to_owned().and_then(|handle| File::from(handle).metadata()),
-    };
-    let metadata = metadata.ok().filter(fs::Metadata::is_file)?;
-    Some((metadata.dev(), metadata.ino()))
-}
+use super::{super::signals::clean_up_on_signals, Trouble, dialect::Failure};
 
 /// Writes the image.
 ///

@@ -18,7 +18,7 @@ use super::{
     Trouble, charset,
     dialect::{Dialect, Failure},
     exclude::Exclusions,
-    found::Identity,
+    identity::Identity,
     list,
     options::Meaning,
     parse::Parsed,

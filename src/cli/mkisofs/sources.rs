@@ -5,8 +5,7 @@
 use std::{
     ffi::OsStr,
     fs::{self, File, Metadata},
-    io::{self, Read},
-    ops::Range,
+    io,
     os::unix::{
         ffi::{OsStrExt, OsStringExt},
         fs::{FileTypeExt, MetadataExt},
@@ -19,16 +18,21 @@ use metadata_image::image::source::MeasuredFile;
 use super::{
     Trouble,
     dialect::Failure,
-    found::{Found, Identity, Kind, Tree, device_numbers},
+    found::{Found, Kind, Tree, device_numbers},
     graft::split_graft,
+    identity::{Identity, identity},
     settings::Settings,
+    written::{Written, is_old_image},
 };
 
 /// The most files and directories below links to directories with `-follow-links`, where a small tree can be endless.
 const FOLLOWED_MAX: usize = 1 << 18;
 
 /// The most bytes of the paths of directories that are made for graft points, where a short list can name very many.
-const MADE_BYTES_MAX: usize = 64 << 20;
+const MADE_BYTES_MAX: usize = 16 << 20;
+
+/// The most bytes of the target of a graft point: Linux opens no longer path (`PATH_MAX`).
+const TARGET_BYTES_MAX: usize = 4095;
 
 /// The deepest directory without Rock Ridge, counted from the root, which is 1 (ECMA-119, 6.8.2.1).
 const DEPTH_MAX: usize = 8;
@@ -41,23 +45,6 @@ struct Waiting {
     number: usize,
     /// Whether a link led there.
     is_followed: bool,
-}
-
-/// The regular files that are written to. Their contents must not be lost.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Written {
-    /// That of the image. An old image there is left out.
-    pub(super) image: Option<Identity>,
-    /// That of messages.
-    pub(super) log: Option<Identity>,
-}
-
-impl Written {
-    /// The error about a file that would be lost.
-    pub(super) fn is_input(path: &Path) -> Trouble {
-        let why = format!("reading {path:?}: the image is written to the same file (give another path)");
-        Trouble::new(Failure::Source, why)
-    }
 }
 
 struct Walk<'a> {
@@ -115,7 +102,7 @@ impl Walk<'_> {
         })?;
         let Some(metadata) = metadata else { return Ok(()) };
         // In a directory it may be the image of the last run. Here it is a mistake by which the file would be lost.
-        if metadata.is_file() && Some((metadata.dev(), metadata.ino())) == self.written.image {
+        if metadata.is_file() && Some(identity(&metadata)) == self.written.image {
             return Err(Written::is_input(&source));
         }
         let mut path = target.as_ref().map(|target| target.path.clone()).unwrap_or_default();
@@ -126,6 +113,11 @@ impl Walk<'_> {
                 path.push(b'/');
             }
             path.extend(source.file_name().unwrap_or(OsStr::new("_")).as_bytes());
+        }
+        if path.len() > TARGET_BYTES_MAX {
+            let why =
+                format!("storing {source:?}: its path on the image has more than {TARGET_BYTES_MAX} bytes");
+            return Err(Trouble::new(Failure::Value, why));
         }
         self.make_directories_above(&path)?;
         if !metadata.is_dir() {
@@ -141,13 +133,13 @@ impl Walk<'_> {
         } else if !self.add(path.clone(), &source, &metadata)? {
             return Ok(());
         }
-        self.read_tree(path, source, (metadata.dev(), metadata.ino()))
+        self.read_tree(path, source, identity(&metadata))
     }
 
     /// Reads a directory and all below it.
-    fn read_tree(&mut self, path: Vec<u8>, source: PathBuf, identity: Identity) -> Result<(), Trouble> {
+    fn read_tree(&mut self, path: Vec<u8>, source: PathBuf, own: Identity) -> Result<(), Trouble> {
         let number = self.above.len();
-        self.above.push((identity, None));
+        self.above.push((own, None));
         let mut waiting = vec![Waiting { path, source, number, is_followed: false }];
         while let Some(directory) = waiting.pop() {
             let mut names = match names_in(&directory.source) {
@@ -188,7 +180,7 @@ impl Walk<'_> {
             Ok(None) => return Ok(()),
             Err(error) => return self.skip_unreadable(&source, &error),
         };
-        let identity = (metadata.dev(), metadata.ino());
+        let own = identity(&metadata);
         if directory.is_followed {
             self.followed += 1;
             if self.followed > FOLLOWED_MAX {
@@ -199,7 +191,7 @@ impl Walk<'_> {
             }
         }
         if metadata.is_dir() {
-            if self.is_above(directory.number, identity) {
+            if self.is_above(directory.number, own) {
                 // Only a link leads there.
                 (self.warn)(&format!("Warning: Directory loop ({source:?}) - ignoring"));
                 return Ok(());
@@ -214,7 +206,7 @@ impl Walk<'_> {
         }
         if self.add(path.clone(), &source, &metadata)? && metadata.is_dir() {
             let number = self.above.len();
-            self.above.push((identity, Some(directory.number)));
+            self.above.push((own, Some(directory.number)));
             let is_followed = directory.is_followed || self.settings.follow_links && source.is_symlink();
             waiting.push(Waiting { path, source, number, is_followed });
         }
@@ -286,9 +278,11 @@ impl Walk<'_> {
 
     fn same_name(&self, path: &[u8], source: &Path) -> Trouble {
         let old = self.tree.get(path).map(|old| old.source.clone()).unwrap_or_default();
-        let shown = |source: &Path| match source.as_os_str().is_empty() {
-            true => "a directory of a graft point".to_owned(),
-            false => format!("{source:?}"),
+        let shown = |source: &Path| {
+            if source.as_os_str().is_empty() {
+                return "a directory of a graft point".to_owned();
+            }
+            format!("{source:?}")
         };
         let path = String::from_utf8_lossy(path);
         let (source, old) = (shown(source), shown(&old));
@@ -298,7 +292,7 @@ impl Walk<'_> {
     /// What is stored. `None`: it is left out, and why was said.
     fn kind(&mut self, source: &Path, metadata: &Metadata) -> Result<Option<Kind>, Trouble> {
         let file_type = metadata.file_type();
-        let identity = (metadata.dev(), metadata.ino());
+        let own = identity(metadata);
         if file_type.is_dir() {
             return Ok(Some(Kind::Directory));
         }
@@ -310,10 +304,10 @@ impl Walk<'_> {
             };
         }
         if file_type.is_file() {
-            if Some(identity) == self.written.image {
+            if Some(own) == self.written.image {
                 return if is_old_image(source) { Ok(None) } else { Err(Written::is_input(source)) };
             }
-            if Some(identity) == self.written.log && metadata.len() > 0 {
+            if Some(own) == self.written.log && metadata.len() > 0 {
                 let why = format!("reading {source:?}: -log-file names the same file (give another path)");
                 return Err(Trouble::new(Failure::LogFile, why));
             }
@@ -392,16 +386,4 @@ fn names_in(directory: &Path) -> io::Result<Vec<Vec<u8>>> {
 /// Whether a name is that of a backup for genisoimage.
 fn is_backup(name: &[u8]) -> bool {
     name.iter().any(|byte| matches!(byte, b'~' | b'#')) || name.ends_with(b".bak")
-}
-
-/// Whether a file is empty, an image, or what is left of one: its beginning is written last. Anything else is a file that the image
-/// would replace by mistake.
-fn is_old_image(path: &Path) -> bool {
-    const IDENTIFIER: Range<usize> = 32_769..32_774;
-    let read = || {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(IDENTIFIER.end as u64).read_to_end(&mut bytes)?;
-        Ok::<_, io::Error>(bytes)
-    };
-    read().is_ok_and(|bytes| bytes.get(IDENTIFIER) == Some(b"CD001") || bytes.iter().all(|byte| *byte == 0))
 }

@@ -18,6 +18,9 @@ mod found;
 #[path = "../../../src/cli/mkisofs/graft.rs"]
 mod graft;
 #[allow(dead_code)]
+#[path = "../../../src/cli/mkisofs/identity.rs"]
+mod identity;
+#[allow(dead_code)]
 #[path = "../../../src/cli/mkisofs/list.rs"]
 mod list;
 #[allow(dead_code)]
@@ -39,6 +42,9 @@ mod volume;
 #[allow(dead_code)]
 #[path = "../../../src/cli/mkisofs/warnings.rs"]
 mod warnings;
+#[allow(dead_code)]
+#[path = "../../../src/cli/mkisofs/written.rs"]
+mod written;
 
 use std::{
     collections::BTreeSet,

@@ -2,7 +2,10 @@
 
 use std::{
     fs,
-    os::unix::fs::symlink,
+    os::unix::{
+        fs::{PermissionsExt, chown, symlink},
+        process::CommandExt,
+    },
     process::{Command, Output, Stdio},
 };
 
@@ -71,7 +74,7 @@ fn a_file_that_is_also_that_of_messages_is_not_lost() {
 #[test]
 fn a_list_that_has_no_end_is_an_error() {
     let programs = with_seed();
-    let long = "\"/dev/zero\": a line has more than 65536 bytes";
+    let long = "\"/dev/zero\": it has more than 65536 bytes in a line";
     programs.fail("mkisofs", ["-path-list", "/dev/zero", "-o", "image"], 2, long);
     programs.fail("mkisofs", ["-exclude-list", "/dev/zero", "-o", "image", "seed"], 2, long);
 }
@@ -79,8 +82,11 @@ fn a_list_that_has_no_end_is_an_error() {
 #[test]
 fn graft_points_that_need_very_many_directories_are_an_error() {
     let programs = with_seed();
-    fs::write(programs.path("list"), format!("{}x=seed/user-data\n", "d/".repeat(30_000))).unwrap();
+    fs::write(programs.path("list"), format!("{}x=seed/user-data\n", "d/".repeat(2_048))).unwrap();
     let arguments = ["-R", "-graft-points", "-path-list", "list", "-o", "image"];
+    programs.fail("genisoimage", arguments, 255, "its path on the image has more than 4095 bytes");
+    let line = |number: u32| format!("{number}/{}x=seed/user-data\n", "d/".repeat(1_000));
+    fs::write(programs.path("list"), (0..20).map(line).collect::<String>()).unwrap();
     programs.fail("genisoimage", arguments, 255, "the graft points need more than");
     fs::write(programs.path("list"), format!("{}x=seed/user-data\n", "d/".repeat(5))).unwrap();
     programs.succeed("genisoimage", arguments);
@@ -180,4 +186,21 @@ fn a_program_that_cannot_be_linked_is_copied_and_no_part_of_a_copy_is_left() {
     assert!(run("").success());
     assert_eq!(fs::read_dir(other.path()).unwrap().count(), 4);
     assert!(!run("").success(), "nothing is replaced");
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_program_of_root_is_copied_for_another_user() {
+    const NOBODY: u32 = 65534;
+    let public = tempfile::tempdir().unwrap();
+    fs::set_permissions(public.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let (program, bin) = (public.path().join("metadata"), public.path().join("bin"));
+    fs::copy(env!("CARGO_BIN_EXE_metadata"), &program).unwrap();
+    fs::create_dir(&bin).unwrap();
+    chown(&bin, Some(NOBODY), None).unwrap();
+    // Linux makes no link to it where fs.protected_hardlinks is set.
+    let mut command = Command::new(&program);
+    let output = command.args(["install-names", "-q"]).arg(&bin).uid(NOBODY).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(fs::read_dir(&bin).unwrap().count(), 4);
 }
