@@ -1,6 +1,7 @@
 //! The program in a virtual machine. `scripts/guest-test` runs these tests.
 
 mod agreement;
+mod fat;
 mod isofs;
 mod linuxkit;
 mod machine;
