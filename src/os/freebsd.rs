@@ -7,9 +7,11 @@ use rustix::{
     io::Errno,
 };
 
+#[cfg(feature = "yaml")]
+pub(crate) use super::bsd::LOOK_UP;
 pub(crate) use super::bsd::{
-    LOOK_UP, SYNCS_FILE_SYSTEMS, bits, create_unnamed, give_owner_all, is_link_refused, mode, mode_bits,
-    name_unnamed, open_directory, open_if, read_link,
+    SYNCS_FILE_SYSTEMS, bits, create_unnamed, give_owner_all, is_link_refused, mode, mode_bits, name_unnamed,
+    open_directory, open_if, read_link,
 };
 #[cfg(feature = "policy")]
 pub(crate) use super::bsd::{
