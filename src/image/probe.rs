@@ -78,9 +78,10 @@ impl FromStr for FileSystem {
 /// # Errors
 /// Fails if the file cannot be read. A file that is too short is not an error.
 pub fn file_system(file: &mut (impl Read + Seek)) -> io::Result<Option<FileSystem>> {
-    let descriptor = match file.seek(SeekFrom::Start(FIRST_DESCRIPTOR)) {
+    let descriptor = match seek_descriptors(file) {
         // A FIFO.
         Err(error) if error.kind() == io::ErrorKind::NotSeekable => return Ok(None),
+        Ok(false) => None,
         sought => sought.and_then(|_| read_descriptor(file))?,
     };
     file.seek(SeekFrom::Start(0))?;
@@ -207,7 +208,9 @@ fn open_one_of(kinds: &[FileType], path: &Path) -> io::Result<Option<File>> {
 /// # Errors
 /// Fails if the file cannot be read. A file that is too short is not an error.
 pub fn volume_identifier(file: &mut (impl Read + Seek)) -> io::Result<Option<String>> {
-    file.seek(SeekFrom::Start(FIRST_DESCRIPTOR))?;
+    if !seek_descriptors(file)? {
+        return Ok(None);
+    }
     let mut file = BufReader::with_capacity(READ_BYTES, file);
     for _ in 0..DESCRIPTORS_MAX {
         match read_descriptor(&mut file)? {
@@ -221,6 +224,15 @@ pub fn volume_identifier(file: &mut (impl Read + Seek)) -> io::Result<Option<Str
         }
     }
     Ok(None)
+}
+
+/// Moves to the first descriptor. `false`: the device ends before it, as one with a small FAT volume does. Linux rejects a position
+/// behind the end of a block device.
+fn seek_descriptors(file: &mut impl Seek) -> io::Result<bool> {
+    match file.seek(SeekFrom::Start(FIRST_DESCRIPTOR)) {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(false),
+        sought => sought.map(|_| true),
+    }
 }
 
 /// Reads the next descriptor, if there is one.
@@ -305,6 +317,35 @@ mod tests {
         assert_eq!(look(99, &vec![0; 40_000]), Ok(None));
     }
 
+    /// A block device, which has no position behind its end.
+    struct Device(io::Cursor<Vec<u8>>);
+
+    impl Read for Device {
+        fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+            self.0.read(buf)
+        }
+    }
+
+    impl Seek for Device {
+        fn seek(&mut self, position: SeekFrom) -> io::Result<u64> {
+            match position {
+                SeekFrom::Start(at) if at > self.0.get_ref().len() as u64 => {
+                    Err(io::ErrorKind::InvalidInput.into())
+                }
+                position => self.0.seek(position),
+            }
+        }
+    }
+
+    #[test]
+    fn a_fat_volume_on_a_device_smaller_than_the_place_of_descriptors_is_found() {
+        let mut small = Device(io::Cursor::new(vec![0; 8192]));
+        small.0.get_mut()[..512].copy_from_slice(&boot_sector());
+        assert_eq!(volume_identifier(&mut small).unwrap(), None);
+        assert_eq!(file_system(&mut small).unwrap(), Some(FileSystem::Fat));
+        assert_eq!(small.0.position(), 0);
+    }
+
     #[test]
     fn only_an_image_or_zeros_may_be_replaced() {
         let replaceable = |bytes: &[u8], len: u64| {
@@ -325,13 +366,18 @@ mod tests {
         assert!(!replaceable(&late, late.len() as u64));
     }
 
-    #[test]
-    fn a_fat_boot_sector_is_recognized() {
+    fn boot_sector() -> [u8; 512] {
         let mut sector = [0; 512];
         sector[..3].copy_from_slice(b"\xeb\x3c\x90");
         sector[11..17].copy_from_slice(&[0, 2, 4, 1, 0, 2]);
         sector[21] = 0xf8;
         sector[510..].copy_from_slice(&[0x55, 0xaa]);
+        sector
+    }
+
+    #[test]
+    fn a_fat_boot_sector_is_recognized() {
+        let sector = boot_sector();
         assert!(is_fat(&sector));
         assert!(!is_fat(&sector[..511]));
         // A boot loader of a partitioned disk has zeros in place of the parameters, NTFS no FATs.
