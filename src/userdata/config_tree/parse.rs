@@ -69,6 +69,7 @@ pub fn parse(data: &[u8]) -> Parsed<'_> {
 }
 
 /// As [`parse`], for the findings alone: the tree has no content, and takes hardly any memory.
+#[cfg(feature = "check")]
 pub(crate) fn check(data: &[u8]) -> (Vec<Finding>, Cow<'_, str>) {
     let Parsed { findings, text, .. } = parse_or_check(data, false);
     (findings, text)
