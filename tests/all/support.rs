@@ -12,6 +12,12 @@ use tempfile::TempDir;
 
 pub(crate) use crate::fuzz_targets::iso::linuxkit_image;
 
+/// Copies the program. A copy that this process wrote could not be run while a child that another test starts has it open.
+pub(crate) fn copy_program(to: impl AsRef<Path>) {
+    let program = assert_cmd::cargo::cargo_bin!("metadata");
+    Command::new("cp").arg(program).arg(to.as_ref()).assert().success();
+}
+
 /// A directory of its own for a test.
 pub(crate) struct Sandbox {
     directory: TempDir,

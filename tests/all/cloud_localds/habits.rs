@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{fail, run, with_inputs};
-use crate::support::{Sandbox, done, noise};
+use crate::support::{Sandbox, copy_program, done, noise};
 
 #[test]
 fn files_have_their_names_and_the_modes_of_copies() {
@@ -341,7 +341,7 @@ fn links_as_root_a_file_that_the_caller_may_not_read_is_an_error() {
     sandbox.write("seed", "old");
     fs::set_permissions(sandbox.path("."), fs::Permissions::from_mode(0o777)).unwrap();
     fs::set_permissions(sandbox.path("seed"), fs::Permissions::from_mode(0o666)).unwrap();
-    fs::copy(assert_cmd::cargo::cargo_bin("metadata"), sandbox.path("metadata")).unwrap();
+    copy_program(sandbox.path("metadata"));
     for form in ["iso", "tar"] {
         let mut command = Command::new("setpriv");
         command.args([

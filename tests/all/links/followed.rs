@@ -7,7 +7,7 @@ use std::{
 
 use super::{metadata, shell};
 
-use crate::support::{Sandbox, failed};
+use crate::support::{Sandbox, copy_program, failed};
 
 const PROC: &str = "the path leads through a link in /proc (give the path that it leads to)";
 
@@ -18,7 +18,7 @@ fn links_in_proc_are_not_followed() {
     sandbox.write("f", "{}");
     sandbox.succeed(["create", "meta.iso", "x"]);
     fs::create_dir(sandbox.path("empty")).unwrap();
-    fs::copy(metadata().get_program(), sandbox.path("program")).unwrap();
+    copy_program(sandbox.path("program"));
     symlink("/proc/self/fd/3", sandbox.path("link")).unwrap();
     let all = sandbox.names();
     let id = std::process::id();

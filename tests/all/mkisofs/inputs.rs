@@ -9,14 +9,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use super::{Programs, primary_names, write};
-
-fn with_seed() -> Programs {
-    let programs = Programs::new();
-    write(&programs.path("seed/user-data"), "#cloud-config\n");
-    write(&programs.path("seed/meta-data"), "instance-id: i-1\n");
-    programs
-}
+use super::{Programs, habits::with_seed, primary_names, write};
+use crate::support::copy_program;
 
 /// Runs a script in the directory of the sandbox.
 fn shell(programs: &Programs, script: &str) -> Output {
@@ -195,7 +189,7 @@ fn a_program_of_root_is_copied_for_another_user() {
     let public = tempfile::tempdir().unwrap();
     fs::set_permissions(public.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let (program, bin) = (public.path().join("metadata"), public.path().join("bin"));
-    fs::copy(env!("CARGO_BIN_EXE_metadata"), &program).unwrap();
+    copy_program(&program);
     fs::create_dir(&bin).unwrap();
     chown(&bin, Some(NOBODY), None).unwrap();
     // Linux makes no link to it where fs.protected_hardlinks is set.

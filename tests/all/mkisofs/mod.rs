@@ -6,6 +6,7 @@ mod inputs;
 mod names;
 mod replay;
 mod trees;
+mod written;
 
 use std::{
     ffi::OsStr,

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::{allowed, broken, decide, denied, image};
 
-use crate::support::{Ran, Sandbox};
+use crate::support::{Ran, Sandbox, copy_program};
 
 #[test]
 fn a_policy_that_takes_too_much_denies() {
@@ -206,7 +206,7 @@ fn the_program_that_evaluates_is_this_one_whatever_is_at_its_path() {
     let planted = format!("#!/bin/sh\nread request\necho '{answer}'\n");
     for at in ["program (deleted)", "program"] {
         let program = sandbox.path("program");
-        fs::copy(assert_cmd::cargo::cargo_bin!("metadata"), &program).unwrap();
+        copy_program(&program);
         let mut agent = Command::new(&program)
             .args(["policy", "meta.iso", "--policy", "/dev/stdin"])
             .current_dir(sandbox.path(""))

@@ -9,7 +9,7 @@ use std::{
 use super::{NEW, OLD, create, extracted, with_image};
 use crate::{
     interruption::heeding_signals,
-    support::{Ran, Sandbox, done, noise},
+    support::{Ran, Sandbox, copy_program, done, noise},
 };
 
 #[test]
@@ -50,7 +50,7 @@ fn an_owner_that_cannot_stay_is_named() {
     let sandbox = with_image("nocloud", &["--mode", "0666"]);
     fs::set_permissions(sandbox.path(""), fs::Permissions::from_mode(0o777)).unwrap();
     // The program may be where only root reads.
-    fs::copy(assert_cmd::cargo::cargo_bin!("metadata"), sandbox.path("metadata")).unwrap();
+    copy_program(sandbox.path("metadata"));
     let ran = Command::new("setpriv")
         .args(["--reuid=12", "--regid=34", "--clear-groups"])
         .arg(sandbox.path("metadata"))
