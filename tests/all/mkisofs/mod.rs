@@ -114,6 +114,7 @@ fn primary_names(image: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
                     waiting.push((name.clone(), number(at + 2) * 2048, number(at + 10)));
                 }
                 found.push((name, identifier.to_vec()));
+                assert!(found.len() < 200_000, "the directories of the image have no end");
             }
             at += bytes;
         }
