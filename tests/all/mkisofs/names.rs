@@ -59,7 +59,13 @@ impl Random {
     }
 }
 
-/// A seed from the clock; `SEED` repeats a run.
+/// Whether the first record of the root directory is that of the directory itself (ECMA-119, 6.8.2.2).
+fn begins_with_itself(image: &[u8]) -> bool {
+    let root = u32::from_le_bytes(image[16 * 2048 + 158..][..4].try_into().unwrap());
+    image[usize::try_from(root).unwrap() * 2048..][32..34] == [1, 0]
+}
+
+/// The same in every run; `SEED` gives other names.
 fn seed() -> u64 {
     std::env::var("SEED").map_or(1129, |seed| seed.parse().unwrap())
 }
@@ -67,7 +73,6 @@ fn seed() -> u64 {
 #[test]
 #[ignore = "needs genisoimage and xorriso"]
 fn random_names_become_those_of_the_originals() {
-    // The same names in every run: one random seed, which is not known, gave an image whose list of names had no end.
     let seed = seed();
     println!("SEED={seed}");
     let mut random = Random(seed);
@@ -106,9 +111,16 @@ fn random_names_become_those_of_the_originals() {
             let arguments = ["-quiet", "-R", "-o", "image"].into_iter().chain(options.iter().copied());
             let output = programs.run(whose, program, arguments.chain(operands.iter().map(String::as_str)));
             assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            primary_names(&programs.sandbox.read("image"))
+            let image = programs.sandbox.read("image");
+            begins_with_itself(&image).then(|| primary_names(&image))
         };
-        let (theirs, ours) = (identifiers("theirs"), identifiers("ours"));
+        let ours = identifiers("ours").expect("the root is first in its own directory");
+        // With `-U`, genisoimage sorts names such as ` ;d` before that of the directory itself, which it then renames: no reader
+        // can use such an image.
+        let Some(theirs) = identifiers("theirs") else {
+            assert!(is_genisoimage && options.contains(&"-U"), "SEED={seed} {program} {options:?}");
+            continue;
+        };
         for (theirs, ours) in theirs.iter().zip(&ours) {
             let text = |(name, identifier): &(Vec<u8>, Vec<u8>)| {
                 (String::from_utf8_lossy(name).into_owned(), String::from_utf8_lossy(identifier).into_owned())
