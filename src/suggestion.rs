@@ -9,6 +9,38 @@ pub fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Opti
     nearest_within(word, known, (word.chars().take(WORD_MAX).count() / 3).clamp(1, 4))
 }
 
+/// The question about a word that was probably meant.
+#[must_use]
+pub fn did_you_mean(word: &str) -> String {
+    format!("did you mean {word:?}?")
+}
+
+/// How much is looked up for all the findings about one text. What comes after that gets no suggestion.
+#[derive(Debug)]
+pub struct Budget {
+    words: usize,
+    comparisons: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { words: 200, comparisons: 40_000 }
+    }
+}
+
+impl Budget {
+    /// As [`nearest`]. `None` also if nothing is left.
+    pub fn nearest<'k>(&mut self, word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+        self.words = self.words.checked_sub(1)?;
+        let comparisons = &mut self.comparisons;
+        let known = known.into_iter().take_while(|_| {
+            *comparisons = comparisons.saturating_sub(1);
+            *comparisons > 0
+        });
+        nearest(word, known)
+    }
+}
+
 /// As [`nearest`], with at most `most` characters that differ.
 #[must_use]
 pub fn nearest_within<'k>(

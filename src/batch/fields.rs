@@ -6,7 +6,7 @@ use crate::{
     datasource::layout::Layout,
     error::{Error, error},
     image::probe::FileSystem,
-    suggestion::nearest,
+    suggestion::{did_you_mean, nearest},
 };
 
 /// The longest line, in bytes, including its end. Larger data belongs in a file.
@@ -98,7 +98,7 @@ fn first_fault(fields: &Map<String, Value>) -> Option<String> {
     fields.iter().find_map(|(name, value)| {
         let Some((_, shape)) = FIELDS.iter().find(|(known, _)| known == name) else {
             let meant = nearest(name, FIELDS.iter().map(|(known, _)| *known));
-            let meant = meant.map_or(String::new(), |known| format!("; did you mean {known:?}?"));
+            let meant = meant.map_or(String::new(), |known| format!("; {}", did_you_mean(known)));
             return Some(format!("there is no field {name:?}{meant}"));
         };
         shape.fault(value).map(|why| format!("the field {name:?} {why}"))

@@ -8,7 +8,7 @@ use metadata_image::{
         Image, Kind, Record,
         probe::{self, file_system},
     },
-    suggestion::nearest,
+    suggestion::{did_you_mean, nearest},
 };
 
 use super::{Usage, escape::shell_quoted, is_dash};
@@ -53,7 +53,7 @@ pub(super) fn instead_of(name: &str, records: &[Record]) -> String {
     let names: Vec<_> =
         records.iter().filter(|record| record.kind == Kind::File).map(Record::display_path).collect();
     if let Some(near) = nearest(name, names.iter().map(String::as_str)) {
-        return format!("; did you mean {near:?}?");
+        return format!("; {}", did_you_mean(near));
     }
     if names.is_empty() {
         return "; it has no files".to_owned();

@@ -7,7 +7,7 @@ use super::{
     json::{short_span, type_of},
     parse::Parser,
 };
-use crate::userdata::finding::Code;
+use crate::{suggestion::did_you_mean, userdata::finding::Code};
 
 /// The fields of an entry.
 const FIELDS: [&str; 3] = ["perm", "content", "entries"];
@@ -77,7 +77,7 @@ impl Parser<'_, '_> {
                 let is_object = self.cursor.peek() == b'{';
                 self.cursor.skip_value();
                 let hint = match suggestion(&name) {
-                    Some(field) => Some(format!("did you mean {field:?}?")),
+                    Some(field) => Some(did_you_mean(field)),
                     None if is_object => {
                         Some(format!("for an entry in this directory, write \"entries\": {{{name:?}: …}}"))
                     }

@@ -4,11 +4,14 @@
 
 use std::sync::LazyLock;
 
-use crate::userdata::{
-    finding::{Code, Finding, floor_char_boundary, push_bounded},
-    network_config::check_network_data as check_addresses,
-    schema::{Schema, Terms, Unknown, judge},
-    yaml::{Tree, check_mapping},
+use crate::{
+    suggestion::did_you_mean,
+    userdata::{
+        finding::{Code, Finding, floor_char_boundary, push_bounded},
+        network_config::check_network_data as check_addresses,
+        schema::{Schema, Terms, Unknown, judge},
+        yaml::{Tree, check_mapping},
+    },
 };
 
 static NOCLOUD: LazyLock<Schema> =
@@ -35,7 +38,7 @@ pub fn check_nocloud(text: &str, findings: &mut Vec<Finding>) {
             let finding =
                 Finding::new(Code::UnknownKey, tree.span(member.key), "cloud-init does not know this key");
             let path = tree.string(member.key).unwrap_or_default().into();
-            let finding = Finding { path, ..finding }.with_hint(format!("did you mean {known:?}?"));
+            let finding = Finding { path, ..finding }.with_hint(did_you_mean(&known));
             push_bounded(findings, finding);
             // That the key is missing is the same mistake.
             if known == KEYS[0] {

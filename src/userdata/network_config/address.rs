@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::place::{Place, Report};
 use crate::{
-    suggestion::nearest,
+    suggestion::{did_you_mean, nearest},
     userdata::{finding::Code, schema::quoted},
 };
 
@@ -104,8 +104,7 @@ impl Report<'_, '_> {
     pub(super) fn destination(&mut self, place: &Place) {
         let Some(text) = self.tree.string(place.node).filter(|text| *text != "default") else { return };
         if nearest(text, ["default"]).is_some() {
-            let hint = "did you mean \"default\"?".to_owned();
-            self.push(Code::BadAddress, place, not_an_address(text), Some(hint));
+            self.push(Code::BadAddress, place, not_an_address(text), Some(did_you_mean("default")));
         } else {
             self.network(place);
         }

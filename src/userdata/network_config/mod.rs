@@ -7,9 +7,9 @@
 //! documentation of the data source NoCloud.
 
 mod address;
-mod advice;
 mod gateways;
 mod network_data;
+mod outline;
 mod place;
 mod version1;
 mod version2;
@@ -75,7 +75,7 @@ pub(super) fn check_node(tree: &Tree<'_>, node: NodeId, path: &str, findings: &m
     }
     let root = Place::root(node, path);
     let Some(version) = tree.member(node, "version") else {
-        if advice::is_nearly_disabled(&root, &mut Report::new(tree, findings)) {
+        if outline::is_nearly_disabled(&root, &mut Report::new(tree, findings)) {
             return;
         }
         if tree.members(node).iter().all(|member| !matches!(tree.value(member.key), Value::Unknown)) {
@@ -92,7 +92,7 @@ pub(super) fn check_node(tree: &Tree<'_>, node: NodeId, path: &str, findings: &m
     };
     match tree.scalar(version.value).map(|scalar| scalar.kind) {
         Some(Kind::Integer(version @ (1 | 2)))
-            if advice::is_of_other_version(&root, version, &mut Report::new(tree, findings)) => {}
+            if outline::is_of_other_version(&root, version, &mut Report::new(tree, findings)) => {}
         Some(Kind::Integer(1)) => {
             judge(&VERSION_1, findings);
             version1::check(&root, &mut Report::new(tree, findings));
@@ -100,13 +100,13 @@ pub(super) fn check_node(tree: &Tree<'_>, node: NodeId, path: &str, findings: &m
         Some(Kind::Integer(2)) => {
             let before = findings.len();
             judge(&VERSION_2, findings);
-            advice::for_unknown_keys(tree, node, &mut findings[before..]);
+            outline::for_unknown_keys(tree, node, &mut findings[before..]);
             version2::check(&root, &mut Report::new(tree, findings));
         }
         _ if !matches!(tree.value(version.value), Value::Unknown) => {
             let mut report = Report::new(tree, findings);
             if let Some(place) = root.get(tree, "version") {
-                let hint = advice::for_version(tree, version.value);
+                let hint = outline::for_version(tree, version.value);
                 report.push(Code::BadValue, &place, "expected the number 1 or 2".to_owned(), hint);
             }
         }

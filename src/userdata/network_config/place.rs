@@ -3,19 +3,13 @@
 use std::{ops::Range, rc::Rc};
 
 use crate::{
-    suggestion::nearest,
+    suggestion::{self, did_you_mean},
     userdata::{
         finding::{Code, Finding, push_bounded, shortened},
         schema::{push_item, push_key, quoted},
         yaml::{NodeId, Tree},
     },
 };
-
-/// How often a name is looked up for a suggestion.
-const SUGGESTIONS_MAX: usize = 200;
-
-/// How many names are compared for all suggestions.
-const COMPARISONS_MAX: usize = 40_000;
 
 /// How many items of a list are checked for what needs every other one.
 pub(super) const PAIRS_MAX: usize = 64;
@@ -98,13 +92,12 @@ impl Place {
 pub(super) struct Report<'a, 't> {
     pub(super) tree: &'t Tree<'t>,
     findings: &'a mut Vec<Finding>,
-    suggestions: usize,
-    comparisons: usize,
+    suggestions: suggestion::Budget,
 }
 
 impl<'a, 't> Report<'a, 't> {
     pub(super) fn new(tree: &'t Tree<'t>, findings: &'a mut Vec<Finding>) -> Self {
-        Self { tree, findings, suggestions: SUGGESTIONS_MAX, comparisons: COMPARISONS_MAX }
+        Self { tree, findings, suggestions: suggestion::Budget::default() }
     }
 
     /// A finding about a value.
@@ -143,20 +136,8 @@ impl<'a, 't> Report<'a, 't> {
         known: impl IntoIterator<Item = &'n str>,
     ) {
         let name = self.tree.string(place.node).unwrap_or_default();
-        let hint = match self.suggestions.checked_sub(1) {
-            Some(left) => {
-                self.suggestions = left;
-                let comparisons = &mut self.comparisons;
-                let known = known.into_iter().take_while(|_| {
-                    *comparisons = comparisons.saturating_sub(1);
-                    *comparisons > 0
-                });
-                nearest(name, known)
-                    .filter(|known| !differs_in_number(name, known))
-                    .map(|name| format!("did you mean {name:?}?"))
-            }
-            None => None,
-        };
+        let nearest = self.suggestions.nearest(name, known).filter(|known| !differs_in_number(name, known));
+        let hint = nearest.map(did_you_mean);
         self.push(code, place, format!("no {what} {} is defined", quoted(name)), hint);
     }
 }

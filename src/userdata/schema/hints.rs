@@ -4,10 +4,10 @@ use serde_json::Value as Json;
 
 use super::{
     fault::Expected,
-    report::{Place, Reporter, did_you_mean},
+    report::{Place, Reporter},
     words::candidates,
 };
-use crate::userdata::yaml::Member;
+use crate::{suggestion::did_you_mean, userdata::yaml::Member};
 
 /// How many values are looked at for one that is right without its quotes.
 const LOOKED_AT_MAX: usize = 100;
@@ -51,7 +51,7 @@ impl Reporter<'_, '_> {
     pub(super) fn hint_for_value(&mut self, all: &[Expected<'_>], place: Place) -> Option<String> {
         let tree = self.tree;
         let text = tree.string(place.node).unwrap_or_default();
-        if let Some(nearest) = self.nearest(text, candidates(all)) {
+        if let Some(nearest) = self.suggestions.nearest(text, candidates(all)) {
             // In quotes, these would be strings.
             let is_boolean = matches!(nearest, "true" | "false") && !has_string(all, nearest);
             return Some(if is_boolean { format!("did you mean {nearest}?") } else { did_you_mean(nearest) });

@@ -10,18 +10,12 @@ use super::{
     words::{LISTED_MAX, counted, expected, found, listed, plain, quoted},
 };
 use crate::{
-    suggestion::nearest,
+    suggestion::{self, did_you_mean},
     userdata::{
         finding::{Code, FINDINGS_MAX, Finding, push_bounded, shortened},
         yaml::{Kind, Member, NodeId, Tree},
     },
 };
-
-/// How often a word is looked up for a suggestion. Further ones get none.
-const SUGGESTIONS_MAX: usize = 200;
-
-/// How many words are compared for all suggestions.
-const COMPARISONS_MAX: usize = 40_000;
 
 /// How much of a version in a schema is read, in bytes.
 const VERSION_BYTES_MAX: usize = 40;
@@ -46,8 +40,7 @@ pub(super) struct Reporter<'a, 'r> {
     pub(super) tree: &'a Tree<'a>,
     terms: Terms<'r>,
     known: &'a [&'a str],
-    suggestions: usize,
-    comparisons: usize,
+    pub(super) suggestions: suggestion::Budget,
     /// Keys that others were most likely meant to be, by their mapping.
     meant: HashSet<(NodeId, String)>,
     /// Findings about keys that are missing, of which one would do, and their mapping. They come last: a key that is misspelt is
@@ -74,8 +67,7 @@ pub(super) fn report(
         tree,
         terms,
         known,
-        suggestions: SUGGESTIONS_MAX,
-        comparisons: COMPARISONS_MAX,
+        suggestions: suggestion::Budget::default(),
         meant: HashSet::new(),
         missing: Vec::new(),
         seen: HashSet::new(),
@@ -139,22 +131,6 @@ impl Reporter<'_, '_> {
         self.path.truncate(len);
     }
 
-    pub(super) fn nearest<'k>(
-        &mut self,
-        word: &str,
-        known: impl IntoIterator<Item = &'k str>,
-    ) -> Option<&'k str> {
-        self.suggestions = self.suggestions.checked_sub(1)?;
-        let comparisons = &mut self.comparisons;
-        nearest(
-            word,
-            known.into_iter().take_while(|_| {
-                *comparisons = comparisons.saturating_sub(1);
-                *comparisons > 0
-            }),
-        )
-    }
-
     /// Finds keys at the top that nothing reads.
     fn unknown_at_top(&mut self) {
         let known: HashSet<_> = self.known.iter().copied().collect();
@@ -163,7 +139,7 @@ impl Reporter<'_, '_> {
             if known.contains(key) {
                 continue;
             }
-            let nearest = self.nearest(key, self.known.iter().copied());
+            let nearest = self.suggestions.nearest(key, self.known.iter().copied());
             self.meant.extend(nearest.map(|nearest| (self.root, nearest.to_owned())));
             let hint = if key == "network" { Some(NETWORK.to_owned()) } else { nearest.map(did_you_mean) };
             let message = "cloud-init does not know this key".to_owned();
@@ -304,7 +280,7 @@ impl Reporter<'_, '_> {
         let is_current = |schema: &Json| schema.get("deprecated") != Some(&Json::Bool(true));
         let mut known =
             properties.into_iter().flatten().filter(|(_, it)| is_current(it)).map(|(key, _)| &**key);
-        let nearest = self.nearest(text, known.clone());
+        let nearest = self.suggestions.nearest(text, known.clone());
         self.meant.extend(nearest.map(|nearest| (place.node, nearest.to_owned())));
         let code = match self.terms.unknown {
             Unknown::Doubtful if nearest.is_none() => Code::UnknownKey,
@@ -356,7 +332,7 @@ impl Reporter<'_, '_> {
             // A name that is like none of the known ones may be that of a module of the image's own.
             Note::Unfamiliar(known) => {
                 let name = self.tree.text(place.node).unwrap_or_default();
-                if let Some(nearest) = self.nearest(name, known.iter().filter_map(Json::as_str)) {
+                if let Some(nearest) = self.suggestions.nearest(name, known.iter().filter_map(Json::as_str)) {
                     let message = "cloud-init has no module of this name".to_owned();
                     self.push(Code::UnknownModule, span, message, Some(did_you_mean(nearest)));
                 }
@@ -392,8 +368,4 @@ pub(in crate::userdata) fn push_item(path: &mut String, number: usize) {
 fn is_usual(mode: u32) -> bool {
     let [owner, group, others] = [mode >> 6, mode >> 3 & 7, mode & 7];
     owner <= 7 && group & !owner == 0 && others & !group == 0
-}
-
-pub(super) fn did_you_mean(word: &str) -> String {
-    format!("did you mean {word:?}?")
 }

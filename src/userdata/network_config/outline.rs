@@ -7,7 +7,7 @@ use super::{
     version2::KINDS,
 };
 use crate::{
-    suggestion::nearest,
+    suggestion::{did_you_mean, nearest},
     userdata::{
         finding::{Code, Finding},
         yaml::{Kind, NodeId, Tree, Value},
@@ -35,7 +35,7 @@ pub(super) fn is_nearly_disabled(root: &Place, report: &mut Report<'_, '_>) -> b
     let is_near = tree.string(config.node).is_some_and(|text| nearest(text, ["disabled"]).is_some());
     if is_near {
         let message = "expected \"disabled\"".to_owned();
-        report.push(Code::BadValue, &config, message, Some("did you mean \"disabled\"?".to_owned()));
+        report.push(Code::BadValue, &config, message, Some(did_you_mean("disabled")));
     }
     is_near
 }
