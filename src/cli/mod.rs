@@ -29,6 +29,7 @@ mod errors;
 mod escape;
 #[cfg(feature = "cli")]
 mod extract;
+mod habits;
 #[cfg(feature = "cli")]
 mod input;
 #[cfg(feature = "cli")]

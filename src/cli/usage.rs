@@ -9,146 +9,10 @@ use clap::{
 };
 use metadata_image::suggestion::nearest;
 
+use super::habits::{COMMANDS, ONE_OPERAND_MORE, OPTIONS};
+
 /// Options that `linuxkit` spells with one dash.
 const ONE_DASH: [&str; 2] = ["data", "data-file"];
-
-/// What every image has, for those who ask for it.
-const NAMES: &str = "every ISO 9660 image has Joliet and Rock Ridge names";
-
-/// What `--layout` is for.
-const LAYOUT: &str = "--layout LAYOUT says where the guest looks for the data";
-
-/// Options of other programs, the command that they are given to, and what to write.
-const OF_OTHERS: &[(&str, &[&str], &str)] = &[
-    (
-        "create",
-        &["V"],
-        "--volume-id ID sets the volume identifier, and --vendor-data PATH is cloud-localds' -V",
-    ),
-    (
-        "create",
-        &["f"],
-        "--filesystem vfat makes a FAT image, --force replaces a file that is not an image, and --file NAME=PATH adds a file",
-    ),
-    ("create", &["v", "verbose"], "progress is shown on a terminal, and --json describes the image"),
-    (
-        "check",
-        &["user-data", "u", "f", "file", "from"],
-        "files, images and directories are given without an option: metadata check PATH",
-    ),
-    ("pack", &["o", "output", "into"], "the JSON goes to standard output: metadata pack DIR > FILE"),
-    (
-        "sign",
-        &["expires", "expire", "valid-for", "until", "ttl", "validity"],
-        "--not-after +30d lets guests accept the image for 30 days",
-    ),
-    ("create", &["dry-run", "n", "check"], "metadata check PATH finds mistakes without building an image"),
-    ("set", &["dry-run", "n"], "to try it, change a copy of the image"),
-    ("create", &["i"], "--instance-id ID sets the instance ID"),
-    (
-        "create",
-        &[
-            "k",
-            "ssh-keys",
-            "sshkey",
-            "public-key",
-            "authorized-keys",
-            "ssh-authorized-keys",
-            "ssh-authorized-key",
-            "key",
-        ],
-        "--ssh-key PATH adds public keys",
-    ),
-    ("create", &["m"], "--meta-data PATH is the meta-data file"),
-    ("create", &["d", "disk-format"], "an image is always raw; qemu-img convert makes other formats"),
-    ("create", &["J", "R", "r", "JR", "RJ", "joliet", "rock", "rational-rock"], NAMES),
-    ("create", &["volid", "label", "volume", "volume-label"], "--volume-id ID sets the volume identifier"),
-    ("create", &["vfat", "fat"], "--filesystem vfat makes a FAT image"),
-    ("create", &["local-hostname"], "--hostname NAME sets the host name"),
-    ("create", &["interfaces"], "--network-config PATH is the network configuration"),
-    ("create", &["dsmode"], "--meta-data PATH is a meta-data file, which may have dsmode"),
-    ("create", &["host-name", "host", "name"], "--hostname NAME sets the host name"),
-    ("create", &["format", "type", "nocloud", "cloud-init"], LAYOUT),
-    (
-        "create",
-        &["u", "a", "cloud-config", "stdin"],
-        "--user-data PATH is the user data; '-' is standard input",
-    ),
-    ("create", &["network", "network-data"], "--network-config PATH is the network configuration"),
-    ("create", &["vendor"], "--vendor-data PATH is the vendor data"),
-    (
-        "create",
-        &["dir", "directory"],
-        "--from DIR takes the files of a seed, --data-dir DIR makes JSON for LinuxKit",
-    ),
-    (
-        "create",
-        &["password", "admin-pass", "admin-password", "password-file", "admin-password-file"],
-        "--admin-pass-file PATH names a file with the password",
-    ),
-    ("create", &["graft-points"], "--file NAME=PATH adds a file"),
-    ("create", &["overwrite", "y"], "--force replaces a file that is not an image"),
-    ("create", &["sign"], "metadata sign IMAGE --key PATH signs an image"),
-    (
-        "set",
-        &["user-data", "meta-data", "network-config", "vendor-data", "file", "add"],
-        "NAME=PATH adds or replaces a file, such as user-data=PATH",
-    ),
-    ("set", &["delete", "rm"], "--remove NAME removes a file"),
-    ("set", &["name", "host-name"], "--hostname NAME sets the host name"),
-    ("extract", &["o", "d", "C", "to", "output", "dir", "all"], "--into DIR writes files to a directory"),
-    ("batch", &["o", "output", "dir"], "--into DIR is the directory for the images"),
-    (
-        "batch",
-        &["dry-run", "n", "check"],
-        "all lines of a file are checked before the first image is built; to look at the images first, give --into another \
-         directory",
-    ),
-    ("batch", &["j", "parallel", "threads"], "--jobs N builds N images at the same time"),
-    ("check", &["sarif", "o", "output-format"], "--format FORMAT chooses text, json, sarif or github"),
-    ("check", &["network-config", "config-file", "type"], "--as WHAT says what a file is"),
-    ("diff", &["u", "unified", "content"], "--text shows the lines of text files"),
-    (
-        "verify",
-        &["key", "k", "signer", "signers", "I"],
-        "--allowed-signers PATH names the file that says who may sign",
-    ),
-];
-
-/// What to write instead of one more operand of a command.
-const ONE_OPERAND_MORE: &[(&str, &str)] = &[
-    ("extract", "one file is printed at a time; --into DIR writes all files of an image to a directory"),
-    ("show", "one image is shown at a time; metadata extract IMAGE NAME prints a file of it"),
-    ("verify", "the allowed signers are an option: metadata verify IMAGE --allowed-signers PATH"),
-    ("policy", "the policy is an option: metadata policy IMAGE --policy PATH"),
-    ("confirm", "the string is an option: metadata confirm IMAGE --run-metadata STRING"),
-    ("batch", "the directory for the images is an option: metadata batch FILE --into DIR"),
-    ("apply", "the directory is an option: metadata apply SOURCE --into DIR"),
-    ("attach", "one image is attached at a time"),
-    ("pack", "the JSON goes to standard output: metadata pack DIR > FILE"),
-    ("diff", "two images are compared: metadata diff A B"),
-];
-
-/// Subcommands of other programs, and what to write.
-const COMMANDS_OF_OTHERS: &[(&[&str], &str)] = &[
-    (&["version"], "--version prints the version"),
-    (&["build", "make", "new", "generate", "init"], "create builds an image"),
-    (&["inspect", "list", "tree", "view", "dump", "print", "read"], "show describes an image"),
-    (&["get", "copy", "cp"], "extract copies files from an image"),
-    (&["edit", "update", "modify", "change", "replace", "add"], "set changes files of an image"),
-    (&["rm", "remove", "delete"], "set --remove NAME removes a file of an image"),
-    (&["compare", "cmp"], "diff compares two images"),
-    (&["validate", "lint", "schema", "test"], "check finds mistakes"),
-    (
-        &["genisoimage", "xorriso", "xorrisofs"],
-        "mkisofs builds an image as mkisofs does, and create builds one for a guest",
-    ),
-    (&["metadata", "linuxkit"], "the command comes first: metadata create IMAGE DATA"),
-    (&["run", "start", "boot"], "attach prints the arguments that attach an image to a virtual machine"),
-    (&["isoinfo"], "show describes an image, and extract copies files from it"),
-    (&["make-mime"], "create --user-data PATH --user-data PATH makes one MIME document"),
-    (&["unpack"], "extract --into DIR writes the files of an image, and apply --into DIR those of user data"),
-];
 
 /// Gives `-data` and `-data-file`, alone or with `=` and a value, the second dash that clap needs.
 ///
@@ -228,7 +92,7 @@ fn option_named<'a>(command: &'a Command, word: &str) -> Option<&'a Arg> {
 
 fn of_others(command: &Command, name: &str) -> Option<&'static str> {
     let is = |(to, names, _): &&(&str, &[&str], &str)| *to == command.get_name() && names.contains(&name);
-    OF_OTHERS.iter().find(is).map(|(.., words)| *words)
+    OPTIONS.iter().find(is).map(|(.., words)| *words)
 }
 
 /// What is wrong with an option that the command does not have. `word`: the option with its dashes.
@@ -308,7 +172,7 @@ fn without_command(word: &str) -> String {
 fn unknown_command(program: &Command, word: &str) -> String {
     let names = program.get_subcommands().filter(|command| !command.is_hide_set());
     let names: Vec<_> = names.flat_map(Command::get_name_and_visible_aliases).collect();
-    let other = COMMANDS_OF_OTHERS.iter().find(|(known, _)| known.contains(&word));
+    let other = COMMANDS.iter().find(|(known, _)| known.contains(&word));
     match (other, nearest(word, names)) {
         (Some((_, words)), _) => format!("unknown command {word:?}; {words}"),
         (None, Some(near)) => format!("unknown command {word:?}; did you mean {near}?"),
