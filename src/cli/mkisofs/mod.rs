@@ -5,6 +5,7 @@
 //! would be another one.
 
 mod charset;
+mod destinations;
 mod dialect;
 mod exclude;
 mod found;
@@ -20,7 +21,6 @@ mod sources;
 mod trouble;
 mod volume;
 mod warnings;
-mod written;
 
 use std::{
     env,
@@ -37,10 +37,10 @@ use metadata_image::{
 };
 
 use super::{create::source_date_epoch, escape::printable, render::paragraphs, streams::print};
+use destinations::Destinations;
 use dialect::{Dialect, Failure};
 use settings::{Settings, Wanted};
 use trouble::Trouble;
-use written::Written;
 
 /// Messages of the program, on standard error or in the file of `-log-file`.
 struct Log {
@@ -176,8 +176,8 @@ fn try_run(dialect: Dialect, arguments: Vec<OsString>, log: &mut Log) -> Result<
         log.hold_for(opened.map_err(trouble)?);
     }
     let epoch = source_date_epoch().map_err(|error| Trouble::new(Failure::Value, error.to_string()))?;
-    let written = Written::of(&settings)?;
-    let tree = sources::find(&settings, written, &mut |line| log.say(line))?;
+    let destinations = Destinations::of(&settings)?;
+    let tree = sources::find(&settings, destinations, &mut |line| log.say(line))?;
     log.release();
     warnings::warn(&settings, &tree, &mut |line| log.say(line));
     let volume = volume::volume_of(&settings, tree, epoch);

@@ -17,12 +17,12 @@ use metadata_image::image::source::MeasuredFile;
 
 use super::{
     Trouble,
+    destinations::{Destinations, is_old_image},
     dialect::Failure,
     found::{Found, Kind, Tree, device_numbers},
     graft::split_graft,
     identity::{Identity, identity},
     settings::Settings,
-    written::{Written, is_old_image},
 };
 
 /// The most files and directories below links to directories with `-follow-links`, where a small tree can be endless.
@@ -49,7 +49,7 @@ struct Waiting {
 
 struct Walk<'a> {
     settings: &'a Settings,
-    written: Written,
+    destinations: Destinations,
     warn: &'a mut dyn FnMut(&str),
     tree: Tree,
     /// The directories that were read, and the number of the one above each.
@@ -61,19 +61,19 @@ struct Walk<'a> {
     made_bytes: usize,
 }
 
-/// Finds everything that is named by the operands. `written`: the files that are written to; `warn`: prints what is left
+/// Finds everything that is named by the operands. `destinations`: the files that are written to; `warn`: prints what is left
 /// out.
 ///
 /// # Errors
 /// Fails if an operand is not there, or two files would have one name.
 pub(super) fn find(
     settings: &Settings,
-    written: Written,
+    destinations: Destinations,
     warn: &mut dyn FnMut(&str),
 ) -> Result<Tree, Trouble> {
     let mut walk = Walk {
         settings,
-        written,
+        destinations,
         warn,
         tree: Tree::new(),
         above: Vec::new(),
@@ -102,8 +102,8 @@ impl Walk<'_> {
         })?;
         let Some(metadata) = metadata else { return Ok(()) };
         // In a directory it may be the image of the last run. Here it is a mistake by which the file would be lost.
-        if metadata.is_file() && Some(identity(&metadata)) == self.written.image {
-            return Err(Written::is_input(&source));
+        if metadata.is_file() && Some(identity(&metadata)) == self.destinations.image {
+            return Err(Destinations::is_input(&source));
         }
         let mut path = target.as_ref().map(|target| target.path.clone()).unwrap_or_default();
         if !metadata.is_dir()
@@ -304,10 +304,10 @@ impl Walk<'_> {
             };
         }
         if file_type.is_file() {
-            if Some(own) == self.written.image {
-                return if is_old_image(source) { Ok(None) } else { Err(Written::is_input(source)) };
+            if Some(own) == self.destinations.image {
+                return if is_old_image(source) { Ok(None) } else { Err(Destinations::is_input(source)) };
             }
-            if Some(own) == self.written.log && metadata.len() > 0 {
+            if Some(own) == self.destinations.log && metadata.len() > 0 {
                 let why = format!("reading {source:?}: -log-file names the same file (give another path)");
                 return Err(Trouble::new(Failure::LogFile, why));
             }

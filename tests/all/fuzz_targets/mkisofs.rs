@@ -8,6 +8,9 @@
 #[path = "../../../src/cli/mkisofs/charset.rs"]
 mod charset;
 #[allow(dead_code)]
+#[path = "../../../src/cli/mkisofs/destinations.rs"]
+mod destinations;
+#[allow(dead_code)]
 #[path = "../../../src/cli/mkisofs/dialect.rs"]
 mod dialect;
 #[path = "../../../src/cli/mkisofs/exclude.rs"]
@@ -42,9 +45,6 @@ mod volume;
 #[allow(dead_code)]
 #[path = "../../../src/cli/mkisofs/warnings.rs"]
 mod warnings;
-#[allow(dead_code)]
-#[path = "../../../src/cli/mkisofs/written.rs"]
-mod written;
 
 use std::{
     collections::BTreeSet,
