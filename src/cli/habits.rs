@@ -21,8 +21,18 @@ pub(super) const OPTIONS: &[(&str, &[&str], &str)] = &[
     ("create", &["v", "verbose"], "progress is shown on a terminal, and --json describes the image"),
     (
         "check",
-        &["user-data", "u", "f", "file", "from"],
+        &["user-data", "u", "file", "from"],
         "files, images and directories are given without an option: metadata check PATH",
+    ),
+    (
+        "check",
+        &["f"],
+        "--format FORMAT chooses text, json, sarif or github, and a file is given without an option: metadata check PATH",
+    ),
+    (
+        "show",
+        &["l", "a", "la", "long", "list"],
+        "the mode, size and name of every file are shown without an option",
     ),
     ("pack", &["o", "output", "into"], "the JSON goes to standard output: metadata pack DIR > FILE"),
     (

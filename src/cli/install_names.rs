@@ -23,7 +23,9 @@ use super::{escape::pretty_json, programs::PROGRAMS, signals::clean_up_on_signal
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The directory, which should be in PATH before that of the originals
+    /// The directory for the names
+    ///
+    /// In PATH it should come before that of the originals.
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 

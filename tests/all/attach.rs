@@ -54,3 +54,34 @@ fn mistakes_are_shown_before_the_boot() {
     assert_eq!(ran.stderr, format!("metadata: {warning}\n"));
     assert_eq!(ran.stdout, "--device virtio-blk,path=meta.iso\n");
 }
+
+#[test]
+fn managers_of_machines_attach_an_image_themselves() {
+    let sandbox = Sandbox::new();
+    sandbox.succeed(["create", "-q", "my seed.iso", "hello"]);
+    let whole = sandbox.path("my seed.iso");
+    let libvirt = format!(
+        "libvirt attaches the image itself, by its whole path: virsh attach-disk DOMAIN '{}' sda --targetbus sata --type cdrom \
+         --mode readonly --config; for a new domain: metadata attach virt-install IMAGE",
+        whole.display()
+    );
+    let proxmox = "Proxmox VE attaches the image itself, from /var/lib/vz/template/iso: qm set VMID --ide2 local:iso/'my seed.iso',media=cdrom";
+    sandbox.succeed(["create", "-q", "--filesystem", "vfat", "fat.img", "hello"]);
+    let disk = sandbox.path("fat.img");
+    let [libvirt_disk, proxmox_disk] = [
+        "libvirt attaches the image itself, by its whole path: virsh attach-disk DOMAIN {} vdb --targetbus virtio --mode \
+         readonly --config; for a new domain: metadata attach virt-install IMAGE",
+        "Proxmox VE copies the image to a disk of its own, by its whole path: qm set VMID --virtio1 STORAGE:0,import-from={}",
+    ]
+    .map(|words| words.replace("{}", disk.to_str().unwrap()));
+    for (arguments, line) in [
+        (&["attach", "libvirt", "my seed.iso"] as &[_], &*libvirt),
+        (&["attach", "libvirt", "fat.img"], &libvirt_disk),
+        (&["attach", "qm", "fat.img"], &proxmox_disk),
+        (&["attach", "proxmox", "--as", "cdrom", "my seed.iso"], proxmox),
+        (&["attach", "Virsh", "my seed.iso"], &libvirt),
+        (&["attach", "proxmox", "my seed.iso"], proxmox),
+    ] {
+        assert_eq!(sandbox.run(arguments), failed(2, line), "{arguments:?}");
+    }
+}

@@ -26,6 +26,7 @@ mod fuzz;
 mod fuzz_targets;
 mod golden;
 mod guest;
+mod habits;
 mod hostile;
 mod imds;
 mod interruption;

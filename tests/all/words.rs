@@ -333,9 +333,8 @@ fn the_command_for_a_table_makes_lines_of_it() {
 }
 
 #[test]
-fn words_of_one_command_given_to_another_are_explained() {
+fn lines_for_a_batch_are_recognized() {
     let sandbox = Sandbox::new();
-    sandbox.succeed(["create", "-q", "my seed.iso", "hello"]);
     let lines = "{\"image\": \"a.iso\", \"layout\": \"nocloud\", \"user_data\": \"a\"}\n{\"image\": \"b.iso\", \"data\": \"\"}\n";
     sandbox.write("my lines", lines);
     let batch = |path: &str, word: &str| {
@@ -347,88 +346,6 @@ fn words_of_one_command_given_to_another_are_explained() {
     assert_eq!(sandbox.run(["check", "my lines"]), failed(1, &batch("my lines", "'my lines'")));
     assert_eq!(sandbox.run_with_input(["check", "-"], lines), failed(1, &batch("-", "FILE")));
     assert_eq!(sandbox.run(["check", "-q", "--as", "linuxkit", "my lines"]).status, Some(1), "it is data");
-    let whole = sandbox.path("my seed.iso");
-    let libvirt = format!(
-        "libvirt attaches the image itself, by its whole path: virsh attach-disk DOMAIN '{}' sda --targetbus sata --type cdrom \
-         --mode readonly --config; for a new domain: metadata attach virt-install IMAGE",
-        whole.display()
-    );
-    let proxmox = "Proxmox VE attaches the image itself, from /var/lib/vz/template/iso: qm set VMID --ide2 local:iso/'my seed.iso',media=cdrom";
-    sandbox.succeed(["create", "-q", "--filesystem", "vfat", "fat.img", "hello"]);
-    let disk = sandbox.path("fat.img");
-    let [libvirt_disk, proxmox_disk] = [
-        "libvirt attaches the image itself, by its whole path: virsh attach-disk DOMAIN {} vdb --targetbus virtio --mode \
-         readonly --config; for a new domain: metadata attach virt-install IMAGE",
-        "Proxmox VE copies the image to a disk of its own, by its whole path: qm set VMID --virtio1 STORAGE:0,import-from={}",
-    ]
-    .map(|words| words.replace("{}", disk.to_str().unwrap()));
-    for (arguments, line) in [
-        (&["attach", "libvirt", "my seed.iso"] as &[_], &*libvirt),
-        (&["attach", "libvirt", "fat.img"], &libvirt_disk),
-        (&["attach", "qm", "fat.img"], &proxmox_disk),
-        (&["attach", "proxmox", "--as", "cdrom", "my seed.iso"], proxmox),
-        (&["attach", "Virsh", "my seed.iso"], &libvirt),
-        (&["attach", "proxmox", "my seed.iso"], proxmox),
-        (
-            &["batch", "--dry-run", "my lines", "--into", "out"],
-            "unknown option --dry-run; all lines of a file are checked before the first image is built; to look at the images \
-             first, give --into another directory (--help shows the usage)",
-        ),
-        (
-            &["create", "-v", "seed.iso", "hello"],
-            "unknown option -v; progress is shown on a terminal, and --json describes the image (--help shows the usage)",
-        ),
-        (
-            &["check", "--user-data", "my lines"],
-            "unknown option --user-data; files, images and directories are given without an option: metadata check PATH (--help \
-             shows the usage)",
-        ),
-        (&["check", "-s", "my lines"], "unknown option -s (--help shows the usage)"),
-        (
-            &["pack", ".", "-o", "x"],
-            "unknown option -o; the JSON goes to standard output: metadata pack DIR > FILE (--help shows the usage)",
-        ),
-        (
-            &["sign", "my seed.iso", "--expires", "30d"],
-            "unknown option --expires; --not-after +30d lets guests accept the image for 30 days (--help shows the usage)",
-        ),
-        (
-            &["sign", "my seed.iso", "--key", "k", "--not-after", "30d"],
-            "invalid value '30d' for '--not-after <TIME>': write +30d for a time from now (--help shows the usage)",
-        ),
-        (
-            &["metadata", "create", "x.iso", "hello"],
-            "unknown command \"metadata\"; the command comes first: metadata create IMAGE DATA",
-        ),
-        (
-            &["run", "qemu"],
-            "unknown command \"run\"; attach prints the arguments that attach an image to a virtual machine",
-        ),
-        (
-            &["create", "nocloud", "seed.iso", "my lines"],
-            "the layout is an option: metadata create --layout nocloud --user-data 'my lines' seed.iso",
-        ),
-        (
-            &["create", "--dry-run", "seed.iso", "hello"],
-            "unknown option --dry-run; metadata check PATH finds mistakes without building an image (--help shows the usage)",
-        ),
-        (
-            &["check"],
-            "PATH (user data, meta-data, images, or directories with the files of a seed) is missing: the command is metadata \
-             check PATH...; '-' is standard input (--help shows more)",
-        ),
-        (
-            &["create", "seed.iso", "hello", "--run-id", "r1"],
-            "--run-metadata STRING (a string about this boot for a policy in the guest) is missing (--help shows more)",
-        ),
-        (
-            &["apply"],
-            "SOURCE (an image, a block device or user data) is missing: the command is metadata apply SOURCE --into DIR; '-' is \
-             standard input (--help shows more)",
-        ),
-    ] {
-        assert_eq!(sandbox.run(arguments), failed(2, line), "{arguments:?}");
-    }
 }
 
 #[test]
