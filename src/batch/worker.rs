@@ -110,7 +110,8 @@ fn packed(directory: &Path, follow: bool) -> Result<Vec<u8>> {
 /// What is probably a mistake in data that is a string: it names a file. `is_packed`: the data is made from a directory.
 fn named_file(recipe: &Recipe, is_packed: bool) -> Option<String> {
     let UserData::Whole(Source::Bytes(data)) = &recipe.data else { return None };
-    if is_packed || data.is_empty() || data.len() > PATH_BYTES_MAX || data.contains(&b'\n') {
+    if is_packed || data.is_empty() || data.len() > PATH_BYTES_MAX || data.contains(&b'\n') || is_prose(data)
+    {
         return None;
     }
     let data = str::from_utf8(data).ok()?;
@@ -125,6 +126,12 @@ fn named_file(recipe: &Recipe, is_packed: bool) -> Option<String> {
     Some(format!(
         "the data is the text {data:?}, not {what}; to store {content}: {field:?}: {path:?} (\"lenient\": true stores the text)"
     ))
+}
+
+/// Whether a string is words, and has nothing that is usual in names of files: then no file is looked for, which takes a seventh of
+/// the time of a small image.
+fn is_prose(data: &[u8]) -> bool {
+    data.contains(&b' ') && !data.iter().any(|byte| b"./-_@".contains(byte))
 }
 
 /// Warnings and findings about an image that is about to be built.

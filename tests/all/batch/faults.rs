@@ -166,9 +166,12 @@ fn data_that_names_a_file_is_not_taken_for_data_in_silence() {
     sandbox.write("user-data", "#cloud-config\n");
     sandbox.write("seed/user-data", "#cloud-config\n");
     sandbox.write("tree/etc/motd", "hello");
+    sandbox.write("my seed.yaml", "#cloud-config\n");
+    sandbox.write("hello world", "");
     let run = |line: &str| sandbox.run_with_input(["batch", "--into", "out"], line);
     for (data, field, what, content) in [
         ("user-data", "user_data", "the content of that file", "the content"),
+        ("my seed.yaml", "user_data", "the content of that file", "the content"),
         ("seed", "from", "that directory", "the seed in it"),
         ("tree", "data_dir", "that directory", "its files as JSON for LinuxKit"),
     ] {
@@ -184,6 +187,8 @@ fn data_that_names_a_file_is_not_taken_for_data_in_silence() {
             assert_eq!(ran, failed(1, &line), "{rest}");
         }
     }
+    let words = run(r#"{"image": "a", "data": "hello world"}"#);
+    assert_eq!(words, done("metadata: out: 1 image\n"), "no file is looked for");
 }
 
 #[test]
