@@ -10,7 +10,6 @@ mod attach;
 mod batch;
 mod bounded;
 mod check;
-mod check_formats;
 mod cloud_init_schema;
 mod cloud_localds;
 mod completions;

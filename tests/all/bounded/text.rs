@@ -1,69 +1,26 @@
-//! Time, memory and stack grow with the bytes given: inputs that once cost the square of their size, or the stack.
-//!
-//! Each generator makes an input of about so many bytes. A child process of its own does all the work that user data,
-//! meta-data and a line of a batch ever cause, and says how much heap and processor time that took.
+//! Inputs that are text: user data, meta-data, lines of a batch, schemas, manifests and command lines of mkisofs.
 
-use std::{
-    env, fmt,
-    fmt::Write as _,
-    fs,
-    io::Cursor,
-    num::NonZero,
-    path::Path,
-    process::{Command, Stdio},
-    sync::Arc,
-    thread,
-    time::Duration,
-};
-
-use metadata_image::{
-    agent::admission,
-    batch,
-    check::{Prepared, Subject, check_image, check_whole},
-    datasource::layout::Layout,
-    image::{Image, probe::FileSystem, source::Source},
-    manifest::{Manifest, inventory::Contents},
-    provider::Metadata,
-    recipe::{Recipe, change::ImageChange},
-    trust::{allowed_signers::AllowedSigners, revoked_keys::Revoked, signature::Signature},
-    userdata::{
-        config_tree::ConfigTree,
-        finding::Lines,
-        install_plan::InstallPlan,
-        meta_data_edit::with_member,
-        schema::{Rules, Schema},
-    },
-};
-use peak_alloc::PeakAlloc;
-use rustix::time::{ClockId, clock_gettime};
-
-use crate::{
-    fuzz_targets::mkisofs,
-    support::{Sandbox, cases},
-};
-
-#[global_allocator]
-static HEAP: PeakAlloc = PeakAlloc;
+use std::fmt::Write as _;
 
 /// A name, and what makes an input of about so many bytes.
-type Generator = (&'static str, fn(usize) -> String);
+pub(super) type Generator = (&'static str, fn(usize) -> String);
 
 /// The head of a MIME document.
 const MIME: &str = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n";
 
 /// What divides a schema from the document that is judged by it.
-const SCHEMA_END: &str = "\n---\n";
+pub(super) const SCHEMA_END: &str = "\n---\n";
 
 /// What begins an input that is a command line of mkisofs and names of files.
-const MKISOFS: &str = "mkisofs ";
+pub(super) const MKISOFS: &str = "mkisofs ";
 
 /// What begins an input that is names of files in the directory of a seed.
-const SEED: &str = "seed ";
+pub(super) const SEED: &str = "seed ";
 
 /// How deep a config tree may be.
 const LEVELS: usize = 127;
 
-const GENERATORS: &[Generator] = &[
+pub(super) const GENERATORS: &[Generator] = &[
     // Every finding repeated the path of its entry.
     ("a long name with many unknown fields", |size| {
         format!("{{\"{}\":{{{}}}}}", "n".repeat(size / 2), list("\"\":0", size / 2))
@@ -414,115 +371,6 @@ fn lines_of_names(words: &str, count: usize) -> String {
     format!("{MKISOFS}{words}\n{}", names.collect::<String>())
 }
 
-/// A name, and what makes a FAT image of about so many bytes.
-type ImageGenerator = (&'static str, fn(usize) -> Vec<u8>);
-
-/// These follow the others in number.
-const IMAGES: &[ImageGenerator] = &[
-    ("a FAT image of many short names", |size| fat_image(size, |number| format!("N{number:07}"))),
-    ("a FAT image of many long names", |size| {
-        fat_image(size, |number| format!("{number:04}{}", "n".repeat(200)))
-    }),
-    ("a FAT image of many directories", |size| fat_image(size / 9, |number| format!("d{number:04}/f"))),
-    ("a FAT image of directories below one another", |size| {
-        fat_image(size / 64, |number| format!("{number}/{}f", "d/".repeat(60)))
-    }),
-    ("a FAT image whose clusters are all apart", scattered),
-    ("a FAT image with little but its table, whose clusters are all apart", table_alone),
-];
-
-/// A FAT image of empty files with these names.
-fn fat_image(size: usize, name: impl Fn(usize) -> String) -> Vec<u8> {
-    let entries = 2 + name(0).len() / 13;
-    let files = (0..(size / 32 / entries).max(1))
-        .map(|number| (name(number).into_bytes(), Source::Bytes(Vec::new())));
-    let recipe = Recipe {
-        files: files.collect(),
-        file_system: FileSystem::Fat,
-        ..Recipe::new(Source::Bytes(vec![b'x']))
-    };
-    let mut image = Vec::new();
-    recipe.write_to(&mut image).unwrap();
-    image
-}
-
-/// A FAT12 image of one file, whose clusters are in the opposite order.
-fn scattered(size: usize) -> Vec<u8> {
-    let data = Source::Bytes(vec![b'x'; size]);
-    let mut image = Vec::new();
-    let recipe = Recipe { file_system: FileSystem::Fat, ..Recipe::new(data) };
-    recipe.write_to(&mut image).unwrap();
-    let clusters = size.div_ceil(512 * usize::from(image[13]));
-    for cluster in 2..2 + clusters {
-        let next = if cluster == 2 { 0xfff } else { u16::try_from(cluster - 1).unwrap() };
-        let at = 512 + cluster * 3 / 2;
-        let old = u16::from_le_bytes([image[at], image[at + 1]]);
-        let new = if cluster.is_multiple_of(2) { old & 0xf000 | next } else { old & 0xf | next << 4 };
-        image[at..at + 2].copy_from_slice(&new.to_le_bytes());
-    }
-    let entry = image.chunks(32).position(|entry| entry.starts_with(b"CONFIG     ")).unwrap() * 32;
-    image[entry + 26..entry + 28].copy_from_slice(&u16::try_from(clusters + 1).unwrap().to_le_bytes());
-    image
-}
-
-/// A FAT32 image of files whose clusters are in the opposite order, and which reach past its end. Each is as long as the image.
-fn table_alone(size: usize) -> Vec<u8> {
-    const SECTOR: usize = 512;
-    let sectors = size / SECTOR;
-    let table_sectors = sectors * 3 / 4;
-    let mut image = vec![0; sectors * SECTOR];
-    let mut put = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);
-    let number = |number: usize| u32::try_from(number).unwrap().to_le_bytes();
-    let (clusters, root_clusters) = (table_sectors * SECTOR / 4 - 2, sectors / 8);
-    put(0, b"\xeb\x58\x90");
-    put(11, &[0, 2, 1, 1, 0, 1, 0, 0, 0, 0, 0xf8]);
-    put(32, &number(1 + table_sectors + clusters));
-    put(36, &number(table_sectors));
-    put(44, &number(2));
-    put(510, b"\x55\xaa");
-    let mut set = |cluster: usize, next: usize| put(SECTOR + cluster * 4, &number(next));
-    (2..=root_clusters).for_each(|cluster| set(cluster, cluster + 1));
-    set(1 + root_clusters, 0x0fff_ffff);
-    let chains = (2 + root_clusters..2 + clusters).collect::<Vec<_>>();
-    let chains = chains.chunks_exact(sectors).take(root_clusters * 16);
-    for chain in chains.clone() {
-        set(chain[0], 0x0fff_ffff);
-        chain.windows(2).for_each(|pair| set(pair[1], pair[0]));
-    }
-    for (index, chain) in chains.enumerate() {
-        let at = (1 + table_sectors) * SECTOR + index * 32;
-        let first = number(chain[sectors - 1]);
-        put(at, format!("F{index:07}   \x20").as_bytes());
-        put(at + 20, &first[2..]);
-        put(at + 26, &first[..2]);
-        put(at + 28, &number(sectors * SECTOR));
-    }
-    image
-}
-
-/// The name of an input, and what it is.
-fn generate(index: usize, size: usize) -> (&'static str, Vec<u8>) {
-    match index.checked_sub(GENERATORS.len()) {
-        None => (GENERATORS[index].0, GENERATORS[index].1(size).into_bytes()),
-        Some(index) => (IMAGES[index].0, IMAGES[index].1(size)),
-    }
-}
-
-/// Reads an image as a guest and a host do, and builds it again with another file.
-fn read_image(image: &[u8]) {
-    let mut image = Image::from_reader(Cursor::new(image)).unwrap();
-    let (_, records) = image.list().unwrap();
-    if !records.iter().all(|record| image.holds(record)) {
-        return;
-    }
-    drop(check_image(&mut image, None).unwrap());
-    drop(Contents::read(&mut image, |_, _| Vec::new(), 0, &mut ()).unwrap());
-    let change =
-        ImageChange { files: vec![(b"new".to_vec(), Source::Bytes(Vec::new()))], ..ImageChange::default() };
-    let changed = change.apply(&mut image, &mut ()).unwrap();
-    changed.draft.write_forward(&mut std::io::sink(), &mut ()).unwrap();
-}
-
 /// `item`, repeated with commas between up to about so many bytes.
 fn list(item: &str, bytes: usize) -> String {
     vec![item; bytes / (item.len() + 1)].join(",")
@@ -541,259 +389,11 @@ fn padded(line: &str, size: usize) -> String {
 }
 
 /// A config tree of many levels with `inner` at the bottom.
-fn nested(name: &str, inner: &str) -> String {
+pub(super) fn nested(name: &str, inner: &str) -> String {
     format!("{}{inner}{}", format!("{{\"{name}\":{{\"entries\":").repeat(LEVELS), "}}".repeat(LEVELS))
 }
 
 /// A schema of the key `a`, and a value of it.
 fn schema(of_a: &str, value: &str) -> String {
     format!("{{\"properties\":{{\"a\":{of_a}}}}}{SCHEMA_END}a: {value}\n")
-}
-
-/// Does all that a guest or a host does with text of others, and shows every finding in one line.
-fn work(text: &str) {
-    let mut rules = vec![(text.to_owned(), Rules::default())];
-    if let Some((schema, document)) = text.split_once(SCHEMA_END)
-        && let Ok(schema) = Schema::parse(schema.as_bytes())
-    {
-        let schema = Some(Arc::new(schema));
-        rules.push((format!("#cloud-config\n{document}"), Rules { schema, ..Rules::default() }));
-    }
-    let subjects = [
-        Subject::UserData(None),
-        Subject::UserData(Some(Layout::LinuxKit)),
-        Subject::UserData(Some(Layout::NoCloud)),
-        Subject::MetaData(Layout::NoCloud),
-        Subject::MetaData(Layout::ConfigDrive),
-        Subject::NetworkConfig,
-        Subject::NetworkData,
-        Subject::VendorData(Layout::ConfigDrive),
-    ];
-    let mut shown = 0;
-    for (text, rules) in rules {
-        for subject in subjects {
-            for checked in check_whole(text.as_bytes(), subject, None, &rules) {
-                let lines = Lines::of(&checked.text);
-                let said = checked.findings.iter().map(|finding| finding.in_one_line("f", &lines).len());
-                shown += said.sum::<usize>();
-            }
-        }
-    }
-    for key in ["local-hostname", "a"] {
-        shown += with_member(text, key, "web").map_or(0, |edited| edited.len());
-    }
-    let plan = InstallPlan::new(Some(text.as_bytes()), ConfigTree::default());
-    shown += plan.lines("f").map(|(_, line)| line.len()).sum::<usize>() + plan.losses().len();
-    drop(plan.list());
-    let mut found = Metadata { meta_data: Some(text.into()), ..Metadata::default() };
-    found.parse_meta_data(&mut |_, line| shown += line.len());
-    drop(admission::input(&found, None));
-    drop((Manifest::parse(text.as_bytes()), Signature::parse(text.as_bytes())));
-    drop((AllowedSigners::parse("f", text), Revoked::parse(text.as_bytes())));
-    crate::fuzz_targets::localds::run(text.as_bytes());
-    assert!(shown < usize::MAX);
-}
-
-/// Builds images of lines with `text` as data, as a line, and as every field.
-fn build(text: &str) {
-    let directory = tempfile::tempdir_in("/dev/shm").unwrap();
-    let data = serde_json::to_string(text).unwrap();
-    let line = |layout: &str| format!("{{\"image\":\"a-{layout}\",\"layout\":\"{layout}\",\"data\":{data}}}");
-    let lines = [line("linuxkit"), line("nocloud"), text.to_owned()].join("\n");
-    let options = batch::BatchOptions {
-        into: directory.path().to_owned(),
-        lines: None,
-        jobs: NonZero::<usize>::MIN,
-        shard: batch::Shard::ALL,
-        keep_going: true,
-        force: false,
-        tolerance: metadata_image::check::Tolerance::Usual,
-        digests: false,
-        sync: false,
-        seconds: None,
-    };
-    let input = batch::Input::Stream(Box::new(Cursor::new(lines.into_bytes())));
-    let summary = batch::run(input, &options, &mut |_| Ok(())).unwrap();
-    assert!(summary.built + summary.faulty >= 2, "{summary:?}");
-}
-
-/// Writes a file of the seed that [`build_seed`] builds.
-fn write_file_of_seed(name: &str) {
-    let path = Path::new("seed").join(name);
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, "#cloud-config\n").unwrap();
-}
-
-/// Builds the image of the seed, as `create --from` does.
-fn build_seed() {
-    let recipe = Recipe::of_seed(Path::new("seed"), None).unwrap();
-    let mut prepared = Prepared::new(recipe).unwrap();
-    prepared.check(|_| Ok(())).unwrap();
-    prepared.draft.write_forward(&mut std::io::sink(), &mut ()).unwrap();
-}
-
-/// What an input cost.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Cost {
-    /// Bytes of the input.
-    size: usize,
-    /// Bytes on the heap at most.
-    heap: usize,
-    processor_time: Duration,
-}
-
-impl Cost {
-    const VARIABLE: &str = "METADATA_TEST_BOUNDED";
-
-    /// That of an input of this size, in a process of its own.
-    fn of(generator: usize, size: usize) -> Self {
-        let child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "bounded::cost_of_one_input", "--ignored", "--nocapture"])
-            .env(Self::VARIABLE, format!("{generator} {size}"))
-            .stderr(Stdio::inherit())
-            .output()
-            .unwrap();
-        let said = String::from_utf8(child.stdout).unwrap();
-        assert!(child.status.success(), "{} of {size} bytes: {said}", generate(generator, size).0);
-        let line = said.lines().find_map(|line| line.strip_prefix("cost ")).unwrap();
-        let (heap, nanoseconds) = line.split_once(' ').unwrap();
-        Self {
-            size,
-            heap: heap.parse().unwrap(),
-            processor_time: Duration::from_nanos(nanoseconds.parse().unwrap()),
-        }
-    }
-
-    /// The same with the processor time of `other`, if that is less.
-    fn least(self, other: Self) -> Self {
-        Self { processor_time: self.processor_time.min(other.processor_time), ..self }
-    }
-}
-
-impl fmt::Display for Cost {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} kB, {:.3} s", self.heap / 1000, self.processor_time.as_secs_f64())
-    }
-}
-
-/// The child of [`Cost::of`].
-#[test]
-#[ignore = "the other tests here run it with an input"]
-fn cost_of_one_input() {
-    let Some(input) = env::var(Cost::VARIABLE).ok() else { return };
-    let (generator, size) = input.split_once(' ').unwrap();
-    let generator: usize = generator.parse().unwrap();
-    let (_, input) = generate(generator, size.parse().unwrap());
-    // The file that lines name. This process has no other test.
-    let directory = tempfile::tempdir().unwrap();
-    env::set_current_dir(&directory).unwrap();
-    fs::write("f", "x").unwrap();
-    let seed = str::from_utf8(&input).ok().and_then(|text| text.strip_prefix(SEED));
-    seed.into_iter().flat_map(str::lines).for_each(write_file_of_seed);
-    let processor_time = || Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap();
-    HEAP.reset_peak_usage();
-    let (heap, time) = (HEAP.current_usage(), processor_time());
-    if generator < GENERATORS.len() {
-        let text = str::from_utf8(&input).unwrap();
-        if let Some(input) = text.strip_prefix(MKISOFS) {
-            mkisofs::run(input.as_bytes());
-        } else if seed.is_some() {
-            build_seed();
-        } else {
-            work(text);
-            build(text);
-        }
-    } else {
-        read_image(&input);
-    }
-    let time = processor_time().checked_sub(time).unwrap();
-    println!("cost {} {}", HEAP.peak_usage() - heap, time.as_nanos());
-}
-
-#[test]
-fn time_and_memory_grow_with_the_bytes_given() {
-    const SIZE: usize = 64 << 10;
-    /// Times that an input is measured again when it took too long.
-    const TRIES: usize = 5;
-    // In a debug build, whose code is not optimised.
-    let slower = if cfg!(debug_assertions) { 10 } else { 1 };
-    for index in 0..GENERATORS.len() + IMAGES.len() {
-        let (name, made) = generate(index, SIZE);
-        let made = made.len();
-        assert!((SIZE / 2..=SIZE + SIZE / 4).contains(&made), "{name}: {made} bytes");
-        let mut costs = [SIZE / 4, SIZE].map(|size| Cost::of(index, size));
-        // What any input takes is no growth.
-        let heap = costs[0].heap.max(4 << 20);
-        assert!(costs[1].heap <= (5 * heap).min(100_000_000), "{name}: {}; {}", costs[0], costs[1]);
-        let is_bounded = |[small, large]: [Cost; 2]| {
-            // Nor is the renaming by hadris, which is quadratic up to a number of names (image/iso9660/renaming.rs).
-            let time = small.processor_time.max(slower * Duration::from_millis(40));
-            large.processor_time <= (5 * time).min(slower * Duration::from_secs(1))
-        };
-        // Others on the machine can only make it slower, so that the least time of several is the one of the input.
-        for _ in 0..TRIES {
-            if is_bounded(costs) {
-                break;
-            }
-            costs = costs.map(|cost| cost.least(Cost::of(index, cost.size)));
-        }
-        println!("{name}: {}; {}", costs[0], costs[1]);
-        assert!(is_bounded(costs), "{name}: {}; {}", costs[0], costs[1]);
-    }
-}
-
-#[test]
-#[ignore = "needs GNU time"]
-fn the_program_takes_no_more_for_what_it_prints() {
-    let sandbox = Sandbox::on_tmpfs();
-    for (name, generate) in GENERATORS {
-        sandbox.write("input", generate(cases(32 << 10, 64 << 10)));
-        for arguments in [
-            &["check", "input"] as &[_],
-            &["check", "--json", "--as", "cloud-init", "input"],
-            &["check", "--as", "meta-data", "input"],
-            &["apply", "input", "out"],
-            &["agent", "--root", "out", "--json", "file=input"],
-            &["create", "--lenient", "-l", "nocloud", "--data-file", "input", "--force", "out.iso"],
-            &["create", "--lenient", "out.iso", "x", "-l", "nocloud", "--meta-data", "input", "--force"],
-            &["agent", "--root", "out", "--json", "file=out.iso"],
-        ] {
-            let program = assert_cmd::cargo::cargo_bin!("metadata").to_str().unwrap();
-            let time = ["-q", "-f", "%U %S %M", "-o", "cost", program];
-            let mut command = Command::new("time");
-            command.current_dir(sandbox.path("")).args(time).args(arguments);
-            let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
-            assert!(matches!(status.code(), Some(0 | 1)), "{name}: {arguments:?}: {status}");
-            let cost = String::from_utf8(sandbox.read("cost")).unwrap();
-            let cost: Vec<f64> = cost.split_whitespace().map(|number| number.parse().unwrap()).collect();
-            let slower = if cfg!(debug_assertions) { 10.0 } else { 1.0 };
-            assert!(cost[0] + cost[1] <= slower, "{name}: {arguments:?}: {cost:?}");
-            assert!(cost[2] <= 100_000.0, "{name}: {arguments:?}: {cost:?}");
-        }
-    }
-}
-
-#[test]
-fn nesting_takes_no_stack() {
-    const LEVELS: usize = 100_000;
-    let deep = [
-        format!("#cloud-config\n{}", "- ".repeat(LEVELS)),
-        format!("#cloud-config\n{}", "? ".repeat(LEVELS)),
-        format!("#cloud-config\n{}", "- ? ".repeat(LEVELS)),
-        format!("#cloud-config\na: {}", "[".repeat(LEVELS)),
-        format!("#cloud-config\na: {}", "{a: ".repeat(LEVELS)),
-        format!("#cloud-config\n{}x\n", "&a - ".repeat(LEVELS)),
-        format!("{}{}", "[".repeat(LEVELS), "]".repeat(LEVELS)),
-        format!("{{\"a\":{}{}}}", "[".repeat(LEVELS), "]".repeat(LEVELS)),
-        format!("{}{{}}{}", "{\"a\":{\"entries\":".repeat(LEVELS), "}}".repeat(LEVELS)),
-        nested("a", "{}"),
-    ];
-    // As small as that of a thread that builds images.
-    let work = move || {
-        for text in &deep {
-            work(text);
-            build(text);
-        }
-    };
-    thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap().join().unwrap();
 }
