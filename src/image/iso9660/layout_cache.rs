@@ -9,6 +9,7 @@ use crate::error::Result;
 
 use super::{
     layout::{ImageHead, VolumeAttributes},
+    record_fields::DATA_LEN,
     records::DirectoryRecord,
 };
 use crate::image::{
@@ -161,13 +162,11 @@ fn length_fields(head: &[u8], extents: &[Extent]) -> Option<Vec<(usize, usize)>>
             if record.is_directory() {
                 directories.push((record.first_sector(), record.data_len()));
             } else if let Some(&file) = of_sector.get(&record.first_sector()) {
-                if head[at + DirectoryRecord::DATA_LEN..][..8]
-                    != both_orders(u32::try_from(extents[file].len).ok()?)
-                {
+                if head[at + DATA_LEN..][..8] != both_orders(u32::try_from(extents[file].len).ok()?) {
                     return None;
                 }
                 times[file] += 1;
-                found.push((at + DirectoryRecord::DATA_LEN, file));
+                found.push((at + DATA_LEN, file));
             }
         }
         // A head has few directories; more of them form a loop.

@@ -11,6 +11,7 @@ mod namespaces;
 mod places;
 pub mod primary_names;
 pub mod reader;
+mod record_fields;
 mod records;
 pub(crate) mod renaming;
 mod repacking;

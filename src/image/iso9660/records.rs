@@ -9,7 +9,13 @@
 
 use crate::error::{Result, bail, ensure};
 
-use super::device::{Bounded, Sector};
+use super::{
+    device::{Bounded, Sector},
+    record_fields::{
+        ASSOCIATED, ATTRIBUTES_SECTORS, DATA_LEN, DATE, DIRECTORY, EXTENT, FLAGS, GAP_LEN, NAME, NAME_LEN,
+        NOT_FINAL, UNIT_LEN, system_use,
+    },
+};
 use crate::image::SECTOR_BYTES;
 
 /// The name of a directory's own record, which is its first (ECMA-119, 6.8.2.2).
@@ -31,34 +37,18 @@ pub(super) struct DirectoryRecord {
 }
 
 impl DirectoryRecord {
-    const ATTRIBUTES_SECTORS: usize = 1;
-    const EXTENT: usize = 2;
-    /// Where its data length is (ECMA-119, 9.1).
-    pub(super) const DATA_LEN: usize = 10;
-    const DATE: usize = 18;
-    const FLAGS: usize = 25;
-    const NAME_LEN: usize = 32;
-    const NAME: usize = 33;
-
-    const DIRECTORY: u8 = 2;
-    /// It belongs to the file of the same name, as a resource fork does (ECMA-119, 9.1.6).
-    const ASSOCIATED: u8 = 4;
-    const NOT_FINAL: u8 = 0x80;
-
     /// The record at the start of `bytes`, which end where its sector or its directory does. `None`: the rest of the sector is
     /// empty.
     pub(super) fn parse(bytes: &[u8]) -> Result<Option<Self>> {
-        const UNIT_LEN: usize = 26;
-        const GAP_LEN: usize = 27;
         let len = match bytes.first() {
             None | Some(0) => return Ok(None),
             Some(&len) => usize::from(len),
         };
-        ensure!(len > Self::NAME && len <= bytes.len(), "invalid directory record");
+        ensure!(len > NAME && len <= bytes.len(), "invalid directory record");
         let bytes = &bytes[..len];
-        let name_len = usize::from(bytes[Self::NAME_LEN]);
-        ensure!(name_len > 0 && Self::NAME + name_len <= len, "invalid directory record");
-        for field in [Self::EXTENT, Self::DATA_LEN] {
+        let name_len = usize::from(bytes[NAME_LEN]);
+        ensure!(name_len > 0 && NAME + name_len <= len, "invalid directory record");
+        for field in [EXTENT, DATA_LEN] {
             let is_one = (0..4).all(|at| bytes[field + at] == bytes[field + 7 - at]);
             ensure!(is_one, "a number in a directory record differs between its two byte orders");
         }
@@ -66,12 +56,9 @@ impl DirectoryRecord {
             bytes[UNIT_LEN] == 0 && bytes[GAP_LEN] == 0,
             "a file is interleaved, which Linux cannot read"
         );
+        ensure!(bytes[ATTRIBUTES_SECTORS] == 0, "a file has extended attributes, which not all readers skip");
         ensure!(
-            bytes[Self::ATTRIBUTES_SECTORS] == 0,
-            "a file has extended attributes, which not all readers skip"
-        );
-        ensure!(
-            bytes[Self::FLAGS] & Self::ASSOCIATED == 0,
+            bytes[FLAGS] & ASSOCIATED == 0,
             "a file is associated with another, and not all readers hide it"
         );
         Ok(Some(Self { bytes: bytes.to_vec() }))
@@ -83,39 +70,38 @@ impl DirectoryRecord {
     }
 
     pub(super) fn name(&self) -> &[u8] {
-        &self.bytes[Self::NAME..][..usize::from(self.bytes[Self::NAME_LEN])]
+        &self.bytes[NAME..][..usize::from(self.bytes[NAME_LEN])]
     }
 
     /// The system use area, for extensions of ISO 9660 (ECMA-119, 9.1.13).
     pub(super) fn system_use(&self) -> &[u8] {
-        let start = (Self::NAME + self.name().len()).next_multiple_of(2);
-        self.bytes.get(start..).unwrap_or_default()
+        system_use(&self.bytes)
     }
 
     /// The first sector of the file or directory.
     pub(super) fn first_sector(&self) -> u64 {
-        self.number(Self::EXTENT)
+        self.number(EXTENT)
     }
 
     pub(super) fn data_len(&self) -> u64 {
-        self.number(Self::DATA_LEN)
+        self.number(DATA_LEN)
     }
 
     /// When it was recorded, which for most writers is when the content was last changed (ECMA-119, 9.1.5).
     pub(super) fn date(&self) -> Option<[u8; DATE_BYTES]> {
-        self.bytes[Self::DATE..].first_chunk().copied()
+        self.bytes[DATE..].first_chunk().copied()
     }
 
     pub(super) fn is_directory(&self) -> bool {
-        self.flags() & Self::DIRECTORY != 0
+        self.flags() & DIRECTORY != 0
     }
 
     fn flags(&self) -> u8 {
-        self.bytes[Self::FLAGS]
+        self.bytes[FLAGS]
     }
 
     fn is_final(&self) -> bool {
-        self.flags() & Self::NOT_FINAL == 0
+        self.flags() & NOT_FINAL == 0
     }
 
     /// Whether it is the directory's own record, or that of the directory above.
@@ -203,7 +189,7 @@ impl Directory {
             let next = self.next_record(device)?;
             let fits = |next: &DirectoryRecord| {
                 let other = next.flags() ^ parts[0].flags();
-                next.name() == parts[0].name() && other & !DirectoryRecord::NOT_FINAL == 0
+                next.name() == parts[0].name() && other & !NOT_FINAL == 0
             };
             let Some(next) = next.filter(fits) else { bail!("the records of a file do not belong together") };
             ensure!(

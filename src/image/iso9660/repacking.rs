@@ -18,11 +18,11 @@ use std::{
 
 use crate::error::{Context, Result, ensure};
 
-use super::primary_names::{Length, PrimaryNames};
-use fields::{
-    DATA_LEN, EXTENT, NAME, NAME_LEN, References, SECTOR, both_orders, position, sector_of, set_type,
-    system_use,
+use super::{
+    primary_names::{Length, PrimaryNames},
+    record_fields::{DATA_LEN, EXTENT, NAME, NAME_LEN, system_use},
 };
+use fields::{References, SECTOR, both_orders, position, sector_of, set_type};
 use tree::Directory;
 
 pub(super) use fields::{FIFO, SOCKET, SPECIAL};

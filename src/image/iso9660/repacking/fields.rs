@@ -1,24 +1,14 @@
-//! Fields of directory records, entries of Rock Ridge, and where sectors are in a head.
+//! Records in a directory, entries of Rock Ridge, and where sectors are in a head.
 //!
 //! Sources: ECMA-119, 7.3 and 9.1; SUSP, 4 and 5.1; RRIP, 4.1.5.
 
 use std::{collections::HashMap, ops::Range};
 
+use super::super::record_fields::{DATA_LEN, EXTENT, NAME};
 use crate::image::SYSTEM_AREA_BYTES;
 
 /// Bytes in a sector, to count in memory.
 pub(super) const SECTOR: usize = 2048;
-
-/// Where a directory record has its first sector, its length, its flags, the length of its identifier, and that.
-pub(super) const EXTENT: usize = 2;
-pub(super) const DATA_LEN: usize = 10;
-pub(super) const FLAGS: usize = 25;
-pub(super) const NAME_LEN: usize = 32;
-pub(super) const NAME: usize = 33;
-
-/// Flags of a record: it is that of a directory; it is not the last of its file.
-pub(super) const DIRECTORY: u8 = 0x02;
-pub(super) const NOT_FINAL: u8 = 0x80;
 
 /// What the entries of a directory refer to, after it and others have moved.
 pub(super) struct References<'a> {
@@ -98,12 +88,6 @@ pub(super) fn records_in(bytes: &[u8]) -> impl Iterator<Item = Range<usize>> {
         }
         None
     })
-}
-
-/// The system use area of a record.
-pub(super) fn system_use(record: &[u8]) -> &[u8] {
-    let start = (NAME + usize::from(record[NAME_LEN])).next_multiple_of(2);
-    record.get(start..).unwrap_or_default()
 }
 
 /// The entries of a system use area.

@@ -2,9 +2,9 @@
 
 use std::{collections::VecDeque, ops::Range};
 
-use super::fields::{
-    DIRECTORY, FLAGS, NOT_FINAL, SECTOR, continuation, entries_of, place_of, position, records_in, sector_of,
-    special_of, system_use,
+use super::{
+    super::record_fields::{DIRECTORY, FLAGS, NOT_FINAL, system_use},
+    fields::{SECTOR, continuation, entries_of, place_of, position, records_in, sector_of, special_of},
 };
 use crate::error::{Context, Result};
 
