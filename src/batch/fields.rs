@@ -1,6 +1,9 @@
 //! What is wrong with the fields of a line, in plain words.
 
-use serde_json::{Map, Value};
+use std::collections::HashMap;
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
     datasource::layout::Layout,
@@ -81,10 +84,21 @@ pub(super) fn fault(line: &[u8], error: &serde_json::Error) -> Error {
 pub fn are_lines(data: &[u8]) -> bool {
     let line = data.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty());
     let line = line.filter(|line| line.len() <= LINE_BYTES_MAX);
-    line.and_then(|line| serde_json::from_slice::<Map<String, Value>>(line).ok()).is_some_and(|fields| {
-        fields.get("image").is_some_and(Value::is_string)
-            && fields.keys().all(|name| FIELDS.iter().any(|(known, _)| known == name))
-    })
+    line.and_then(|line| serde_json::from_slice::<HashMap<KnownField, &RawValue>>(line).ok())
+        .and_then(|fields| fields.get(&KnownField("image")).map(|image| image.get().starts_with('"')))
+        .unwrap_or_default()
+}
+
+/// The name of a field. What begins with another name is not read any further.
+#[derive(PartialEq, Eq, Hash)]
+struct KnownField(&'static str);
+
+impl<'de> Deserialize<'de> for KnownField {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let known = FIELDS.iter().find(|(known, _)| *known == name);
+        known.map(|(known, _)| Self(known)).ok_or_else(|| D::Error::custom("not a field of a line"))
+    }
 }
 
 /// What is wrong with the first field that is wrong.

@@ -86,13 +86,14 @@ impl Mark {
 
     pub(super) fn is_there(
         &self,
-        read: &mut dyn FnMut(u64, &mut [u8]) -> io::Result<()>,
+        read: &mut impl FnMut(u64, &mut [u8]) -> io::Result<()>,
     ) -> io::Result<bool> {
         for (offset, part) in self.parts() {
             let mut found = [0; MARK_BYTES_MAX];
             let found = &mut found[..part.len()];
             read(offset, found)?;
-            if found != part {
+            // Nearly always the first byte tells.
+            if found.first() != part.first() || found != part {
                 return Ok(false);
             }
         }
@@ -117,7 +118,7 @@ impl Mark {
 pub(super) fn find(
     bytes: u64,
     parts: &[Extent],
-    read: &mut dyn FnMut(u64, &mut [u8]) -> io::Result<()>,
+    read: &mut impl FnMut(u64, &mut [u8]) -> io::Result<()>,
 ) -> io::Result<Option<Mark>> {
     for (marks, first) in runs(bytes) {
         for part in parts {

@@ -78,9 +78,17 @@ impl Unfinished {
     pub(super) fn correct_mode(&self, mode: u32) -> io::Result<bool> {
         let is_exact = self.file.metadata()?.mode() & 0o7777 == mode;
         if !is_exact {
-            self.file.set_permissions(Permissions::from_mode(mode))?;
+            self.set_mode(mode)?;
         }
         Ok(is_exact)
+    }
+
+    /// Gives it exactly these permission bits.
+    ///
+    /// # Errors
+    /// Fails if the system refuses.
+    pub(super) fn set_mode(&self, mode: u32) -> io::Result<()> {
+        self.file.set_permissions(Permissions::from_mode(mode))
     }
 
     /// Gives it its name if the name is free. `false`: something has the name, or the file system cannot tell.

@@ -238,7 +238,7 @@ fn write(
     content: impl FnOnce(&mut File) -> Result<()>,
 ) -> Result<WriteOutcome> {
     content(&mut unfinished.file)?;
-    unfinished.correct_mode(mode)?;
+    unfinished.set_mode(mode)?;
     if !unfinished.take_free_name(false)? {
         if !force {
             return Ok(WriteOutcome::Kept);
