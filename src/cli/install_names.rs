@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use rustix::io::Errno;
 
 use super::{escape::pretty_json, programs::PROGRAMS, signals::clean_up_on_signals, streams::print};
 
@@ -106,7 +107,9 @@ fn install(from: &Path, path: &Path, force: bool) -> io::Result<()> {
 /// (`fs.protected_hardlinks` in proc(5)).
 fn is_for_want_of_links(error: &io::Error) -> bool {
     use io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
+    // macOS has two numbers for what is not supported, and std knows one of them.
     matches!(error.kind(), CrossesDevices | PermissionDenied | TooManyLinks | Unsupported)
+        || Errno::from_io_error(error) == Some(Errno::NOTSUP)
 }
 
 /// Copies a program to a file that is not there yet. No part of a copy is left.

@@ -40,6 +40,8 @@ const WHILE_WRITTEN: u32 = 0o600;
 pub struct ConfinedDir {
     handle: Arc<OwnedFd>,
     met: Arc<MetNames>,
+    /// It was made just now, so that no earlier run has left anything in it.
+    is_new: bool,
 }
 
 /// Whether a file was written.
@@ -74,7 +76,7 @@ impl ConfinedDir {
     fn resolve(path: &Path, missing: Missing) -> Result<Self> {
         let handle =
             resolve::directory(path, missing).with_context(|| format!("opening directory {path:?}"))?;
-        Ok(Self { handle: Arc::new(handle), met: Arc::default() })
+        Ok(Self { handle: Arc::new(handle), met: Arc::default(), is_new: false })
     }
 
     pub(super) fn handle(&self) -> &Arc<OwnedFd> {
@@ -167,7 +169,7 @@ impl ConfinedDir {
         }
         let unfinished = Unfinished::create(&directory.handle, &name, WHILE_WRITTEN)?;
         let own = fstat(&unfinished.file).map_err(io::Error::from)?;
-        let written = write(unfinished, mode, force, content)?;
+        let written = write(unfinished, mode, force, directory.is_new, content)?;
         if written == WriteOutcome::Written {
             directory.met.add(&own, &name);
         }
@@ -209,7 +211,8 @@ impl ConfinedDir {
     }
 
     fn descend(&self, names: &[OsString]) -> Result<Self> {
-        let mut directory = Self { handle: Arc::clone(&self.handle), met: Arc::clone(&self.met) };
+        let mut directory =
+            Self { handle: Arc::clone(&self.handle), met: Arc::clone(&self.met), is_new: self.is_new };
         for name in names {
             let below = directory.open(name).map_err(|error| match directory.find(name) {
                 Some(found) if kind_of(&found) == FileType::Symlink => error!("is a symbolic link"),
@@ -222,24 +225,29 @@ impl ConfinedDir {
 
     /// Opens the directory `name`, and makes it if it does not exist.
     fn open(&self, name: &OsStr) -> Result<Self, Errno> {
-        match mkdirat(&self.handle, name, os::mode(WHILE_FILLED)) {
-            Err(error) if error != Errno::EXIST => return Err(error),
-            _ => {}
+        let made = mkdirat(&self.handle, name, os::mode(WHILE_FILLED));
+        if let Err(error) = made
+            && error != Errno::EXIST
+        {
+            return Err(error);
         }
-        Ok(Self { handle: Arc::new(open_directory(&self.handle, name)?), met: Arc::clone(&self.met) })
+        let handle = Arc::new(open_directory(&self.handle, name)?);
+        Ok(Self { handle, met: Arc::clone(&self.met), is_new: made.is_ok() })
     }
 }
 
-/// Fills a file and gives it its name. With `force` it replaces what has the name, which may just have appeared.
+/// Fills a file and gives it its name. With `force` it replaces what has the name, which may just have appeared. `is_clean`: an
+/// earlier run has left nothing in the directory.
 fn write(
     mut unfinished: Unfinished,
     mode: u32,
     force: bool,
+    is_clean: bool,
     content: impl FnOnce(&mut File) -> Result<()>,
 ) -> Result<WriteOutcome> {
     content(&mut unfinished.file)?;
     unfinished.set_mode(mode)?;
-    if !unfinished.take_free_name(false)? {
+    if !unfinished.take_free_name(is_clean)? {
         if !force {
             return Ok(WriteOutcome::Kept);
         }
@@ -361,10 +369,10 @@ mod tests {
         let root = ConfinedDir::open_or_create(directory.path())?;
         let create = || Unfinished::create_named(&root.handle, OsStr::new("file"), WHILE_WRITTEN);
         for content in ["1", "2"] {
-            super::write(create()?, 0o640, true, |file| Ok(file.write_all(content.as_bytes())?))?;
+            super::write(create()?, 0o640, true, false, |file| Ok(file.write_all(content.as_bytes())?))?;
             assert_eq!(fs::read_to_string(directory.path().join("file"))?, content);
         }
-        assert!(super::write(create()?, 0o640, true, |_| bail!("no")).is_err());
+        assert!(super::write(create()?, 0o640, true, false, |_| bail!("no")).is_err());
         assert_eq!(fs::metadata(directory.path().join("file"))?.permissions().mode() & 0o7777, 0o640);
         assert_eq!(fs::read_dir(directory.path())?.count(), 1);
         Ok(())
