@@ -83,10 +83,21 @@ pub(super) fn fault(line: &[u8], error: &serde_json::Error) -> Error {
 #[must_use]
 pub fn are_lines(data: &[u8]) -> bool {
     let line = data.split(|&byte| byte == b'\n').find(|line| !line.trim_ascii().is_empty());
-    let line = line.filter(|line| line.len() <= LINE_BYTES_MAX);
+    let line = line.filter(|line| line.len() <= LINE_BYTES_MAX && begins_with_field(line));
     line.and_then(|line| serde_json::from_slice::<HashMap<KnownField, &RawValue>>(line).ok())
         .and_then(|fields| fields.get(&KnownField("image")).map(|image| image.get().starts_with('"')))
         .unwrap_or_default()
+}
+
+/// Whether a line begins as an object does whose first name is that of a field: nearly all other data is told apart by that.
+fn begins_with_field(line: &[u8]) -> bool {
+    let name = behind(line, b"{").and_then(|rest| behind(rest, b"\""));
+    name.is_some_and(|name| FIELDS.iter().any(|(known, _)| name.starts_with(known.as_bytes())))
+}
+
+/// What follows `mark`, if the text begins with that.
+fn behind<'a>(text: &'a [u8], mark: &[u8]) -> Option<&'a [u8]> {
+    text.trim_ascii_start().strip_prefix(mark)
 }
 
 /// The name of a field. What begins with another name is not read any further.
@@ -201,12 +212,19 @@ mod tests {
 
     #[test]
     fn lines_are_told_from_user_data() {
-        for text in ["{\"image\": \"a\"}\n{", "\n{\"image\": \"a\", \"layout\": 1}"] {
+        for text in ["{\"image\": \"a\"}\n{", "\n { \"layout\": 1, \"image\": \"a\"}"] {
             assert!(are_lines(text.as_bytes()), "{text:?}");
         }
-        for text in
-            ["", "{}", "{\"image\": {\"content\": \"a\"}}", "{\"image\": \"a\", \"x\": 1}", "[\"image\"]"]
-        {
+        for text in [
+            "",
+            "{}",
+            "{",
+            "{\"",
+            "{\"layout\": 1}",
+            "{\"image\": {\"content\": \"a\"}}",
+            "{\"image\": \"a\", \"x\": 1}",
+            "[\"image\"]",
+        ] {
             assert!(!are_lines(text.as_bytes()), "{text:?}");
         }
     }

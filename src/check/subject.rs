@@ -1,6 +1,6 @@
 //! What a text is: its kind, by where it is or how it begins.
 
-use std::{collections::HashSet, fmt};
+use std::fmt;
 
 use crate::{
     datasource::layout::Layout,
@@ -48,9 +48,9 @@ impl Subject {
         }
         let text = String::from_utf8_lossy(data);
         let top = text.lines().filter(|line| line.starts_with(|first: char| first.is_ascii_alphabetic()));
-        let keys: HashSet<_> = top.filter_map(|line| Some(line.split_once(':')?.0)).collect();
-        let is_network = keys == HashSet::from(["network"])
-            || keys.contains("version") && NETWORKS.iter().any(|key| keys.contains(key));
+        let keys: Vec<_> = top.filter_map(|line| Some(line.split_once(':')?.0)).collect();
+        let is_network = !keys.is_empty() && keys.iter().all(|key| *key == "network")
+            || keys.contains(&"version") && NETWORKS.iter().any(|key| keys.contains(key));
         if is_network { Self::NetworkConfig } else { by_name }
     }
 

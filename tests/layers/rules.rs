@@ -53,6 +53,7 @@ pub(crate) const CONFINED: &[Confined] = &[
     Confined {
         path: "rustix",
         rooms: &[
+            "cli/install_names.rs",
             "cli/signals.rs",
             "error.rs",
             "image/iso9660/writer.rs",
