@@ -139,7 +139,8 @@ fn the_package_of_linuxkit_needs_nothing_but_its_image() {
     let package = load(&text);
     let dockerfile = dockerfile();
     let command: Vec<String> = serde_json::from_str(arguments(&dockerfile, "CMD")[0]).unwrap();
-    let [copied] = arguments(&dockerfile, "COPY")[..] else { panic!("one program is copied") };
+    let [copied, licences] = arguments(&dockerfile, "COPY")[..] else { panic!("a program and licences") };
+    assert!(licences.ends_with(" /usr/share/doc/metadata/"), "{licences}");
     let program = copied.split_once(' ').unwrap().1;
     // Those that the image has. On the others nothing could be mounted.
     let directories = arguments(&dockerfile, "WORKDIR").join(" /bundle/rootfs");
