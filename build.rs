@@ -1,5 +1,5 @@
 //! Makes the dynamic program contain the unwinder of libgcc, where the compiler of C has it as an archive. Otherwise every start loads
-//! libgcc_s.so, which asks the processor about itself besides: a tenth of the time of a small `create`.
+//! the shared one, which asks the processor about itself besides: a tenth of the time of a small `create`.
 
 use std::{env, path::Path, process::Command};
 
