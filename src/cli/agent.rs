@@ -39,8 +39,8 @@ const GCP_HOST: &str = "GCE_METADATA_HOST";
 /// time. Writes the metadata of the first one that has any into the directory,
 /// as 'metadata apply' does, with a file 'provider' that names it, and sets the
 /// host name. If a provider is broken, says so and asks the next one. Finding
-/// nothing is not a failure. With --allowed-signers, applies only a signed image;
-/// with --policy, only what the policy allows.
+/// nothing is not a failure. With --allowed-signers, applies only a signed image.
+#[cfg_attr(feature = "policy", doc = "With --policy, applies only what the policy allows.")]
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[command(after_help = EXAMPLES)]
@@ -82,15 +82,26 @@ pub(crate) struct Args {
     json: bool,
 }
 
+#[cfg(feature = "policy")]
 const EXAMPLES: &str = "\
 Examples:
   metadata agent
   metadata agent -v cdrom aws
   metadata agent --root config --json file=/etc/userdata
-  metadata agent --allowed-signers /etc/allowed_signers \\
-      --policy /etc/policy.rego cdrom
+  metadata agent --allowed-signers /etc/metadata/allowed_signers \\
+      --policy /etc/metadata/policy.rego cdrom
 
 METADATA_RUN_INITIALIZATION_POLICY can name the policy instead of the option.";
+
+#[cfg(not(feature = "policy"))]
+const EXAMPLES: &str = "\
+Examples:
+  metadata agent
+  metadata agent -v cdrom aws
+  metadata agent --root config --json file=/etc/userdata
+  metadata agent --allowed-signers /etc/metadata/allowed_signers cdrom
+
+This program evaluates no policies.";
 
 impl Args {
     pub(crate) fn run(self) -> Result<()> {

@@ -23,7 +23,7 @@ fn write_pages(directory: &Path) -> Vec<String> {
     pages.extend(shown.map(|command| {
         let name = format!("metadata-{}", command.get_name());
         // The name in the heading, and in the synopsis that is not written out.
-        let command = command.clone().display_name(name.clone()).bin_name(name.replace('-', " "));
+        let command = command.clone().display_name(name.clone()).bin_name(name.replacen('-', " ", 1));
         (name, page(&command))
     }));
     let names = pages.iter().map(|(name, page)| {
@@ -45,7 +45,7 @@ fn page(command: &clap::Command) -> String {
     let mut page = format!(".TH {name} 1 \"\" \"metadata {version}\" \"User Commands\"\n").into_bytes();
     let man = Man::new(command.clone().mut_args(with_line_breaks));
     man.render_name_section(&mut page).unwrap();
-    man.render_synopsis_section(&mut page).unwrap();
+    page.extend(synopsis(command).to_roff().into_bytes());
     man.render_description_section(&mut page).unwrap();
     if command.get_arguments().any(|argument| !argument.is_hide_set()) {
         man.render_options_section(&mut page).unwrap();
@@ -56,6 +56,18 @@ fn page(command: &clap::Command) -> String {
     let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     page.extend(section_of_examples(&examples).to_roff().into_bytes());
     String::from_utf8(page).unwrap().replace(BREAK, ".br\n")
+}
+
+/// The forms of the command, as in its help: `clap_mangen` would list each option, without its value.
+fn synopsis(command: &clap::Command) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", ["SYNOPSIS"]).control("nf", []);
+    let usage = command.clone().render_usage().to_string();
+    for line in usage.trim_start_matches("Usage:").lines().map(str::trim) {
+        roff.text([roman(line)]);
+    }
+    roff.control("fi", []);
+    roff
 }
 
 /// The argument with its line breaks marked.
@@ -87,7 +99,9 @@ fn every_visible_command_has_a_page() {
     assert!(!names.iter().any(|name| name.contains("policy-worker")), "{names:?}");
     for name in &names {
         let text = fs::read_to_string(directory.path().join(name)).unwrap();
-        assert!(text.contains("EXAMPLES") && text.contains("SYNOPSIS"), "{name}: {text}");
+        let command = name.trim_end_matches(".1").replacen('-', " ", 1).replace('-', "\\-");
+        let form = format!("SYNOPSIS\n.nf\n{command} ");
+        assert!(text.contains("EXAMPLES") && text.contains(&form), "{name}: no {form:?}: {text}");
         assert!(!text.contains("policy\\-worker") && !text.contains("policy\\-evaluator"), "{name}");
     }
 }

@@ -90,6 +90,11 @@ pub(crate) use streams::say;
 /// and as an OpenStack config drive.
 #[derive(Debug, Parser)]
 #[command(name = "metadata", version, max_term_width = 80, after_help = EXAMPLES)]
+#[cfg_attr(
+    not(feature = "cli"),
+    command(about = "Finds the metadata of a virtual machine in it, and writes /run/config")
+)]
+#[cfg_attr(not(feature = "cli"), command(long_about = None))]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,

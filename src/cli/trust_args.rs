@@ -111,11 +111,11 @@ pub(super) struct TrustArgs {
     signers: SignerArgs,
 
     /// A policy in Rego that must not deny the metadata
-    #[arg(long, alias = "initialization-policy", value_name = "PATH")]
+    #[arg(long, alias = "initialization-policy", value_name = "PATH", hide = cfg!(not(feature = "policy")))]
     policy: Option<PathBuf>,
 
     /// Give the policy a function exec that runs programs
-    #[arg(long)]
+    #[arg(long, hide = cfg!(not(feature = "policy")))]
     allow_exec: bool,
 }
 
@@ -179,5 +179,9 @@ pub(super) fn load_policy(paths: &[PathBuf], allow_exec: bool) -> Result<Arc<(Po
 
 #[cfg(not(feature = "policy"))]
 fn load_policy(paths: &[PathBuf], _: bool) -> Result<Arc<(Policy, Worker)>> {
-    bail!("reading policy {paths:?}: this program was built without the feature policy")
+    let path = paths.first().cloned().unwrap_or_default();
+    bail!(
+        "reading policy {path:?}: this program evaluates no policies; one that does is built with the feature policy \
+         (scripts/build-static guest-policy)"
+    )
 }
