@@ -1,6 +1,6 @@
 """Writes an image of a container with one layer, as a tar archive of an OCI image layout.
 
-    oci.py OUTPUT --root DIRECTORY --architecture NAME --epoch SECONDS --reference NAME --config JSON
+    oci.py OUTPUT --root DIRECTORY --architecture NAME --epoch SECONDS --reference NAME:TAG --config JSON
 
 DIRECTORY is what the container sees. JSON is the `config` of the image: Cmd, Entrypoint, Labels and the like. Equal input makes
 equal bytes: entries are sorted, belong to root, and have the date of the epoch.
@@ -93,7 +93,12 @@ def build(arguments):
     described = {
         **layout.add("manifest.v1+json", as_json(manifest)),
         "platform": platform,
-        "annotations": {"org.opencontainers.image.ref.name": arguments.reference},
+        # skopeo and old podman read the first; podman, containerd and Docker the second, and that is a name with a host for them.
+        # This one says that the image comes from no registry.
+        "annotations": {
+            "org.opencontainers.image.ref.name": arguments.reference,
+            "io.containerd.image.name": "localhost/" + arguments.reference,
+        },
     }
     index = {"schemaVersion": 2, "mediaType": MEDIA + "index.v1+json", "manifests": [described]}
 
