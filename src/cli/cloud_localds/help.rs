@@ -6,7 +6,7 @@ Usage: cloud-localds [OPTIONS] OUTPUT USER-DATA [META-DATA]
 
 Builds a seed for cloud-init (NoCloud) from files. USER-DATA - is standard
 input, and OUTPUT - is standard output. Without META-DATA, it is generated.
-This is metadata in the place of cloud-localds.
+This is metadata in place of cloud-localds.
 
 Options:
   -d, --disk-format FORMAT    raw (default), tar, tar-seed-local, tar-seed-net,

@@ -65,7 +65,7 @@ const TEXTS: [(Meaning, &str, &str); 45] = [
 pub(super) fn print_help(program: &str, dialect: Dialect) {
     let program = if program == "xorriso" { "xorriso -as mkisofs" } else { program };
     let mut text = format!(
-        "Usage: {program} [options] file...\nThis is metadata {} in the place of {program}.\nOptions:\n",
+        "Usage: {program} [options] file...\nThis is metadata {} in place of {program}.\nOptions:\n",
         env!("CARGO_PKG_VERSION")
     );
     for (meaning, value, does) in TEXTS {
@@ -92,11 +92,11 @@ fn names(dialect: Dialect, has: impl Fn(Meaning) -> bool) -> impl Iterator<Item 
 
 /// Prints the version to standard output.
 pub(super) fn print_version(program: &str, dialect: Dialect) -> Result<(), Trouble> {
-    let own = format!("metadata {} in the place of {program}", env!("CARGO_PKG_VERSION"));
+    let own = format!("metadata {} in place of {program}", env!("CARGO_PKG_VERSION"));
     let text = match (dialect, program) {
         (Dialect::Xorrisofs, _) => format!("mkisofs 2.01-Emulation\n{own}\n"),
         (_, "mkisofs") => {
-            format!("mkisofs 2.01 is not what this is; the line is for programs that look for it.\n{own}\n")
+            format!("mkisofs 2.01 (this line is only for programs that look for it)\n{own}\n")
         }
         _ => format!("{program} 1.1.11 (Linux)\n{own}\n"),
     };
