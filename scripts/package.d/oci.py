@@ -93,8 +93,8 @@ def build(arguments):
     described = {
         **layout.add("manifest.v1+json", as_json(manifest)),
         "platform": platform,
-        # skopeo and old podman read the first; podman, containerd and Docker the second, and that is a name with a host for them.
-        # This one says that the image comes from no registry.
+        # skopeo looks for the first, which has no host. containerd reads the second, and podman either of them, depending on its
+        # version. `localhost` is the host that podman gives to a name without one: the image comes from no registry.
         "annotations": {
             "org.opencontainers.image.ref.name": arguments.reference,
             "io.containerd.image.name": "localhost/" + arguments.reference,
