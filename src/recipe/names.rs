@@ -159,3 +159,26 @@ fn check_for_linux(name: &[u8]) -> Result<(), &'static str> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{datasource::layout::Layout, image::source::Source, manifest::Statement};
+
+    /// Without other files they are not checked.
+    #[test]
+    fn the_own_names_of_every_layout_are_right() {
+        for layout in Layout::ALL {
+            for file_system in [FileSystem::Iso9660, FileSystem::Fat] {
+                let recipe = Recipe {
+                    layout,
+                    file_system,
+                    files: vec![(b"x".to_vec(), Source::Bytes(Vec::new()))],
+                    statement: Some(Statement::default()),
+                    ..Recipe::new(Source::Bytes(Vec::new()))
+                };
+                assert_eq!(recipe.check_names(), Ok(()), "{layout}, {file_system:?}");
+            }
+        }
+    }
+}

@@ -5,8 +5,7 @@ use std::{fs, io::Cursor, num::NonZero, path::Path, sync::Arc};
 use metadata_image::{
     agent::admission,
     batch,
-    check::{Prepared, Subject, check_image, check_whole},
-    datasource::layout::Layout,
+    check::{Prepared, check_image, check_whole},
     image::{Image, source::Source},
     manifest::{Manifest, inventory::Contents},
     provider::Metadata,
@@ -22,6 +21,7 @@ use metadata_image::{
 };
 
 use super::text::SCHEMA_END;
+use crate::fuzz_targets::check::SUBJECTS;
 
 /// Does all that a guest or a host does with text of others, and shows every finding in one line.
 pub(super) fn work(text: &str) {
@@ -32,19 +32,9 @@ pub(super) fn work(text: &str) {
         let schema = Some(Arc::new(schema));
         rules.push((format!("#cloud-config\n{document}"), Rules { schema, ..Rules::default() }));
     }
-    let subjects = [
-        Subject::UserData(None),
-        Subject::UserData(Some(Layout::LinuxKit)),
-        Subject::UserData(Some(Layout::NoCloud)),
-        Subject::MetaData(Layout::NoCloud),
-        Subject::MetaData(Layout::ConfigDrive),
-        Subject::NetworkConfig,
-        Subject::NetworkData,
-        Subject::VendorData(Layout::ConfigDrive),
-    ];
     let mut shown = 0;
     for (text, rules) in rules {
-        for subject in subjects {
+        for subject in SUBJECTS {
             for checked in check_whole(text.as_bytes(), subject, None, &rules) {
                 let lines = Lines::of(&checked.text);
                 let said = checked.findings.iter().map(|finding| finding.in_one_line("f", &lines).len());

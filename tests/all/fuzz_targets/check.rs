@@ -15,7 +15,7 @@ use metadata_image::{
 
 use super::places::check_places;
 
-const SUBJECTS: [Subject; 9] = [
+pub(crate) const SUBJECTS: [Subject; 9] = [
     Subject::UserData(None),
     Subject::UserData(Some(Layout::LinuxKit)),
     Subject::UserData(Some(Layout::NoCloud)),
